@@ -1,0 +1,51 @@
+"""Every limit of lmpm, named, with its unit and the reason for its size."""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# Documents read from disk: generous for people, small for an attack.
+MAX_LOCK_BYTES: Final = 4 * MIB
+MAX_MANIFEST_BYTES: Final = 1 * MIB
+MAX_CATALOG_FILE_BYTES: Final = 4 * MIB
+MAX_PATH_CHARS: Final = 512  # of a file inside a repository
+MAX_REPO_CHARS: Final = 200
+MAX_NAME_CHARS: Final = 96  # of a model in lmpm.toml
+MAX_FILE_BYTES: Final = 2**63 - 1
+
+# Talking to the Hub.
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 30.0
+METADATA_TIMEOUT_S: Final = 20.0
+MAX_ERROR_BODY_BYTES: Final = 4 * KIB  # quoted in a message at most
+MAX_REDIRECTS: Final = 10
+
+# Transfer.
+CHUNK_BYTES: Final = 1 * MIB  # the fastest iter_content size measured over loopback
+TRANSFER_ATTEMPTS: Final = 5  # without a byte of progress in between
+BACKOFF_BASE_S: Final = 1.0
+BACKOFF_CAP_S: Final = 30.0
+RETRY_AFTER_CAP_S: Final = 60.0  # a longer Retry-After is told to the user instead
+STALL_WINDOW_S: Final = 30.0
+STALL_BYTES_PER_S: Final = 1 * KIB  # slower than this over the window is a stall
+FREE_SPACE_MARGIN_BYTES: Final = 64 * MIB  # left free for everybody else
+
+# GGUF header: what a real header never exceeds (@huggingface/gguf uses the same kind of caps).
+MAX_HEADER_BYTES: Final = 64 * MIB
+HEADER_PREFIX_BYTES: Final = 64 * KIB  # holds every general.* and architecture key of real models
+MAX_KEYS: Final = 100_000
+MAX_TENSORS: Final = 100_000
+MAX_KEY_BYTES: Final = 64 * KIB
+MAX_STRING_BYTES: Final = 16 * MIB
+MAX_DIMS: Final = 4  # GGML_MAX_DIMS
+
+# The engine's child process.
+ENGINE_LOAD_TIMEOUT_S: Final = 300.0
+ENGINE_SMOKE_TIMEOUT_S: Final = 300.0
+ENGINE_OUTPUT_BYTES: Final = 1 * MIB  # what is kept of its messages
+ENGINE_EXTRA_MEMORY_BYTES: Final = 2 * GIB  # Python, tokenizer tables, scratch: beyond the planned need
+
+# Machine probes.
+PROBE_TIMEOUT_S: Final = 3.0

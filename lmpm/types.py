@@ -1,0 +1,243 @@
+"""The words of the domain as frozen records: what crosses from one module to another.
+
+Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
+FileRole = Literal["model", "mmproj"]
+Reason = Literal[
+    "memory", "speed", "license", "gated", "context", "capability", "engine",
+    "quant", "size", "disk", "worse", "untrusted", "unreadable",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a computer offers to a model. Made by `lmpm.machine`, detected or from a spec.
+
+    `memory` is the host's RAM (or the unified memory), `vram` the sum over discrete GPUs (0 without).
+    `budget` is what a model may take where it runs fastest, from totals, never from what is free now.
+    `host_budget` is what a part of the model may take in host RAM beside a discrete GPU (0 where there
+    is only one kind of memory). `bandwidth` belongs to the memory that `budget` counts.
+    """
+
+    name: str
+    accelerator: Accelerator
+    memory: int
+    budget: int
+    bandwidth: int | None = None
+    vram: int = 0
+    gpus: int = 0
+    cores: int | None = None
+    host_budget: int = 0
+    host_bandwidth: int | None = None
+    compute: float | None = None  # effective FLOP/s of prompt processing, where known
+    sources: tuple[tuple[str, str], ...] = ()  # (fact, where it came from), for `hardware` and `doctor`
+
+    def __post_init__(self) -> None:
+        if min(self.memory, self.budget, self.vram, self.host_budget) < 0:
+            raise ValueError("sizes of a machine cannot be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A repository on the Hub; `revision` is a commit of 40 hex digits once it is pinned."""
+
+    repo: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.repo} @ {self.revision[:7]}" if self.revision else self.repo
+
+
+@dataclass(frozen=True, slots=True)
+class StarterSource:
+    """The built-in starter of a task, shipped with lmpm."""
+
+    task: str
+
+    def __str__(self) -> str:
+        return "built in"
+
+
+Source = HubSource | StarterSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One file of a variant. `sha256` is None until the Hub or the catalog said it."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+    role: FileRole = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a memory and speed estimate needs of a model without its tensor table.
+
+    `kv_heads` and `key_length` give the cache; `parameters` counts all weights, `active_parameters`
+    those that one token touches. `sliding_window` and `window_layers` tell layers whose cache is bounded.
+    """
+
+    layers: int
+    embedding_length: int
+    heads: int
+    kv_heads: int
+    key_length: int
+    value_length: int
+    feed_forward_length: int
+    vocabulary: int
+    parameters: int
+    active_parameters: int
+    tied_embeddings: bool = False
+    causal: bool = True  # False: an encoder, which keeps no cache
+    sliding_window: int = 0
+    window_layers: int = 0
+    recurrent_bytes: int = 0  # state of one sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One quant of one model in one repository at one revision: its shards in load order, mmproj last."""
+
+    model: str
+    title: str
+    source: Source
+    quant: str
+    license: str
+    files: tuple[ModelFile, ...]
+    context_length: int
+    architecture: str
+    shape: Shape | None = None
+    capabilities: frozenset[str] = frozenset()
+    score: float | None = None  # of the model on the task, before the quant's loss
+    score_source: str = ""
+    quant_loss: float = 0.0  # points of the score that this quant loses at this size
+    trust: int = 0  # rank of the publisher, 0 = most trusted
+    gated: bool = False
+    min_engine_build: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def quality(self) -> float:
+        """Expected score on the task: the model's own less what the quant loses."""
+        return max(0.0, (self.score or 0.0) - self.quant_loss)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes that a variant needs at a context, by part, and how they are known."""
+
+    context: int
+    weights: int
+    kv_cache: int
+    recurrent: int
+    compute: int
+    output: int
+    mmproj: int
+    overhead: int
+    source: Literal["estimated", "dry-run", "measured"] = "estimated"
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts together."""
+        return (
+            self.weights + self.kv_cache + self.recurrent + self.compute
+            + self.output + self.mmproj + self.overhead
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Predicted tokens per second, each as the middle of a range, and seconds to the first token."""
+
+    decode: float
+    decode_low: float
+    decode_high: float
+    prefill: float
+    first_token_s: float
+    placement: Literal["gpu", "split", "cpu"] = "cpu"
+    confident: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user wants, completed with the task's defaults."""
+
+    ref: str
+    task: str | None
+    context: int
+    min_speed: float
+    typical_prompt: int = 512  # tokens of a usual prompt of the task, for the first-token time
+    quant: str | None = None
+    model: str | None = None
+    max_size: int | None = None
+    licenses_allowed: frozenset[str] | None = None  # None: every licence that permits commercial use
+    licenses_denied: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
+    prefer: Literal["quality", "speed", "small"] = "quality"
+    engine_build: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A variant judged on a machine."""
+
+    variant: Variant
+    memory: Memory
+    speed: Speed | None  # None: the machine's bandwidth is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A candidate that was not taken, with the reason and its figures in words."""
+
+    candidate: Candidate
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The answer to a request on a machine: what is taken, and everything that was not.
+
+    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first.
+    `notes` are sentences for the user: below the speed floor, offline, pins still to be looked up.
+    """
+
+    request: Request
+    machine: Machine
+    chosen: Candidate | None
+    rejected: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def considered(self) -> int:
+        """How many candidates were judged."""
+        return len(self.rejected) + (self.chosen is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeResult:
+    """What a smoke test showed: the questions, answers and figures of the run."""
+
+    passed: bool
+    detail: str  # one line: what was checked, or what was wrong
+    question: str = ""
+    answer: str = ""
+    first_token_s: float | None = None
+    decode: float | None = None  # tokens per second
+    peak_memory: int | None = None
+    engine_build: str = ""
+    checks: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""llama.cpp, always in a child process with limits."""

@@ -1,0 +1,1 @@
+"""What this computer, or one described by a spec, offers to a model."""

@@ -24,6 +24,9 @@ class LoggedRequest:
     started: float = field(default_factory=time.monotonic)
     finished: float | None = None  # None while it is being answered
 
+    def finish(self) -> None:
+        self.finished = time.monotonic()
+
     @property
     def range(self) -> str | None:
         return self.headers.get("range")

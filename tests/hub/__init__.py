@@ -1,0 +1,23 @@
+"""A Hugging Face Hub on loopback, over real HTTP, that can go wrong in every way a test asks for."""
+
+from tests.hub import faults
+from tests.hub.content import Bytes, Content, File, Generated, Repeated, Sparse
+from tests.hub.log import LoggedRequest, RequestLog
+from tests.hub.repository import Repository
+from tests.hub.server import LoopbackHub
+from tests.hub.state import Token
+
+__all__ = [
+    "Bytes",
+    "Content",
+    "File",
+    "Generated",
+    "LoggedRequest",
+    "LoopbackHub",
+    "Repeated",
+    "Repository",
+    "RequestLog",
+    "Sparse",
+    "Token",
+    "faults",
+]

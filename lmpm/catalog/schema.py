@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from lmpm.types import FileRole, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +56,191 @@ class SmokeTest:
     max_tokens: int
     stop: tuple[str, ...]
     pass_cases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A public benchmark of a task and its line onto the task's quality: `slope * value + intercept`.
+
+    The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
+    """
+
+    id: str
+    title: str
+    why: str
+    slope: float = 1.0
+    intercept: float = 0.0
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How the task is put to a model that was not told otherwise."""
+
+    system: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starter:
+    """The small model of a task that is shipped with lmpm."""
+
+    file: str
+    title: str
+    quant: str
+    license: str
+    size: int
+    sha256: str
+    context_length: int
+    architecture: str
+    shape: Shape
+
+
+SpeedKind = Literal["decode", "prefill"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a user wants done, and how it is judged.
+
+    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    aliases: tuple[str, ...]
+    context: int
+    min_context: int
+    min_speed: float
+    speed_kind: SpeedKind
+    typical_prompt_tokens: int
+    capabilities: frozenset[str]
+    metrics: tuple[Metric, ...]
+    smoke: SmokeTest
+    prompt: Prompt | None = None
+    starter: Starter | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A figure of a model on a metric of a task; `rule` says how an estimated one was made."""
+
+    task: str
+    metric: str
+    value: float
+    source: str
+    date: str = ""
+    estimated: bool = False
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoFile:
+    """One file of a repository. Where `approximate`, the size is rounded and the Hub has the exact one."""
+
+    quant: str
+    path: str
+    size: int
+    source: str
+    sha256: str | None = None
+    role: FileRole = "model"
+    approximate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repo:
+    """A repository that holds files of a model.
+
+    `parameters` is there where its files count otherwise than the model does, such as with a second
+    copy of tied embeddings.
+    """
+
+    id: str
+    revision: str | None
+    files: tuple[RepoFile, ...]
+    parameters: int | None = None
+    gated: bool = False
+
+    @property
+    def publisher(self) -> str:
+        """The account on the Hub."""
+        return self.id.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """How texts are given to an embedding model, and how one vector comes out."""
+
+    pooling: Literal["mean", "cls", "last"]
+    dimensions: int
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogModel:
+    """One set of weights at one size: what it is, how good it is, and where its files are."""
+
+    name: str
+    title: str
+    family: str
+    publisher: str  # who trained it, as the account on the Hub
+    parameters: int
+    active_parameters: int
+    license: str
+    architecture: str
+    context_length: int
+    capabilities: frozenset[str]
+    scores: tuple[Score, ...]
+    repos: tuple[Repo, ...]
+    base_model: str = ""
+    released: str = ""
+    shape: Shape | None = None
+    shape_source: str = ""
+    embedding: Embedding | None = None
+    min_engine_build: int | None = None
+    native_quant: str = ""  # the precision it was trained in: that quant and finer ones lose nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quant:
+    """A quant, its size per weight and how far it moves a model from its full precision.
+
+    `divergence` is the mean KL divergence from the full-precision model, measured on one of 8 billion
+    parameters; `divergence_imatrix` is that of a file made with an importance matrix.
+    """
+
+    name: str
+    bits_per_weight: float
+    divergence: float
+    divergence_imatrix: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRule:
+    """From divergence and size to the share of the score that a quant loses."""
+
+    per_divergence: float
+    reference_parameters: int
+    exponent: float
+    least_factor: float
+    most_factor: float
+    most: float
+
+    def share(self, divergence: float, parameters: int) -> float:
+        """The share of the score that is lost, from 0 to `most`."""
+        factor = (self.reference_parameters / max(parameters, 1)) ** self.exponent
+        factor = min(max(factor, self.least_factor), self.most_factor)
+        return min(self.per_divergence * divergence * factor, self.most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """An account on the Hub that is known. `kind` official: it trained the models that it publishes."""
+
+    name: str
+    kind: Literal["official", "quantizer"]
+    reason: str
+    trust: int  # 0 = most trusted

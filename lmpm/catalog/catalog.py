@@ -1,0 +1,180 @@
+"""The catalog as a whole: looking up tasks and models, and the variants that a task can take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lmpm import quant as quants
+from lmpm.types import HubSource, ModelFile, StarterSource, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from lmpm.catalog.schema import (
+        CatalogModel,
+        LossRule,
+        Metric,
+        Publisher,
+        Quant,
+        Repo,
+        RepoFile,
+        Score,
+        Task,
+    )
+    from lmpm.types import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Everything that the catalog's files say, in the order of their names."""
+
+    directory: Path
+    tasks: tuple[Task, ...]
+    models: tuple[CatalogModel, ...]
+    quants: Mapping[str, Quant]
+    loss_rule: LossRule
+    publishers: tuple[Publisher, ...]
+
+    def task(self, name: str) -> Task | None:
+        """The task of this name or alias, in any case."""
+        wanted = name.strip().lower()
+        named = (task for task in self.tasks if wanted == task.name)
+        aliased = (task for task in self.tasks if wanted in task.aliases)
+        return next(named, None) or next(aliased, None)
+
+    def task_names(self) -> tuple[str, ...]:
+        """The names of all tasks, without aliases."""
+        return tuple(task.name for task in self.tasks)
+
+    def model(self, name: str) -> CatalogModel | None:
+        """The model of this name or title, in any case."""
+        wanted = name.strip().lower()
+        return next((item for item in self.models if wanted in (item.name, item.title.lower())), None)
+
+    def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
+        """The figure that says how well the model does the task, its metric, and the quality it stands for.
+
+        A measured figure goes before an estimated one, then the task's own metric before the others.
+        """
+        ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
+        known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
+        if not known:
+            return None
+        best = min(known, key=lambda score: (score.estimated, ranks[score.metric]))
+        metric = task.metrics[ranks[best.metric]]
+        return best, metric, round(metric.slope * best.value + metric.intercept, 2)
+
+    def variants(self, task: Task) -> tuple[Variant, ...]:
+        """Every quant of every repository of every model with a score for the task."""
+        return tuple(
+            variant
+            for model in self.models
+            if any(score.task == task.name for score in model.scores)
+            for variant in self.variants_of(model, task)
+        )
+
+    def variants_of(self, model: CatalogModel, task: Task | None = None) -> tuple[Variant, ...]:
+        """Every quant of every repository of a model, judged for the task where one is given."""
+        scored = self.score(model, task) if task else None
+        wants_vision = "vision" in (task.capabilities if task else model.capabilities)
+        found = []
+        for repo in model.repos:
+            projector = (
+                tuple(file for file in repo.files if file.role == "mmproj")[:1] if wants_vision else ()
+            )
+            for name, shards in _by_quant(repo).items():
+                variant = Variant(
+                    model=model.name,
+                    title=model.title,
+                    source=HubSource(repo.id, repo.revision),
+                    quant=name,
+                    license=model.license,
+                    files=tuple(_file(file) for file in (*shards, *projector)),
+                    context_length=model.context_length,
+                    architecture=model.architecture,
+                    shape=_shape(model, repo),
+                    capabilities=model.capabilities,
+                    trust=self.trust(repo.id),
+                    gated=repo.gated,
+                    min_engine_build=model.min_engine_build,
+                )
+                if scored:
+                    variant = replace(
+                        variant,
+                        score=scored[2],
+                        score_source=_describe(scored[0], scored[1]),
+                        quant_loss=self._loss(model, name, scored[2]),
+                    )
+                found.append(variant)
+        return tuple(found)
+
+    def starter(self, task: Task) -> Variant | None:
+        """The small model of the task that is shipped with lmpm."""
+        starter = task.starter
+        if starter is None:
+            return None
+        return Variant(
+            model=f"{task.name}-starter",
+            title=starter.title,
+            source=StarterSource(task.name),
+            quant=starter.quant,
+            license=starter.license,
+            files=(ModelFile(path=starter.file, size=starter.size, sha256=starter.sha256),),
+            context_length=starter.context_length,
+            architecture=starter.architecture,
+            shape=starter.shape,
+            capabilities=task.capabilities,
+        )
+
+    def starter_file(self, task: Task) -> Path:
+        """Where the file of the task's starter lies."""
+        if task.starter is None:
+            raise ValueError(f"{task.name} has no starter")
+        return self.directory / "starter" / task.starter.file
+
+    def trust(self, repo: str) -> int:
+        """The rank of the repository's publisher: 0 is most trusted, an unknown one is last."""
+        account = repo.partition("/")[0].lower()
+        ranks = (publisher.trust for publisher in self.publishers if publisher.name.lower() == account)
+        return next(ranks, max((publisher.trust for publisher in self.publishers), default=0) + 1)
+
+    def quant_loss(self, quant: str, parameters: int, score: float) -> float:
+        """Points of the score that the quant loses in a model of this size; a quant not known loses most."""
+        known = self.quants.get(quants.base(quant))
+        if known is None:
+            return round(self.loss_rule.most * score, 2)
+        divergence = known.divergence_imatrix if quants.has_importance_matrix(quant) else known.divergence
+        return round(self.loss_rule.share(divergence, parameters) * score, 2)
+
+    def _loss(self, model: CatalogModel, quant: str, score: float) -> float:
+        native = quants.bits_per_weight(model.native_quant) if model.native_quant else None
+        if native is not None and (quants.bits_per_weight(quant) or 0.0) >= native:
+            return 0.0  # the model was trained and measured in this precision
+        return self.quant_loss(quant, model.parameters, score)
+
+
+def _by_quant(repo: Repo) -> dict[str, list[RepoFile]]:
+    """The weights of a repository by quant, each quant's shards in the order of loading."""
+    found: dict[str, list[RepoFile]] = {}
+    for file in sorted(repo.files, key=lambda file: file.path):
+        if file.role == "model":
+            found.setdefault(file.quant, []).append(file)
+    return dict(sorted(found.items(), key=lambda item: quants.order(item[0])))
+
+
+def _file(file: RepoFile) -> ModelFile:
+    return ModelFile(path=file.path, size=file.size, sha256=file.sha256, role=file.role)
+
+
+def _shape(model: CatalogModel, repo: Repo) -> Shape | None:
+    """The model's shape; a repository with more parameters holds the tied embeddings twice."""
+    if model.shape is None or repo.parameters is None:
+        return model.shape
+    return replace(model.shape, parameters=repo.parameters, tied_embeddings=False)
+
+
+def _describe(score: Score, metric: Metric) -> str:
+    estimated = " (estimated)" if score.estimated else ""
+    return f"{metric.title} {score.value:g}{estimated}, {score.source}"

@@ -1,0 +1,173 @@
+"""From a model's table in `catalog/models/` to its record."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from lmpm import limits
+from lmpm.catalog.schema import CatalogModel, Embedding, Repo, RepoFile, Score
+from lmpm.types import Shape
+
+if TYPE_CHECKING:
+    from lmpm.document import Table
+    from lmpm.types import FileRole
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_REVISION: Final = re.compile(r"[0-9a-f]{40}")
+_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
+_DATE: Final = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+
+
+def read_model(table: Table) -> CatalogModel:
+    """A model; raises DocumentError at the first mistake."""
+    parameters = table.integer("parameters", low=1)
+    active = table.integer_or("active_parameters", parameters, low=1, high=parameters)
+    shape = table.table("shape") if "shape" in table else None
+    return CatalogModel(
+        name=table.text("name"),
+        title=table.text("title"),
+        family=table.text("family"),
+        publisher=table.text("publisher"),
+        parameters=parameters,
+        active_parameters=active,
+        license=table.text("license"),
+        base_model=table.text_or("base_model"),
+        architecture=table.text("architecture"),
+        context_length=table.integer("context_length", low=1),
+        capabilities=frozenset(table.texts("capabilities")),
+        released=_date(table, "released"),
+        min_engine_build=table.integer("min_engine_build", low=1) if "min_engine_build" in table else None,
+        native_quant=table.text_or("native_quant"),
+        shape=read_shape(shape, parameters=parameters, active_parameters=active) if shape else None,
+        shape_source=shape.text("source") if shape else "",
+        embedding=_embedding(table.table("embedding")) if "embedding" in table else None,
+        scores=tuple(_score(item) for item in table.tables("score")),
+        repos=tuple(_repo(item) for item in table.tables("repo")),
+    )
+
+
+def read_shape(table: Table, *, parameters: int, active_parameters: int) -> Shape:
+    """The sizes of a model's layers."""
+    layers = table.integer("layers", low=1, high=limits.MAX_TENSORS)
+    return Shape(
+        layers=layers,
+        embedding_length=table.integer("embedding_length", low=1),
+        heads=table.integer("heads", low=1),
+        kv_heads=table.integer("kv_heads", low=0),
+        key_length=table.integer("key_length", low=1),
+        value_length=table.integer("value_length", low=1),
+        feed_forward_length=table.integer("feed_forward_length", low=0),
+        vocabulary=table.integer("vocabulary", low=1),
+        parameters=parameters,
+        active_parameters=active_parameters,
+        tied_embeddings=table.flag_or("tied_embeddings", False),
+        causal=table.flag_or("causal", True),
+        sliding_window=table.integer_or("sliding_window", 0),
+        window_layers=table.integer_or("window_layers", 0, high=layers),
+        recurrent_bytes=table.integer_or("recurrent_bytes", 0),
+    )
+
+
+def read_sha256(table: Table) -> str:
+    """The digest of a file's bytes."""
+    value = table.text("sha256")
+    if not _SHA256.fullmatch(value):
+        raise table.fail("sha256", "expected 64 lower-case hex digits")
+    return value
+
+
+def _score(table: Table) -> Score:
+    score = Score(
+        task=table.text("task"),
+        metric=table.text("metric"),
+        value=table.number("value"),
+        source=table.text("source"),
+        date=_date(table, "date"),
+        estimated=table.flag_or("estimated", False),
+        rule=table.text_or("rule"),
+    )
+    if score.estimated and not score.rule:
+        raise table.fail("rule", "is missing, expected how the estimate was made")
+    return score
+
+
+def _repo(table: Table) -> Repo:
+    name = table.text("id")
+    if not _REPO.fullmatch(name) or len(name) > limits.MAX_REPO_CHARS:
+        raise table.fail("id", "expected `owner/name`")
+    source = table.text_or("source")
+    files = tuple(_file(item, source) for item in table.tables("file"))
+    if not files:
+        raise table.fail("file", "is missing, expected at least one file")
+    return Repo(
+        id=name,
+        revision=_revision(table),
+        parameters=table.integer("parameters", low=1) if "parameters" in table else None,
+        gated=table.flag_or("gated", False),
+        files=files,
+    )
+
+
+def _revision(table: Table) -> str | None:
+    value = table.text_or("revision")
+    if value and not _REVISION.fullmatch(value):
+        raise table.fail("revision", "expected 40 lower-case hex digits")
+    return value or None
+
+
+def _file(table: Table, source: str) -> RepoFile:
+    return RepoFile(
+        quant=table.text("quant"),
+        path=_path(table),
+        size=table.integer("size", low=1, high=limits.MAX_FILE_BYTES),
+        sha256=read_sha256(table) if "sha256" in table else None,
+        role=_role(table),
+        approximate=table.flag_or("approximate", False),
+        source=table.text_or("source", source) or table.text("source"),
+    )
+
+
+def _path(table: Table) -> str:
+    """A path inside the repository: relative, with forward slashes, that stays inside."""
+    value = table.text("path")
+    parts = value.split("/")
+    if "\\" in value or any(part in {"", ".", ".."} for part in parts) or len(value) > limits.MAX_PATH_CHARS:
+        raise table.fail("path", "expected a path inside the repository")
+    return value
+
+
+def _role(table: Table) -> FileRole:
+    value = table.text_or("role", "model")
+    if value == "model":
+        return "model"
+    if value == "mmproj":
+        return "mmproj"
+    raise table.fail("role", "expected `model` or `mmproj`")
+
+
+def _embedding(table: Table) -> Embedding:
+    return Embedding(
+        pooling=_pooling(table),
+        dimensions=table.integer("dimensions", low=1),
+        query_prefix=table.text_or("query_prefix"),
+        document_prefix=table.text_or("document_prefix"),
+    )
+
+
+def _pooling(table: Table) -> Literal["mean", "cls", "last"]:
+    value = table.text("pooling")
+    if value == "mean":
+        return "mean"
+    if value == "cls":
+        return "cls"
+    if value == "last":
+        return "last"
+    raise table.fail("pooling", "expected `mean`, `cls` or `last`")
+
+
+def _date(table: Table, key: str) -> str:
+    value = table.text_or(key)
+    if value and not _DATE.fullmatch(value):
+        raise table.fail(key, "expected a year, year-month or year-month-day")
+    return value

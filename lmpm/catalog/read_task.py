@@ -1,0 +1,173 @@
+"""From a task's table in `catalog/tasks/` to its record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from lmpm.catalog.read_model import read_sha256, read_shape
+from lmpm.catalog.schema import (
+    EmbeddingCase,
+    Metric,
+    Prompt,
+    SmokeKind,
+    SmokeTest,
+    SpeedKind,
+    SqlCase,
+    Starter,
+    Task,
+    TextCase,
+)
+from lmpm.document import DocumentError
+
+if TYPE_CHECKING:
+    from lmpm.catalog.schema import SmokeCase
+    from lmpm.document import Table
+
+# What a template of each kind must hold.
+_PLACES: dict[SmokeKind, tuple[str, ...]] = {
+    "sql": ("{schema}", "{question}"),
+    "text": ("{prompt}",),
+    "embeddings": (),
+}
+
+
+def read_task(table: Table) -> Task:
+    """A task; raises DocumentError at the first mistake."""
+    metrics = tuple(_metric(item, first=index == 0) for index, item in enumerate(table.tables("metric")))
+    if not metrics:
+        raise table.fail("metric", "is missing, expected at least one metric")
+    context = table.integer("context", low=1)
+    return Task(
+        name=table.text("name"),
+        title=table.text("title"),
+        summary=table.text("summary"),
+        aliases=table.texts("aliases"),
+        context=context,
+        min_context=table.integer("min_context", low=1, high=context),
+        min_speed=table.number("min_speed"),
+        speed_kind=_speed_kind(table),
+        typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
+        capabilities=frozenset(table.texts("capabilities")),
+        metrics=metrics,
+        prompt=_prompt(table.table("prompt")) if "prompt" in table else None,
+        smoke=_smoke(table.table("smoke")),
+        starter=_starter(table.table("starter")) if "starter" in table else None,
+    )
+
+
+def _speed_kind(table: Table) -> SpeedKind:
+    for kind in get_args(SpeedKind):
+        if table.text_or("speed_kind", "decode") == kind:
+            result: SpeedKind = kind
+            return result
+    raise table.fail("speed_kind", f"expected one of {_names(get_args(SpeedKind))}")
+
+
+def _metric(table: Table, *, first: bool) -> Metric:
+    metric = Metric(
+        id=table.text("id"),
+        title=table.text("title"),
+        why=table.text("why"),
+        slope=table.number_or("slope", 1.0),
+        intercept=table.number_or("intercept", 0.0),
+        rule=table.text_or("rule"),
+    )
+    if first and (metric.slope, metric.intercept) != (1.0, 0.0):
+        raise table.fail(
+            "slope", "the first metric is the task's quality itself: expected slope 1, intercept 0"
+        )
+    if not first and not metric.rule:
+        raise table.fail("rule", "is missing, expected where slope and intercept come from")
+    return metric
+
+
+def _prompt(table: Table) -> Prompt:
+    return Prompt(system=table.text_or("system"), user=table.text("user"))
+
+
+def _smoke(table: Table) -> SmokeTest:
+    kind = _smoke_kind(table)
+    read = {"sql": _sql_case, "embeddings": _embedding_case, "text": _text_case}[kind]
+    cases = tuple(read(item) for item in table.tables("case"))
+    if not cases:
+        raise table.fail("case", "is missing, expected at least one case")
+    prompt = table.text("prompt") if _PLACES[kind] else ""
+    for place in _PLACES[kind]:
+        if place not in prompt:
+            raise table.fail("prompt", f"expected `{place}` in it")
+    return SmokeTest(
+        kind=kind,
+        cases=cases,
+        prompt=prompt,
+        max_tokens=table.integer("max_tokens", low=1, high=512) if _PLACES[kind] else 0,
+        stop=_stops(table),
+        pass_cases=table.integer("pass_cases", low=1, high=len(cases)),
+    )
+
+
+def _smoke_kind(table: Table) -> SmokeKind:
+    for kind in get_args(SmokeKind):
+        if table.text("kind") == kind:
+            result: SmokeKind = kind
+            return result
+    raise table.fail("kind", f"expected one of {_names(get_args(SmokeKind))}")
+
+
+def _stops(table: Table) -> tuple[str, ...]:
+    """A list of strings, where a stop of nothing but line ends is a stop as well."""
+    values = table.rows("stop")
+    for index, value in enumerate(values):
+        if not isinstance(value, str) or not value:
+            raise DocumentError(f"{table.at('stop')}[{index}]", "expected a string that is not empty")
+    return tuple(values)
+
+
+def _sql_case(table: Table) -> SmokeCase:
+    return SqlCase(
+        schema=table.text("schema"),
+        rows=table.texts("rows"),
+        question=table.text("question"),
+        expected=_result_rows(table),
+        ordered=table.flag_or("ordered", False),
+        reference=table.text("reference"),
+    )
+
+
+def _result_rows(table: Table) -> tuple[tuple[object, ...], ...]:
+    rows = table.rows("expected")
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or not row:
+            raise DocumentError(f"{table.at('expected')}[{index}]", "expected a list of values")
+    if not rows:
+        raise table.fail("expected", "is missing, expected at least one row")
+    return tuple(tuple(row) for row in rows)
+
+
+def _embedding_case(table: Table) -> SmokeCase:
+    return EmbeddingCase(anchor=table.text("anchor"), near=table.text("near"), far=table.text("far"))
+
+
+def _text_case(table: Table) -> SmokeCase:
+    return TextCase(prompt=table.text("prompt"), expect=table.texts("expect"))
+
+
+def _starter(table: Table) -> Starter:
+    parameters = table.integer("parameters", low=1)
+    file = table.text("file")
+    if "/" in file or "\\" in file:
+        raise table.fail("file", "expected the name of a file in catalog/starter")
+    return Starter(
+        file=file,
+        title=table.text("title"),
+        quant=table.text("quant"),
+        license=table.text("license"),
+        size=table.integer("size", low=1),
+        sha256=read_sha256(table),
+        context_length=table.integer("context_length", low=1),
+        architecture=table.text("architecture"),
+        shape=read_shape(table.table("shape"), parameters=parameters, active_parameters=parameters),
+    )
+
+
+def _names(values: tuple[str, ...]) -> str:
+    return ", ".join(f"`{value}`" for value in values)

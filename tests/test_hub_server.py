@@ -15,7 +15,7 @@ import requests
 from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
 from huggingface_hub.hf_api import RepoFile
 
-from tests.hub import File, Generated, LoopbackHub, Sparse, Token
+from tests.hub import ContentLike, File, Generated, LoopbackHub, Sparse, Token
 
 MODEL = Generated(3_000_000, seed=1)
 CONFIG = b'{"model_type": "llama"}\n'
@@ -31,10 +31,9 @@ def hub() -> Iterator[LoopbackHub]:
 
 
 def fill(hub: LoopbackHub) -> None:
-    files = {FILE: MODEL, "config.json": CONFIG, "sub/part-Q4_0.gguf": b"GGUF" * 100, "empty.txt": b""}
-    hub.add_repo(
-        REPO, files, downloads=10, likes=3, card_data={"license": "mit", "base_model": ["acme/tiny"]}
-    )
+    files: dict[str, ContentLike] = {FILE: MODEL, "config.json": CONFIG}
+    files |= {"sub/part-Q4_0.gguf": b"GGUF" * 100, "empty.txt": b""}
+    hub.add_repo(REPO, files, downloads=10, card_data={"license": "mit", "base_model": ["acme/tiny"]})
 
 
 def api(hub: LoopbackHub, token: str | bool = False) -> HfApi:

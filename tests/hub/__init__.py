@@ -1,7 +1,7 @@
 """A Hugging Face Hub on loopback, over real HTTP, that can go wrong in every way a test asks for."""
 
 from tests.hub import faults
-from tests.hub.content import Bytes, Content, File, Generated, Repeated, Sparse
+from tests.hub.content import Bytes, Content, ContentLike, File, Generated, Repeated, Sparse, listed
 from tests.hub.log import LoggedRequest, RequestLog
 from tests.hub.repository import Repository
 from tests.hub.server import LoopbackHub
@@ -10,6 +10,7 @@ from tests.hub.state import Token
 __all__ = [
     "Bytes",
     "Content",
+    "ContentLike",
     "File",
     "Generated",
     "LoggedRequest",
@@ -20,4 +21,5 @@ __all__ = [
     "Sparse",
     "Token",
     "faults",
+    "listed",
 ]

@@ -93,6 +93,14 @@ class Sparse(Content):
         return self.head[start : start + length].ljust(length, b"\0")
 
 
+def listed(size: int, name: str, head: bytes = b"") -> Sparse:
+    """A file for listings only: any size at no cost, and a sha256 that is not that of its bytes.
+
+    With the header of a real GGUF file as its head, ranged reads of the header work.
+    """
+    return Sparse(size, head, sha256=hashlib.sha256(f"{name}\0{size}".encode()).hexdigest())
+
+
 class Generated(Content):
     """Pseudo-random bytes of any size, made from a seed: no run of zeros, no two equal blocks."""
 
@@ -114,21 +122,31 @@ class Generated(Content):
         return b"".join(pieces)
 
 
-class Flipped(Content):
-    """Other content with one bit turned over."""
+class Overlay(Content):
+    """Other content with some bytes written over: many files that differ, for the memory of one."""
 
-    def __init__(self, content: Content, offset: int, bit: int = 0) -> None:
+    def __init__(self, content: Content, offset: int, data: bytes) -> None:
         self.content = content
         self.size = content.size
         self._offset = offset
-        self._mask = 1 << bit
+        self._data = data
 
     def read(self, start: int, length: int) -> bytes:
         data = self.content.read(start, length)
-        at = self._offset - start
-        if not 0 <= at < length:
+        first = max(self._offset, start)
+        last = min(self._offset + len(self._data), start + length)
+        if first >= last:
             return data
-        return data[:at] + bytes([data[at] ^ self._mask]) + data[at + 1 :]
+        patch = self._data[first - self._offset : last - self._offset]
+        return data[: first - start] + patch + data[last - start :]
+
+
+class Flipped(Overlay):
+    """Other content with one bit turned over."""
+
+    def __init__(self, content: Content, offset: int, bit: int = 0) -> None:
+        wrong = content.read(offset, 1)[0] ^ (1 << bit)
+        super().__init__(content, offset, bytes([wrong]))
 
 
 class Repeated(Content):

@@ -102,8 +102,15 @@ class Repository:
     def files(self) -> Mapping[str, RepoFile]:
         return self.commits[self.commit].files
 
-    def add_commit(self, files: Mapping[str, ContentLike | None], *, title: str, ref: str = MAIN) -> str:
-        """Put files on top of what `ref` has; None takes one away. The id follows from the content alone."""
+    def add_commit(
+        self,
+        files: Mapping[str, ContentLike | None],
+        *,
+        title: str,
+        ref: str = MAIN,
+        commit_id: str | None = None,
+    ) -> str:
+        """Put files on top of what `ref` has; None takes one away. Its id follows from them if not given."""
         parent = self.refs.get(ref, "")
         merged = dict(self.commits[parent].files) if parent else {}
         for path, source in files.items():
@@ -115,7 +122,7 @@ class Repository:
         merged = dict(sorted(merged.items()))
         for path, file in merged.items():
             digest.update(f"\n{path}\0{file.etag}".encode())
-        commit = Commit(digest.hexdigest(), merged, title, self.last_modified)
+        commit = Commit(commit_id or digest.hexdigest(), merged, title, self.last_modified)
         self.commits[commit.id] = commit
         self.refs[ref] = commit.id
         return commit.id

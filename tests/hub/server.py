@@ -80,9 +80,14 @@ class LoopbackHub:
     def tokens(self) -> dict[str, Token]:
         return self.state.tokens
 
-    def add_repo(self, repo_id: str, files: Mapping[str, ContentLike], **facts: Any) -> Repository:
-        """Add a model repository with one commit; `facts` are the fields of `Repository`."""
-        return self.state.add_repo(repo_id, files, **facts)
+    def add_repo(
+        self, repo_id: str, files: Mapping[str, ContentLike], *, commit_id: str | None = None, **facts: Any
+    ) -> Repository:
+        """Add a model repository with one commit; `facts` are the fields of `Repository`.
+
+        The commit's id follows from the files unless it is given.
+        """
+        return self.state.add_repo(repo_id, files, commit_id=commit_id, **facts)
 
     def commit(
         self, repo: str | Repository, files: Mapping[str, ContentLike | None], *, title: str = "Update files"

@@ -38,13 +38,15 @@ class HubState:
     renamed: dict[str, str] = field(default_factory=dict)  # former id in lower case -> id
     signature_round: int = 0
 
-    def add_repo(self, repo_id: str, files: Mapping[str, ContentLike], **facts: Any) -> Repository:
+    def add_repo(
+        self, repo_id: str, files: Mapping[str, ContentLike], *, commit_id: str | None = None, **facts: Any
+    ) -> Repository:
         """Add a repository with one commit; `facts` are the fields of `Repository`."""
         unknown = set(facts) - {f.name for f in fields(Repository)}
         if unknown:
             raise TypeError(f"no such facts: {', '.join(sorted(unknown))}")
         repository = Repository(repo_id, **facts)
-        repository.add_commit(files, title="initial commit")
+        repository.add_commit(files, title="initial commit", commit_id=commit_id)
         self.repositories[repo_id.lower()] = repository
         return repository
 

@@ -15,7 +15,8 @@ import requests
 from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
 from huggingface_hub.hf_api import RepoFile
 
-from tests.hub import ContentLike, File, Generated, LoopbackHub, Sparse, Token
+from tests.gguf_files import write_llama
+from tests.hub import ContentLike, File, Generated, LoopbackHub, Sparse, Token, listed
 
 MODEL = Generated(3_000_000, seed=1)
 CONFIG = b'{"model_type": "llama"}\n'
@@ -102,6 +103,15 @@ class TestMetadata:
         assert found[0].lfs.sha256 == MODEL.sha256
         refs = api(hub).list_repo_refs(REPO)
         assert refs.branches[0].target_commit == hub.state.repo(REPO).commit
+
+    def test_a_listing_may_name_sizes_that_nobody_has(self, hub: LoopbackHub, tmp_path: Path) -> None:
+        head = write_llama(tmp_path / "m.gguf", context=32768)[0].read_bytes()
+        hub.add_repo("acme/big-GGUF", {"big-Q4_K_M.gguf": listed(42 << 30, "big", head)})
+        info = api(hub).model_info("acme/big-GGUF", files_metadata=True)
+        assert info.siblings is not None
+        assert info.siblings[0].size == 42 << 30
+        assert info.gguf is not None
+        assert info.gguf["context_length"] == 32768
 
     def test_other_case_and_former_names_are_redirected(self, hub: LoopbackHub) -> None:
         assert api(hub).model_info("ACME/Tiny-gguf").id == REPO

@@ -192,6 +192,18 @@ class OtherBody(Fault):
         return replace(answer, status=self.status, headers=headers).with_body(self.body, self.content_type)
 
 
+@dataclass(frozen=True)
+class OtherContent(BodyFault):
+    """A mirror that serves other bytes of the same size, ranges and all, under the right metadata."""
+
+    content: Content
+
+    def on_answer(self, request: Request, answer: Answer) -> Answer:
+        if self.content.size != answer.content.size:
+            raise ValueError(f"{self.content.size} bytes in place of {answer.content.size}")
+        return replace(answer, content=self.content)
+
+
 HTML_PAGE: Final = OtherBody(
     b"<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head><body>Welcome</body></html>\n",
     "text/html; charset=utf-8",

@@ -22,7 +22,13 @@ class LoggedRequest:
     status: int = 0
     sent: int = 0  # bytes of the body handed to the network
     started: float = field(default_factory=time.monotonic)
+    last_sent: float = 0.0  # when the latest piece of the body was sent
     finished: float | None = None  # None while it is being answered
+
+    def sending(self, length: int) -> None:
+        """Count before the network has the bytes: a client that got the last one must find it here."""
+        self.sent += length
+        self.last_sent = time.monotonic()
 
     def finish(self) -> None:
         self.finished = time.monotonic()
@@ -89,7 +95,9 @@ class RequestLog:
         edges: list[tuple[float, int]] = []
         for request in self.all(method, path):
             edges.append((request.started, 1))
-            edges.append((request.finished if request.finished is not None else float("inf"), -1))
+            # Not `finished`: the client's next request may come before this thread gets to note it.
+            end = float("inf") if request.finished is None else max(request.started, request.last_sent)
+            edges.append((end, -1))
         most = now = 0
         for _, step in sorted(edges):
             now += step

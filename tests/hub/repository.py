@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -126,6 +126,11 @@ class Repository:
         self.commits[commit.id] = commit
         self.refs[ref] = commit.id
         return commit.id
+
+    def rewrite(self, path: str, source: ContentLike) -> None:
+        """Change a file of the commit that `main` is at without a new commit, as no honest Hub does."""
+        now = self.commits[self.commit]
+        self.commits[now.id] = replace(now, files={**now.files, path: RepoFile(path, as_content(source))})
 
     def find_commit(self, revision: str) -> Commit | None:
         """Find a commit by branch, tag, full ref, commit id or the beginning of one."""

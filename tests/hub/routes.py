@@ -32,7 +32,7 @@ def _route(state: HubState, request: Request) -> Answer:
     match request.segments:
         case ["api", "models"]:
             _check_token(state, request)
-            visible = [repo for repo in state.repositories.values() if _may_see(state, request, repo)]
+            visible = [repo for repo in list(state.repositories.values()) if _may_see(state, request, repo)]
             return api.list_models(state, request, visible)
         case ["api", "models", author, name, *rest]:
             return _model_api(state, request, _repository(state, request, author, name), rest)
@@ -54,6 +54,8 @@ def _route(state: HubState, request: Request) -> Answer:
             repository = _repository(state, request, author, name)
             _check_gate(state, request, repository)
             return files.resolve(state, request, repository, _commit(repository, revision), "/".join(path))
+        case ["api", "models", _] | [_, "resolve", *_]:
+            return _not_found(state, request)  # every repository here has an author
         case _:
             # Among them `/api/agent-harnesses`: clients ask, and take 404 for "none".
             return error(404, "Sorry, we can't find the page you are looking for.")

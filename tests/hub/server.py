@@ -95,6 +95,10 @@ class LoopbackHub:
         """Change files on `main` (None takes one away) and return the new commit."""
         return self.state.commit(repo, files, title=title)
 
+    def rewrite(self, repo: str | Repository, path: str, source: ContentLike) -> None:
+        """Change a file behind the back of its commit: the same revision, other bytes, another sha256."""
+        self.state.repo(repo).rewrite(path, source)
+
     def tag(self, repo: str | Repository, name: str, commit: str | None = None) -> None:
         self.state.tag(repo, name, commit)
 

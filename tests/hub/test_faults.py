@@ -132,6 +132,25 @@ def test_slowness(hub: LoopbackHub) -> None:
     assert get(hub).content == WHOLE
 
 
+def test_a_cap_on_bandwidth_lets_that_much_through(hub: LoopbackHub) -> None:
+    hub.commit(REPO, {"m.gguf": Generated(10_000_000)})
+    hub.faults.add(faults.Throttle(50e6))
+    began = time.monotonic()
+    assert len(get(hub).content) == 10_000_000
+    assert 0.15 < time.monotonic() - began < 2
+
+
+def test_requests_at_once_are_counted(hub: LoopbackHub) -> None:
+    hub.faults.add(faults.Throttle(1_000_000), times=3)
+    clients = [threading.Thread(target=get, args=(hub,)) for _ in range(3)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    get(hub)
+    assert hub.requests.most_at_once("GET") == 3
+
+
 def test_a_trickle_arrives_byte_by_byte(hub: LoopbackHub) -> None:
     hub.faults.add(faults.Throttle(40), times=1)
     with requests.get(hub.url(REPO, "m.gguf"), stream=True, timeout=2) as answer:
@@ -159,6 +178,9 @@ def test_other_bytes(hub: LoopbackHub) -> None:
     flipped = get(hub).content
     assert [at for at in range(MODEL.size) if flipped[at] != WHOLE[at]] == [70_000]
     assert get(hub, "bytes=0-69999").content == WHOLE[:70_000]
+    other = Generated(MODEL.size, seed=3)
+    hub.faults.add(faults.OtherContent(other), times=1)
+    assert get(hub, "bytes=500-599").content == other.read(500, 100)
     hub.faults.add(faults.Gzip(), times=1)
     answer = get(hub)
     assert (answer.headers["Content-Encoding"], answer.content) == ("gzip", WHOLE)
@@ -167,6 +189,13 @@ def test_other_bytes(hub: LoopbackHub) -> None:
     assert get(hub, "bytes=5-").content.startswith(b"<!DOCTYPE html>")
     hub.faults.add(faults.lfs_pointer(MODEL.sha256, MODEL.size), times=1)
     assert get(hub).text.startswith("version https://git-lfs")
+
+
+def test_a_file_changed_behind_the_back_of_its_commit(hub: LoopbackHub) -> None:
+    commit = hub.state.repo(REPO).commit
+    hub.rewrite(REPO, "m.gguf", b"GGUF other")
+    answer = requests.get(hub.url(REPO, "m.gguf", commit), timeout=2)
+    assert (answer.content, answer.headers["X-Repo-Commit"]) == (b"GGUF other", commit)
 
 
 def test_redirects(hub: LoopbackHub) -> None:

@@ -14,7 +14,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
-from tests.hub.content import File
+from tests.hub.content import CHUNK, File
 from tests.hub.log import LoggedRequest
 from tests.hub.message import BEFORE_HEADERS, Answer
 
@@ -74,10 +74,9 @@ class Wire:
             self._connection.sendall(b"\r\n")
 
     def _push(self, piece: bytes) -> None:
-        # Counted before it is sent: a client that has the last byte must find it in the log.
         left = memoryview(piece)
         while left:
-            self._logged.sent += len(left)
+            self._logged.sending(len(left))
             sent = 0
             try:
                 sent = self._connection.send(left)
@@ -89,7 +88,7 @@ class Wire:
         with content.path.open("rb") as file:
             while start < stop:
                 piece = min(_SENDFILE_PIECE, stop - start)
-                self._logged.sent += piece
+                self._logged.sending(piece)
                 sent = 0
                 try:
                     sent = os.sendfile(self._connection.fileno(), file.fileno(), start, piece)
@@ -103,11 +102,12 @@ class Wire:
         began, at = time.monotonic(), answer.start
         while at < stop:
             due = int((time.monotonic() - began + _TICK) * rate) - (at - answer.start)
-            if due > 0:
-                piece = answer.content.read(at, min(due, stop - at, 1 << 18))
-                self._framed(piece, answer)
-                at += len(piece)
-            self._pause(max(_TICK, 1 / rate) if at < stop else 0)
+            if due <= 0:
+                self._pause(max(_TICK, 1 / rate))
+                continue
+            piece = answer.content.read(at, min(due, stop - at, CHUNK))
+            self._framed(piece, answer)
+            at += len(piece)
 
     def _cut(self, answer: Answer) -> bool:
         """End, reset or stall; True if the answer may go on."""

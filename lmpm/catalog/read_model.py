@@ -150,6 +150,7 @@ def _embedding(table: Table) -> Embedding:
     return Embedding(
         pooling=_pooling(table),
         dimensions=table.integer("dimensions", low=1),
+        source=table.text("source"),
         query_prefix=table.text_or("query_prefix"),
         document_prefix=table.text_or("document_prefix"),
     )

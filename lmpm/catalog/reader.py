@@ -80,13 +80,14 @@ class _Reader:
     def _file(self, name: str, read: Callable[[Table], T]) -> T | None:
         """One file as a record; None where it has a problem that was collected."""
         try:
-            table = Table(self._parse(name))
+            data = self._parse(name)
+            table = _TracingTable(data) if self._strict else Table(data)
             record = read(table)
         except DocumentError as error:
             self._report(f"{name}: {error}")
             return None
-        if self._strict:
-            for place in table.unknown_keys():
+        if isinstance(table, _TracingTable):
+            for place in table.all_unknown_keys():
                 self._report(f"{name}: {place}: is not known here")
         return record
 
@@ -109,6 +110,32 @@ class _Reader:
         if not self._strict:
             raise CatalogError(f"The catalog is broken: {problem}", hint=_HINT)
         self.problems.append(problem)
+
+
+class _TracingTable(Table):
+    """A table that knows the tables which were read from it, so that it can tell their unknown keys."""
+
+    def __init__(self, data: object, place: str = "") -> None:
+        super().__init__(data, place)
+        self._children: list[_TracingTable] = []
+
+    def table(self, key: str) -> Table:
+        """The table at `key`."""
+        return self._trace(super().table(key))
+
+    def tables(self, key: str) -> list[Table]:
+        """The list of tables at `key`; missing means empty."""
+        return [self._trace(item) for item in super().tables(key)]
+
+    def all_unknown_keys(self) -> list[str]:
+        """Paths of the keys that nobody asked for, here and in every table below."""
+        below = (place for child in self._children for place in child.all_unknown_keys())
+        return [*self.unknown_keys(), *below]
+
+    def _trace(self, table: Table) -> Table:
+        child = _TracingTable(table._data, table.place)
+        self._children.append(child)
+        return child
 
 
 def _read_quants(table: Table) -> tuple[dict[str, Quant], LossRule]:

@@ -174,6 +174,7 @@ class Embedding:
 
     pooling: Literal["mean", "cls", "last"]
     dimensions: int
+    source: str
     query_prefix: str = ""
     document_prefix: str = ""
 
@@ -231,7 +232,7 @@ class LossRule:
 
     def share(self, divergence: float, parameters: int) -> float:
         """The share of the score that is lost, from 0 to `most`."""
-        factor = (self.reference_parameters / max(parameters, 1)) ** self.exponent
+        factor = float((self.reference_parameters / max(parameters, 1)) ** self.exponent)
         factor = min(max(factor, self.least_factor), self.most_factor)
         return min(self.per_divergence * divergence * factor, self.most)
 

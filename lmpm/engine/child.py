@@ -1,0 +1,95 @@
+"""The child process: one job as JSON on stdin, llama.cpp, one answer as JSON on a private stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any, BinaryIO
+
+from lmpm.engine import guard
+from lmpm.engine.job import EngineInfo, EngineReport, Job
+from lmpm.engine.llama import Llama, Model, embed, generate
+
+
+def main() -> None:
+    """Do the job on stdin and end at once: no destructor of a library has a say."""
+    answers = guard.private_output()
+    values = json.loads(sys.stdin.buffer.readline())
+    guard.die_with_parent(values.pop("parent"))
+    job = Job.decode(values)
+    guard.limit_memory(
+        job.memory_bytes, _size(job.path), lambda: _tell(answers, error={"kind": "memory", "message": ""})
+    )
+    try:
+        _tell(answers, result=_work(job, answers))
+    except MemoryError:
+        _tell(answers, error={"kind": "memory", "message": ""})
+    except Exception as error:  # noqa: BLE001 - every failure is an answer
+        kind = getattr(error, "kind", "import" if isinstance(error, ImportError) else "other")
+        _tell(answers, error={"kind": kind, "message": f"{error}" or type(error).__name__})
+    os._exit(0)
+
+
+def _work(job: Job, answers: BinaryIO) -> dict[str, Any]:
+    _tell(answers, stage="import")
+    llama = _library()
+    if job.kind == "probe":
+        return _probe(llama)
+    return _run(llama, job, answers)
+
+
+def _library() -> Llama:
+    try:
+        return Llama()
+    except (OSError, RuntimeError, AttributeError) as error:  # a library that does not load or fit
+        raise ImportError(str(error)) from error
+
+
+def _probe(llama: Llama) -> dict[str, Any]:
+    from importlib import metadata  # slow, and of use here alone
+
+    info = EngineInfo(
+        python_package=f"llama-cpp-python {metadata.version('llama-cpp-python')}",
+        build=llama.build,
+        gpu_offload=llama.gpu_offload,
+        system_info=llama.system_info,
+    )
+    return {name: getattr(info, name) for name in EngineInfo.__slots__}
+
+
+def _run(llama: Llama, job: Job, answers: BinaryIO) -> dict[str, Any]:
+    _tell(answers, stage="load")
+    start = time.perf_counter()
+    model = Model(llama, job.path, job.plan)
+    load_s = time.perf_counter() - start
+    _tell(answers, stage="run")
+    embedding = job.kind == "embed"
+    generations = () if embedding else generate(model, job.texts, job.max_tokens, job.stop)
+    embeddings = embed(model, job.texts) if embedding else ()
+    report = EngineReport(
+        build=llama.build,
+        load_s=load_s,
+        peak_memory=guard.peak_memory(),
+        buffers=tuple(llama.buffers),
+        generations=generations,
+        embeddings=embeddings,
+    )
+    return report.encode()
+
+
+def _tell(answers: BinaryIO, **event: object) -> None:
+    answers.write(json.dumps(event).encode() + b"\n")
+    answers.flush()
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size if path else 0  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main()

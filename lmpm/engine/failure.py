@@ -1,0 +1,126 @@
+"""From how a child ended to an error that says what happened, in which phase, and what helps."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lmpm.errors import EngineError
+from lmpm.size import duration, human
+
+if TYPE_CHECKING:
+    from lmpm.engine.job import EngineLimits
+    from lmpm.engine.process import Outcome
+
+SHOWN_LINES: Final = 6
+SHOWN_CHARS: Final = 240  # of one line
+
+INSTALL_HINT: Final = "Install it with `pip install llama-cpp-python`"
+REINSTALL_HINT: Final = "Install it again with `pip install --force-reinstall llama-cpp-python`"
+UPGRADE_HINT: Final = "Upgrade it with `pip install --upgrade llama-cpp-python`"
+MEMORY_HINT: Final = "Lower the context with `--context`, or choose a smaller quant with `--quant`"
+
+DOING: Final = {
+    "start": "while starting",
+    "import": "while its library was loaded",
+    "load": "while loading {file}",
+    "run": "while running {file}",
+}
+UNKNOWN_TO_BUILD: Final = {  # what an older llama.cpp says about a newer file
+    "the architecture": re.compile(r"unknown model architecture: '(?P<name>[^']*)'"),
+    "the tokenizer": re.compile(r"unknown (?:pre-)?tokenizer(?: type)?:? '(?P<name>[^']*)'"),
+    "the tensor type": re.compile(r"has invalid ggml type (?P<name>\d+)"),
+    "GGUF version": re.compile(r"this GGUF file is version (?P<name>\d+)"),
+}
+OUT_OF_MEMORY: Final = re.compile(
+    r"bad_alloc|failed to allocate|unable to allocate|cannot allocate memory|out of memory|MemoryError|"
+    r"insufficient memory|pthread_create failed|Resource temporarily unavailable",
+    re.IGNORECASE,
+)
+NOT_OPENED: Final = re.compile(r"failed to open GGUF file '.*' \((?P<why>[^()]*)\)")
+NOT_WHOLE: Final = re.compile(r"gguf_init_from|not within the file bounds|corrupted|failed to read")
+SAYS_NOTHING: Final = re.compile(r"_impl: failed to load model$")  # the line before says why
+HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def failure(outcome: Outcome, path: str, limits: EngineLimits) -> EngineError:
+    """The error for a child that brought no result."""
+    file = f"`{visible(Path(path).name)}`" if path else "the model"
+    doing = DOING.get(outcome.stage, DOING["start"]).format(file=file)
+    message, hint = _explain(outcome, file, doing, limits)
+    return EngineError(message, hint=hint, details=last_lines(outcome.log))
+
+
+def _explain(outcome: Outcome, file: str, doing: str, limits: EngineLimits) -> tuple[str, str | None]:
+    if outcome.timed_out:
+        return (
+            f"llama.cpp was stopped after {duration(limits.time_s)} {doing}",
+            "The machine may be too busy or too slow for this model: try again, or choose a smaller one",
+        )
+    if outcome.flooded:
+        return f"llama.cpp wrote more than {human(limits.output_bytes)} of output {doing}", None
+    kind = str(outcome.error.get("kind")) if outcome.error else ""
+    if kind == "missing":
+        return "The engine is missing: llama-cpp-python is not installed", INSTALL_HINT
+    if kind == "memory" or OUT_OF_MEMORY.search(outcome.log):
+        return _memory(doing, limits), MEMORY_HINT
+    if outcome.error:
+        return _refused(kind, visible(str(outcome.error.get("message", ""))), file, outcome.log)
+    return _died(outcome.returncode, doing)
+
+
+def _memory(doing: str, limits: EngineLimits) -> str:
+    if limits.memory_bytes is None:
+        return f"llama.cpp ran out of memory {doing}"
+    return f"llama.cpp needed more than its {human(limits.memory_bytes)} of memory {doing}"
+
+
+def _refused(kind: str, message: str, file: str, log: str) -> tuple[str, str | None]:
+    if kind == "import":
+        return f"llama-cpp-python cannot be used: {message}", REINSTALL_HINT
+    if kind != "load":
+        return f"llama.cpp failed on {file}: {message}", None
+    for what, pattern in UNKNOWN_TO_BUILD.items():
+        if found := pattern.search(log):
+            return (
+                f"{file} needs a newer llama.cpp: this one does not know {what} `{visible(found['name'])}`",
+                UPGRADE_HINT,
+            )
+    if found := NOT_OPENED.search(log):
+        return f"{file} cannot be opened: {visible(found['why'])}", None
+    if NOT_WHOLE.search(log):
+        return (
+            f"{file} is not a complete and valid GGUF file",
+            "Check its bytes with `lmpm verify`, or download it again",
+        )
+    return f"llama.cpp cannot load {file}", None
+
+
+def _died(returncode: int | None, doing: str) -> tuple[str, str | None]:
+    if returncode is None or returncode >= 0:
+        return f"llama.cpp's process ended without an answer {doing} (exit code {returncode})", None
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"
+    if name == "SIGKILL":
+        return f"llama.cpp was killed by {name} {doing}", f"The system may be out of memory. {MEMORY_HINT}"
+    return (
+        f"llama.cpp was killed by {name} {doing}",
+        f"The file makes this llama.cpp crash. {UPGRADE_HINT}, or choose another file",
+    )
+
+
+def last_lines(log: str) -> tuple[str, ...]:
+    """The last messages, fit for a terminal."""
+    lines = [
+        line.strip() for line in log.splitlines() if line.strip(" .\t\r") and not SAYS_NOTHING.search(line)
+    ]
+    return tuple(visible(line)[:SHOWN_CHARS] for line in lines[-SHOWN_LINES:])
+
+
+def visible(text: str) -> str:
+    """Text from a stranger with control and direction characters written out."""
+    return HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

@@ -1,0 +1,139 @@
+"""What is asked of llama.cpp and what it answers, and how both cross the border between two processes."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lmpm import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Pooling = Literal["none", "mean", "cls", "last"]
+JobKind = Literal["probe", "generate", "embed"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How a model is loaded.
+
+    `gpu_layers` None offloads all that the build can, `threads` None takes the physical cores, `pooling`
+    None takes what the file says. The cache is f16, flash attention is llama.cpp's own choice, and memory
+    is reserved for one sequence with the logits of one token.
+    """
+
+    context: int
+    gpu_layers: int | None = None
+    threads: int | None = None
+    embeddings: bool = False
+    pooling: Pooling | None = None
+
+    def __post_init__(self) -> None:
+        if self.context < 1:
+            raise ValueError("a context has at least one token")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What the child process may take. `memory_bytes` counts private memory, not the mapped file."""
+
+    time_s: float = limits.ENGINE_SMOKE_TIMEOUT_S
+    memory_bytes: int | None = None
+    output_bytes: int = limits.ENGINE_OUTPUT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of the child: a model is loaded once, then every prompt or text goes through it."""
+
+    kind: JobKind
+    path: str = ""
+    texts: tuple[str, ...] = ()
+    plan: LoadPlan = LoadPlan(context=512)
+    max_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+
+    def encode(self) -> dict[str, Any]:
+        """The job as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any]) -> Job:
+        """The job that `encode` wrote."""
+        return cls(
+            **{
+                **values,
+                "plan": LoadPlan(**values["plan"]),
+                "texts": tuple(values["texts"]),
+                "stop": tuple(values["stop"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One answer. `decode` is tokens per second after the first one, None when there was no second."""
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    first_token_s: float | None
+    decode: float | None
+    finite: bool = True  # False: the model computed NaN or infinity, and the answer stops there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """The installed engine."""
+
+    python_package: str
+    build: str
+    gpu_offload: bool
+    system_info: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReport:
+    """What a run gave: the answers in the order of the texts, and what they took.
+
+    `peak_memory` is the highest resident size of the child in bytes, mapped file included. `buffers` are
+    the bytes of llama.cpp's own buffers as it logs them: (`CPU KV`, 1048576).
+    """
+
+    build: str
+    load_s: float
+    peak_memory: int | None
+    buffers: tuple[tuple[str, int], ...] = ()
+    generations: tuple[Generation, ...] = ()
+    embeddings: tuple[tuple[float, ...], ...] = ()
+
+    def encode(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        values = dataclasses.asdict(self)
+        values["embeddings"] = [_pack(vector) for vector in self.embeddings]
+        return values
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any]) -> EngineReport:
+        """The report that `encode` wrote."""
+        return cls(
+            **{
+                **values,
+                "buffers": tuple((name, size) for name, size in values["buffers"]),
+                "generations": tuple(Generation(**item) for item in values["generations"]),
+                "embeddings": tuple(_unpack(item) for item in values["embeddings"]),
+            }
+        )
+
+
+def _pack(vector: Sequence[float]) -> str:
+    return base64.b64encode(array("f", vector).tobytes()).decode("ascii")
+
+
+def _unpack(text: str) -> tuple[float, ...]:
+    return tuple(array("f", base64.b64decode(text)))

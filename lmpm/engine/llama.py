@@ -1,0 +1,254 @@
+"""Thin use of llama.cpp's C interface: load, greedy decoding, embeddings. Runs in the child only.
+
+The low-level bindings on purpose: no chat template is compiled or rendered, and what memory is
+reserved follows the plan, not the defaults of a binding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import math
+import os
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm.engine.job import Generation
+from lmpm.engine.threads import default_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmpm.engine.job import LoadPlan
+
+BATCH_TOKENS: Final = 2048
+UBATCH_TOKENS: Final = 512
+PIECE_BYTES: Final = 256  # of one token's text, to begin with
+MAX_TEXT_BYTES: Final = 256 * 1024  # of one answer
+MAX_BUFFERS: Final = 64
+
+POOLING: Final = {None: -1, "none": 0, "mean": 1, "cls": 2, "last": 3}
+FLASH_ATTENTION_AUTO: Final = -1
+ALL_LAYERS: Final = -1
+
+LOG_INFO, LOG_WARN, LOG_ERROR, LOG_CONTINUED = 2, 3, 4, 5  # ggml.h
+BUFFER_LINE: Final = re.compile(r"(\S+) +(?:(\S+) +)?buffer size = +([0-9.]+) MiB")
+
+
+class LlamaError(Exception):
+    """llama.cpp refused; `kind` tells the parent at which door."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Llama:
+    """The library: loaded once, its warnings and errors on stderr, its buffer sizes remembered."""
+
+    def __init__(self) -> None:
+        self.c = _bindings()
+        self.buffers: list[tuple[str, int]] = []
+        self._level = LOG_INFO
+        self._callback = self.c.llama_log_callback(self._log)  # kept: C holds no reference
+        self.c.llama_log_set(self._callback, None)
+        self.c.llama_backend_init()
+
+    def _log(self, level: int, text: bytes, _: object) -> None:
+        if level != LOG_CONTINUED:
+            self._level = level
+        if self._level in (LOG_WARN, LOG_ERROR):
+            os.write(2, text)
+        elif len(self.buffers) < MAX_BUFFERS:
+            found = BUFFER_LINE.search(text.decode("utf-8", "replace"))
+            if found:
+                name = " ".join(filter(None, found.group(1, 2)))
+                self.buffers.append((name, int(float(found[3]) * 1024 * 1024)))
+
+    @property
+    def build(self) -> str:
+        """Version and commit: `llama.cpp 0.5.0 (0c1e570)`."""
+        version = self.c.llama_version().decode("utf-8", "replace")
+        try:
+            commit = self.c._lib.ggml_commit  # not bound, but every build has it
+        except AttributeError:
+            return f"llama.cpp {version}"
+        commit.restype = ctypes.c_char_p
+        return f"llama.cpp {version} ({commit().decode('utf-8', 'replace')})"
+
+    @property
+    def gpu_offload(self) -> bool:
+        """Whether this build can use an accelerator."""
+        return bool(self.c.llama_supports_gpu_offload())
+
+    @property
+    def system_info(self) -> str:
+        """The backends and what the processor offers, in llama.cpp's words."""
+        return str(self.c.llama_print_system_info().decode("utf-8", "replace")).strip(" |\n")
+
+
+def _bindings() -> Any:
+    """The ctypes bindings alone: the package's `__init__` would import numpy, jinja2 and chat formats."""
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None:
+        raise LlamaError("missing", "llama-cpp-python is not installed")
+    sys.modules["llama_cpp"] = importlib.util.module_from_spec(spec)
+    return importlib.import_module("llama_cpp.llama_cpp")
+
+
+class Model:
+    """One loaded file and its vocabulary."""
+
+    def __init__(self, llama: Llama, path: str, plan: LoadPlan) -> None:
+        self.c = llama.c
+        self.plan = plan
+        params = self.c.llama_model_default_params()
+        params.n_gpu_layers = ALL_LAYERS if plan.gpu_layers is None else plan.gpu_layers
+        self.handle = self.c.llama_model_load_from_file(os.fsencode(path), params)
+        if not self.handle:
+            raise LlamaError("load", "llama.cpp cannot load the file")
+        self.vocabulary = self.c.llama_model_get_vocab(self.handle)
+
+    def tokenize(self, text: str) -> Sequence[int]:
+        """The tokens of a raw prompt: with BOS where the model wants it, control tokens understood."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 16
+        tokens = (ctypes.c_int32 * room)()
+        count = self.c.llama_tokenize(self.vocabulary, data, len(data), tokens, room, True, True)
+        if count < 0:
+            raise LlamaError("tokenize", "llama.cpp cannot split the prompt into tokens")
+        return tokens[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; control tokens have none."""
+        buffer = ctypes.create_string_buffer(PIECE_BYTES)
+        length = self.c.llama_token_to_piece(self.vocabulary, token, buffer, PIECE_BYTES, 0, False)
+        if length < 0:
+            buffer = ctypes.create_string_buffer(-length)
+            length = self.c.llama_token_to_piece(self.vocabulary, token, buffer, -length, 0, False)
+        return buffer.raw[: max(length, 0)]
+
+    def context(self, params: Any) -> Any:
+        """A context with the parts of `params` that every use shares."""
+        threads = self.plan.threads or default_threads()
+        params.n_ctx = self.plan.context
+        params.n_seq_max = 1
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = FLASH_ATTENTION_AUTO
+        params.swa_full = False
+        handle = self.c.llama_init_from_model(self.handle, params)
+        if not handle:
+            raise LlamaError("context", "llama.cpp cannot make a context")
+        return handle
+
+    def clear(self, context: Any) -> None:
+        """Forget every token; encoders keep none."""
+        memory = self.c.llama_get_memory(context)
+        if memory:
+            self.c.llama_memory_clear(memory, True)
+
+    def decode(self, context: Any, tokens: Sequence[int]) -> None:
+        """Put tokens through the model; the last one has an output."""
+        array = (ctypes.c_int32 * len(tokens))(*tokens)
+        status = self.c.llama_decode(context, self.c.llama_batch_get_one(array, len(tokens)))
+        if status != 0:
+            raise LlamaError("decode", f"llama.cpp cannot compute (status {status})")
+
+
+def generate(
+    model: Model, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]
+) -> tuple[Generation, ...]:
+    """Greedy completions of raw prompts, one after another in one context."""
+    params = model.c.llama_context_default_params()
+    params.n_batch = min(model.plan.context, BATCH_TOKENS)
+    params.n_ubatch = min(model.plan.context, UBATCH_TOKENS)
+    params.n_outputs_max = 1
+    context = model.context(params)
+    if model.c.llama_model_has_encoder(model.handle) or not model.c.llama_get_memory(context):
+        raise LlamaError("unsupported", "this kind of model does not continue a text")
+    sampler = model.c.llama_sampler_init_greedy()
+    stops = tuple(item.encode() for item in stop)
+    return tuple(_complete(model, context, sampler, prompt, max_tokens, stops) for prompt in prompts)
+
+
+def _complete(
+    model: Model, context: Any, sampler: Any, prompt: str, max_tokens: int, stops: Sequence[bytes]
+) -> Generation:
+    tokens = model.tokenize(prompt)
+    room = model.plan.context - len(tokens)
+    if not tokens or room < 1:
+        raise LlamaError(
+            "prompt", f"the prompt has {len(tokens):,} tokens, the context {model.plan.context:,}"
+        )
+    model.clear(context)
+    start = time.perf_counter()
+    for at in range(0, len(tokens), BATCH_TOKENS):
+        model.decode(context, tokens[at : at + BATCH_TOKENS])
+    answer = b""
+    count = token = 0
+    first = last = start
+    finite = True
+    while count < min(max_tokens, room) and len(answer) < MAX_TEXT_BYTES:
+        if count:
+            model.decode(context, (token,))
+        token = model.c.llama_sampler_sample(sampler, context, -1)
+        finite = math.isfinite(model.c.llama_get_logits_ith(context, -1)[token])
+        last = time.perf_counter()
+        if not finite or model.c.llama_vocab_is_eog(model.vocabulary, token):
+            break
+        first = first if count else last
+        count += 1
+        answer += model.piece(token)
+        ends = [at for item in stops if (at := answer.find(item)) >= 0]
+        if ends:
+            answer = answer[: min(ends)]
+            break
+    return Generation(
+        text=_text(answer),
+        prompt_tokens=len(tokens),
+        tokens=count,
+        first_token_s=first - start if count else None,
+        decode=(count - 1) / (last - first) if count > 1 and last > first else None,
+        finite=finite,
+    )
+
+
+def _text(answer: bytes) -> str:
+    """UTF-8 as far as it goes: a character cut in two at the end is dropped, others show as U+FFFD."""
+    for cut in range(min(4, len(answer) + 1)):
+        try:
+            return answer[: len(answer) - cut].decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+    return answer.decode("utf-8", "replace")
+
+
+def embed(model: Model, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """One vector for each text: pooled as planned, or the last token's where the model does not pool."""
+    tokens = [model.tokenize(text) for text in texts]
+    longest = max(map(len, tokens), default=0)
+    if longest > model.plan.context or not all(tokens):
+        raise LlamaError("prompt", f"a text has {longest:,} tokens, the context {model.plan.context:,}")
+    params = model.c.llama_context_default_params()
+    params.embeddings = True
+    params.pooling_type = POOLING[model.plan.pooling]
+    # an encoder sees a text at once: the whole of it must fit one physical batch
+    params.n_batch = params.n_ubatch = min(model.plan.context, max(longest, UBATCH_TOKENS))
+    context = model.context(params)
+    size = model.c.llama_model_n_embd_out(model.handle)
+    pooled = model.c.llama_pooling_type(context) != POOLING["none"]
+    vectors = []
+    for item in tokens:
+        model.clear(context)
+        model.decode(context, item)
+        if pooled:
+            vector = model.c.llama_get_embeddings_seq(context, 0)
+        else:
+            vector = model.c.llama_get_embeddings_ith(context, -1)
+        if not vector:
+            raise LlamaError("unsupported", "this kind of model gives no embeddings")
+        vectors.append(tuple(vector[:size]))
+    return tuple(vectors)

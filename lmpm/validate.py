@@ -59,7 +59,8 @@ def file_path(text: object) -> str:
 
 def _check_part(part: str) -> None:
     if part in ("", ".", ".."):
-        raise ValueError(f"expected a path inside the repository, found `{part}` between two `/`")
+        found = f"`{part}`" if part else "an empty name"
+        raise ValueError(f"expected a path inside the repository, found {found} in it")
     if part != part.strip(" ") or part.endswith("."):
         raise ValueError("expected names that neither end with `.` nor begin or end with a space")
     if len(part.encode()) > MAX_PART_BYTES:
@@ -80,7 +81,7 @@ def sha256(text: object) -> str:
 
 def model_name(text: object) -> str:
     """The name of a model or target in `lmpm.toml`, or of a task."""
-    expected = f"a name of letters, digits, `-`, `_` and `.`, at most {MAX_NAME_CHARS} characters"
+    expected = "a name of letters, digits, `-`, `_` and `.`"
     value = _text(text, expected, MAX_NAME_CHARS)
     if not _NAME.fullmatch(value) or value.endswith(".") or _DEVICE.fullmatch(value.split(".")[0]):
         raise ValueError(f"expected {expected}")
@@ -127,7 +128,7 @@ def _text(value: object, expected: str, limit: int) -> str:
     if not value:
         raise ValueError(f"expected {expected}, found nothing")
     if len(value) > limit:
-        raise ValueError(f"expected {expected}, found {len(value)} characters; at most {limit} are allowed")
+        raise ValueError(f"expected {expected}, found {len(value)} characters of at most {limit}")
     return value
 
 

@@ -1,0 +1,121 @@
+"""`lmpm.lock` on disk, and the rules on it: which rung a machine takes, and when the lock is stale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmpm import atomic, toml_file
+from lmpm.document import DocumentError
+from lmpm.errors import LockError
+from lmpm.limits import MAX_LOCK_BYTES
+from lmpm.lock_format import NAME, broken_lock, emit_lock, newer_lock, parse_lock
+from lmpm.lock_types import REVISION, VERSION, Lock, LockedCandidate, LockedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lmpm.manifest import Manifest, ManifestModel
+
+__all__ = [
+    "NAME",
+    "Lock",
+    "LockedCandidate",
+    "LockedModel",
+    "emit_lock",
+    "load_lock",
+    "parse_lock",
+    "select_rung",
+    "staleness",
+    "write_lock",
+]
+
+
+def load_lock(path: Path) -> Lock:
+    """The lock at `path`. Raises LockError when it is missing or broken."""
+    try:
+        text = toml_file.read_text(path, MAX_LOCK_BYTES)
+    except FileNotFoundError as error:
+        raise LockError(f"No `{path.name}` is here", hint="To make one, run `lmpm lock`") from error
+    except DocumentError as error:
+        raise broken_lock(error, path.name) from error
+    return parse_lock(text, name=path.name)
+
+
+def write_lock(path: Path, lock: Lock) -> bool:
+    """Write the lock and return True, or return False if that would change nothing.
+
+    What was written is read back before it takes the place of the old one. Raises LockError when the lock
+    on disk is from a newer lmpm, or when this one cannot be read back, and DiskError.
+    """
+    text = emit_lock(lock)
+    if _is_same(path, text):
+        return False
+
+    def check(temporary: Path) -> None:
+        try:
+            written = parse_lock(toml_file.read_text(temporary, MAX_LOCK_BYTES))
+        except (LockError, DocumentError) as error:
+            raise LockError(f"`{path.name}` was not written, it could not be read again: {error}") from error
+        if written != lock:
+            raise LockError(f"`{path.name}` was not written, it would hold something else when read again")
+
+    atomic.write_text(path, text, check=check)
+    return True
+
+
+def _is_same(path: Path, text: str) -> bool:
+    """Whether `path` holds `text`, however its lines end. Raises LockError if it is from a newer lmpm."""
+    try:
+        found = toml_file.read_text(path, MAX_LOCK_BYTES)
+        if found.replace("\r\n", "\n") == text:
+            return True
+        document = toml_file.parse(found, MAX_LOCK_BYTES)
+    except (FileNotFoundError, DocumentError):
+        return False  # a broken lock is replaced: whoever needs what is in it has read it before
+    for key, known in (("version", VERSION), ("revision", REVISION)):
+        number = document.get(key)
+        if isinstance(number, int) and number > known:
+            raise newer_lock(path.name, f"{key} {number}")
+    return False
+
+
+def select_rung(model: LockedModel, fits: Callable[[LockedCandidate], bool]) -> int | None:
+    """The index of the first candidate that `fits`, or None."""
+    return next((index for index, rung in enumerate(model.candidates) if fits(rung)), None)
+
+
+def staleness(manifest: Manifest, lock: Lock) -> list[str]:
+    """Why the lock is not the manifest's, a line for each reason; empty when it is.
+
+    Structural only: a newer catalog makes a lock outdated, not stale.
+    """
+    names = sorted({*manifest.models, *(model.name for model in lock.models)})
+    return [line for name in names for line in _stale(name, manifest, lock)]
+
+
+def _stale(name: str, manifest: Manifest, lock: Lock) -> Iterator[str]:
+    wanted, locked = manifest.models.get(name), lock.get(name)
+    if locked is None:
+        yield f"`{name}` is in `lmpm.toml` but not in `lmpm.lock`"
+        return
+    if wanted is None:
+        yield f"`{name}` is in `lmpm.lock` but not in `lmpm.toml`"
+        return
+    yield from _changed_fields(wanted, locked)
+    served = {target for candidate in locked.candidates for target in candidate.targets}
+    for target in sorted(manifest.targets.keys() - served):
+        yield f"`{name}` has no candidate for the target `{target}`"
+    for target in sorted(served - manifest.targets.keys()):
+        yield f"`{name}` has a candidate for the target `{target}`, which `lmpm.toml` does not declare"
+
+
+def _changed_fields(wanted: ManifestModel, locked: LockedModel) -> Iterator[str]:
+    asked = wanted.requested()
+    for key in sorted({*asked, *locked.requested}):
+        new, old = asked.get(key), locked.requested.get(key)
+        if new == old:
+            continue
+        asks = f"asks for no {key}" if new is None else f"asks for {key} {new}"
+        has = "none" if old is None else str(old)
+        yield f"`{wanted.name}` {asks}, the lock has {has}"

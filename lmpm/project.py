@@ -1,0 +1,111 @@
+"""A project: the directory of `lmpm.toml` and `lmpm.lock`, both changed by one process at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lmpm import atomic
+from lmpm import lock as locks
+from lmpm import manifest as manifests
+from lmpm.errors import LmpmError
+from lmpm.validate import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUARD_TIMEOUT_S: Final = 60.0  # the guard is held only while two small files are written
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A directory with a manifest and a lock; each call reads the files as they are now."""
+
+    directory: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where `lmpm.toml` is or will be."""
+        return self.directory / manifests.NAME
+
+    @property
+    def lock_path(self) -> Path:
+        """Where `lmpm.lock` is or will be."""
+        return self.directory / locks.NAME
+
+    def manifest_text(self) -> str:
+        """The text of `lmpm.toml`, empty when there is none yet."""
+        return manifests.load_text(self.manifest_path) if self.manifest_path.exists() else ""
+
+    def lock(self) -> locks.Lock:
+        """The lock, empty when there is none yet. Raises LockError when it is broken."""
+        return locks.load_lock(self.lock_path) if self.lock_path.exists() else locks.Lock()
+
+    def write(self, *, manifest: str | None = None, lock: locks.Lock | None = None) -> bool:
+        """Write what is given and differs, and return whether anything did.
+
+        The lock goes first: if it cannot be written, the manifest stays as it was.
+        """
+        if manifest is not None:
+            manifests.parse_manifest(manifest)
+        changed = lock is not None and locks.write_lock(self.lock_path, lock)
+        if manifest is not None and manifest != self.manifest_text():
+            atomic.write_text(self.manifest_path, manifest)
+            changed = True
+        return changed
+
+
+@contextmanager
+def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
+    """The project, while no other process can change it.
+
+    What was read before may be old by now: read again from the project that this gives, change that and
+    write it. The guard is a file below `state`, the user's own directory, so that nothing is left in the
+    project; the system frees it when a process dies. Raises DiskError, or LmpmError when another lmpm
+    does not finish in time.
+    """
+    from filelock import FileLock, Timeout
+
+    name = hashlib.sha256(str(directory.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    path = state / "projects" / f"{name}.guard"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(path)
+        guard.acquire(timeout=GUARD_TIMEOUT_S)
+    except Timeout as error:
+        raise LmpmError(
+            f"Another lmpm is still changing `{printable(str(directory))}`",
+            hint="Wait until it has finished and run the command again",
+        ) from error
+    except OSError as error:
+        raise atomic.disk_error(error, path, "lock") from error
+    try:
+        yield Project(directory)
+    finally:
+        guard.release()
+
+
+def find_project(start: Path, *, home: Path | None = None) -> Path | None:
+    """The nearest directory with an `lmpm.toml`, from `start` upwards.
+
+    The search ends below the home directory and at the root of the file system; `start` itself is always
+    looked at.
+    """
+    start = start.resolve()
+    home = (home or Path("~").expanduser()).resolve()
+    for directory in (start, *start.parents):
+        if directory == home and directory != start:
+            return None
+        if _has_manifest(directory):
+            return directory
+    return None
+
+
+def _has_manifest(directory: Path) -> bool:
+    try:
+        return (directory / manifests.NAME).is_file()
+    except OSError:  # a directory that may not be looked into
+        return False

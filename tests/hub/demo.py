@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from lmpm import catalog
+from lmpm.catalog import Catalog, EmbeddingCase
 from tests.gguf_files import CHAT_TEMPLATE, write_bert, write_llama, write_projector
-from tests.hub.content import Bytes, Content, Overlay
+from tests.hub.content import Bytes, Content, File, Overlay
 from tests.hub.server import LoopbackHub
 
-Kind = Literal["text", "embedding", "mmproj"]
+Kind = Literal["text", "text-to-sql", "embedding", "mmproj"]
 
-_NAME: Final = "stand-in".ljust(96, ".")  # as long as the name that is written over it
+_NAME: Final = "stand-in".ljust(96, ".")  # as long as the names that are written over it
 _SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
@@ -31,33 +33,70 @@ def stand_in(path: str, kind: Kind = "text") -> Content:
     """A small model that llama.cpp runs, made to differ from every other by its name."""
     shard = _SHARD.search(path)
     number, shards = (int(shard[1]), int(shard[2])) if shard else (1, 1)
-    template = _templates(kind, shards)[number - 1]
-    at = template.read(0, template.size).find(_NAME.encode())
-    if at < 0:
-        return template  # shards after the first have no name
-    name = f"stand-in for {path}".encode("ascii", "replace")[: len(_NAME)].ljust(len(_NAME), b".")
-    return Overlay(template, at, name)
+    return _named(_templates(kind, shards)[number - 1], path)
 
 
 @cache
 def _templates(kind: Kind, shards: int) -> list[Content]:
+    starter = _starter()
+    if kind == "text-to-sql" and shards == 1 and starter is not None:
+        return [File(starter)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stand-in.gguf")
-        if kind == "text":
-            files = write_llama(path, name=_NAME, shards=shards, chat_template=CHAT_TEMPLATE, context=4096)
-        elif kind == "embedding":
-            files = [write_bert(path, name=_NAME)]
-        else:
+        if kind == "embedding":
+            files = [write_bert(path, name=_NAME, meanings=_meanings())]
+        elif kind == "mmproj":
             files = [write_projector(path, name=_NAME)]
+        else:
+            files = write_llama(path, name=_NAME, shards=shards, chat_template=CHAT_TEMPLATE, context=4096)
         return [Bytes(file.read_bytes()) for file in files]
+
+
+def _named(template: Content, path: str) -> Content:
+    """Write over `general.name`, in its length; shards after the first have none."""
+    head = template.read(0, min(template.size, 1 << 16))
+    key = b"general.name" + (8).to_bytes(4, "little")  # 8 = a string follows
+    at = head.find(key) + len(key)
+    if at < len(key):
+        return template
+    length = int.from_bytes(head[at : at + 8], "little")
+    digest = hashlib.sha256(path.encode()).hexdigest()[:12]
+    name = f"{digest} stands in for {path}".encode("ascii", "replace")[:length].ljust(length, b".")
+    return Overlay(template, at + 8, name)
+
+
+@cache
+def _catalog() -> Catalog:
+    return catalog.load(catalog.directory())
+
+
+def _starter() -> Path | None:
+    """The model shipped with the project: with it as the stand-in, text-to-sql smoke tests pass."""
+    return next((catalog.directory() / "starter").glob("text-to-sql*.gguf"), None)
+
+
+def _meanings() -> list[list[str]]:
+    """Groups of words with which the embedding smoke tests of the catalog pass."""
+    groups: list[list[str]] = []
+    taken: set[str] = set()
+    for task in _catalog().tasks:
+        for case in task.smoke.cases:
+            if isinstance(case, EmbeddingCase):
+                for text in (case.far, f"{case.anchor} {case.near}"):
+                    words = sorted(set(re.findall(r"[a-z]{4,}", text.lower())) - taken)
+                    taken.update(words)
+                    groups.append(words)
+    return groups
 
 
 def _from_catalog() -> list[tuple[str, dict[str, Content], dict[str, Any]]]:
     """Every repository of the catalog; several models may share one."""
     repositories: dict[str, tuple[str, dict[str, Content], dict[str, Any]]] = {}
-    models = catalog.load(catalog.directory()).models
+    models = _catalog().models
     for rank, model in enumerate(models):
-        kind: Kind = "embedding" if model.embedding is not None else "text"
+        answers_sql = any(score.task == "text-to-sql" for score in model.scores)
+        kind: Kind = "text-to-sql" if answers_sql else "text"
+        kind = "embedding" if model.embedding is not None else kind
         for repo in model.repos:
             facts = {
                 "commit_id": repo.revision,

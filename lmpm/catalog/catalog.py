@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Score,
         Task,
     )
+    from lmpm.catalog.shelf import Shelf
     from lmpm.types import Shape
 
 
@@ -32,7 +33,7 @@ class Catalog:
 
     directory: Path
     tasks: tuple[Task, ...]
-    models: tuple[CatalogModel, ...]
+    shelf: Shelf
     quants: Mapping[str, Quant]
     loss_rule: LossRule
     publishers: tuple[Publisher, ...]
@@ -48,10 +49,18 @@ class Catalog:
         """The names of all tasks, without aliases."""
         return tuple(task.name for task in self.tasks)
 
+    @property
+    def models(self) -> tuple[CatalogModel, ...]:
+        """Every model. Reads every file: `variants` and `model` read only what they need."""
+        return tuple(self.shelf.all())
+
+    def model_names(self) -> tuple[str, ...]:
+        """The names of all models."""
+        return self.shelf.names
+
     def model(self, name: str) -> CatalogModel | None:
         """The model of this name or title, in any case."""
-        wanted = name.strip().lower()
-        return next((item for item in self.models if wanted in (item.name, item.title.lower())), None)
+        return self.shelf.model(slug(name))
 
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
@@ -70,7 +79,7 @@ class Catalog:
         """Every quant of every repository of every model with a score for the task."""
         return tuple(
             variant
-            for model in self.models
+            for model in self.shelf.mentioning(task.name)
             if any(score.task == task.name for score in model.scores)
             for variant in self.variants_of(model, task)
         )
@@ -88,7 +97,7 @@ class Catalog:
                 variant = Variant(
                     model=model.name,
                     title=model.title,
-                    source=HubSource(repo.id, repo.revision),
+                    source=HubSource(repo.id, _revision(repo, shards)),
                     quant=name,
                     license=model.license,
                     files=tuple(_file(file) for file in (*shards, *projector)),
@@ -155,6 +164,11 @@ class Catalog:
         return self.quant_loss(quant, model.parameters, score)
 
 
+def slug(title: str) -> str:
+    """The name that stands for a model's title: `Qwen3 Embedding 4B` is `qwen3-embedding-4b`."""
+    return "-".join(title.strip().lower().replace("_", "-").split())
+
+
 def _by_quant(repo: Repo) -> dict[str, list[RepoFile]]:
     """The weights of a repository by quant, each quant's shards in the order of loading."""
     found: dict[str, list[RepoFile]] = {}
@@ -162,6 +176,11 @@ def _by_quant(repo: Repo) -> dict[str, list[RepoFile]]:
         if file.role == "model":
             found.setdefault(file.quant, []).append(file)
     return dict(sorted(found.items(), key=lambda item: quants.order(item[0])))
+
+
+def _revision(repo: Repo, shards: list[RepoFile]) -> str | None:
+    """The commit that is known to hold the files: of one without a digest it is not known."""
+    return repo.revision if all(file.sha256 for file in shards) else None
 
 
 def _file(file: RepoFile) -> ModelFile:

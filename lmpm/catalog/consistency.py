@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmpm import license as licenses
 from lmpm import quant
+from lmpm.catalog.catalog import slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,31 +18,33 @@ if TYPE_CHECKING:
     from lmpm.catalog.schema import CatalogModel, Repo, Starter, Task
 
 
-def inconsistencies(catalog: Catalog) -> list[str]:
+def inconsistencies(catalog: Catalog, models: tuple[CatalogModel, ...]) -> list[str]:
     """Every problem, in the order of the files."""
     return [
-        *_names(catalog),
+        *_names(catalog, models),
         *(problem for task in catalog.tasks for problem in _task(catalog, task)),
-        *(problem for model in catalog.models for problem in _model(catalog, model)),
+        *(problem for model in models for problem in _model(catalog, model)),
     ]
 
 
-def _names(catalog: Catalog) -> Iterator[str]:
-    """A name must lead to one thing."""
+def _names(catalog: Catalog, models: tuple[CatalogModel, ...]) -> Iterator[str]:
+    """A name must lead to one thing, and be where it is looked for."""
     names = Counter(name for task in catalog.tasks for name in {task.name, *task.aliases})
-    names.update(name for model in catalog.models for name in {model.name, model.title.lower()})
+    names.update(model.name for model in models)
     for name, count in sorted(names.items()):
         if count > 1:
             yield f"`{name}` names {count} tasks or models"
         if name != name.lower():
             yield f"`{name}` is not in lower case"
-    for folder, expected in (
-        ("tasks", catalog.task_names()),
-        ("models", tuple(model.name for model in catalog.models)),
-    ):
-        files = {path.stem for path in (catalog.directory / folder).glob("*.toml")}
-        for name in sorted(files.symmetric_difference(expected)):
-            yield f"{folder}/{name}.toml: name: expected the name of the file"
+    files = {path.stem for path in (catalog.directory / "tasks").glob("*.toml")}
+    for name in sorted(files.symmetric_difference(catalog.task_names())):
+        yield f"tasks/{name}.toml: name: expected the name of the file"
+    for name in catalog.model_names():
+        model = catalog.model(name)
+        if model is None or model.name != name:
+            yield f"models/{name}.toml: name: expected the name of the file"
+        elif slug(model.title) != name:
+            yield f"models/{name}.toml: title: expected one that is `{name}` in lower case"
 
 
 def _task(catalog: Catalog, task: Task) -> Iterator[str]:

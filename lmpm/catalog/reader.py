@@ -10,12 +10,15 @@ from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.read_model import read_model
 from lmpm.catalog.read_task import read_task
 from lmpm.catalog.schema import LossRule, Publisher, Quant
+from lmpm.catalog.shelf import Shelf
 from lmpm.document import DocumentError, Table
 from lmpm.errors import CatalogError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from lmpm.catalog.schema import Task
 
 T = TypeVar("T")
 _HINT = "Install lmpm again, or run `lmpm catalog check` on a catalog of your own"
@@ -25,9 +28,10 @@ _RULE = LossRule(
 
 
 def load(directory: Path, *, strict: bool = False) -> Catalog:
-    """The catalog of a directory. Raises CatalogError: at the first mistake, or `strict` with all of them.
+    """The catalog of a directory. Raises CatalogError, for a model's file when the model is first asked for.
 
-    Only `strict` looks at keys that are not known and at what files say of each other.
+    `strict` reads everything at once, tells all mistakes, and looks also at keys that are not known and at
+    what files say of each other.
     """
     reader = _Reader(directory, strict=strict)
     catalog = reader.catalog()
@@ -36,7 +40,8 @@ def load(directory: Path, *, strict: bool = False) -> Catalog:
     # Looked at in CI and by `lmpm catalog check` alone, so it is not paid for by every command.
     from lmpm.catalog.consistency import inconsistencies
 
-    problems = reader.problems or inconsistencies(catalog)
+    models = catalog.models  # read now, so that every file is told of
+    problems = reader.problems or inconsistencies(catalog, models)
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise CatalogError(f"The catalog in `{directory}` has {count}", details=problems)
@@ -65,17 +70,19 @@ class _Reader:
         publishers = self._file("publishers.toml", _read_publishers)
         return Catalog(
             directory=self._directory,
-            tasks=tuple(self._files("tasks", read_task)),
-            models=tuple(self._files("models", read_model)),
+            tasks=self._tasks(),
+            shelf=Shelf(
+                self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)
+            ),
             quants=quants[0] if quants else {},
             loss_rule=quants[1] if quants else _RULE,
             publishers=publishers or (),
         )
 
-    def _files(self, folder: str, read: Callable[[Table], T]) -> list[T]:
-        names = sorted(path.name for path in (self._directory / folder).glob("*.toml"))
-        read_all = (self._file(f"{folder}/{name}", read) for name in names)
-        return [item for item in read_all if item is not None]
+    def _tasks(self) -> tuple[Task, ...]:
+        names = sorted(path.name for path in (self._directory / "tasks").glob("*.toml"))
+        tasks = (self._file(f"tasks/{name}", read_task) for name in names)
+        return tuple(task for task in tasks if task is not None)
 
     def _file(self, name: str, read: Callable[[Table], T]) -> T | None:
         """One file as a record; None where it has a problem that was collected."""

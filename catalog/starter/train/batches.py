@@ -1,0 +1,117 @@
+"""Batches: schemas packed once with several question/answer pairs, made by background processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from catalog.starter.train import questions, schema, tokenizer
+
+PAIRS = 4
+TOKENS_PER_BATCH = 4608
+POOL = 384
+MAX_TOKENS = 620
+FULL_WEIGHT = 0.1
+DROPOUT = 0.1
+DROPOUT_SHARE = 0.4
+
+
+@dataclass
+class Batch:
+    """Arrays [rows, time]; segment 0 is the schema, -1 padding, n the n-th pair."""
+
+    tokens: np.ndarray
+    positions: np.ndarray
+    segments: np.ndarray
+    weights: np.ndarray
+
+    def part(self, rank: int, of: int) -> Batch:
+        """Every of-th row, from the rank-th: one process's part."""
+        return Batch(self.tokens[rank::of], self.positions[rank::of], self.segments[rank::of], self.weights[rank::of])
+
+
+Row = tuple[list[int], list[int], list[int], list[float]]
+
+
+def prompt_parts(schema_text: str, question: str) -> tuple[str, str]:
+    """Split the prompt where schemas can be shared; no token crosses the cut."""
+    return schema_text + "\n\n", f"Question: {question}\nSQL:"
+
+
+def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer) -> Row:
+    """Draw a schema with its pairs and tokenise them."""
+    drawn = schema.draw(rng)
+    noisy = dropped if rng.random() < DROPOUT_SHARE else plain
+    head = noisy.encode(drawn.text + "\n\n", add_special_tokens=False).ids
+    tokens, positions, segments = list(head), list(range(len(head))), [0] * len(head)
+    weights = [FULL_WEIGHT / PAIRS] * len(head)
+    for pair in range(1, PAIRS + 1):
+        question = questions.build(rng, drawn)
+        ask = noisy.encode(prompt_parts("", question.text)[1], add_special_tokens=False).ids
+        answer = [*plain.encode(" " + question.sql, add_special_tokens=False).ids, tokenizer.EOS_ID]
+        ids = ask + answer
+        tokens += ids
+        positions += range(len(head), len(head) + len(ids))
+        segments += [pair] * len(ids)
+        weights += [FULL_WEIGHT] * len(ask) + [1.0] * len(answer)
+    return tokens, positions, segments, weights
+
+
+def collate(rows: list[Row]) -> Batch:
+    """Pad rows to one length."""
+    longest = -(-max(len(r[0]) for r in rows) // 16) * 16
+    made = Batch(
+        *(
+            np.full((len(rows), longest), fill, dtype)
+            for fill, dtype in ((tokenizer.PAD_ID, np.int64), (0, np.int64), (-1, np.int64), (0, np.float32))
+        )
+    )  # type: ignore[arg-type]
+    for at, (tokens, positions, segments, weights) in enumerate(rows):
+        for array, values in (
+            (made.tokens, tokens),
+            (made.positions, positions),
+            (made.segments, segments),
+            (made.weights, weights),
+        ):
+            array[at, : len(values)] = values
+    return made
+
+
+def stream(seed: int, path: Path) -> Iterator[Batch]:
+    """Yield batches of like-long rows for ever."""
+    rng = random.Random(seed)
+    plain, dropped = tokenizer.load(path), tokenizer.load(path, DROPOUT)
+    while True:
+        pool = [row for row in (make_row(rng, plain, dropped) for _ in range(POOL)) if len(row[0]) <= MAX_TOKENS]
+        pool.sort(key=lambda row: len(row[0]))
+        batches: list[list[Row]] = [[]]
+        for row in pool:
+            if len(batches[-1]) * len(row[0]) >= TOKENS_PER_BATCH and len(batches[-1]) % 2 == 0:
+                batches.append([])
+            batches[-1].append(row)
+        rng.shuffle(batches)
+        for rows in batches:
+            if len(rows) > 1:
+                yield collate(rows)
+
+
+def _work(seed: int, path: Path, queue: multiprocessing.Queue[Batch]) -> None:
+    """Fill a queue with batches."""
+    for batch in stream(seed, path):
+        queue.put(batch)
+
+
+def background(seed: int, path: Path) -> Iterator[Batch]:
+    """Yield batches made by another process."""
+    queue: multiprocessing.Queue[Batch] = multiprocessing.Queue(maxsize=64)
+    multiprocessing.Process(
+        target=_work, args=(seed, path, queue), daemon=True
+    ).start()  # daemon: ends with the trainer
+    while True:
+        yield queue.get()

@@ -1,0 +1,377 @@
+"""Builders: the SQL of every question kind; each fills its draft's slots and returns the statement."""
+
+from __future__ import annotations
+
+from catalog.starter.train import conditions, phrases, words
+from catalog.starter.train.heads import BELONGS
+from catalog.starter.train.questions import AGGREGATES, Builder, Draft, ImpossibleError
+from catalog.starter.train.schema import Table
+
+
+def label_of(table: Table, prefix: str = "") -> str:
+    """The column that names a row, or all columns."""
+    return prefix + table.label.name.sql if table.label else prefix + "*"
+
+
+def count_all(d: Draft) -> str:
+    return f"SELECT COUNT(*) FROM {d.table.name.sql}"
+
+
+def count_where(d: Draft) -> str:
+    return f"SELECT COUNT(*) FROM {d.table.name.sql}{d.where(True)}"
+
+
+def select_all(d: Draft) -> str:
+    return f"SELECT * FROM {d.table.name.sql}"
+
+
+def select_where(d: Draft) -> str:
+    return f"SELECT * FROM {d.table.name.sql}{d.where(True)}"
+
+
+def which_where(d: Draft) -> str:
+    return f"SELECT {label_of(d.table)} FROM {d.table.name.sql}{d.where(True)}"
+
+
+def columns(d: Draft) -> str:
+    label = d.table.label
+    column = label if label and d.rng.random() < 0.3 else d.column("text", "int", "real", "date")
+    d.used.add(column.name.sql)
+    d.say(column, "c")
+    return f"SELECT {column.name.sql} FROM {d.table.name.sql}{d.where(False, 0.6)}"
+
+
+def columns2(d: Draft) -> str:
+    label = d.table.label
+    first = label if label and d.rng.random() < 0.4 else d.column("text", "int", "real", "date")
+    d.used.add(first.name.sql)
+    second = d.column("text", "int", "real", "date")
+    d.say(first, "c")
+    d.say(second, "d")
+    return f"SELECT {first.name.sql}, {second.name.sql} FROM {d.table.name.sql}{d.where(False)}"
+
+
+def aggregate(function: str) -> Builder:
+    """Return the builder of one aggregate."""
+
+    def run(d: Draft) -> str:
+        column = (
+            d.column("int", "real", "date")
+            if function in ("MAX", "MIN") and d.rng.random() < 0.2
+            else d.column("int", "real")
+        )
+        d.say(column, "c")
+        if column.kind == "date":
+            d.template = (
+                d.template.replace("highest", "latest")
+                .replace("largest", "latest")
+                .replace("lowest", "earliest")
+                .replace("smallest", "earliest")
+            )
+        return f"SELECT {function}({column.name.sql}) FROM {d.table.name.sql}{d.where(False)}"
+
+    return run
+
+
+def distinct(d: Draft) -> str:
+    column = d.column("text", "text", "int")
+    d.say(column, "c")
+    return f"SELECT DISTINCT {column.name.sql} FROM {d.table.name.sql}{d.where(False, 0.3)}"
+
+
+def count_distinct(d: Draft) -> str:
+    if "{t}" not in d.template:
+        raise ImpossibleError
+    column = d.column("text", "text", "int")
+    d.say(column, "c")
+    return f"SELECT COUNT(DISTINCT {column.name.sql}) FROM {d.table.name.sql}{d.where(False, 0.25)}"
+
+
+def group_count(d: Draft) -> str:
+    column = d.column("text", "text", "int", "fk")
+    d.say(column, "g")
+    where = d.where(False, 0.2)
+    return f"SELECT {column.name.sql}, COUNT(*) FROM {d.table.name.sql}{where} GROUP BY {column.name.sql}"
+
+
+def _function(d: Draft) -> str:
+    """Choose an aggregate and say it."""
+    function = d.rng.choice(("AVG", "AVG", "SUM", "SUM", "MAX", "MIN"))
+    d.slots["a"] = d.rng.choice(AGGREGATES[function])
+    if d.slots["a"] == "sum of" and "{a} {c}" not in d.template:
+        d.slots["a"] = "total"
+    return function
+
+
+def group_agg(d: Draft) -> str:
+    group, column, function = d.column("text"), d.column("int", "real"), _function(d)
+    if "{t}" not in d.template and len(d.schema.tables) > 1:
+        raise ImpossibleError
+    d.say(group, "g")
+    d.say(column, "c")
+    where = d.where(False, 0.2)
+    by = group.name.sql
+    return f"SELECT {by}, {function}({column.name.sql}) FROM {d.table.name.sql}{where} GROUP BY {by}"
+
+
+def having(d: Draft) -> str:
+    group = d.column("text", "text", "int")
+    d.say(group, "g")
+    return (
+        f"SELECT {group.name.sql} FROM {d.table.name.sql} GROUP BY {group.name.sql} HAVING COUNT(*) {d.quantity(True)}"
+    )
+
+
+def having_agg(d: Draft) -> str:
+    if "{t}" not in d.template and len(d.schema.tables) > 1:
+        raise ImpossibleError
+    group, column, function = d.column("text"), d.column("int", "real"), _function(d)
+    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
+    d.say(group, "g")
+    d.say(column, "c")
+    by, total = group.name.sql, f"{function}({column.name.sql})"
+    return f"SELECT {by} FROM {d.table.name.sql} GROUP BY {by} HAVING {total} {d.quantity(False)}"
+
+
+def top_group(d: Draft) -> str:
+    group = d.column("text")
+    d.say(group, "g")
+    d.slots["c9"] = d.slots["g"]
+    where = d.where(False, 0.2)
+    by = group.name.sql
+    return f"SELECT {by} FROM {d.table.name.sql}{where} GROUP BY {by} ORDER BY COUNT(*) DESC LIMIT 1"
+
+
+def ordered(d: Draft) -> str:
+    column = d.column("text", "int", "real", "date")
+    d.say(column, "c")
+    down = d.direction(column)
+    return f"SELECT * FROM {d.table.name.sql}{d.where(False, 0.35)} ORDER BY {column.name.sql}{down}"
+
+
+def columns_ordered(d: Draft) -> str:
+    label = d.table.label
+    shown = label if label and d.rng.random() < 0.6 else d.column("text", "int", "real", "date")
+    by = shown if d.rng.random() < 0.2 else d.column("text", "int", "real", "date")
+    d.used.add(shown.name.sql)
+    d.say(shown, "d")
+    d.say(by, "c")
+    down = d.direction(by)
+    return f"SELECT {shown.name.sql} FROM {d.table.name.sql}{d.where(False)} ORDER BY {by.name.sql}{down}"
+
+
+def top_n(d: Draft) -> str:
+    column = d.column("int", "real", "real", "date")
+    n = d.rng.choice((2, 3, 3, 5, 5, 10, 4, 6, 7, 20, 15))
+    d.say(column, "c")
+    d.slots["n"] = (
+        str(n)
+        if d.rng.random() < 0.8 or n > 10
+        else ["", "", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"][n]
+    )
+    down = d.extreme(column)
+    if "{x} {c} {t}" in d.template and d.has("x"):
+        raise ImpossibleError
+    where = d.where(False, 0.25)
+    return f"SELECT {label_of(d.table)} FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT {n}"
+
+
+def superlative(d: Draft) -> str:
+    column = d.column("int", "real", "real", "date")
+    d.say(column, "c")
+    down = d.extreme(column)
+    compared = words.COMPARATIVES.get(column.name.said[-1])
+    if compared and len(column.name.said) == 1 and not d.heldout and d.rng.random() < 0.5:
+        d.slots["x"] = compared[2 if down else 3]
+        d.template = phrases.expand(
+            d.rng,
+            d.rng.choice(
+                (
+                    "(which|what|who) is the {x} {s} {w}",
+                    "(show|find|give me|get) the {x} {s} {w}",
+                    "which {s} {w} is the {x}",
+                    "{x} {s} {w}",
+                )
+            ),
+        )
+    where = d.where(False, 0.25)
+    return f"SELECT {label_of(d.table)} FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT 1"
+
+
+def superlative_value(d: Draft) -> str:
+    by, shown = d.column("int", "real", "date"), d.column("text", "int", "real", "date")
+    d.say(by, "c")
+    d.say(shown, "d")
+    down = d.extreme(by)
+    return f"SELECT {shown.name.sql} FROM {d.table.name.sql}{d.where(False, 0.25)} ORDER BY {by.name.sql}{down} LIMIT 1"
+
+
+def value_of(d: Draft) -> str:
+    if d.has("w"):
+        column = d.column("text", "int", "real", "date")
+        d.say(column, "c")
+        return f"SELECT {column.name.sql} FROM {d.table.name.sql}{d.where(True)}"
+    label = d.table.label
+    if label is None or (len(d.schema.tables) > 1 and not d.has("s")):
+        raise ImpossibleError
+    d.used.add(label.name.sql)
+    column = d.column("text", "int", "real", "date")
+    d.say(column, "c")
+    value = conditions.text_value(d.rng, label, d.heldout)
+    d.slots["v"] = conditions.wrap(d.rng, value)
+    if "{v}'s" in d.template:
+        d.slots["v"] = value
+    d.hints.append((d.table.name.sql, label.name.sql, value))
+    return f"SELECT {column.name.sql} FROM {d.table.name.sql} WHERE {label.name.sql} = {conditions.quote(value)}"
+
+
+def _link(d: Draft) -> tuple[str, str, str]:
+    """The child's name, the parent's name and the ON clause."""
+    child, parent, foreign = d.table, d.parent, d.table.foreign
+    assert foreign
+    return (
+        child.name.sql,
+        parent.name.sql,
+        f"{child.name.sql}.{foreign.name.sql} = {parent.name.sql}.{parent.key.name.sql}",
+    )
+
+
+def _parent_label(d: Draft) -> str:
+    """The parent's naming column, or its key."""
+    column = d.parent.label or d.parent.key
+    return f"{d.parent.name.sql}.{column.name.sql}"
+
+
+def _by_parent(d: Draft, shown: str, tail: str = "") -> str:
+    """A join grouped by the parent's key."""
+    child, parent, on = _link(d)
+    label, key = _parent_label(d), d.parent.key.name.sql
+    return f"SELECT {label}{shown} FROM {child} JOIN {parent} ON {on} GROUP BY {parent}.{key}{tail}"
+
+
+def join_count(d: Draft) -> str:
+    return _by_parent(d, ", COUNT(*)")
+
+
+def join_agg(d: Draft) -> str:
+    column, function = d.column("int", "real"), _function(d)
+    d.say(column, "c")
+    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
+    return _by_parent(d, f", {function}({d.table.name.sql}.{column.name.sql})")
+
+
+def join_top(d: Draft) -> str:
+    return _by_parent(d, "", " ORDER BY COUNT(*) DESC LIMIT 1")
+
+
+def join_top_n(d: Draft) -> str:
+    n = d.rng.choice((2, 3, 3, 5, 5, 10, 4))
+    d.slots["n"] = str(n)
+    return _by_parent(d, "", f" ORDER BY COUNT(*) DESC LIMIT {n}")
+
+
+def join_having(d: Draft) -> str:
+    return _by_parent(d, "", f" HAVING COUNT(*) {d.quantity(True)}")
+
+
+def join_none(d: Draft) -> str:
+    child, parent, on = _link(d)
+    foreign = d.table.foreign
+    assert foreign
+    return f"SELECT {_parent_label(d)} FROM {parent} LEFT JOIN {child} ON {on} WHERE {child}.{foreign.name.sql} IS NULL"
+
+
+def _parent_where(d: Draft) -> str:
+    """Say a condition on the parent and return the WHERE clause."""
+    label = d.parent.label
+    if label and d.rng.random() < 0.45:
+        value = conditions.text_value(d.rng, label, d.heldout)
+        said, where = conditions.wrap(d.rng, value), f"{d.parent.name.sql}.{label.name.sql} = {conditions.quote(value)}"
+        d.hints.append((d.parent.name.sql, label.name.sql, value))
+        name = conditions.mention(d.rng, label)
+        rel = d.rng.choice((said, said, f"with {name} {said}", f"named {said}"))
+        verb = d.rng.choice((f"is {said}", f"{name} is {said}", f"is named {said}"))
+    else:
+        drawn = conditions.draw(d.rng, d.parent, d.heldout and d.rng.random() < 0.6, d.parent.name.sql + ".", set())
+        if drawn is None:
+            raise ImpossibleError
+        rel, verb, where = drawn.rel, "", drawn.sql
+        d.hints.extend(drawn.hints)
+        d.kinds.append(drawn.kind)
+    template = phrases.choose(d.rng, BELONGS, d.heldout)
+    while "{vp}" in template and not verb:
+        template = phrases.choose(d.rng, BELONGS, d.heldout)
+    noun = d.slots["u"] if verb or d.rng.random() < 0.4 else d.slots["us"]
+    d.slots["uw"] = f"{noun} {rel}"
+    d.slots["b"] = phrases.fill(template, {"uw": d.slots["uw"], "u": d.slots["u"], "vp": verb})
+    return f" WHERE {where}"
+
+
+def join_where(d: Draft) -> str:
+    child, parent, on = _link(d)
+    column = d.table.label if d.table.label and d.rng.random() < 0.3 else d.column("text", "int", "real", "date")
+    d.say(column, "c")
+    return f"SELECT {child}.{column.name.sql} FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
+
+
+def join_count_where(d: Draft) -> str:
+    child, parent, on = _link(d)
+    return f"SELECT COUNT(*) FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
+
+
+def join_agg_where(d: Draft) -> str:
+    child, parent, on = _link(d)
+    column, function = d.column("int", "real"), _function(d)
+    d.say(column, "c")
+    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
+    return f"SELECT {function}({child}.{column.name.sql}) FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
+
+
+def join_list(d: Draft) -> str:
+    child, parent, on = _link(d)
+    own = d.table.label if d.table.label and d.rng.random() < 0.5 else d.column("text", "int", "real", "date")
+    theirs = (
+        d.parent.label
+        if d.parent.label and d.rng.random() < 0.5
+        else d.rng.choice(d.parent.of("text", "int", "real", "date"))
+    )
+    d.say(own, "c")
+    d.say(theirs, "d")
+    return f"SELECT {child}.{own.name.sql}, {parent}.{theirs.name.sql} FROM {child} JOIN {parent} ON {on}"
+
+
+BUILDERS: dict[str, Builder] = {
+    f.__name__: f
+    for f in (
+        count_all,
+        count_where,
+        select_all,
+        select_where,
+        which_where,
+        columns,
+        columns2,
+        distinct,
+        count_distinct,
+        group_count,
+        group_agg,
+        having,
+        having_agg,
+        top_group,
+        ordered,
+        columns_ordered,
+        top_n,
+        superlative,
+        superlative_value,
+        value_of,
+        join_count,
+        join_agg,
+        join_top,
+        join_top_n,
+        join_having,
+        join_none,
+        join_where,
+        join_count_where,
+        join_agg_where,
+        join_list,
+    )
+} | {"avg": aggregate("AVG"), "sum": aggregate("SUM"), "max": aggregate("MAX"), "min": aggregate("MIN")}

@@ -92,3 +92,10 @@ def _sync_directory(directory: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it. Only while nobody else can be writing it."""
+    with suppress(OSError):
+        for leftover in path.parent.glob(f".{path.name}.{'[0-9a-f]' * 8}.tmp"):
+            leftover.unlink()

@@ -37,9 +37,7 @@ _KNOWN: Final = (
     License("mrl", "Mistral Research License", False, "research only"),
     License("cc-by-nc-4.0", "Creative Commons Attribution-NonCommercial 4.0", False),
     License("cc-by-nc-sa-4.0", "Creative Commons Attribution-NonCommercial-ShareAlike 4.0", False),
-    License(
-        "tencent-hunyuan-community", "Tencent Hunyuan Community License", False, "not in the EU, UK, Korea"
-    ),
+    License("tencent-hunyuan-community", "Tencent Hunyuan Community License", False, "not in the EU, UK, Korea"),
     License("other", "Another licence", False, "read the model card"),
     License("unknown", "No licence stated", False),
 )

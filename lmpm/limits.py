@@ -19,6 +19,7 @@ MAX_FILE_BYTES: Final = 2**63 - 1
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 30.0
 METADATA_TIMEOUT_S: Final = 20.0
+MAX_API_ANSWER_BYTES: Final = 64 * MIB  # repositories of 10,000 files stay far below
 MAX_ERROR_BODY_BYTES: Final = 4 * KIB  # quoted in a message at most
 MAX_REDIRECTS: Final = 10
 

@@ -10,6 +10,7 @@ from lmpm.errors import LockError
 from lmpm.limits import MAX_LOCK_BYTES
 from lmpm.lock_format import NAME, broken_lock, emit_lock, newer_lock, parse_lock
 from lmpm.lock_types import REVISION, VERSION, Lock, LockedCandidate, LockedModel
+from lmpm.validate import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,6 +117,12 @@ def _changed_fields(wanted: ManifestModel, locked: LockedModel) -> Iterator[str]
         new, old = asked.get(key), locked.requested.get(key)
         if new == old:
             continue
-        asks = f"asks for no {key}" if new is None else f"asks for {key} {new}"
-        has = "none" if old is None else str(old)
+        asks = f"asks for no {key}" if new is None else f"asks for {key} {_shown(new)}"
+        has = "none" if old is None else _shown(old)
         yield f"`{wanted.name}` {asks}, the lock has {has}"
+
+
+def _shown(item: toml_file.Scalar) -> str:
+    if isinstance(item, str):
+        return f"`{printable(item)}`"
+    return f"{item:g}" if isinstance(item, float) else str(item)

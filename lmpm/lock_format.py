@@ -219,9 +219,7 @@ def _check_shards(paths: list[str], place: str) -> None:
             raise DocumentError(place, "expected one file, or the shards of one model")
         return
     count = int(first[3])
-    expected = [
-        f"{first[1]}-{number:05}-of-{first[3]}" for number in range(1, min(count, len(paths) + 1) + 1)
-    ]
+    expected = [f"{first[1]}-{number:05}-of-{first[3]}" for number in range(1, min(count, len(paths) + 1) + 1)]
     if not count or [path[: -len(".gguf")] for path in paths] != expected:
         raise DocumentError(place, f"expected the shards 1 to {count} of one model in order")
 
@@ -241,9 +239,7 @@ def _check_same_bytes(models: Iterable[LockedModel], document: Table) -> None:
     for place, source, file in _all_files(models):
         known = contents.setdefault((source, file.path), file)
         if (known.sha256, known.size) != (file.sha256, file.size):
-            raise DocumentError(
-                document.at(place), "is a file with another sha256 or size elsewhere in the lock"
-            )
+            raise DocumentError(document.at(place), "is a file with another sha256 or size elsewhere in the lock")
         if sizes.setdefault(file.sha256, file.size) != file.size:
             raise DocumentError(document.at(f"{place}.size"), "is not the size that its sha256 has elsewhere")
 

@@ -252,8 +252,13 @@ def model_line(model: ManifestModel) -> str:
 
 def _edit(text: str, change: Callable[[str], str]) -> str:
     """Apply `change` to the text with plain line ends and no byte order mark, and put both back."""
+    from tomlkit.exceptions import TOMLKitError
+
     mark = "\ufeff" if text.startswith("\ufeff") else ""
-    body = change(text.removeprefix(mark).replace("\r\n", "\n"))
+    try:
+        body = change(text.removeprefix(mark).replace("\r\n", "\n"))
+    except TOMLKitError as error:
+        raise _cannot_be_edited() from error
     return mark + (body.replace("\n", "\r\n") if "\r\n" in text else body)
 
 
@@ -309,11 +314,16 @@ def _without_model(body: str, name: str) -> str:
 def _checked(edited: str, expected: Manifest) -> str:
     """The edited text, once it is certain that it says what it should and nothing else changed."""
     try:
-        if parse_manifest(edited) == expected:
-            return edited
-    except ManifestError:
-        pass
-    raise ManifestError(
+        found = parse_manifest(edited)
+    except ManifestError as error:
+        raise _cannot_be_edited() from error
+    if found != expected:
+        raise _cannot_be_edited()
+    return edited
+
+
+def _cannot_be_edited() -> ManifestError:
+    return ManifestError(
         f"`{NAME}` is written in a way that cannot be edited automatically",
         hint="Put each model on a line of its own under `[models]`, or edit the file yourself",
     )

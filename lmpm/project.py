@@ -83,7 +83,10 @@ def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
     except OSError as error:
         raise atomic.disk_error(error, path, "lock") from error
     try:
-        yield Project(directory)
+        project = Project(directory)
+        atomic.remove_leftovers(project.manifest_path)
+        atomic.remove_leftovers(project.lock_path)
+        yield project
     finally:
         guard.release()
 

@@ -70,9 +70,7 @@ def parse(text: str, limit: int) -> dict[str, Any]:
         raise DocumentError("", "is nested too deeply") from None
     except ValueError as error:
         if marker := _MARKER.search(text):
-            raise ConflictError(
-                _line(text, marker.start()), "holds the markers of a merge conflict"
-            ) from None
+            raise ConflictError(_line(text, marker.start()), "holds the markers of a merge conflict") from None
         raise _syntax_error(str(error)) from None
 
 

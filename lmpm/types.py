@@ -130,6 +130,11 @@ class Variant:
         return sum(file.size for file in self.files)
 
     @property
+    def publisher(self) -> str:
+        """The account on the Hub; empty for a starter."""
+        return self.source.repo.partition("/")[0] if isinstance(self.source, HubSource) else ""
+
+    @property
     def quality(self) -> float:
         """Expected score on the task: the model's own less what the quant loses."""
         return max(0.0, (self.score or 0.0) - self.quant_loss)
@@ -177,14 +182,18 @@ class Request:
 
     ref: str
     task: str | None
-    context: int
+    context: int  # tokens to plan for
+    min_context: int  # tokens that the model must be trained for
     min_speed: float
+    speed_kind: Literal["decode", "prefill"] = "decode"  # which speed `min_speed` means
     typical_prompt: int = 512  # tokens of a usual prompt of the task, for the first-token time
     quant: str | None = None
     model: str | None = None
     max_size: int | None = None
     licenses_allowed: frozenset[str] | None = None  # None: every licence that permits commercial use
     licenses_denied: frozenset[str] = frozenset()
+    publishers_allowed: frozenset[str] | None = None
+    publishers_denied: frozenset[str] = frozenset()
     capabilities: frozenset[str] = frozenset()
     prefer: Literal["quality", "speed", "small"] = "quality"
     engine_build: int | None = None

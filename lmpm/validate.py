@@ -113,9 +113,7 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        char.encode("unicode_escape").decode("ascii") if _is_hidden(char) else char for char in text
-    )
+    return "".join(char.encode("unicode_escape").decode("ascii") if _is_hidden(char) else char for char in text)
 
 
 def _is_hidden(char: str) -> bool:

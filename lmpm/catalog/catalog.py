@@ -90,9 +90,7 @@ class Catalog:
         wants_vision = "vision" in (task.capabilities if task else model.capabilities)
         found = []
         for repo in model.repos:
-            projector = (
-                tuple(file for file in repo.files if file.role == "mmproj")[:1] if wants_vision else ()
-            )
+            projector = tuple(file for file in repo.files if file.role == "mmproj")[:1] if wants_vision else ()
             for name, shards in _by_quant(repo).items():
                 variant = Variant(
                     model=model.name,

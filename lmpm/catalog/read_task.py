@@ -73,9 +73,7 @@ def _metric(table: Table, *, first: bool) -> Metric:
         rule=table.text_or("rule"),
     )
     if first and (metric.slope, metric.intercept) != (1.0, 0.0):
-        raise table.fail(
-            "slope", "the first metric is the task's quality itself: expected slope 1, intercept 0"
-        )
+        raise table.fail("slope", "the first metric is the task's quality itself: expected slope 1, intercept 0")
     if not first and not metric.rule:
         raise table.fail("rule", "is missing, expected where slope and intercept come from")
     return metric

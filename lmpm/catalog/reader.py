@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _HINT = "Install lmpm again, or run `lmpm catalog check` on a catalog of your own"
-_RULE = LossRule(
-    per_divergence=0.0, reference_parameters=1, exponent=0.0, least_factor=1.0, most_factor=1.0, most=1.0
-)
+_RULE = LossRule(per_divergence=0.0, reference_parameters=1, exponent=0.0, least_factor=1.0, most_factor=1.0, most=1.0)
 
 
 def load(directory: Path, *, strict: bool = False) -> Catalog:
@@ -71,9 +69,7 @@ class _Reader:
         return Catalog(
             directory=self._directory,
             tasks=self._tasks(),
-            shelf=Shelf(
-                self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)
-            ),
+            shelf=Shelf(self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)),
             quants=quants[0] if quants else {},
             loss_rule=quants[1] if quants else _RULE,
             publishers=publishers or (),

@@ -115,9 +115,7 @@ def _died(returncode: int | None, doing: str) -> tuple[str, str | None]:
 
 def last_lines(log: str) -> tuple[str, ...]:
     """The last messages, fit for a terminal."""
-    lines = [
-        line.strip() for line in log.splitlines() if line.strip(" .\t\r") and not SAYS_NOTHING.search(line)
-    ]
+    lines = [line.strip() for line in log.splitlines() if line.strip(" .\t\r") and not SAYS_NOTHING.search(line)]
     return tuple(visible(line)[:SHOWN_CHARS] for line in lines[-SHOWN_LINES:])
 
 

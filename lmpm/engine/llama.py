@@ -6,6 +6,7 @@ reserved follows the plan, not the defaults of a binding.
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import importlib
 import importlib.util
@@ -133,7 +134,7 @@ class Model:
 
     def context(self, params: Any) -> Any:
         """A context with the parts of `params` that every use shares."""
-        threads = self.plan.threads or default_threads()
+        threads = self.plan.threads or default_threads(self.c.llama_model_size(self.handle))
         params.n_ctx = self.plan.context
         params.n_seq_max = 1
         params.n_threads = params.n_threads_batch = threads
@@ -158,9 +159,7 @@ class Model:
             raise LlamaError("decode", f"llama.cpp cannot compute (status {status})")
 
 
-def generate(
-    model: Model, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]
-) -> tuple[Generation, ...]:
+def generate(model: Model, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> tuple[Generation, ...]:
     """Greedy completions of raw prompts, one after another in one context."""
     params = model.c.llama_context_default_params()
     params.n_batch = min(model.plan.context, BATCH_TOKENS)
@@ -180,9 +179,7 @@ def _complete(
     tokens = model.tokenize(prompt)
     room = model.plan.context - len(tokens)
     if not tokens or room < 1:
-        raise LlamaError(
-            "prompt", f"the prompt has {len(tokens):,} tokens, the context {model.plan.context:,}"
-        )
+        raise LlamaError("prompt", f"the prompt has {len(tokens):,} tokens, the context {model.plan.context:,}")
     model.clear(context)
     start = time.perf_counter()
     for at in range(0, len(tokens), BATCH_TOKENS):
@@ -218,12 +215,7 @@ def _complete(
 
 def _text(answer: bytes) -> str:
     """UTF-8 as far as it goes: a character cut in two at the end is dropped, others show as U+FFFD."""
-    for cut in range(min(4, len(answer) + 1)):
-        try:
-            return answer[: len(answer) - cut].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-    return answer.decode("utf-8", "replace")
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(answer)
 
 
 def embed(model: Model, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:

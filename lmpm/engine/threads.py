@@ -9,13 +9,22 @@ import sys
 from pathlib import Path
 from typing import Final
 
+BYTES_PER_THREAD: Final = 32 * 1024 * 1024  # of weights: what one core reads in a few milliseconds
 CPU_TOPOLOGY: Final = Path("/sys/devices/system/cpu")
 CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 MACOS_CORES: Final = (b"hw.perflevel0.physicalcpu", b"hw.physicalcpu")  # fast cores, then all
 
 
-def default_threads() -> int:
-    """Physical cores within affinity and quota: llama.cpp's threads spin, more of them are slower."""
+def default_threads(weights: int) -> int:
+    """Physical cores within affinity and quota, fewer for a model of few bytes.
+
+    llama.cpp's threads meet after every operation: more than the cores are slower, and a small model
+    spends its time waiting, a hundred times as long as one thread needs when the machine is busy.
+    """
+    return min(_cores(), 1 + weights // BYTES_PER_THREAD)
+
+
+def _cores() -> int:
     if sys.platform == "linux":
         return max(1, min(_linux_cores(), _linux_quota()))
     if sys.platform == "darwin":

@@ -98,9 +98,7 @@ def assumed_cpu_bandwidth(cores: int | None, *, arm: bool = False) -> tuple[int,
     """A careful guess where the memory's speed is not known: most PCs have more, few have less."""
     count = cores or ASSUMED_CORES
     if arm and count <= SMALL_ARM_CORES:
-        return min(
-            count * CORE_BANDWIDTH, SMALL_ARM_BANDWIDTH
-        ), "assumed: LPDDR4X of a small board, low confidence"
+        return min(count * CORE_BANDWIDTH, SMALL_ARM_BANDWIDTH), "assumed: LPDDR4X of a small board, low confidence"
     if count >= SERVER_CORES:
         return SERVER_BANDWIDTH, "assumed: four channels of DDR4-2666, low confidence"
     if count * CORE_BANDWIDTH < DESKTOP_BANDWIDTH:

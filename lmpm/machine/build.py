@@ -80,8 +80,7 @@ def gpu_machine(cards: Sequence[Card], host: Host, *, windows: bool = False) -> 
     host_size, host.sources["host budget"] = budget.cpu_budget(host.memory, host.limit)
     return Machine(
         name=" + ".join(
-            f"{count}x {name}" if count > 1 else name
-            for name, count in Counter(card.name for card in cards).items()
+            f"{count}x {name}" if count > 1 else name for name, count in Counter(card.name for card in cards).items()
         ),
         accelerator=cards[0].accelerator,
         memory=host.memory,

@@ -169,9 +169,7 @@ class Picked:
     @property
     def source(self) -> str:
         """Where the chip's figures are from, with the doubt that remains."""
-        return f"{self.chip.name}: {self.chip.source}" + (
-            "" if self.certain else " (the slowest of its builds)"
-        )
+        return f"{self.chip.name}: {self.chip.source}" + ("" if self.certain else " (the slowest of its builds)")
 
 
 def pick(
@@ -241,9 +239,7 @@ def parse_chips(document: object) -> Chips:
 def _chip(row: Table, sources: Mapping[str, str]) -> Chip:
     accelerator = row.text("accelerator")
     if accelerator not in get_args(Accelerator):
-        raise row.fail(
-            "accelerator", f"expected one of {', '.join(get_args(Accelerator))}, found `{accelerator}`"
-        )
+        raise row.fail("accelerator", f"expected one of {', '.join(get_args(Accelerator))}, found `{accelerator}`")
     chip = Chip(
         name=row.text("name"),
         accelerator=accelerator,  # type: ignore[arg-type]  # checked above

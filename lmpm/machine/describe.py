@@ -10,9 +10,7 @@ from lmpm.limits import GIB, MIB
 if TYPE_CHECKING:
     from lmpm.types import Machine
 
-SOLD_LESS: Final = (
-    0.07  # a system counts up to this much less than was sold: firmware and kernel took it first
-)
+SOLD_LESS: Final = 0.07  # a system counts up to this much less than was sold: firmware and kernel took it first
 
 
 def describe(machine: Machine) -> str:

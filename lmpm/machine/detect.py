@@ -116,9 +116,7 @@ def _mac_free(text: str) -> int | None:
 def _cpu(probes: Probes, chips: Chips, host: Host, model: str = "") -> Machine:
     """A machine without a GPU that counts; its chip may be known by its name (a Raspberry Pi, an APU)."""
     board = (probes.read("/proc/device-tree/model") or "").strip() if probes.system == "linux" else ""
-    model = (
-        model or (_cpuinfo_model(probes) if probes.system == "linux" else "") or probes.processor_name() or ""
-    )
+    model = model or (_cpuinfo_model(probes) if probes.system == "linux" else "") or probes.processor_name() or ""
     if model:
         host.sources["cpu"] = " ".join(model.split())[:80]
     for name in (re.sub(r" Model .*", "", board), re.sub(r"\s+w/ .*", "", model), model.rpartition("w/")[2]):
@@ -185,9 +183,7 @@ def _other_host(probes: Probes) -> Host:
 def _memory_of_the_system(probes: Probes, host: Host) -> None:
     memory = probes.memory()
     host.memory = memory[0] if memory and 0 < memory[0] <= MAX_MEMORY else 0
-    host.sources["memory"] = (
-        "the operating system's call" if host.memory else "unknown: describe it with --hardware"
-    )
+    host.sources["memory"] = "the operating system's call" if host.memory else "unknown: describe it with --hardware"
 
 
 def _meminfo(probes: Probes, key: str) -> int | None:

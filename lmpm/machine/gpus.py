@@ -151,9 +151,7 @@ def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, str]) -> Found
             found.sources["vram"] = f"the smallest {builds[0].name} sold"
     kinds = {card.accelerator for card in found.cards}
     if kinds:
-        best = max(
-            kinds, key=lambda kind: (sum(card.vram for card in found.cards if card.accelerator == kind), kind)
-        )
+        best = max(kinds, key=lambda kind: (sum(card.vram for card in found.cards if card.accelerator == kind), kind))
         found.cards = [card for card in found.cards if card.accelerator == best]
         found.shared = None
     return found
@@ -168,9 +166,7 @@ def _bytes(text: str | None) -> int | None:
 def _clean(name: str) -> str:
     """A driver's name for display: printable, short, without the maker."""
     printable = "".join(char if char.isprintable() else " " for char in name)
-    return (
-        " ".join(printable.replace("NVIDIA", " ").replace("GeForce", " ").split())[:MAX_NAME_CHARS] or "GPU"
-    )
+    return " ".join(printable.replace("NVIDIA", " ").replace("GeForce", " ").split())[:MAX_NAME_CHARS] or "GPU"
 
 
 def _without_size(name: str) -> str:

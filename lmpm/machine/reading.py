@@ -126,12 +126,10 @@ SIZE = re.compile(
     r"(?:\b(v?ram|memory)\s*[:=]?\s*)?(?<![\w.])(?:(\d{1,2})\s*[x×*]\s*)?(-?\d+(?:\.\d+)?)[\s-]*(ti?b|gi?b|mi?b|g)\b"
     r"(?:\s+(?:of\s+)?(v?ram|unified|memory|host|system|video)\b)?"
 )
-DDR = re.compile(r"(?<![\w.])((?:lp)?ddr\d)(x?)[- ]?(\d{3,5})?(?:\s*m(?:t/s|hz))?\b")
+DDR = re.compile(r"(?<![\w.])((?:lp)?ddr\d)(x?)(?:-(\d{1,6})| ?(\d{4,6}))?(?:\s*m(?:t/s|hz))?\b")
 CHANNELS = re.compile(r"(?<![\w.])(\d{1,2}|single|dual|quad|octa)[- ]?channels?\b")
 GPU_CORES = re.compile(r"(?<![\w.])(\d+)[- ]*cores?[- ]+gpu\b|\bgpu\s+(\d+)[- ]*cores?\b")
-CORES = re.compile(
-    r"(?<![\w.])(-?\d+)[- ]*(?:physical[- ]+)?(?:cpu[- ]+)?(?:v?cpus|cores?)\b|(?<![\w.])(\d+)c\b"
-)
+CORES = re.compile(r"(?<![\w.])(-?\d+)[- ]*(?:physical[- ]+)?(?:cpu[- ]+)?(?:v?cpus|cores?)\b|(?<![\w.])(\d+)c\b")
 COUNT = re.compile(r"(?<![\w.])(\d{1,2})\s*[x×*]\s*(?=[a-z0-9])(?!86|64)|\s[x×*]\s*(?!86|64)(\d{1,4})\b")
 CORES_AND_THREADS = re.compile(r"(?<![\w.])(\d+) ?c ?/ ?\d+ ?t\b")
 
@@ -308,7 +306,7 @@ def _take_threads(found: Reading, match: re.Match[str]) -> str:
 
 
 def _take_ddr(found: Reading, match: re.Match[str], channels: list[int], chips: Chips) -> str:
-    generation, speed = match[1] + match[2], match[3]
+    generation, speed = match[1] + match[2], match[3] or match[4]
     kinds = [kind for kind in chips.memory_kinds if kind.generation == generation]
     if speed:
         if int(speed) not in MEMORY_SPEEDS:
@@ -318,9 +316,7 @@ def _take_ddr(found: Reading, match: re.Match[str], channels: list[int], chips: 
         usual = next((kind for kind in kinds if kind.usual), kinds[0])
         channel = usual.bandwidth // usual.channels
     else:
-        found.refuse(
-            f"`{match[0].strip()}` is no memory that lmpm knows", "Give its speed, as in `DDR5-5600`"
-        )
+        found.refuse(f"`{match[0].strip()}` is no memory that lmpm knows", "Give its speed, as in `DDR5-5600`")
     count = channels[0] if channels else USUAL_CHANNELS
     if not 1 <= count <= 32:
         found.refuse(f"`{count}` channels: expected 1 to 32")
@@ -339,8 +335,6 @@ def _take_size(found: Reading, match: re.Match[str], part: int) -> str:
     size = int(min(float(number), 1e9) * UNITS[unit[0]])
     shown = match[0].strip()
     if not MIN_MEMORY <= size * times <= MAX_MEMORY:
-        found.refuse(
-            f"`{shown}`: expected {MIN_MEMORY // MIB} MB to {MAX_MEMORY // GIB // 1024} TB of memory"
-        )
+        found.refuse(f"`{shown}`: expected {MIN_MEMORY // MIB} MB to {MAX_MEMORY // GIB // 1024} TB of memory")
     found.sizes.append(Size(size, times, match[1] or match[5] or "", part, shown))
     return " "

@@ -60,11 +60,7 @@ def _with_chip(spec: Reading, named: Named, host: Host) -> Machine:
         host.memory = _only_size(spec, f"Say how much memory it has{sizes}, as in `{example}`")
         host.sources["memory"] = GIVEN if host.memory in sold or not sold else f"{GIVEN}, but never sold so"
     cores, gpu_cores = spec.cores, spec.gpu_cores
-    if (
-        cores
-        and any(chip.gpu_cores == cores for chip in builds)
-        and all(chip.cores != cores for chip in builds)
-    ):
+    if cores and any(chip.gpu_cores == cores for chip in builds) and all(chip.cores != cores for chip in builds):
         cores, gpu_cores, host.cores = None, cores, None  # `M3 Max 40-core` means its GPU
     picked = pick(builds, memory=host.memory, cores=cores, gpu_cores=gpu_cores)
     if host.bandwidth is None:

@@ -99,7 +99,6 @@ def _from_catalog() -> list[tuple[str, dict[str, Content], dict[str, Any]]]:
         kind = "embedding" if model.embedding is not None else kind
         for repo in model.repos:
             facts = {
-                "commit_id": repo.revision,
                 "downloads": 1000 * (len(models) - rank),
                 "gated": "auto" if repo.gated else False,
                 "pipeline_tag": "feature-extraction" if kind == "embedding" else "text-generation",

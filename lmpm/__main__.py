@@ -1,0 +1,21 @@
+"""The command `lmpm`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; the shortest answer needs no command-line library."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from lmpm import __version__
+
+        sys.stdout.write(f"lmpm {__version__}\n")
+        return
+    from lmpm.cli import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The command line: click, words and colours. The only place that prints, exits and reads the environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lmpm.errors import LmpmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Command -> the module below lmpm.cli that holds it: each is imported only when it is called.
+COMMANDS = {
+    "install": "install",
+    "resolve": "resolve",
+    "why": "why",
+    "list": "list",
+    "path": "path",
+    "verify": "verify",
+    "remove": "remove",
+    "smoke": "smoke",
+    "hardware": "hardware",
+    "doctor": "doctor",
+    "catalog": "catalog",
+    "cache": "cache",
+}
+ALIASES = {"add": "install", "i": "install", "rm": "remove", "uninstall": "remove", "ls": "list", "hw": "hardware"}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; `--help` imports them all."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name or alias, imported now."""
+        from importlib import import_module
+
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"lmpm.cli.{COMMANDS[name]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant, or a usage error with the nearest name."""
+        if args and args[0] not in COMMANDS | ALIASES:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean `lmpm {near[0]}`?" if near else ""
+            ctx.fail(f"There is no command `{args[0]}`.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(message="lmpm %(version)s", package_name="lmpm")
+def cli() -> None:
+    r"""Install, pin and prove local language models.
+
+    \b
+    lmpm install text-to-sql     choose for this machine, download, test, pin in lmpm.lock
+    lmpm verify                  prove on this machine what lmpm.lock pins
+    lmpm why text-to-sql         every candidate, and why it was not taken
+
+    Exit codes: 0 ok, 1 other, 2 usage, 3 unknown name or nothing fits, 4 integrity, 5 network,
+    6 disk, 7 lock, 8 engine or smoke test, 9 not permitted, 130 interrupted. Treat a code that
+    you do not know as a failure.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return the exit code; the one place where errors become words."""
+    from lmpm.cli.console import show_error
+
+    _interrupt_on_termination()
+    debug = os.environ.get("LMPM_LOG", "").lower() == "debug"
+    try:
+        code = cli.main(list(arguments), prog_name="lmpm", standalone_mode=False)
+        sys.stdout.flush()
+    except LmpmError as error:
+        if debug:
+            raise
+        show_error(error.message, details=error.details, hint=error.hint)
+        return error.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        show_error("Interrupted", hint="Run the same command again to resume")
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return 141  # what a shell reports for a writer whose reader has gone
+    except Exception as error:
+        if debug:
+            raise
+        show_error(
+            f"lmpm failed unexpectedly: {type(error).__name__}: {error}",
+            hint="Run it again with `LMPM_LOG=debug` and report what it prints",
+        )
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _interrupt_on_termination() -> None:
+    """A polite kill is treated as Ctrl-C: what has arrived is kept, children are ended."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, interrupt)
+
+
+def _silence_stdout() -> None:
+    """Keep Python from complaining about the closed pipe once more at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,64 @@
+"""The options by which a user narrows a choice, and the wish that they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.resolve import Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Size(click.ParamType[int]):
+    """A size such as `8GB`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes from what was typed."""
+        from lmpm.errors import SpecError
+        from lmpm.size import parse
+
+        try:
+            return value if isinstance(value, int) else parse(value)
+        except SpecError as error:
+            self.fail(f"{error.message}. {error.hint}", param, ctx)
+
+
+def wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a choice to a command."""
+    for option in reversed(
+        (
+            click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to plan for."),
+            click.option("--quant", help="Only this quant, such as Q5_K_M."),
+            click.option(
+                "--prefer", type=click.Choice(["quality", "speed", "small"]), default="quality", show_default=True
+            ),
+            click.option("--license", "licenses", metavar="ID,...", help="Only these licences, such as mit."),
+            click.option("--max-size", type=Size(), metavar="SIZE", help="Download at most this, such as 5GB."),
+            click.option("--min-speed", type=click.FloatRange(0), help="Tokens a second that it must reach."),
+            click.option("--task", help="The task that a model is meant for."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def wish_from(options: dict[str, Any]) -> Wish:
+    """The wish that the options make. Raises SpecError for an unknown quant."""
+    from lmpm import license as licenses
+    from lmpm.reference import parse_quant
+
+    named = options["licenses"]
+    return Wish(
+        task=options["task"],
+        context=options["context"],
+        quant=parse_quant(options["quant"]) if options["quant"] else None,
+        min_speed=options["min_speed"],
+        max_size=options["max_size"],
+        licenses_allowed=frozenset(licenses.normalise(item) for item in named.split(",")) if named else None,
+        prefer=options["prefer"],
+    )

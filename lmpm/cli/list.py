@@ -1,0 +1,55 @@
+"""`lmpm list`: the models of this project, the rung this machine takes, and whether it is here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lmpm.cli import render, workspace
+from lmpm.cli.console import Console, put_json, put_table
+from lmpm.cli.settings import App, common, hardware_option, json_option
+from lmpm.errors import NothingFitsError
+from lmpm.size import human
+
+
+@click.command(epilog="Example: `lmpm list --json`")
+@hardware_option
+@workspace.global_option
+@json_option
+@common
+def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, verbose: bool) -> None:
+    """List what `lmpm.lock` pins, as this machine sees it."""
+    from lmpm.locked import rung_for
+
+    app = App(Console(quiet, verbose), offline=True, hardware=hardware)
+    lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+    rows: list[tuple[str, ...]] = []
+    data: list[dict[str, Any]] = []
+    for model in lock.models:
+        try:
+            rung = rung_for(model, app.machine, app.catalog)
+        except NothingFitsError as error:
+            rows.append((model.name, "-", "", "", "", "does not fit this machine"))
+            data.append({"name": model.name, "present": False, "error": error.message})
+            continue
+        candidate = rung.candidate
+        present = all(app.store.find(candidate.source, file) for file in candidate.files)
+        state = "installed" if present else "missing"
+        rows.append(
+            (
+                model.name,
+                candidate.model,
+                candidate.quant,
+                human(candidate.size),
+                candidate.license,
+                f"{state}, rung {rung.number} of {len(model.candidates)}",
+            )
+        )
+        data.append({"name": model.name, "present": present, **render.rung_json(rung, len(model.candidates))})
+    if as_json:
+        put_json({"models": data})
+    elif rows:
+        put_table(rows, right=frozenset({3}))
+    else:
+        app.console.done("No models: add one with `lmpm install TASK`")

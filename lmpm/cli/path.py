@@ -1,0 +1,39 @@
+"""`lmpm path`: where a model's file is, for other tools."""
+
+from __future__ import annotations
+
+import click
+
+from lmpm.cli import render, workspace
+from lmpm.cli.console import Console, put, put_json
+from lmpm.cli.settings import App, common, hardware_option, json_option
+
+
+@click.command(epilog='Example: `llama-server -m "$(lmpm path text-to-sql)"`')
+@click.argument("name")
+@hardware_option
+@workspace.global_option
+@json_option
+@common
+def command(name: str, as_json: bool, is_global: bool, hardware: str | None, quiet: bool, verbose: bool) -> None:
+    """Print the path of a model's GGUF (its first shard); with `--json`, of every file."""
+    from lmpm.fetch import missing
+    from lmpm.locked import rung_for
+
+    app = App(Console(quiet, verbose), offline=True, hardware=hardware)
+    lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+    model = workspace.locked_model(lock, name)
+    rung = rung_for(model, app.machine, app.catalog)
+    candidate = rung.candidate
+    paths = [app.store.find(candidate.source, file) for file in candidate.files]
+    lacking = [file for file, path in zip(candidate.files, paths, strict=True) if path is None]
+    if lacking:
+        raise missing(lacking, f"`{name}` is not on this machine: {candidate.model} {candidate.quant}")
+    if as_json:
+        files = [
+            {"path": str(path), "role": file.role, "size": file.size, "sha256": file.sha256}
+            for file, path in zip(candidate.files, paths, strict=True)
+        ]
+        put_json({"name": name, "path": str(paths[0]), **render.rung_json(rung, len(model.candidates)), "files": files})
+    else:
+        put(str(paths[0]))

@@ -1,0 +1,36 @@
+"""`lmpm remove`: take a model out of the project; its bytes stay in the store."""
+
+from __future__ import annotations
+
+import click
+
+from lmpm.cli import workspace
+from lmpm.cli.console import Console
+from lmpm.cli.settings import App, common
+
+
+@click.command(epilog="Example: `lmpm remove text-to-sql`")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@workspace.global_option
+@common
+def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool) -> None:
+    """Take models out of `lmpm.toml` and `lmpm.lock`.
+
+    The files stay in the Hugging Face cache, which other projects and tools share.
+    """
+    from lmpm.manifest import remove_model
+
+    app = App(Console(quiet, verbose), offline=True)
+    with workspace.editing(app, is_global=is_global) as project:
+        lock = workspace.read_lock(project)
+        text = project.manifest_text()
+        manifest = workspace.read_manifest(project)
+        for name in names:
+            if name in manifest.models:
+                text = remove_model(text, name)
+                lock = lock.without(name)
+            else:
+                workspace.locked_model(lock, name)
+                lock = lock.without(name)
+        project.write(manifest=text, lock=lock)
+    app.console.done(f"Removed {', '.join(names)} from lmpm.toml and lmpm.lock; the files stay in the cache")

@@ -1,0 +1,208 @@
+"""Machines, choices and proofs in words for a terminal, and as JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from lmpm.size import duration, human
+from lmpm.types import HubSource
+
+if TYPE_CHECKING:
+    from lmpm.cli.console import Console
+    from lmpm.ladder import Rung
+    from lmpm.types import Candidate, Choice, Machine, Memory, SmokeResult, Source, Speed
+
+
+def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None:
+    """What was chosen, why, and what it needs."""
+    chosen = choice.chosen
+    if chosen is None:
+        return
+    variant = chosen.variant
+    built_in = "" if isinstance(variant.source, HubSource) else "   (built in)"
+    console.say("Chosen", f"{variant.title}  {variant.quant}  {human(variant.size)}  {variant.license}{built_in}")
+    if isinstance(variant.source, HubSource):
+        console.say("", f"from {variant.source}")
+    console.say("Why", why)
+    console.say("Needs", " · ".join((fit(chosen, choice.machine), *speed_words(chosen.speed))))
+    if choice.considered > 1:
+        console.say("", f"1 of {choice.considered} candidates: `lmpm why {ref}`")
+    for note in choice.notes:
+        console.note(note)
+
+
+def reason(choice: Choice, *, offline: bool, ref: str) -> str:
+    """The sentence that says why the chosen one was chosen."""
+    chosen, request = choice.chosen, choice.request
+    if chosen is None:
+        return ""
+    if not isinstance(chosen.variant.source, HubSource):
+        what = request.task or ref
+        return f"offline: the only {what} model on this machine. With a network lmpm would take a larger one"
+    context = f"{chosen.memory.context:,} tokens"
+    if request.model:
+        return f"best quant of it that fits at {context} and answers at {request.min_speed:g} tok/s or more"
+    if any("fastest" in note for note in choice.notes):
+        return f"the fastest that fits at {context}"
+    kind = "reads" if request.speed_kind == "prefill" else "answers"
+    scored = f" ({chosen.variant.score_source})" if chosen.variant.score_source else ""
+    return f"best {request.task} score that fits at {context} and {kind} at {request.min_speed:g} tok/s or more{scored}"
+
+
+def fit(candidate: Candidate, machine: Machine) -> str:
+    """`5.3 GiB of 10.7 GiB`, and how it is spread when it does not fit the GPU."""
+    words = f"{human(candidate.memory.total)} of {human(machine.budget)}"
+    if candidate.speed and candidate.speed.placement == "split":
+        words += ", the rest in host memory"
+    return words
+
+
+def speed_words(speed: Speed | None) -> tuple[str, ...]:
+    """`about 15-18 tok/s` and `first token about 3 s`, or nothing where it is not known."""
+    if speed is None:
+        return ("speed unknown",)
+    doubt = "" if speed.confident else ", low confidence"
+    return (f"about {tok_range(speed)}{doubt}", f"first token about {duration(speed.first_token_s)}")
+
+
+def tok_range(speed: Speed | None) -> str:
+    """`15-18 tok/s`: a single figure would claim too much."""
+    if speed is None:
+        return "-"
+    low, high = speed.decode_low, speed.decode_high
+    return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:.0f}-{high:.0f} tok/s"
+
+
+def show_smoke(console: Console, result: SmokeResult | None) -> None:
+    """The question, the answer, and the figures of the run."""
+    if result is None:
+        console.say("Smoke", "no smoke test for this kind of model")
+        return
+    if result.question:
+        console.say("Smoke", f'"{result.question}"')
+    answer = " ".join(result.answer.split())
+    if answer:
+        console.say("", answer if len(answer) <= 120 else answer[:119] + "…")
+    console.say("" if result.question or answer else "Smoke", result.detail)
+    for check in result.checks:
+        console.detail(f"          {check}")
+    figures = smoke_figures(result)
+    if figures:
+        console.say("", figures)
+
+
+def smoke_figures(result: SmokeResult) -> str:
+    """`first token 0.8 s · 17.2 tok/s · peak 5.2 GiB`."""
+    parts = []
+    if result.first_token_s is not None:
+        parts.append(f"first token {result.first_token_s:.2f} s")
+    if result.decode is not None:
+        parts.append(f"{result.decode:.1f} tok/s")
+    if result.peak_memory:
+        parts.append(f"peak {human(result.peak_memory)}")
+    return " · ".join(parts)
+
+
+def machine_json(machine: Machine) -> dict[str, Any]:
+    """A machine as programs read it."""
+    return {
+        "name": machine.name,
+        "accelerator": machine.accelerator,
+        "memory": machine.memory,
+        "vram": machine.vram,
+        "gpus": machine.gpus,
+        "cores": machine.cores,
+        "budget": machine.budget,
+        "host_budget": machine.host_budget,
+        "bandwidth": machine.bandwidth,
+        "host_bandwidth": machine.host_bandwidth,
+    }
+
+
+def choice_json(choice: Choice) -> dict[str, Any]:
+    """A choice as programs read it; the form is documented in `docs/json.md`."""
+    request = choice.request
+    return {
+        "request": {"ref": request.ref, "task": request.task, "context": request.context},
+        "machine": machine_json(choice.machine),
+        "choice": candidate_json(choice.chosen) if choice.chosen else None,
+        "considered": choice.considered,
+        "rejected": [
+            {
+                "model": item.candidate.variant.title,
+                "repo": repo_of(item.candidate.variant.source),
+                "quant": item.candidate.variant.quant,
+                "reason": item.reason,
+                "detail": item.detail,
+            }
+            for item in choice.rejected
+        ],
+        "notes": list(choice.notes),
+    }
+
+
+def candidate_json(candidate: Candidate) -> dict[str, Any]:
+    """A candidate as programs read it."""
+    variant = candidate.variant
+    return {
+        "model": variant.title,
+        "repo": repo_of(variant.source),
+        "revision": variant.source.revision if isinstance(variant.source, HubSource) else None,
+        "quant": variant.quant,
+        "license": variant.license,
+        "files": [
+            {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in variant.files
+        ],
+        "memory": memory_json(candidate.memory),
+        "speed": speed_json(candidate.speed),
+        "quality": round(variant.quality, 2),
+    }
+
+
+def memory_json(memory: Memory) -> dict[str, Any]:
+    """Bytes by part."""
+    return {"total": memory.total, **asdict(memory)}
+
+
+def speed_json(speed: Speed | None) -> dict[str, Any] | None:
+    """Tokens per second."""
+    if speed is None:
+        return None
+    return {
+        "decode": round(speed.decode, 2),
+        "decode_range": [round(speed.decode_low, 2), round(speed.decode_high, 2)],
+        "prefill": round(speed.prefill, 1),
+        "first_token_s": round(speed.first_token_s, 2),
+        "placement": speed.placement,
+        "unit": "tok/s",
+    }
+
+
+def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
+    """A smoke test as programs read it."""
+    return asdict(result) if result else None
+
+
+def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
+    """A rung of a lock as programs read it."""
+    candidate = rung.candidate
+    return {
+        "rung": rung.number,
+        "rungs": rungs,
+        "model": candidate.model,
+        "repo": repo_of(candidate.source),
+        "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,
+        "quant": candidate.quant,
+        "license": candidate.license,
+        "memory": candidate.memory,
+        "speed": round(rung.speed, 2) if rung.speed else None,
+        "files": [
+            {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in candidate.files
+        ],
+    }
+
+
+def repo_of(source: Source) -> str:
+    """`org/name`, or `starter:task` for a built-in one."""
+    return source.repo if isinstance(source, HubSource) else f"starter:{source.task}"

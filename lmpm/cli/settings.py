@@ -1,0 +1,207 @@
+"""The environment, read in one place, and what is built from it when a command needs it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.cli.console import Console
+from lmpm.errors import DiskError, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lmpm.catalog import Catalog
+    from lmpm.http import Http
+    from lmpm.hub import Hub
+    from lmpm.machine import Chips
+    from lmpm.progress import Reporter
+    from lmpm.resolve import Resolver
+    from lmpm.store import Store
+    from lmpm.transfer import Downloader
+    from lmpm.types import Machine
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says."""
+
+    home: Path  # lmpm's own notes
+    store: Path  # the Hugging Face cache
+    endpoint: str
+    offline: bool
+    hardware: str | None
+    retry_base_s: float | None
+    directory: Path
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the variables. Raises DiskError without any place to write to."""
+        return cls(
+            home=_home(environment),
+            store=_store(environment),
+            endpoint=(environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+            offline=any(environment.get(name, "").lower() in TRUE for name in ("LMPM_OFFLINE", "HF_HUB_OFFLINE")),
+            hardware=environment.get("LMPM_HARDWARE") or None,
+            retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
+            directory=Path.cwd(),
+        )
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    if place := environment.get("LMPM_HOME"):
+        return Path(place).expanduser()
+    _require_home()
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("lmpm", appauthor=False))
+
+
+def _store(environment: Mapping[str, str]) -> Path:
+    """The cache, by the rule of huggingface_hub, without importing it."""
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if place := environment.get(name):
+            return Path(place).expanduser()
+    if place := environment.get("HF_HOME"):
+        return Path(place).expanduser() / "hub"
+    if place := environment.get("XDG_CACHE_HOME"):
+        return Path(place).expanduser() / "huggingface" / "hub"
+    return _require_home() / ".cache" / "huggingface" / "hub"
+
+
+def _require_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise DiskError(
+            "This user has no home directory to keep models in",
+            hint="Set HF_HOME and LMPM_HOME to directories that may be written to",
+        ) from None
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> float | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise SpecError(f"{name} is `{text}`, expected seconds") from None
+
+
+class App:
+    """What a command works with; each part is built when it is first asked for."""
+
+    def __init__(self, console: Console, *, offline: bool = False, hardware: str | None = None) -> None:
+        self.console = console
+        self.settings = Settings.read(os.environ)
+        self.offline = offline or self.settings.offline
+        self._hardware = hardware or self.settings.hardware
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog that came with lmpm."""
+        from lmpm import catalog
+        from lmpm.catalog.location import directory
+
+        return catalog.load(directory())
+
+    @cached_property
+    def chips(self) -> Chips:
+        """The table of chips."""
+        from lmpm import machine
+        from lmpm.catalog.location import directory
+
+        return machine.load_chips(directory())
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The machine to choose for: the one described, else this one."""
+        from lmpm import machine
+
+        if self._hardware:
+            return machine.parse_spec(self._hardware, self.chips)
+        return machine.detect(self.chips)
+
+    @property
+    def is_this_machine(self) -> bool:
+        """False when another machine was described."""
+        return self._hardware is None
+
+    @cached_property
+    def store(self) -> Store:
+        """The Hugging Face cache."""
+        from lmpm.store import Store
+
+        return Store(self.settings.store, self.settings.home)
+
+    @cached_property
+    def http(self) -> Http:
+        """The client of the Hub; the token is read by huggingface_hub's rule."""
+        from lmpm import __version__
+        from lmpm.http import Http
+
+        token = None
+        if not self.offline:
+            # lmpm sends no telemetry, and neither do the libraries that it calls
+            os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+            import huggingface_hub
+
+            token = huggingface_hub.get_token()
+        return Http(self.settings.endpoint, token=token, user_agent=f"lmpm/{__version__}")
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The Hub's metadata."""
+        from lmpm.hub import METADATA_BACKOFF_S, Hub
+
+        base = self.settings.retry_base_s
+        return Hub(self.http, offline=self.offline, backoff_s=METADATA_BACKOFF_S if base is None else base)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """What answers references."""
+        from lmpm.resolve import Resolver
+
+        return Resolver(self.catalog, self.hub, self.store)
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        """Progress for this terminal, or plain lines."""
+        from lmpm.cli.progress import reporter_for
+
+        return reporter_for(self.console)
+
+    @cached_property
+    def downloader(self) -> Downloader:
+        """What fetches files into the store."""
+        from lmpm import limits
+        from lmpm.transfer import Downloader, Patience
+
+        base = self.settings.retry_base_s
+        patience = Patience(backoff_s=limits.BACKOFF_BASE_S if base is None else base)
+        return Downloader(self.store, self.http, patience=patience, reporter=self.reporter)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command has."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option("-q", "--quiet", is_flag=True, help="Print only data and errors."),
+    ):
+        function = option(function)
+    return function
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+offline_option = click.option("--offline", is_flag=True, help="Use no network.")
+hardware_option = click.option(
+    "--hardware", metavar="SPEC", help='Choose for another machine, such as "M2, 16GB" or "RTX 4090".'
+)

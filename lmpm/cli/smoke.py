@@ -1,0 +1,65 @@
+"""`lmpm smoke`: run a model once and check its answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lmpm.cli import render, workspace
+from lmpm.cli.console import Console, put_json
+from lmpm.cli.settings import App, common, hardware_option, json_option
+from lmpm.errors import SmokeTestError, SpecError, UnknownNameError
+
+
+@click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
+@click.argument("name")
+@click.option("--task", help="The task whose questions are asked.")
+@click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to load it for.")
+@hardware_option
+@workspace.global_option
+@json_option
+@common
+def command(
+    name: str,
+    task: str | None,
+    context: int | None,
+    hardware: str | None,
+    is_global: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Load an installed model, or a GGUF file, in llama.cpp and check its answers to its task's questions."""
+    from lmpm.locked import context_of, prove, rung_for, task_of
+
+    app = App(Console(quiet, verbose), offline=True, hardware=hardware)
+    asked = app.catalog.task(task) if task else None
+    if task and asked is None:
+        raise UnknownNameError("task", task, listing="All tasks: `lmpm catalog list`")
+    if name.endswith(".gguf") or "/" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise SpecError(f"There is no file `{name}`")
+        known, need, tokens = asked or app.catalog.task("chat"), path.stat().st_size, context or 4096
+    else:
+        lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+        model = workspace.locked_model(lock, name)
+        candidate = rung_for(model, app.machine, app.catalog).candidate
+        paths = [app.store.find(candidate.source, file) for file in candidate.files]
+        if paths[0] is None or not all(paths):
+            from lmpm.fetch import missing
+
+            raise missing(candidate.files, f"`{name}` is not on this machine")
+        path = paths[0]
+        known, need, tokens = asked or task_of(model, app.catalog), candidate.memory, context or context_of(model)
+    result = prove(path, known, context=tokens, need=need)
+    if as_json:
+        put_json({"name": name, "path": str(path), "smoke": render.smoke_json(result)})
+    else:
+        render.show_smoke(app.console, result)
+    if result is not None and not result.passed:
+        raise SmokeTestError(f"`{name}` does not do its task: {result.detail}")
+    if result is not None and not as_json:
+        app.console.blank()
+        app.console.done(f"{name} works")

@@ -1,0 +1,141 @@
+"""`lmpm verify`: prove on this machine what the lock pins."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.cli import render, workspace
+from lmpm.cli.console import Console, put, put_json, show_error
+from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
+from lmpm.size import human
+
+if TYPE_CHECKING:
+    from lmpm.verify import Report
+
+NAME_GAP = 3
+
+
+@click.command(epilog="Example: `lmpm verify --fetch` on a new machine, or in continuous integration")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--fetch", is_flag=True, help="Download what is missing first.")
+@click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
+@click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@hardware_option
+@offline_option
+@workspace.global_option
+@json_option
+@common
+def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+    """Check every locked model here: it fits, its bytes are those of the lock, it loads, it answers.
+
+    Exits with the code of the gravest failure, 0 when everything is right.
+    """
+    from lmpm.machine import free_memory
+    from lmpm.verify import Verifier, exit_code
+
+    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
+    lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+    models = [workspace.locked_model(lock, name) for name in names] if names else list(lock.models)
+    verifier = Verifier(
+        catalog=app.catalog,
+        store=app.store,
+        machine=app.machine,
+        fetcher=workspace.fetcher(app) if options["fetch"] else None,
+        quick=options["quick"],
+        smoke=not options["no_smoke"],
+        free_memory=free_memory() if app.is_this_machine else None,
+    )
+    width = max((len(model.name) for model in models), default=0) + NAME_GAP
+    reports: list[Report] = []
+    for model in models:
+        report = verifier.check(model)
+        if report.missing and _may_ask() and not as_json and _asks(report):
+            report = _fetching(verifier, app).check(model)
+        reports.append(report)
+        if not as_json:
+            _show(report, width)
+    code = exit_code(reports)
+    if as_json:
+        put_json({"verified": code == 0, "models": [_json(report) for report in reports]})
+    else:
+        _conclude(app.console, reports)
+    return code
+
+
+def _may_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _asks(report: Report) -> bool:
+    size = human(sum(file.size for file in report.missing))
+    return click.confirm(f"{report.name} is not here. Download {size}?", default=True, err=True)
+
+
+def _fetching(verifier: Any, app: App) -> Any:
+    from dataclasses import replace
+
+    return replace(verifier, fetcher=workspace.fetcher(app))
+
+
+def _show(report: Report, width: int) -> None:
+    """The lines of one model: rung, bytes, smoke, and what is wrong."""
+    name = f"{report.name:<{width}}"
+    rung = report.rung
+    if rung is None:
+        put(f"{name}failed       {report.error.message if report.error else ''}")
+        for line in report.error.details if report.error else ():
+            put(f"{'':<{width}}             {line}")
+        return
+    candidate = rung.candidate
+    title = f"{candidate.model} {candidate.quant}"
+    if report.missing:
+        put(f"{name}missing      {title}, {human(sum(file.size for file in report.missing))}")
+        return
+    place = f"rung {rung.number} of {report.rungs}"
+    over = f" ({rung.passed_over[-1]})" if rung.passed_over else ""
+    put(f"{name}{place:<13}{title}  fits {human(candidate.memory)}{over}")
+    indent = " " * width
+    if report.hashed_bytes:
+        how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
+        put(f"{indent}{'bytes':<13}{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
+    if report.smoke is not None:
+        put(f"{indent}{'engine':<13}llama.cpp {report.smoke.engine_build}")
+        put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}")
+    for note in report.notes:
+        put(f"{indent}{'note':<13}{note}")
+    if report.error is not None:
+        put(f"{indent}{'failed':<13}{report.error.message}")
+        for line in report.error.details:
+            put(f"{indent}{'':<13}{line}")
+
+
+def _conclude(console: Console, reports: list[Report]) -> None:
+    """How many are right, and what to do about the others."""
+    good = sum(report.error is None for report in reports)
+    noun = "model" if len(reports) == 1 else "models"
+    if good == len(reports):
+        console.blank()
+        console.done(f"{good} {noun} verified")
+        return
+    hint = next((report.error.hint for report in reports if report.error and report.error.hint), None)
+    if any(report.missing for report in reports):
+        hint = "To download what is missing, run `lmpm verify --fetch` or `lmpm install`"
+    console.blank()
+    show_error(f"{good} of {len(reports)} {noun} verified", hint=hint)
+
+
+def _json(report: Report) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": report.name, "ok": report.error is None}
+    if report.rung is not None:
+        data |= render.rung_json(report.rung, report.rungs)
+    return data | {
+        "path": str(report.path) if report.path else None,
+        "hashed_bytes": report.hashed_bytes,
+        "missing": [file.path for file in report.missing],
+        "smoke": render.smoke_json(report.smoke),
+        "notes": list(report.notes),
+        "error": {"message": str(report.error), "exit_code": report.error.exit_code} if report.error else None,
+    }

@@ -1,0 +1,99 @@
+"""The project that a command works on: found upwards, or the user's own with `--global`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lmpm.errors import LockError, UnknownNameError
+from lmpm.project import Project, edit_project, find_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmpm.cli.settings import App
+    from lmpm.fetch import Fetcher
+    from lmpm.lock_types import Lock, LockedModel
+    from lmpm.manifest import Manifest
+    from lmpm.types import Machine
+
+global_option = click.option("-g", "--global", "is_global", is_flag=True, help="Your own models, of no project.")
+
+
+def directory(app: App, *, is_global: bool) -> Path:
+    """Where `lmpm.toml` is or will be made."""
+    if is_global:
+        return app.settings.home / "global"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = None
+    return find_project(app.settings.directory, home=home) or app.settings.directory
+
+
+def project(app: App, *, is_global: bool) -> Project:
+    """The project as it is on disk."""
+    return Project(directory(app, is_global=is_global))
+
+
+@contextmanager
+def editing(app: App, *, is_global: bool) -> Iterator[Project]:
+    """The project, guarded against other processes."""
+    place = directory(app, is_global=is_global)
+    if is_global:
+        from lmpm.store import disk_errors
+
+        with disk_errors(place):
+            place.mkdir(parents=True, exist_ok=True)
+    with edit_project(place, state=app.settings.home) as guarded:
+        yield guarded
+
+
+def read_manifest(found: Project) -> Manifest:
+    """The manifest, empty when there is none."""
+    from lmpm.manifest import parse_manifest
+
+    return parse_manifest(found.manifest_text())
+
+
+def read_lock(found: Project) -> Lock:
+    """The lock. Raises LockError when there is none."""
+    if not found.lock_path.exists():
+        raise LockError(
+            f"No `lmpm.lock` in `{found.directory}` or above",
+            hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
+        )
+    return found.lock()
+
+
+def locked_model(lock: Lock, name: str) -> LockedModel:
+    """The model of this name. Raises UnknownNameError."""
+    found = lock.get(name)
+    if found is None:
+        from difflib import get_close_matches
+
+        names = [model.name for model in lock.models]
+        raise UnknownNameError(
+            "model of this project",
+            name,
+            suggestions=get_close_matches(name, names, n=2),
+            listing="In the lock: " + ", ".join(f"`{item}`" for item in names) if names else "The lock is empty",
+        )
+    return found
+
+
+def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
+    """The declared machines."""
+    from lmpm.machine import parse_spec
+
+    return {name: parse_spec(target.hardware, app.chips) for name, target in manifest.targets.items()}
+
+
+def fetcher(app: App) -> Fetcher:
+    """What brings files into the store."""
+    from lmpm.fetch import Fetcher
+
+    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline)

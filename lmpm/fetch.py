@@ -1,0 +1,81 @@
+"""Bring files of any source into the store: from the Hub, from the wheel, or because they are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmpm.errors import IntegrityError, MissingFilesError
+from lmpm.size import human
+from lmpm.types import ModelFile, Source, StarterSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from lmpm.catalog import Catalog
+    from lmpm.progress import Reporter
+    from lmpm.store import Store
+    from lmpm.transfer import Downloader
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """Makes files of any source present and verified in the store."""
+
+    store: Store
+    catalog: Catalog
+    downloader: Downloader
+    reporter: Reporter
+    offline: bool
+
+    def fetch(self, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
+        """The paths of the files, in their order; what is missing is brought first.
+
+        Raises MissingFilesError when the network is off, and the errors of a transfer.
+        """
+        files = tuple(files)
+        wanted = sum(file.size for file in files if self.store.find(source, file) is None)
+        if wanted:
+            self.store.require_space(wanted - sum(self.store.kept(source, file) for file in files))
+        return tuple(self._one(source, file) for file in files)
+
+    def _one(self, source: Source, file: ModelFile) -> Path:
+        if isinstance(source, StarterSource):
+            return self._starter(source, file)
+        if self.offline:
+            found = self.downloader.present(source, file)
+            if found is None:
+                raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
+            return found
+        return self.downloader.fetch(source, file)
+
+    def _starter(self, source: StarterSource, file: ModelFile) -> Path:
+        """Put the built-in model of a task into the store."""
+        task = self.catalog.task(source.task)
+        shipped = task.starter if task else None
+        if task is None or shipped is None or shipped.sha256 != file.sha256:
+            present = self.store.find(source, file)
+            if present is not None:
+                self.store.confirm(present, file)
+                return present
+            raise IntegrityError(
+                f"The {source.task} starter that the lock pins is not the one of this lmpm",
+                hint=f"Install the version of lmpm that made the lock, or `lmpm install {source.task}` again",
+            )
+        present = self.store.find(source, file)
+        if present is not None and self.store.is_stamped(present, file.sha256 or ""):
+            self.reporter.reused(file.path, file.size)
+            return present
+        path = self.store.adopt_file(source, file, self.catalog.starter_file(task), self.reporter)
+        self.reporter.finished(file.path, file.size, file.sha256 or "")
+        return path
+
+
+def missing(files: Iterable[ModelFile], message: str) -> MissingFilesError:
+    """The error for files that a lock names and this machine lacks."""
+    return MissingFilesError(
+        message,
+        details=[f"{file.path}  {human(file.size)}" for file in files],
+        hint="To download what is missing, run `lmpm install`",
+    )

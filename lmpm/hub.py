@@ -1,0 +1,308 @@
+"""What the Hub says of a repository: its commit, files with size and sha256, licence and access.
+
+huggingface_hub speaks with the server; here its answers become our records and its errors ours. One
+request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from lmpm import license as licenses
+from lmpm import limits, validate
+from lmpm.errors import (
+    LmpmError,
+    NetworkError,
+    NotFoundError,
+    NotPermittedError,
+    OfflineError,
+    RateLimitedError,
+)
+from lmpm.http import explain, file_url, transient_errors
+from lmpm.size import duration
+from lmpm.types import ModelFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lmpm.gguf_header import Header
+    from lmpm.http import Http
+
+METADATA_ATTEMPTS: Final = 3
+METADATA_BACKOFF_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository of the Hub at one commit. `files` are its GGUF files, by path."""
+
+    id: str
+    revision: str
+    files: tuple[ModelFile, ...]
+    license: str
+    gated: bool
+    private: bool
+    base_models: tuple[str, ...] = ()
+    downloads: int = 0
+    likes: int = 0
+    parameters: int | None = None
+    architecture: str = ""
+    context_length: int | None = None
+    has_chat_template: bool = False
+
+    def file(self, path: str) -> ModelFile | None:
+        """The file at `path`, if it is there."""
+        return next((file for file in self.files if file.path == path), None)
+
+
+@dataclass(slots=True)
+class Hub:
+    """The Hub at `http.endpoint`. `offline` refuses every request before it is made."""
+
+    http: Http
+    offline: bool = False
+    timeout_s: float = limits.METADATA_TIMEOUT_S
+    backoff_s: float = METADATA_BACKOFF_S
+    sleep: Callable[[float], None] = time.sleep
+    _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """The server's name, for messages."""
+        return urlsplit(self.http.endpoint).netloc or self.http.endpoint
+
+    def repository(self, repo: str, revision: str | None = None) -> Repository:
+        """Facts of a repository, at a commit, branch or tag, or at its newest commit.
+
+        Raises NotFoundError (no such repository or revision, or a private one), NotPermittedError,
+        RateLimitedError or NetworkError.
+        """
+        if (repo, revision) not in self._known:
+            info = self._ask(repo, revision)
+            with self._translated(repo, revision):
+                self._known[repo, revision] = _repository(info)
+        return self._known[repo, revision]
+
+    def _ask(self, repo: str, revision: str | None) -> Any:
+        """The answer of huggingface_hub; failures that may pass are tried again."""
+        if self.offline:
+            raise OfflineError(
+                f"`{repo}` cannot be looked up: the network is switched off",
+                hint="Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE",
+            )
+        for attempt in range(1, METADATA_ATTEMPTS + 1):
+            try:
+                with self._translated(repo, revision):
+                    return self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
+            except RateLimitedError as error:
+                if attempt == METADATA_ATTEMPTS or (error.retry_after_s or 0) > limits.RETRY_AFTER_CAP_S:
+                    raise
+                self.sleep(error.retry_after_s or self.backoff_s * 2**attempt)
+            except NetworkError:
+                if attempt == METADATA_ATTEMPTS:
+                    raise
+                self.sleep(self.backoff_s * 2 ** (attempt - 1))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _api(self) -> Any:
+        import huggingface_hub
+
+        from lmpm import __version__
+
+        session = huggingface_hub.get_session()
+        if _refuse_endless not in session.event_hooks["response"]:
+            hooks = session.event_hooks
+            session.event_hooks = {**hooks, "response": [*hooks["response"], _refuse_endless]}
+        return huggingface_hub.HfApi(
+            endpoint=self.http.endpoint,
+            token=self.http.token or False,
+            library_name="lmpm",
+            library_version=__version__,
+        )
+
+    @contextlib.contextmanager
+    def _translated(self, repo: str, revision: str | None) -> Iterator[None]:
+        """Turn the errors of huggingface_hub into ours, at this one place."""
+        from huggingface_hub import errors
+
+        try:
+            yield
+        except LmpmError:
+            raise
+        except errors.GatedRepoError as error:
+            raise NotPermittedError(
+                f"`{repo}` is gated: its publisher asks you to accept terms first",
+                hint=f"Accept them at {self.http.endpoint}/{repo}, then `hf auth login`",
+            ) from error
+        except errors.RevisionNotFoundError as error:
+            raise NotFoundError(f"`{repo}` has no revision `{revision}` at `{self.host}`") from error
+        except errors.DisabledRepoError as error:
+            raise NotPermittedError(f"`{repo}` has been disabled by the Hub") from error
+        except errors.RepositoryNotFoundError as error:
+            raise self._missing(repo) from error
+        except errors.HFValidationError as error:
+            raise NotFoundError(f"`{validate.printable(repo)}` is no name of a repository") from error
+        except errors.OfflineModeIsEnabled as error:
+            raise OfflineError(
+                f"`{repo}` cannot be looked up: HF_HUB_OFFLINE is set", hint="Unset it, or use `--offline`"
+            ) from error
+        except errors.HfHubHTTPError as error:
+            raise self._refused(repo, error) from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise NetworkError(
+                f"`{self.host}` answered something that is no description of `{repo}`: "
+                f"{validate.printable(str(error)[:120])}",
+                hint="Check HF_ENDPOINT and your proxy",
+            ) from error
+        except OSError as error:  # and with it the errors of the HTTP client
+            raise self._unreachable(error) from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
+                raise
+            raise self._unreachable(error) from error
+
+    def _missing(self, repo: str) -> NotFoundError:
+        return NotFoundError(
+            f"`{repo}` is not at `{self.host}`, or it is private",
+            hint="Check the name; for a private repository, `hf auth login`",
+        )
+
+    def _refused(self, repo: str, error: Any) -> LmpmError:
+        """The error for an HTTP status that has no class of its own."""
+        response = error.response
+        status = response.status_code
+        if status == 401 and not self.http.token:
+            return self._missing(repo)  # the Hub answers so to strangers, also for what does not exist
+        if status in (401, 403, 451):
+            return NotPermittedError(
+                f"`{self.host}` does not let you see `{repo}`: {status}",
+                hint="Log in again with `hf auth login`, or check the rights of HF_TOKEN",
+            )
+        if status in (404, 410):
+            return self._missing(repo)
+        if status == 429:
+            asked = response.headers.get("Retry-After", "")
+            wait = float(asked) if asked.isdigit() else None
+            when = f": try again in {duration(wait)}" if wait else ""
+            return RateLimitedError(
+                f"`{self.host}` limits requests{when}",
+                retry_after_s=wait,
+                hint="A token (`hf auth login`) raises the limit",
+            )
+        return NetworkError(f"`{self.host}` answered {status} for `{repo}`", hint="Try again later")
+
+    def _unreachable(self, error: Exception) -> NetworkError:
+        return NetworkError(
+            f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
+            hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
+        )
+
+    def reach(self) -> str:
+        """How quickly the Hub answers anything at all, in words. Raises NetworkError when it does not."""
+        began = time.monotonic()
+        try:
+            with self.http.get(f"{self.http.endpoint}/api/whoami-v2") as response:
+                status = response.status_code
+        except transient_errors() as error:
+            raise self._unreachable(error) from error
+        took = duration(time.monotonic() - began)
+        if self.http.token and status in (401, 403):
+            raise NotPermittedError(f"`{self.host}` does not accept your token", hint="Run `hf auth login`")
+        return f"answers in {took}"
+
+    def header(self, repo: str, revision: str, file: ModelFile) -> Header:
+        """The keys of a remote file's header: one request of 64 KiB for real files.
+
+        Raises IntegrityError when the bytes are no GGUF, NetworkError when they cannot be had.
+        """
+        from lmpm import gguf_header
+
+        url = file_url(self.http.endpoint, repo, revision, file.path)
+
+        def read_at(offset: int, length: int) -> bytes:
+            try:
+                with self.http.get(url, start=offset, length=length) as response:
+                    if response.status_code in (401, 403):
+                        raise NotPermittedError(
+                            f"`{repo}` does not let you read its files: {response.status_code}",
+                            hint=f"Accept the terms at {self.http.endpoint}/{repo}, then `hf auth login`",
+                        )
+                    if response.status_code not in (200, 206) or (response.status_code == 200 and offset):
+                        raise NetworkError(f"`{self.host}` answered {response.status_code} for `{file.path}`")
+                    data: bytes = response.raw.read(length)
+                    return data
+            except transient_errors() as error:
+                raise self._unreachable(error) from error
+
+        return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+
+
+def _refuse_endless(response: Any) -> None:
+    """Stop reading an API answer that is larger than any real one; a hook of the HTTP client."""
+    declared = response.headers.get("Content-Length", "")
+    if declared.isdigit() and int(declared) > limits.MAX_API_ANSWER_BYTES:
+        raise ValueError(f"an answer of {int(declared):,} bytes")
+    response.stream = _Capped(response.stream)
+
+
+class _Capped:
+    """A stream of an answer that raises ValueError beyond the limit."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        total = 0
+        for chunk in self._stream:
+            total += len(chunk)
+            if total > limits.MAX_API_ANSWER_BYTES:
+                raise ValueError(f"an answer of more than {limits.MAX_API_ANSWER_BYTES:,} bytes")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _repository(info: Any) -> Repository:
+    """Our record from huggingface_hub's, with everything checked that is used later.
+
+    Files whose names could not be stored safely are left out, as are those without a sha256.
+    """
+    files = []
+    for sibling in info.siblings or ():
+        with contextlib.suppress(ValueError):
+            path = validate.file_path(sibling.rfilename)
+            digest = validate.sha256(sibling.lfs.sha256) if sibling.lfs else None
+            size = sibling.lfs.size if sibling.lfs else sibling.size
+            if digest and isinstance(size, int) and 0 < size <= limits.MAX_FILE_BYTES:
+                files.append(ModelFile(path=path, size=size, sha256=digest, role=_role(path)))
+    facts = info.gguf if isinstance(info.gguf, dict) else {}
+    tags = [tag for tag in info.tags or () if isinstance(tag, str)]
+    return Repository(
+        id=validate.repo_id(info.id),
+        revision=validate.revision(info.sha),
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        license=licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), "")),
+        gated=bool(info.gated),
+        private=bool(info.private),
+        base_models=tuple(tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")),
+        downloads=info.downloads if isinstance(info.downloads, int) else 0,
+        likes=info.likes if isinstance(info.likes, int) else 0,
+        parameters=_count(facts.get("total")),
+        architecture=str(facts.get("architecture") or "")[:64],
+        context_length=_count(facts.get("context_length")),
+        has_chat_template=bool(facts.get("chat_template")),
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _role(path: str) -> Any:
+    """Projectors are named `mmproj...` by everyone who publishes them."""
+    return "mmproj" if path.rpartition("/")[2].lower().startswith("mmproj") else "model"

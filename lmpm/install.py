@@ -1,0 +1,202 @@
+"""Install: from a choice to a line of `lmpm.toml` and a ladder in `lmpm.lock`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lmpm import ladder
+from lmpm import manifest as manifests
+from lmpm.errors import LockError, NothingFitsError
+from lmpm.limits import MAX_NAME_CHARS
+from lmpm.lock_types import LockedModel
+from lmpm.manifest import ManifestModel
+from lmpm.resolve import Wish
+from lmpm.size import human
+from lmpm.types import StarterSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmpm.catalog import Catalog
+    from lmpm.lock_types import Lock, LockedCandidate
+    from lmpm.manifest import Manifest, Policy
+    from lmpm.project import Project
+    from lmpm.resolve import Resolution, Resolver
+    from lmpm.types import Choice, Machine
+
+
+def wish_of(model: ManifestModel, policy: Policy) -> Wish:
+    """What a line of the manifest asks, with the project's policy."""
+    licenses = frozenset(name.strip() for name in model.license.split(",")) if model.license else None
+    wish = Wish(
+        task=model.task if model.ref else None,
+        context=model.context,
+        quant=model.quant,
+        min_speed=model.min_speed,
+        max_size=model.max_size,
+        licenses_allowed=licenses,
+        prefer=model.prefer or "quality",
+    )
+    return with_policy(wish, policy)
+
+
+def manifest_line(resolution: Resolution, wish: Wish, name: str | None = None) -> ManifestModel:
+    """The line that a reference becomes in `lmpm.toml`: a task by its name, anything else as typed."""
+    request = resolution.choice.request
+    is_task = request.model is None and resolution.task is not None
+    title = request.task if is_task else request.model or request.ref
+    return ManifestModel(
+        name=name or _as_name(title or request.ref),
+        task=request.task if is_task or wish.task else None,
+        ref=None if is_task else request.ref,
+        context=request.context,
+        quant=wish.quant,
+        min_speed=wish.min_speed,
+        max_size=wish.max_size,
+        license=_licenses(wish),
+        prefer=wish.prefer if wish.prefer != "quality" else None,
+    )
+
+
+def _as_name(text: str) -> str:
+    """A model's title as a key of the manifest."""
+    kept = "".join(char if char.isalnum() or char in "._-" else "-" for char in text.lower())
+    return kept.strip("._-")[:MAX_NAME_CHARS] or "model"
+
+
+def require_choice(choice: Choice) -> None:
+    """Raise NothingFitsError, listing the nearest candidates, when nothing was chosen."""
+    if choice.chosen is not None:
+        return
+    what = choice.request.task or choice.request.ref
+    by_memory = [item for item in choice.rejected if item.reason == "memory"]
+    if by_memory:
+        least = min(by_memory, key=lambda item: item.candidate.memory.total)
+        rows = sorted(by_memory, key=lambda item: item.candidate.memory.total)
+        raise NothingFitsError(
+            f"No {what} model fits this machine: {human(choice.machine.budget)} for models, "
+            f"the smallest needs {human(least.candidate.memory.total)}",
+            details=tuple(ladder.describe_rejected(replace(choice, rejected=tuple(rows)))),
+            hint='Lower the context with `--context 2048`, or choose for another machine with `--hardware "M2, 16GB"`',
+        )
+    if choice.rejected:
+        raise NothingFitsError(
+            f"No {what} model can be taken: all {choice.considered} candidates were rejected",
+            details=tuple(ladder.describe_rejected(choice)),
+            hint="Loosen what was asked for: `--license`, `--max-size`, `--quant` or the policy in `lmpm.toml`",
+        )
+    raise NothingFitsError(
+        f"No {what} model is on this machine",
+        hint="Drop `--offline` to choose among those of the Hub",
+    )
+
+
+def pin(
+    project: Project,
+    resolution: Resolution,
+    line: ManifestModel,
+    resolver: Resolver,
+    targets: Mapping[str, Machine],
+) -> tuple[bool, tuple[str, ...]]:
+    """Add the line to `lmpm.toml` and its ladder to `lmpm.lock`; whether anything changed, and remarks.
+
+    To be called while the project is guarded: what others wrote in the meantime is kept.
+    """
+    rungs, remarks = ladder.build(resolution, resolver, targets)
+    locked = LockedModel(
+        name=line.name,
+        requested=line.requested(),
+        candidates=rungs,
+        min_speed=_recorded_floor(resolution, line),
+    )
+    text = manifests.add_model(project.manifest_text(), line)
+    return project.write(manifest=text, lock=project.lock().with_model(locked)), remarks
+
+
+def _recorded_floor(resolution: Resolution, line: ManifestModel) -> float | None:
+    """The floor that the task gave, so that a machine without this catalog chooses alike."""
+    if line.min_speed is not None:
+        return None
+    request = resolution.choice.request
+    return request.min_speed if request.speed_kind == "decode" else 0.0
+
+
+def stale_lines(manifest: Manifest, lock: Lock) -> list[ManifestModel]:
+    """Lines of the manifest whose entry in the lock is missing or was made for another request."""
+    lines = []
+    for line in manifest.models.values():
+        locked = lock.get(line.name)
+        served = {target for rung in locked.candidates for target in rung.targets} if locked else set()
+        if locked is None or dict(locked.requested) != line.requested() or served != set(manifest.targets):
+            lines.append(line)
+    return lines
+
+
+def require_fresh(manifest: Manifest, lock: Lock) -> None:
+    """Raise LockError, with every reason, when the lock is not the manifest's."""
+    from lmpm.lock import staleness
+
+    reasons = staleness(manifest, lock)
+    if reasons:
+        raise _locked_error(reasons)
+
+
+def require_same(lock: Lock, name: str, resolution: Resolution) -> None:
+    """Raise LockError unless the lock already holds the choice under `name`."""
+    locked, chosen = lock.get(name), resolution.choice.chosen
+    if locked is None or chosen is None:
+        raise _locked_error([f"`{name}` is not in it"])
+    if all(rung.files != chosen.variant.files for rung in locked.candidates):
+        raise _locked_error([f"`{name}` would become {chosen.variant.title} {chosen.variant.quant}"])
+
+
+def _locked_error(reasons: list[str]) -> LockError:
+    return LockError(
+        "`lmpm.lock` needs to be updated, but `--locked` was provided",
+        details=reasons,
+        hint="To update the lock, run `lmpm install` without `--locked`",
+    )
+
+
+def with_policy(wish: Wish, policy: Policy) -> Wish:
+    """The user's wish within what the project allows."""
+    allowed, own = policy.licenses.allow, wish.licenses_allowed
+    sizes = [size for size in (wish.max_size, policy.max_size) if size is not None]
+    return replace(
+        wish,
+        max_size=min(sizes, default=None),
+        licenses_allowed=own if allowed is None else allowed if own is None else own & allowed,
+        licenses_denied=wish.licenses_denied | policy.licenses.deny,
+        publishers_allowed=policy.publishers.allow,
+        publishers_denied=policy.publishers.deny,
+    )
+
+
+def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str | None) -> LockedModel | None:
+    """The locked model that was asked for in these very words, with the same options."""
+    task = catalog.task(ref)
+    for model in lock.models:
+        asked = dict(model.requested)
+        same_ref = asked.get("task") == task.name if task and "ref" not in asked else asked.get("ref") == ref
+        context = wish.context or (task.context if task else asked.get("context"))
+        wanted = {
+            "context": context,
+            "quant": wish.quant,
+            "min_speed": wish.min_speed,
+            "max_size": wish.max_size,
+            "license": _licenses(wish),
+            "prefer": wish.prefer if wish.prefer != "quality" else None,
+        }
+        if same_ref and name in (None, model.name) and all(asked.get(k) == v for k, v in wanted.items()):
+            return model
+    return None
+
+
+def is_improvable(candidate: LockedCandidate, *, offline: bool) -> bool:
+    """A starter is only the best there is while the network is off."""
+    return isinstance(candidate.source, StarterSource) and not offline
+
+
+def _licenses(wish: Wish) -> str | None:
+    return ",".join(sorted(wish.licenses_allowed)) if wish.licenses_allowed else None

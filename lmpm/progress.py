@@ -1,0 +1,34 @@
+"""Who is told while bytes move. Every method does nothing here; the CLI and the tests override some."""
+
+from __future__ import annotations
+
+
+class Reporter:
+    """Told about one transfer after another. Methods must not raise."""
+
+    def started(self, name: str, size: int, kept: int) -> None:
+        """Called before the first byte; `kept` bytes are there from an earlier try."""
+
+    def advanced(self, count: int) -> None:
+        """Called for each piece that was written; negative when a part was thrown away."""
+
+    def waiting(self, name: str) -> None:
+        """Called once when another process is already fetching this file."""
+
+    def retrying(self, name: str, why: str, wait_s: float, tries_left: int) -> None:
+        """Called before each pause after a failure that may pass."""
+
+    def restarted(self, name: str, why: str) -> None:
+        """Called when the bytes so far were thrown away."""
+
+    def hashing(self, name: str, size: int) -> None:
+        """Called before a file that is already there is hashed."""
+
+    def finished(self, name: str, size: int, sha256: str) -> None:
+        """Called when the file is verified and visible in the store."""
+
+    def reused(self, name: str, size: int) -> None:
+        """Called instead of all others when the file was already there."""
+
+    def stopped(self) -> None:
+        """Called when a transfer ends with an error or by the user."""

@@ -1,0 +1,127 @@
+"""What the user named: a task, a model, a repository, one file of it, or a local file.
+
+`text-to-sql` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
+`user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `user/repo/path/file.gguf` · a resolve URL · `./file.gguf`
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from lmpm import quant, validate
+from lmpm.errors import SpecError
+
+HUB_HOSTS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HINT: Final = "Write a task, a model, or `user/repo:Q4_K_M`; all tasks: `lmpm catalog list`"
+
+
+@dataclass(frozen=True, slots=True)
+class NameReference:
+    """A task or a model of the catalog, perhaps with a quant."""
+
+    name: str
+    quant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubReference:
+    """A repository of the Hub, perhaps at a revision, perhaps narrowed to a quant or a file."""
+
+    repo: str
+    revision: str | None = None
+    quant: str | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"hf:{self.repo}/{self.path}" + (f"@{self.revision}" if self.revision else "")
+        tail = (f":{self.quant}" if self.quant else "") + (f"@{self.revision}" if self.revision else "")
+        return f"hf:{self.repo}{tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """A GGUF file on this machine."""
+
+    path: Path
+
+
+Reference = NameReference | HubReference | FileReference
+
+
+def parse(text: str) -> Reference:
+    """Understand a reference. Raises SpecError naming what is wrong with it."""
+    typed = text.strip()
+    if not typed:
+        raise SpecError("The reference is empty", hint=_HINT)
+    if "://" in typed:
+        return _from_url(typed)
+    if typed.startswith(("./", "../", "/", "~")) or _is_local_file(typed):
+        return FileReference(Path(typed).expanduser())
+    rest = typed.removeprefix("hf:")
+    for host in HUB_HOSTS:
+        rest = rest.removeprefix(f"{host}/")
+    if "/" in rest:
+        return _hub(rest, typed)
+    return _name(typed)
+
+
+def _is_local_file(text: str) -> bool:
+    return text.lower().endswith(".gguf") and text.count("/") < 2 and Path(text).is_file()
+
+
+def _name(text: str) -> NameReference:
+    name, _, tag = text.partition(":")
+    if not _NAME.fullmatch(name):
+        shown = validate.printable(text[:80])
+        raise SpecError(f"`{shown}` is no name of a task or model", hint=_HINT)
+    return NameReference(name, parse_quant(tag) if tag else None)
+
+
+def _hub(rest: str, typed: str) -> HubReference:
+    """`user/repo[/path/file.gguf][:QUANT][@revision]`, also with the revision before the quant."""
+    revision = tag = None
+    if found := re.search(r"@([^:@/]+)", rest):
+        revision, rest = found[1], rest[: found.start()] + rest[found.end() :]
+    if ":" in rest:
+        rest, _, tag = rest.partition(":")
+    parts = rest.strip("/").split("/")
+    repo, path = "/".join(parts[:2]), "/".join(parts[2:]) or None
+    try:
+        validate.repo_id(repo)
+        if path:
+            validate.file_path(path)
+    except ValueError as error:
+        shown = validate.printable(typed[:80])
+        raise SpecError(f"`{shown}` is no reference to a model: {error}", hint=_HINT) from error
+    return HubReference(repo, revision, parse_quant(tag) if tag else None, path)
+
+
+def _from_url(text: str) -> HubReference:
+    """A page, `resolve` or `blob` address of a repository. Other hosts are refused."""
+    address = urlsplit(text)
+    if address.hostname not in HUB_HOSTS:
+        host = validate.printable(address.hostname or "")
+        raise SpecError(f"`{host}` is not the Hugging Face Hub", hint=_HINT)
+    parts = [unquote(part) for part in address.path.strip("/").split("/")]
+    if len(parts) >= 5 and parts[2] in ("resolve", "blob"):
+        found = _hub("/".join((*parts[:2], *parts[4:])), text)
+        return HubReference(found.repo, None if parts[3] == "main" else parts[3], None, found.path)
+    return _hub("/".join(parts[:2]), text)
+
+
+def parse_quant(tag: str) -> str:
+    """The one spelling of a quant that was typed. Raises SpecError with the nearest names."""
+    found = quant.normalise(tag)
+    if found is None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(tag.upper(), list(quant.BITS), n=2)
+        hint = "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?" if near else _HINT
+        raise SpecError(f"`{validate.printable(tag[:40])}` is no quant", hint=hint)
+    return found

@@ -1,0 +1,305 @@
+"""From what the user named to a choice: candidates of the catalog, the Hub or this machine, judged.
+
+On the Hub the choice is confirmed: one request tells the commit, sizes and digests of its files, and
+whether they may be had. A choice that cannot be had is rejected and the next one taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, Literal
+
+from lmpm import select
+from lmpm.errors import (
+    HashMismatchError,
+    NotFoundError,
+    NotPermittedError,
+    OfflineError,
+    SpecError,
+    UnknownNameError,
+)
+from lmpm.listing import variants_of_repository
+from lmpm.reference import FileReference, HubReference, NameReference, parse
+from lmpm.size import human
+from lmpm.types import Candidate, Choice, HubSource, Reason, Rejected, Request, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lmpm.catalog import Catalog
+    from lmpm.catalog.schema import CatalogModel, Task
+    from lmpm.hub import Hub
+    from lmpm.store import Store
+    from lmpm.types import Machine, ModelFile
+
+CONFIRMATIONS: Final = 5  # how many choices are looked up on the Hub before giving up
+DEFAULT_CONTEXT: Final = 8192  # tokens, for a model that no task tells more about
+DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read
+ENCODERS: Final = frozenset(
+    {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "modern-bert", "eurobert", "gemma-embedding"}
+)
+
+Where = Literal["catalog", "hub", "here"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user asks beside the reference; None leaves it to the task."""
+
+    task: str | None = None
+    context: int | None = None
+    quant: str | None = None
+    min_speed: float | None = None
+    max_size: int | None = None
+    licenses_allowed: frozenset[str] | None = None
+    licenses_denied: frozenset[str] = frozenset()
+    publishers_allowed: frozenset[str] | None = None
+    publishers_denied: frozenset[str] = frozenset()
+    prefer: Literal["quality", "speed", "small"] = "quality"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A choice and what stands behind it.
+
+    `variants` are all candidates, for the other machines of a lock. `pinned` tells that commit and
+    digests of the choice are known. `task` is None where a repository does no task of the catalog.
+    """
+
+    choice: Choice
+    task: Task | None
+    variants: tuple[Variant, ...]
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Answers references with the catalog, the Hub and the store at hand."""
+
+    catalog: Catalog
+    hub: Hub
+    store: Store
+
+    def resolve(self, text: str, machine: Machine, wish: Wish, *, where: Where) -> Resolution:
+        """The choice for a reference on a machine; `choice.chosen` is None when nothing can be taken.
+
+        `where` says who answers: the catalog's facts alone, the Hub (the choice is confirmed there), or
+        what is on this machine already. Raises UnknownNameError or SpecError for the reference, and the
+        errors of `Hub.repository`.
+        """
+        request, task, variants = self._candidates(text, wish)
+        if where == "here":
+            variants = self._on_this_machine(variants, task)
+        choice = select.select(request, machine, variants)
+        if where == "hub":
+            choice = self._confirm(choice, variants)
+        pinned = choice.chosen is not None and is_pinned(choice.chosen.variant)
+        return Resolution(choice=choice, task=task, variants=variants, pinned=pinned)
+
+    def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
+        """The variant with commit, sizes and digests as the Hub has them, and what differs from before.
+
+        Raises NotFoundError when the repository or a file is gone, NotPermittedError when it is gated.
+        """
+        if is_pinned(variant) or not isinstance(variant.source, HubSource):
+            return variant, ()
+        notes = []
+        repo, revision = variant.source.repo, variant.source.revision
+        try:
+            found = self.hub.repository(repo, revision)
+        except NotFoundError:
+            if revision is None:
+                raise
+            found = self.hub.repository(repo)
+            notes.append(f"`{self.hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
+        if found.gated and not self.hub.http.token:
+            raise NotPermittedError(
+                f"`{repo}` is gated: its publisher asks you to accept terms first",
+                hint=f"Accept them at {self.hub.http.endpoint}/{repo}, then `hf auth login`",
+            )
+        files = []
+        for file in variant.files:
+            there = found.file(file.path)
+            if there is None:
+                raise NotFoundError(f"`{repo}` has no file `{file.path}` any more")
+            if file.sha256 and there.sha256 != file.sha256:
+                notes.append(_differs(file, there, same_commit=found.revision == revision))
+            files.append(replace(there, role=file.role))
+        if found.license not in ("unknown", "other", variant.license):
+            notes.append(f"the Hub states the licence {found.license}, the catalog {variant.license}")
+        pinned = replace(variant, source=HubSource(found.id, found.revision), files=tuple(files))
+        return pinned, tuple(notes)
+
+    def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, tuple[Variant, ...]]:
+        """The request in full, its task, and the variants that could answer it."""
+        reference = parse(text)
+        if isinstance(reference, FileReference):
+            raise SpecError(
+                f"`{reference.path}` is a file: it needs no resolving",
+                hint=f"Try it with `lmpm smoke {reference.path}`",
+            )
+        if isinstance(reference, HubReference):
+            return self._of_repository(reference, text, wish)
+        wish = replace(wish, quant=wish.quant or reference.quant)
+        if task := self.catalog.task(reference.name):
+            variants = self.catalog.variants(task)
+            return self._request(text, wish, task, model=None), task, variants
+        if model := self.catalog.model(reference.name):
+            task = self._task_of(model, wish)
+            variants = self.catalog.variants_of(model, task)
+            self._check_quant(wish, variants)
+            return self._request(text, wish, task, model=model.name), task, variants
+        raise self._unknown(reference)
+
+    def _of_repository(
+        self, reference: HubReference, text: str, wish: Wish
+    ) -> tuple[Request, Task | None, tuple[Variant, ...]]:
+        wish = replace(wish, quant=wish.quant or reference.quant)
+        if self.hub.offline:
+            variants = self._held(reference)
+        else:
+            found = self.hub.repository(reference.repo, reference.revision)
+            variants = variants_of_repository(found, self.catalog, self.hub, path=reference.path)
+        if not variants:
+            raise NotFoundError(
+                f"`{reference.repo}` holds no GGUF model" + (f" at `{reference.path}`" if reference.path else ""),
+                hint="Look for a repository whose name ends in `-GGUF`",
+            )
+        self._check_quant(wish, variants)
+        default = "embeddings" if variants[0].architecture in ENCODERS else "chat"
+        task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
+        return self._request(text, wish, task, model=variants[0].model), task, variants
+
+    def _held(self, reference: HubReference) -> tuple[Variant, ...]:
+        """Variants of a repository as far as the store holds it."""
+        found = self.store.repository(reference.repo, reference.revision)
+        if found is None:
+            raise OfflineError(
+                f"`{reference.repo}` is not on this machine, and the network is switched off",
+                hint="Drop `--offline`",
+            )
+        return variants_of_repository(found, self.catalog, None, path=reference.path)
+
+    def _request(self, text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
+        context = wish.context or (task.context if task else DEFAULT_CONTEXT)
+        default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
+        return Request(
+            ref=text,
+            task=task.name if task else None,
+            context=context,
+            min_context=wish.context or (task.min_context if task else 1),
+            min_speed=default_speed if wish.min_speed is None else wish.min_speed,
+            speed_kind=task.speed_kind if task else "decode",
+            typical_prompt=task.typical_prompt_tokens if task else 512,
+            quant=wish.quant,
+            model=model,
+            max_size=wish.max_size,
+            licenses_allowed=wish.licenses_allowed,
+            licenses_denied=wish.licenses_denied,
+            publishers_allowed=wish.publishers_allowed,
+            publishers_denied=wish.publishers_denied,
+            capabilities=task.capabilities if task and model is None else frozenset(),
+            prefer=wish.prefer,
+        )
+
+    def _task_of(self, model: CatalogModel, wish: Wish) -> Task | None:
+        """The task that a model is asked for: the one named, else the first it has a score for."""
+        if wish.task:
+            return self._known_task(wish.task)
+        return next((self.catalog.task(score.task) for score in model.scores), None)
+
+    def _known_task(self, name: str) -> Task:
+        if task := self.catalog.task(name):
+            return task
+        raise UnknownNameError(
+            "task",
+            name,
+            suggestions=get_close_matches(name.lower(), self.catalog.task_names(), n=2),
+            listing="All tasks: `lmpm catalog list`",
+        )
+
+    def _unknown(self, reference: NameReference) -> UnknownNameError:
+        """Names near to a misspelt one: tasks first, their aliases, then models."""
+        tasks = {alias: task.name for task in self.catalog.tasks for alias in (task.name, *task.aliases)}
+        models = {model.name: model.name for model in self.catalog.models}
+        near = get_close_matches(reference.name.lower(), [*tasks, *models], n=3, cutoff=0.6)
+        suggestions = list(dict.fromkeys((tasks | models)[name] for name in near))
+        return UnknownNameError(
+            "task or model", reference.name, suggestions=suggestions, listing="All tasks: `lmpm catalog list`"
+        )
+
+    def _check_quant(self, wish: Wish, variants: Iterable[Variant]) -> None:
+        held = list(dict.fromkeys(variant.quant for variant in variants))
+        if wish.quant and wish.quant.upper() not in (name.upper() for name in held):
+            raise UnknownNameError(
+                "quant of this model",
+                wish.quant,
+                suggestions=get_close_matches(wish.quant, held, n=2),
+                listing=f"There are: {', '.join(held)}",
+            )
+
+    def _on_this_machine(self, variants: Iterable[Variant], task: Task | None) -> tuple[Variant, ...]:
+        """Those variants whose files are all here, and the task's starter."""
+        here = [held for variant in variants if (held := self.store.held(variant)) is not None]
+        starter = self.catalog.starter(task) if task else None
+        return (*here, starter) if starter else tuple(here)
+
+    def _confirm(self, choice: Choice, variants: tuple[Variant, ...]) -> Choice:
+        """Look the choice up on the Hub; one that cannot be had is rejected and the next one asked for."""
+        request, machine = choice.request, choice.machine
+        refused: list[Rejected] = []
+        for _ in range(CONFIRMATIONS):
+            if choice.chosen is None:
+                break
+            wanted = choice.chosen
+            try:
+                pinned, notes = self.pin(wanted.variant)
+            except (NotFoundError, NotPermittedError) as error:
+                reason: Reason = "gated" if isinstance(error, NotPermittedError) else "unreadable"
+                refused.append(Rejected(wanted, reason, error.message))
+                variants = _without(variants, wanted, whole_repository=True)
+            else:
+                candidate = select.judge(request, machine, pinned)
+                verdict = select.refuse(request, machine, candidate)
+                if verdict is None:
+                    return replace(
+                        choice,
+                        chosen=candidate,
+                        rejected=(*refused, *choice.rejected),
+                        notes=(*choice.notes, *notes),
+                    )
+                refused.append(Rejected(candidate, *verdict))
+                variants = _without(variants, wanted, whole_repository=False)
+            choice = select.select(request, machine, variants)
+        return replace(choice, chosen=None, rejected=(*refused, *choice.rejected))
+
+
+def _differs(file: ModelFile, there: ModelFile, *, same_commit: bool) -> str:
+    """A remark on a file that was uploaded again. Under one commit bytes cannot change: IntegrityError."""
+    if same_commit:
+        raise HashMismatchError(
+            file.path,
+            expected=(file.sha256 or "", file.size),
+            computed=(there.sha256 or "", there.size),
+            hint="The catalog and the server disagree about one commit: the server or mirror is not to be trusted",
+        )
+    sizes = "" if there.size == file.size else f": {human(there.size)} instead of {human(file.size)}"
+    return f"`{file.path}` was uploaded again since the catalog was made{sizes}"
+
+
+def is_pinned(variant: Variant) -> bool:
+    """True when commit and digests are known, so that the variant can enter a lock."""
+    if isinstance(variant.source, HubSource) and not variant.source.revision:
+        return False
+    return all(file.sha256 for file in variant.files)
+
+
+def _without(variants: tuple[Variant, ...], out: Candidate, *, whole_repository: bool) -> tuple[Variant, ...]:
+    if whole_repository:
+        return tuple(variant for variant in variants if _repo(variant) != _repo(out.variant))
+    return tuple(variant for variant in variants if variant is not out.variant)
+
+
+def _repo(variant: Variant) -> str:
+    return variant.source.repo if isinstance(variant.source, HubSource) else str(variant.source)

@@ -1,0 +1,188 @@
+"""The rule: which variant does a task best on a machine. A pure function, and deterministic.
+
+1. It fits: memory <= budget, or split over GPU and host.
+2. It is fast enough: predicted decode speed >= the floor. When nothing reaches the floor, the fastest
+   that does the task is taken, and that is said.
+3. It is allowed: licence, gated access, capabilities, context, engine.
+4. It is best: expected quality on the task; within a point the faster, then the smaller, then the more
+   trusted publisher, then the name.
+
+Every candidate that is not taken keeps its reason and its figures.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lmpm.license import permits_commercial_use
+from lmpm.memory import estimate
+from lmpm.size import human
+from lmpm.speed import gpu_share, predict
+from lmpm.types import Candidate, Choice, Machine, Reason, Rejected, Request, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SAME_QUALITY_POINTS: Final = 1.0  # closer scores are no difference: the faster one is taken
+
+Verdict = tuple[Reason, str]  # why a candidate is out, and its figures in words
+
+
+def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:
+    """Judge every variant and take the best. `Choice.chosen` is None when nothing can be taken."""
+    candidates = [judge(request, machine, variant) for variant in variants]
+    able: list[Candidate] = []
+    rejected: list[Rejected] = []
+    for candidate in candidates:
+        verdict = refuse(request, machine, candidate)
+        if verdict is None:
+            able.append(candidate)
+        else:
+            rejected.append(Rejected(candidate, *verdict))
+
+    notes: list[str] = []
+    fast = [candidate for candidate in able if speed_of(candidate, request) >= request.min_speed]
+    if fast:
+        chosen, others = _best(fast, request)
+        rejected += [Rejected(other, *_worse(chosen, other, request)) for other in others]
+        rejected += [
+            Rejected(slow, "speed", f"{speed_of(slow, request):.1f} tok/s, floor {request.min_speed:g}")
+            for slow in able
+            if slow not in fast
+        ]
+    elif able:
+        chosen = max(able, key=lambda candidate: (speed_of(candidate, request), *_rank(candidate)))
+        notes.append(f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task")
+        rejected += [
+            Rejected(slow, "speed", f"{speed_of(slow, request):.1f} tok/s, slower")
+            for slow in able
+            if slow is not chosen
+        ]
+    else:
+        return Choice(request=request, machine=machine, chosen=None, rejected=_nearest_first(rejected))
+    return Choice(
+        request=request,
+        machine=machine,
+        chosen=chosen,
+        rejected=_nearest_first(rejected),
+        notes=tuple(notes),
+    )
+
+
+def judge(request: Request, machine: Machine, variant: Variant) -> Candidate:
+    """What a variant needs and how fast it would be."""
+    memory = estimate(variant, request.context)
+    speed = predict(machine, variant, memory, prompt=request.typical_prompt)
+    return Candidate(variant=variant, memory=memory, speed=speed)
+
+
+def refuse(request: Request, machine: Machine, candidate: Candidate) -> Verdict | None:
+    """The first reason that excludes a candidate whatever its quality, or None."""
+    variant = candidate.variant
+    return (
+        _asked_for(request, variant)
+        or _allowed(request, variant)
+        or _able(request, variant)
+        or _fits(machine, candidate)
+    )
+
+
+def _asked_for(request: Request, variant: Variant) -> Verdict | None:
+    if request.quant and variant.quant.upper() != request.quant.upper():
+        return "quant", f"{variant.quant}, asked for {request.quant}"
+    if request.max_size is not None and variant.size > request.max_size:
+        return "size", f"{human(variant.size)}, at most {human(request.max_size)} asked for"
+    return None
+
+
+def _allowed(request: Request, variant: Variant) -> Verdict | None:
+    if variant.license in request.licenses_denied:
+        return "license", f"{variant.license} is denied"
+    if request.licenses_allowed is not None:
+        if variant.license not in request.licenses_allowed:
+            return "license", f"{variant.license} is not among the allowed licences"
+    # a model that was asked for by name is taken with its licence; a task never picks this silently
+    elif request.model is None and not permits_commercial_use(variant.license):
+        return "license", f"{variant.license or 'unknown licence'} does not permit commercial use"
+    if variant.publisher in request.publishers_denied or (
+        request.publishers_allowed is not None and variant.publisher not in request.publishers_allowed
+    ):
+        return "untrusted", f"the policy does not allow the publisher {variant.publisher or 'of it'}"
+    if variant.gated:
+        return "gated", "its publisher asks for an account and an agreement"
+    return None
+
+
+def _able(request: Request, variant: Variant) -> Verdict | None:
+    if variant.context_length and request.min_context > variant.context_length:
+        return "context", f"trained for {variant.context_length:,} tokens, {request.min_context:,} asked for"
+    missing = request.capabilities - variant.capabilities
+    if missing:
+        return "capability", f"cannot do {', '.join(sorted(missing))}"
+    if request.engine_build and variant.min_engine_build and request.engine_build < variant.min_engine_build:
+        return "engine", f"needs llama.cpp b{variant.min_engine_build}, here is b{request.engine_build}"
+    return None
+
+
+def _fits(machine: Machine, candidate: Candidate) -> Verdict | None:
+    if gpu_share(machine, candidate.memory.total) is None:
+        budget = machine.budget + machine.host_budget
+        return "memory", f"needs {human(candidate.memory.total)}, budget {human(budget)}"
+    return None
+
+
+def speed_of(candidate: Candidate, request: Request) -> float:
+    """The speed that the floor means; a machine of unknown bandwidth is not held to a floor."""
+    if candidate.speed is None:
+        return float("inf")
+    return candidate.speed.prefill if request.speed_kind == "prefill" else candidate.speed.decode
+
+
+def _rank(candidate: Candidate) -> tuple[float, int, tuple[int, ...]]:
+    """Ties after speed: smaller, then more trusted, then the name that sorts first."""
+    variant = candidate.variant
+    name = f"{variant.source}/{variant.quant}"
+    return -candidate.memory.total, -variant.trust, tuple(-ord(char) for char in name)
+
+
+def _best(candidates: list[Candidate], request: Request) -> tuple[Candidate, list[Candidate]]:
+    """The candidate to take, and the others."""
+    if request.prefer == "speed":
+        best = max(candidates, key=lambda item: (speed_of(item, request), item.variant.quality, *_rank(item)))
+    elif request.prefer == "small":
+        best = max(candidates, key=lambda item: (-item.variant.size, item.variant.quality, *_rank(item)))
+    else:
+        top = max(item.variant.quality for item in candidates)
+        close = [item for item in candidates if item.variant.quality >= top - SAME_QUALITY_POINTS]
+        best = max(close, key=lambda item: (speed_of(item, request), *_rank(item)))
+    return best, [item for item in candidates if item is not best]
+
+
+def _worse(chosen: Candidate, other: Candidate, request: Request) -> Verdict:
+    """Why an able candidate was not taken."""
+    gap = chosen.variant.quality - other.variant.quality
+    if other.variant.model == chosen.variant.model:
+        what = "another quant of the same model" if gap <= SAME_QUALITY_POINTS else "a worse quant of it"
+        return "worse", f"{what}, quality {other.variant.quality:.1f}"
+    if request.prefer != "quality":
+        return "worse", "slower" if request.prefer == "speed" else "larger"
+    if gap > SAME_QUALITY_POINTS:
+        return "worse", f"lower score, {other.variant.quality:.1f} against {chosen.variant.quality:.1f}"
+    return "worse", f"same quality within a point, slower: {speed_of(other, request):.1f} tok/s"
+
+
+def _nearest_first(rejected: list[Rejected]) -> tuple[Rejected, ...]:
+    """Runners-up first, then by how little was missing."""
+    order = {"worse": 0, "speed": 1, "memory": 2}
+
+    def key(item: Rejected) -> tuple[int, float, int, str]:
+        candidate = item.candidate
+        need = candidate.memory.total if item.reason == "memory" else 0
+        return (
+            order.get(item.reason, 3),
+            float(need),
+            -int(candidate.variant.quality * 100),
+            str((candidate.variant.model, candidate.variant.quant)),
+        )
+
+    return tuple(sorted(rejected, key=key))

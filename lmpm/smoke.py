@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 import os
@@ -49,10 +50,10 @@ def run_smoke(path: Path, test: SmokeTest, *, plan: LoadPlan, limits: EngineLimi
     """
     embedding = test.kind == "embeddings"
     job = Job(
-        kind="embed" if embedding else "generate",
+        kind="run",
         path=os.fspath(path),
         texts=texts(test),
-        plan=plan,
+        plan=dataclasses.replace(plan, embeddings=embedding),
         max_tokens=test.max_tokens,
         stop=test.stop,
     )

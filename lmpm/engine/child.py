@@ -65,9 +65,9 @@ def _run(llama: Llama, job: Job, answers: BinaryIO) -> dict[str, Any]:
     model = Model(llama, job.path, job.plan)
     load_s = time.perf_counter() - start
     _tell(answers, stage="run")
-    embedding = job.kind == "embed"
-    generations = () if embedding else generate(model, job.texts, job.max_tokens, job.stop)
-    embeddings = embed(model, job.texts) if embedding else ()
+    wanted = job.plan.embeddings
+    generations = () if wanted else generate(model, job.texts, job.max_tokens, job.stop)
+    embeddings = embed(model, job.texts) if wanted else ()
     report = EngineReport(
         build=llama.build,
         load_s=load_s,

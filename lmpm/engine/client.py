@@ -36,10 +36,10 @@ def generate(
 ) -> list[Generation]:
     """Greedy completions of raw prompts, one load for all. Raises EngineError."""
     job = Job(
-        kind="generate",
+        kind="run",
         path=os.fspath(path),
         texts=tuple(prompts),
-        plan=plan,
+        plan=dataclasses.replace(plan, embeddings=False),
         max_tokens=max_tokens,
         stop=tuple(stop),
     )
@@ -48,7 +48,8 @@ def generate(
 
 def embed(path: Path, texts: Sequence[str], *, plan: LoadPlan, limits: EngineLimits) -> list[list[float]]:
     """One vector for each text, one load for all, not normalized. Raises EngineError."""
-    job = Job(kind="embed", path=os.fspath(path), texts=tuple(texts), plan=plan)
+    plan = dataclasses.replace(plan, embeddings=True)
+    job = Job(kind="run", path=os.fspath(path), texts=tuple(texts), plan=plan)
     return [list(vector) for vector in execute(job, limits).embeddings]
 
 

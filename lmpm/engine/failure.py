@@ -39,8 +39,9 @@ OUT_OF_MEMORY: Final = re.compile(
     r"insufficient memory|pthread_create failed|Resource temporarily unavailable",
     re.IGNORECASE,
 )
-NOT_OPENED: Final = re.compile(r"failed to open GGUF file '.*' \((?P<why>[^()]*)\)")
+NOT_OPENED: Final = re.compile(r"failed to open GGUF file '(?P<path>.*)' \((?P<why>[^()]*)\)")
 NOT_WHOLE: Final = re.compile(r"gguf_init_from|not within the file bounds|corrupted|failed to read")
+ABOUT_THE_JOB: Final = ("prompt", "tokenize", "unsupported", "import")  # whatever warnings came before
 SAYS_NOTHING: Final = re.compile(r"_impl: failed to load model$")  # the line before says why
 HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -64,7 +65,7 @@ def _explain(outcome: Outcome, file: str, doing: str, limits: EngineLimits) -> t
     kind = str(outcome.error.get("kind")) if outcome.error else ""
     if kind == "missing":
         return "The engine is missing: llama-cpp-python is not installed", INSTALL_HINT
-    if kind == "memory" or OUT_OF_MEMORY.search(outcome.log):
+    if kind == "memory" or (kind not in ABOUT_THE_JOB and OUT_OF_MEMORY.search(outcome.log)):
         return _memory(doing, limits), MEMORY_HINT
     if outcome.error:
         return _refused(kind, visible(str(outcome.error.get("message", ""))), file, outcome.log)
@@ -89,7 +90,8 @@ def _refused(kind: str, message: str, file: str, log: str) -> tuple[str, str | N
                 UPGRADE_HINT,
             )
     if found := NOT_OPENED.search(log):
-        return f"{file} cannot be opened: {visible(found['why'])}", None
+        name = visible(Path(found["path"]).name)  # a shard, perhaps
+        return f"`{name}` cannot be opened: {visible(found['why'])}", None
     if NOT_WHOLE.search(log):
         return (
             f"{file} is not a complete and valid GGUF file",

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Pooling = Literal["none", "mean", "cls", "last"]
-JobKind = Literal["probe", "generate", "embed"]
+JobKind = Literal["probe", "run"]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """How a model is loaded.
+    """How a model is loaded, and for what: `embeddings` instead of answers.
 
     `gpu_layers` None offloads all that the build can, `threads` None takes the physical cores, `pooling`
     None takes what the file says. The cache is f16, flash attention is llama.cpp's own choice, and memory

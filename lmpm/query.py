@@ -8,6 +8,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
+from lmpm.errors import CatalogError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -81,16 +83,24 @@ def _first_statement(text: str) -> str:
 def run_query(schema: str, rows: Sequence[str], sql: str) -> list[Row]:
     """The rows of one SELECT on a fresh database in memory; `schema` and `rows` come from the catalog.
 
-    The query only reads: time, steps, rows and the size of values are bounded. Raises QueryError.
+    The query only reads: time, steps, rows and the size of values are bounded. Raises QueryError, and
+    CatalogError when the database itself cannot be made.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _fill(connection, schema, rows)
+        return _run_bounded(connection, sql)
+    finally:
+        connection.close()
+
+
+def _fill(connection: sqlite3.Connection, schema: str, rows: Sequence[str]) -> None:
     try:
         connection.executescript(schema)
         for statement in rows:
             connection.executescript(statement)
-        return _run_bounded(connection, sql)
-    finally:
-        connection.close()
+    except sqlite3.Error as error:
+        raise CatalogError(f"The database of a smoke test cannot be made: {error}") from error
 
 
 def _run_bounded(connection: sqlite3.Connection, sql: str) -> list[Row]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lmpm.errors import CatalogError
 from lmpm.query import QUERY_TIME_S, QueryError, extract_sql, run_query, same_rows
 
 SCHEMA = "CREATE TABLE t (a INTEGER, b TEXT); CREATE TABLE u (a INTEGER);"
@@ -109,6 +110,11 @@ def test_steps_that_nothing_interrupts_are_short() -> None:
     with pytest.raises(QueryError, match="takes too long"):
         run_query(SCHEMA, ROWS, sql)
     assert time.monotonic() - start < QUERY_TIME_S + 4
+
+
+def test_a_broken_database_is_the_catalog_s_fault() -> None:
+    with pytest.raises(CatalogError, match="table t already exists"):
+        run_query(SCHEMA * 2, ROWS, "SELECT 1")
 
 
 def test_extracting_from_a_hostile_answer_is_quick() -> None:

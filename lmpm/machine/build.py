@@ -27,6 +27,11 @@ class Host:
     bandwidth_source: str = ""
     sources: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def offered(self) -> int:
+        """RAM as far as this process may use it."""
+        return self.memory if self.limit is None else min(self.memory, self.limit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
@@ -64,7 +69,7 @@ def cpu_machine(host: Host, *, name: str = "", chip: Chip | None = None) -> Mach
     return Machine(
         name=name or (chip.name if chip else "") or cpu_name(host),
         accelerator="cpu",
-        memory=host.memory,
+        memory=host.offered,
         budget=size,
         bandwidth=_host_bandwidth(host, "bandwidth"),
         cores=host.cores,
@@ -83,7 +88,7 @@ def gpu_machine(cards: Sequence[Card], host: Host, *, windows: bool = False) -> 
             f"{count}x {name}" if count > 1 else name for name, count in Counter(card.name for card in cards).items()
         ),
         accelerator=cards[0].accelerator,
-        memory=host.memory,
+        memory=host.offered,
         budget=sum(size for size, _ in parts),
         bandwidth=_joint_bandwidth(cards),
         vram=sum(card.vram for card in cards),
@@ -133,7 +138,7 @@ def _unified(chip: Chip, host: Host, *, size: int, name: str = "") -> Machine:
     return Machine(
         name=name or chip.name,
         accelerator=chip.accelerator,
-        memory=host.memory,
+        memory=host.offered,
         budget=size,
         bandwidth=host.bandwidth or chip.bandwidth,
         gpus=1,

@@ -142,8 +142,8 @@ class Chips:
         return list(dict.fromkeys(self.index[key][0].name for key in near))
 
     def slowest(self, accelerator: Accelerator, at_least: int = 0) -> Chip | None:
-        """The slowest chip of a kind with this much memory: the careful guess for one that is unknown."""
-        same = [chip for chip in self.chips if chip.accelerator == accelerator]
+        """The slowest card of a kind with this much memory: the careful guess for one that is unknown."""
+        same = [chip for chip in self.chips if chip.accelerator == accelerator and chip.discrete]
         large = [chip for chip in same if max(chip.memory, default=0) >= at_least]
         return min(large or same, key=lambda chip: chip.bandwidth, default=None)
 
@@ -191,15 +191,17 @@ def pick(
     if cores is not None:
         left = [chip for chip in left if chip.cores == cores] or left
     slowest = min(left, key=lambda chip: (chip.bandwidth, chip.compute or 0.0))
+    left.sort(key=lambda chip: chip is not slowest)
     return Picked(slowest, _common_name(left), all(chip.bandwidth == slowest.bandwidth for chip in left))
 
 
 def _common_name(chips: list[Chip]) -> str:
-    """The words that the names of several builds begin with: `A100` of `A100 SXM` and `A100 PCIe`."""
+    """What the names of several builds begin with: `A100` of `A100 SXM` and `A100 PCIe`. A bare `RX` is no name."""
     words = chips[0].name.split()
     while words and not all(chip.name.split()[: len(words)] == words for chip in chips):
         words.pop()
-    return " ".join(words) or chips[0].name
+    common = " ".join(words)
+    return common if any(char.isdecimal() for char in common) else chips[0].name
 
 
 def load_chips(directory: Path) -> Chips:

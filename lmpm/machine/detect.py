@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from lmpm.limits import KIB
+from lmpm.limits import GIB, KIB
 from lmpm.machine import cgroup
 from lmpm.machine.build import Host, apple_machine, cpu_machine, cpu_name, gpu_machine, shared_machine
 from lmpm.machine.chips import Chip, pick
@@ -135,7 +135,9 @@ def _linux_host(probes: Probes) -> Host:
         _memory_of_the_system(probes, host)
     limit = cgroup.memory_limit(probes)
     if limit is not None and (limit.size < host.memory or not host.memory):
-        host.limit, host.sources["limit"] = limit.size, limit.path
+        host.limit, host.sources["memory"] = limit.size, limit.path
+        if host.memory:
+            host.sources["memory"] += f", of {host.memory / GIB:.1f} GiB in the computer"
         host.memory = host.memory or limit.size
     host.cores, host.sources["cores"] = _linux_cores(probes)
     return host

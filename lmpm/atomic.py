@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +30,7 @@ def write_bytes(path: Path, data: bytes, *, check: Callable[[Path], None] | None
     `check` is called with the complete temporary file and prevents the rename by raising. The mode of an
     existing file is kept. A symbolic link is replaced, never written through. Raises DiskError.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         if path.is_dir():
             raise DiskError(f"`{printable(str(path))}` is a directory, expected a file", path=path)

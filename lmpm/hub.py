@@ -7,6 +7,7 @@ request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -246,25 +247,23 @@ def _refuse_endless(response: Any) -> None:
     declared = response.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > limits.MAX_API_ANSWER_BYTES:
         raise ValueError(f"an answer of {int(declared):,} bytes")
-    response.stream = _Capped(response.stream)
+    stream = response.stream
+    # the client accepts streams of its own kind only; it is httpx or its successor, as huggingface_hub has it
+    library = sys.modules[type(response).__module__.partition(".")[0]]
 
+    class Capped(library.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __iter__(self) -> Iterator[bytes]:
+            total = 0
+            for chunk in stream:
+                total += len(chunk)
+                if total > limits.MAX_API_ANSWER_BYTES:
+                    raise ValueError(f"an answer of more than {limits.MAX_API_ANSWER_BYTES:,} bytes")
+                yield chunk
 
-class _Capped:
-    """A stream of an answer that raises ValueError beyond the limit."""
+        def close(self) -> None:
+            stream.close()
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        total = 0
-        for chunk in self._stream:
-            total += len(chunk)
-            if total > limits.MAX_API_ANSWER_BYTES:
-                raise ValueError(f"an answer of more than {limits.MAX_API_ANSWER_BYTES:,} bytes")
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
+    response.stream = Capped()
 
 
 def _repository(info: Any) -> Repository:

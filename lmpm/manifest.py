@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
@@ -230,7 +229,9 @@ def remove_model(text: str, name: str) -> str:
     """The text of a manifest without the model `name`. Raises UnknownNameError and ManifestError."""
     before = parse_manifest(text)
     if name not in before.models:
-        near = difflib.get_close_matches(name, before.models, n=2)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, before.models, n=2)
         listing = "In the manifest: " + ", ".join(f"`{known}`" for known in before.models)
         raise UnknownNameError("model", name, suggestions=near, listing=listing if before.models else "")
     edited = _edit(text, lambda body: _without_model(body, name))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lmpm.types import Machine, ModelFile
 
 CONFIRMATIONS: Final = 5  # how many choices are looked up on the Hub before giving up
+ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
 DEFAULT_CONTEXT: Final = 8192  # tokens, for a model that no task tells more about
 DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read
 ENCODERS: Final = frozenset(
@@ -123,8 +124,8 @@ class Resolver:
             there = found.file(file.path)
             if there is None:
                 raise NotFoundError(f"`{repo}` has no file `{file.path}` any more")
-            if file.sha256 and there.sha256 != file.sha256:
-                notes.append(_differs(file, there, same_commit=found.revision == revision))
+            if _differ(file, there):
+                notes.append(_remark(file, there, same_commit=found.revision == revision))
             files.append(replace(there, role=file.role))
         if found.license not in ("unknown", "other", variant.license):
             notes.append(f"the Hub states the licence {found.license}, the catalog {variant.license}")
@@ -275,17 +276,24 @@ class Resolver:
         return replace(choice, chosen=None, rejected=(*refused, *choice.rejected))
 
 
-def _differs(file: ModelFile, there: ModelFile, *, same_commit: bool) -> str:
+def _differ(file: ModelFile, there: ModelFile) -> bool:
+    """Whether the Hub has other bytes than the catalog says; without a digest the catalog's size is rounded."""
+    if file.sha256:
+        return there.sha256 != file.sha256
+    return abs(there.size - file.size) > ROUNDED_SIZE_SHARE * file.size
+
+
+def _remark(file: ModelFile, there: ModelFile, *, same_commit: bool) -> str:
     """A remark on a file that was uploaded again. Under one commit bytes cannot change: IntegrityError."""
-    if same_commit:
+    if same_commit and file.sha256:
         raise HashMismatchError(
             file.path,
-            expected=(file.sha256 or "", file.size),
+            expected=(file.sha256, file.size),
             computed=(there.sha256 or "", there.size),
-            hint="The catalog and the server disagree about one commit: the server or mirror is not to be trusted",
+            hint="The catalog and the server disagree about one commit: do not trust the server or mirror",
         )
     sizes = "" if there.size == file.size else f": {human(there.size)} instead of {human(file.size)}"
-    return f"`{file.path}` was uploaded again since the catalog was made{sizes}"
+    return f"`{file.path}` is not the one the catalog knows{sizes}"
 
 
 def is_pinned(variant: Variant) -> bool:

@@ -38,9 +38,11 @@ def read_text(path: Path, limit: int) -> str:
     try:
         # O_NONBLOCK: opening a FIFO would wait for its writer
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a path cannot be opened with flags
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise DiskError(f"`{printable(str(path))}` is not a regular file", path=path)
+        descriptor = os.open(path, flags)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise DiskError(f"`{printable(str(path))}` is not a regular file", path=path)
+        with os.fdopen(descriptor, "rb") as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise

@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(message="lmpm %(version)s", package_name="lmpm")
 def cli() -> None:
-    r"""Install, pin and prove local language models.
+    """Install, pin and prove local language models.
 
     \b
     lmpm install text-to-sql     choose for this machine, download, test, pin in lmpm.lock
@@ -76,7 +76,7 @@ def cli() -> None:
     Exit codes: 0 ok, 1 other, 2 usage, 3 unknown name or nothing fits, 4 integrity, 5 network,
     6 disk, 7 lock, 8 engine or smoke test, 9 not permitted, 130 interrupted. Treat a code that
     you do not know as a failure.
-    """
+    """  # noqa: D301 - \b tells click to keep the lines as they are
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
     if isinstance(variant.source, HubSource):
         console.say("", f"from {variant.source}")
     console.say("Why", why)
-    console.say("Needs", " · ".join((fit(chosen, choice.machine), *speed_words(chosen.speed))))
+    console.say("Needs", " · ".join((fit(chosen, choice.machine), *speed_words(chosen.speed, choice.request.speed_kind))))
     if choice.considered > 1:
         console.say("", f"1 of {choice.considered} candidates: `lmpm why {ref}`")
     for note in choice.notes:
@@ -46,7 +46,8 @@ def reason(choice: Choice, *, offline: bool, ref: str) -> str:
     if any("fastest" in note for note in choice.notes):
         return f"the fastest that fits at {context}"
     kind = "reads" if request.speed_kind == "prefill" else "answers"
-    scored = f" ({chosen.variant.score_source})" if chosen.variant.score_source else ""
+    figure = chosen.variant.score_source.partition(", ")[0]  # its source stands in `lmpm catalog show`
+    scored = f" ({figure})" if figure else ""
     return f"best {request.task} score that fits at {context} and {kind} at {request.min_speed:g} tok/s or more{scored}"
 
 
@@ -58,11 +59,13 @@ def fit(candidate: Candidate, machine: Machine) -> str:
     return words
 
 
-def speed_words(speed: Speed | None) -> tuple[str, ...]:
-    """`about 15-18 tok/s` and `first token about 3 s`, or nothing where it is not known."""
+def speed_words(speed: Speed | None, kind: str = "decode") -> tuple[str, ...]:
+    """`about 15-18 tok/s` and `first token about 3 s`; for a task that only reads, how fast it reads."""
     if speed is None:
         return ("speed unknown",)
     doubt = "" if speed.confident else ", low confidence"
+    if kind == "prefill":
+        return (f"reads about {speed.prefill:,.0f} tok/s{doubt}",)
     return (f"about {tok_range(speed)}{doubt}", f"first token about {duration(speed.first_token_s)}")
 
 

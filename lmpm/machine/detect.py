@@ -121,7 +121,8 @@ def _cpu(probes: Probes, chips: Chips, host: Host, model: str = "") -> Machine:
         host.sources["cpu"] = " ".join(model.split())[:80]
     for name in (re.sub(r" Model .*", "", board), re.sub(r"\s+w/ .*", "", model), model.rpartition("w/")[2]):
         builds = chips.named(name) if name.strip() else ()
-        if builds and builds[0].accelerator == "cpu":
+        # also a large integrated GPU that is not passed into a container: its memory is as fast for the CPU
+        if builds and not builds[0].discrete and builds[0].accelerator != "metal":
             board_name = builds[0].name if "Pi" in builds[0].name else cpu_name(host)
             return cpu_machine(host, name=board_name, chip=builds[0])
     return cpu_machine(host)

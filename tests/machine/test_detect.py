@@ -285,6 +285,12 @@ def test_an_apu_by_the_name_of_its_cpu(chips: Chips) -> None:
     assert detect(chips, probes=Recorded(files=files)).bandwidth == 89_600_000_000
 
 
+def test_a_large_apu_whose_gpu_is_not_passed_into_a_container(chips: Chips) -> None:
+    files = linux(64) | {"/proc/cpuinfo": cpuinfo(16, threads=2, model="AMD RYZEN AI MAX+ 395 w/ Radeon 8060S")}
+    machine = detect(chips, probes=Recorded(files=files))
+    assert (machine.name, machine.accelerator, machine.bandwidth) == ("16-core x86 CPU", "cpu", 256_000_000_000)
+
+
 def test_a_raspberry_pi(chips: Chips) -> None:
     files = {
         "/proc/meminfo": meminfo(7.87),

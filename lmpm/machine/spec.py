@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm.limits import GIB
-from lmpm.machine import reading
 from lmpm.machine.build import Card, Host, apple_machine, cpu_machine, gpu_machine, shared_machine
 from lmpm.machine.chips import pick
 
@@ -21,6 +20,8 @@ GIVEN: Final = "as given"
 
 def parse_spec(text: str, chips: Chips) -> Machine:
     """The machine that `text` describes. Raises SpecError with what was not understood, and examples."""
+    from lmpm.machine import reading  # its patterns are compiled only for those who write a spec
+
     spec = reading.read(text, chips)
     cards = [named for named in spec.chips if named.builds[0].discrete]
     others = [named for named in spec.chips if not named.builds[0].discrete]

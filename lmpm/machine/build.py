@@ -82,7 +82,7 @@ def gpu_machine(cards: Sequence[Card], host: Host, *, windows: bool = False) -> 
     """A computer with discrete GPUs of one kind, over which llama.cpp spreads a model's layers."""
     parts = [budget.gpu_budget(card.vram, windows=windows) for card in cards]
     host.sources["budget"] = parts[0][1] + (", for each GPU" if len(cards) > 1 else "")
-    host_size, host.sources["host budget"] = budget.cpu_budget(host.memory, host.limit)
+    host_size, host.sources["host_budget"] = budget.cpu_budget(host.memory, host.limit)
     return Machine(
         name=" + ".join(
             f"{count}x {name}" if count > 1 else name for name, count in Counter(card.name for card in cards).items()
@@ -95,7 +95,7 @@ def gpu_machine(cards: Sequence[Card], host: Host, *, windows: bool = False) -> 
         gpus=len(cards),
         cores=host.cores,
         host_budget=host_size,
-        host_bandwidth=_host_bandwidth(host, "host bandwidth"),
+        host_bandwidth=_host_bandwidth(host, "host_bandwidth"),
         compute=min((card.compute for card in cards if card.compute), default=None),
         sources=tuple(host.sources.items()),
     )
@@ -105,12 +105,12 @@ def without_gpu(machine: Machine) -> Machine:
     """The same computer for an engine that cannot use its GPU."""
     if machine.accelerator == "cpu":
         return machine
-    sources = {key: text for key, text in machine.sources if not key.startswith(("host ", "budget", "vram"))}
-    size, sources["budget"] = machine.host_budget, dict(machine.sources).get("host budget", "")
+    sources = {key: text for key, text in machine.sources if not key.startswith(("host_", "budget", "vram"))}
+    size, sources["budget"] = machine.host_budget, dict(machine.sources).get("host_budget", "")
     if not machine.vram:
         size, sources["budget"] = budget.cpu_budget(machine.memory)
     else:
-        sources["bandwidth"] = dict(machine.sources).get("host bandwidth", "")
+        sources["bandwidth"] = dict(machine.sources).get("host_bandwidth", "")
     sources["accelerator"] = f"{machine.name} is not used: the engine runs on the CPU alone"
     return replace(
         machine,

@@ -63,7 +63,7 @@ def _engine(app: App) -> Check:
 
     info = probe()
     wants_gpu = app.machine.accelerator != "cpu"
-    found = f"llama-cpp-python {info.python_package}, llama.cpp {info.build}, "
+    found = f"{info.python_package}, {info.build}, "
     found += "GPU offload" if info.gpu_offload else "CPU only"
     if wants_gpu and not info.gpu_offload:
         flag = "GGML_METAL" if app.machine.accelerator == "metal" else "GGML_CUDA"

@@ -21,15 +21,22 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
         return
     variant = chosen.variant
     built_in = "" if isinstance(variant.source, HubSource) else "   (built in)"
-    console.say("Chosen", f"{variant.title}  {variant.quant}  {human(variant.size)}  {variant.license}{built_in}")
+    facts = (variant.title, variant.quant, human(variant.size), variant.license)
+    console.say("Chosen", "  ".join(facts) + built_in)
     if isinstance(variant.source, HubSource):
         console.say("", f"from {variant.source}")
     console.say("Why", why)
-    console.say("Needs", " · ".join((fit(chosen, choice.machine), *speed_words(chosen.speed, choice.request.speed_kind))))
+    console.say("Needs", needs(choice, chosen))
     if choice.considered > 1:
         console.say("", f"1 of {choice.considered} candidates: `lmpm why {ref}`")
     for note in choice.notes:
         console.note(note)
+
+
+def needs(choice: Choice, candidate: Candidate) -> str:
+    """`5.3 GiB of 10.7 GiB · about 15-18 tok/s · first token about 3 s`."""
+    words = speed_words(candidate.speed, choice.request.speed_kind)
+    return " · ".join((fit(candidate, choice.machine), *words))
 
 
 def reason(choice: Choice, *, offline: bool, ref: str) -> str:
@@ -82,12 +89,13 @@ def show_smoke(console: Console, result: SmokeResult | None) -> None:
     if result is None:
         console.say("Smoke", "no smoke test for this kind of model")
         return
-    if result.question:
-        console.say("Smoke", f'"{result.question}"')
+    question = " ".join(result.question.split())
+    if question:
+        console.say("Smoke", f'"{question}"')
     answer = " ".join(result.answer.split())
     if answer:
         console.say("", answer if len(answer) <= 120 else answer[:119] + "…")
-    console.say("" if result.question or answer else "Smoke", result.detail)
+    console.say("" if question or answer else "Smoke", result.detail)
     for check in result.checks:
         console.detail(f"          {check}")
     figures = smoke_figures(result)

@@ -77,7 +77,7 @@ def show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
     variant = chosen.variant
     app.console.say("Machine", describe(app.machine))
     app.console.say("Why", render.reason(choice, offline=False, ref=ref))
-    app.console.say("Needs", " · ".join((render.fit(chosen, choice.machine), *render.speed_words(chosen.speed, choice.request.speed_kind))))
+    app.console.say("Needs", render.needs(choice, chosen))
     if not resolution.pinned:
         lacking = [name for name, known in (("revision", _revision(chosen)), ("sha256", _digests(chosen))) if not known]
         app.console.note(f"still to be looked up on the Hub: {' and '.join(lacking)}")

@@ -102,7 +102,7 @@ def _show(report: Report, width: int) -> None:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
         put(f"{indent}{'bytes':<13}{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
     if report.smoke is not None:
-        put(f"{indent}{'engine':<13}llama.cpp {report.smoke.engine_build}")
+        put(f"{indent}{'engine':<13}{report.smoke.engine_build}")
         put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}")
     for note in report.notes:
         put(f"{indent}{'note':<13}{note}")

@@ -64,7 +64,7 @@ def cpu_machine(host: Host, *, name: str = "", chip: Chip | None = None) -> Mach
     if chip is not None:
         host.cores = host.cores or chip.cores
         if host.bandwidth is None:
-            host.bandwidth, host.bandwidth_source = chip.bandwidth, f"{chip.name}: {chip.source}"
+            host.bandwidth, host.bandwidth_source = chip.bandwidth, f"catalog: {chip.name}"
     size, host.sources["budget"] = budget.cpu_budget(host.memory, host.limit)
     return Machine(
         name=name or (chip.name if chip else "") or cpu_name(host),
@@ -134,7 +134,7 @@ def cpu_name(host: Host) -> str:
 
 
 def _unified(chip: Chip, host: Host, *, size: int, name: str = "") -> Machine:
-    host.sources["bandwidth"] = host.bandwidth_source or f"{chip.name}: {chip.source}"
+    host.sources["bandwidth"] = host.bandwidth_source or f"catalog: {chip.name}"
     return Machine(
         name=name or chip.name,
         accelerator=chip.accelerator,

@@ -169,7 +169,7 @@ class Picked:
     @property
     def source(self) -> str:
         """Where the chip's figures are from, with the doubt that remains."""
-        return f"{self.chip.name}: {self.chip.source}" + ("" if self.certain else " (the slowest of its builds)")
+        return f"catalog: {self.chip.name}" + ("" if self.certain else " (the slowest of its builds)")
 
 
 def pick(

@@ -98,7 +98,7 @@ def _with_cards(spec: Reading, named: list[Named], host_chip: Chip | None, host:
         )
         cards += [card] * item.count
         sold = {size for chip in item.builds for size in chip.memory}
-        host.sources["vram"] = f"`{own.text}` {GIVEN}" if own else picked.chip.source
+        host.sources["vram"] = f"`{own.text}` {GIVEN}" if own else picked.source
         if own is None and len(sold) > 1:
             host.sources["vram"] = f"the smallest of {_sizes_in_words(sorted(sold))}"
         host.sources["bandwidth"] = picked.source

@@ -23,11 +23,11 @@ GPU_WORKSPACE: Final = 64 * MIB  # of the matrix library, once prompts come in b
 GPU_RESERVED_PERCENT: Final = 2  # of VRAM: what the driver itself keeps, and what a large context has more
 WINDOWS_RESERVED_PERCENT: Final = 15  # of VRAM: WDDM's share (ollama issues 9167 and 16725)
 
-# A machine with a desktop on it: 16 GiB leave 12.6, 8 leave 5.8, 1 leaves 0.6.
+# A machine with a desktop on it: 16 GiB leave 12.6, 8 leave 5.8, 1 leaves 0.45.
 SYSTEM_PERCENT: Final = 15
 SYSTEM_PERCENT_CAP: Final = 16 * GIB  # a server of 512 GB keeps no more
 SYSTEM_FLOOR: Final = 1 * GIB
-SMALL_PERCENT: Final = 25  # of the memory instead of the floor, where that is less
+SMALL_PERCENT: Final = 40  # of the memory instead of the floor, where that is less: even a bare system takes so much
 
 # A container has no desktop in it: 16 GiB leave 14.15, 1 leaves 0.65.
 CONTAINER_PERCENT: Final = 10
@@ -66,7 +66,7 @@ def gpu_budget(vram: int, *, windows: bool = False) -> tuple[int, str]:
 def cpu_budget(memory: int, limit: int | None = None) -> tuple[int, str]:
     """RAM, or a container's limit, less what the system keeps.
 
-    The system keeps 15 % (16 GiB at most) and 1 GiB, of which a small machine gives only a quarter of its
+    The system keeps 15 % (16 GiB at most) and 1 GiB, of which a small machine gives only 40 % of its
     memory. A container keeps 10 % and 256 MiB of its limit in the same way. The smaller answer counts.
     """
     system = min(memory * SYSTEM_PERCENT // 100, SYSTEM_PERCENT_CAP)

@@ -86,7 +86,7 @@ def test_cpu_bandwidth_is_careful_and_says_so() -> None:
         ("8-core x86 CPU, 16GB", "8-core x86 CPU · 16 GB · 12.6 GiB for models"),
         ("RTX 4090, 64GB", "RTX 4090 · 24 GB VRAM · 23.1 GiB for models · 1,008 GB/s · 64 GB RAM"),
         ("4x H100 80GB, 1TB", "4x H100 · 320 GB VRAM · 312.0 GiB for models · 2,039 GB/s · 1 TB RAM"),
-        ("0.5GB", "CPU · 512 MB · 0.3 GiB for models"),
+        ("0.5GB", "CPU · 512 MB · 0.2 GiB for models"),
     ],
 )
 def test_described_in_one_line(spec: str, line: str) -> None:

@@ -1,0 +1,185 @@
+"""What llama.cpp knows of each architecture that a file's keys do not say: windows, states, graph.
+
+Each entry follows `llama.cpp/src/models/<architecture>.cpp`; the kinds of memory follow
+`llama-model.cpp` (create_memory) and `llama-arch.cpp` (llm_arch_is_recurrent, llm_arch_is_hybrid).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmpm.gguf_header import Header
+    from lmpm.memory.model import Model
+
+Kind = Literal["decoder", "latent", "mamba", "hybrid", "delta", "rwkv7", "lfm2", "encoder", "gemma4", "nemotron_h"]
+Keeps = Literal["cache", "state", "both", "nothing"]
+Experts = Literal["softmax", "sigmoid", "softmax_weight", "key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How a transformer's layer is put together, where its tensors alone do not tell."""
+
+    layer_norm: bool = False  # a mean is subtracted; else RMS
+    first_norm: bool = True  # before the attention (False: only after it)
+    parallel: bool = False  # attention and feed forward read the same input
+    gelu: bool = False  # the activation of a feed forward without gate: one operation; relu² takes two
+    relu_squared: bool = False
+    flat_qk_norm: bool = False  # queries and keys are normalized before they are cut into heads
+    norm_after_rope: bool = False
+    scaled_embeddings: bool = False
+    scaled_queries: bool = False
+    scaled_residual: bool = False  # where the key is there
+    residual_first: bool = False  # the first operand of the last addition, which may be overwritten
+    soft_cap: bool = False  # of the logits, where the key is there
+    attention_soft_cap: bool = False
+    scaled_logits: bool = False  # where the key is there
+    rope: Literal["all", "window", "none"] = "all"
+    rows_at_end: bool = False  # the rows for output are chosen after the last layer
+    gating: Experts = "softmax"
+    normalized_experts: bool = False
+    biased_norms: bool = False
+    positions: int = 1  # numbers for each token's position (4 with M-RoPE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """What memory a model of an architecture has and which graph it runs."""
+
+    kind: Kind = "decoder"
+    keeps: Keeps = "cache"
+    style: Style = field(default_factory=Style)
+    window_period: int | None = None  # every such layer sees all (0: only the key's array says); None: no windows
+    dense_first: bool = False  # the layer that sees all is the first of a period
+    window_default: int = 0  # tokens, when the key is absent; 0: no windows then
+    window_only_at_layers: int = 0  # windows exist only in models of so many layers
+    fixed_window: int = 0  # tokens, whatever the key says
+    cached_layers: int = 0  # only the first so many layers keep a cache (0: all)
+    state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval"] = "none"
+
+    def window(self, header: Header) -> int:
+        """Tokens that a window layer sees."""
+        return self.fixed_window or header.integer("attention.sliding_window", self.window_default)
+
+    def window_layers(self, header: Header, layers: int) -> tuple[bool, ...]:
+        """Which layers see only a window."""
+        if (
+            self.window_period is None
+            or not self.window(header)
+            or (self.window_only_at_layers and layers != self.window_only_at_layers)
+        ):
+            return ()
+        pattern = header.metadata.get(f"{header.architecture}.attention.sliding_window_pattern")
+        if isinstance(pattern, tuple):
+            return tuple(bool(item) for item in pattern)
+        period = pattern if isinstance(pattern, int) else self.window_period
+        if not period:
+            return (True,) * layers
+        full = 0 if self.dense_first else period - 1
+        return tuple(layer % period != full for layer in range(layers))
+
+    def is_recurrent(self, model: Model, layer: int) -> bool:
+        """Whether a layer keeps a state."""
+        if layer >= model.layers:
+            return False
+        match self.state_rule:
+            case "all":
+                return True
+            case "no_kv_heads":
+                return model.kv_heads(layer) == 0
+            case "no_kv_heads_no_ff":
+                return model.kv_heads(layer) == 0 and model.by_layer("feed_forward_length", layer) == 0
+            case "interval":
+                listed = model.header.integers("attention.recurrent_layers")
+                if listed:
+                    return bool(model.by_layer("attention.recurrent_layers", layer))
+                return (layer + 1) % model.header.integer("full_attention_interval", 4) != 0
+        return False
+
+    def has_cache(self, model: Model, layer: int) -> bool:
+        """Whether a layer keeps keys and values."""
+        if self.keeps in ("nothing", "state"):
+            return False
+        shared = model.header.integer("attention.shared_kv_layers")
+        kept = self.cached_layers or (model.all_layers - shared)
+        if layer >= kept:
+            return False
+        if self.keeps == "cache":
+            return True
+        if self.state_rule == "all":  # attention and state side by side
+            return True
+        if self.state_rule == "no_kv_heads_no_ff":
+            return not self.is_recurrent(model, layer) and model.by_layer("feed_forward_length", layer) == 0
+        if self.state_rule == "interval":
+            return layer < model.layers and not self.is_recurrent(model, layer)
+        return not self.is_recurrent(model, layer)
+
+
+UNKNOWN: Final = Architecture()
+_PLAIN: Final = Style()
+_GEMMA: Final = Style(scaled_embeddings=True, scaled_queries=True, soft_cap=True)
+_COHERE: Final = Style(layer_norm=True, parallel=True, scaled_logits=True)
+_GRANITE: Final = Style(scaled_embeddings=True, scaled_residual=True, scaled_logits=True)
+_STACKED: Final = Style(first_norm=False)
+
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {
+    "llama": Architecture(style=Style(normalized_experts=True)),
+    "mistral3": Architecture(style=Style(normalized_experts=True)),
+    "smollm3": Architecture(),
+    "granite": Architecture(style=replace(_GRANITE, normalized_experts=True)),
+    "granitemoe": Architecture(style=replace(_GRANITE, normalized_experts=True)),
+    "qwen2": Architecture(),
+    "qwen2vl": Architecture(style=Style(positions=4)),
+    "qwen3": Architecture(),
+    "qwen3vl": Architecture(style=Style(positions=4)),
+    "qwen2moe": Architecture(),
+    "qwen3moe": Architecture(style=Style(normalized_experts=True)),
+    "olmoe": Architecture(style=Style(flat_qk_norm=True)),
+    "glm4": Architecture(),
+    "glm4moe": Architecture(style=Style(gating="key")),
+    "gemma": Architecture(style=replace(_GEMMA, soft_cap=False)),
+    "gemma2": Architecture(style=replace(_GEMMA, attention_soft_cap=True), window_period=2, window_default=4096),
+    "gemma3": Architecture(style=_GEMMA, window_period=6),
+    "gemma4": Architecture(kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0),
+    "phi2": Architecture(style=Style(layer_norm=True, parallel=True, gelu=True)),
+    "phi3": Architecture(style=Style(scaled_queries=True, residual_first=True)),
+    "phimoe": Architecture(style=Style(scaled_queries=True, residual_first=True, normalized_experts=True)),
+    "gpt-oss": Architecture(
+        style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2
+    ),
+    "command-r": Architecture(style=_COHERE),
+    "cohere2": Architecture(style=replace(_COHERE, rope="window"), window_period=4),
+    "olmo2": Architecture(style=replace(_STACKED, flat_qk_norm=True), window_period=4),
+    "exaone": Architecture(),
+    "exaone4": Architecture(
+        style=replace(_STACKED, rope="window"), window_period=4, window_default=4096, window_only_at_layers=64
+    ),
+    "starcoder2": Architecture(style=Style(layer_norm=True, gelu=True)),
+    "deepseek2": Architecture(kind="latent", style=Style(gating="key")),
+    "lfm2": Architecture(kind="lfm2", keeps="both", state_rule="no_kv_heads"),
+    "lfm2moe": Architecture(kind="lfm2", keeps="both", state_rule="no_kv_heads", style=Style(gating="key")),
+    "mamba": Architecture(kind="mamba", keeps="state", state_rule="all"),
+    "mamba2": Architecture(kind="mamba", keeps="state", state_rule="all"),
+    "jamba": Architecture(kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(rope="none")),
+    "granitehybrid": Architecture(
+        kind="hybrid", keeps="both", state_rule="no_kv_heads", style=replace(_GRANITE, normalized_experts=True)
+    ),
+    "falcon-h1": Architecture(kind="hybrid", keeps="both", state_rule="all"),
+    "nemotron_h": Architecture(kind="nemotron_h", keeps="both", state_rule="no_kv_heads_no_ff"),
+    "nemotron_h_moe": Architecture(kind="nemotron_h", keeps="both", state_rule="no_kv_heads_no_ff"),
+    "qwen3next": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(normalized_experts=True)),
+    "qwen35": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)),
+    "qwen35moe": Architecture(
+        kind="delta", keeps="both", state_rule="interval", style=Style(positions=4, normalized_experts=True)
+    ),
+    "rwkv7": Architecture(kind="rwkv7", keeps="state", state_rule="all"),
+    "bert": Architecture(kind="encoder", keeps="nothing"),
+    "nomic-bert": Architecture(kind="encoder", keeps="nothing"),
+    "nomic-bert-moe": Architecture(kind="encoder", keeps="nothing"),
+    "jina-bert-v2": Architecture(kind="encoder", keeps="nothing"),
+    "gemma-embedding": Architecture(kind="encoder", keeps="nothing", style=_GEMMA, window_period=6),
+}

@@ -1,0 +1,263 @@
+"""The blocks that llama.cpp builds its graphs of: norms, feed forward, experts, attention with its cache.
+
+Follows `llama-graph.cpp` (build_norm, build_qkv, build_ffn, build_moe_ffn, build_attn, build_attn_mha) and
+`llama-kv-cache.cpp` (get_k, get_v, cpy_k, cpy_v). The order of operations is llama.cpp's: it decides which
+tensors live at the same time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lmpm.memory import tensor as op
+from lmpm.memory.tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmpm.memory.model import Model
+    from lmpm.memory.settings import Plan
+
+ROTATION: Final = 64  # elements: the smallest rotation of a quantized cache; llama-kv-cache.cpp
+
+
+class Graph:
+    """A graph in the making: `nodes` in the order of computation, `leafs` are what they start from.
+
+    `home` tells in which backend a weight, by its name, or a layer's cache, by `cache.<layer>`, lies.
+    """
+
+    def __init__(self, model: Model, plan: Plan, home: Callable[[str], int], *, tokens: int, outputs: int) -> None:
+        self.model = model
+        self.plan = plan
+        self.style = model.architecture.style
+        self.tokens = tokens
+        self.outputs = outputs
+        self.sequences = plan.sequences
+        self.nodes: list[Tensor] = []
+        self.leafs: list[Tensor] = []
+        self._home = home
+        self._weights: dict[str, Tensor] = {}
+        self._inputs: dict[str, Tensor] = {}
+
+    # the graph itself
+
+    def expand(self, result: Tensor) -> Tensor:
+        """Put a tensor and all that it needs at the end of the order; ggml.c, ggml_visit_parents_graph."""
+        if not result.seen:
+            result.seen = True
+            for source in result.sources:
+                self.expand(source)
+            (self.nodes if result.op else self.leafs).append(result)
+        return result
+
+    def input(self, name: str, kind: str, *ne: int) -> Tensor:
+        """A tensor that is filled before the graph runs: the same one for the same name."""
+        if name not in self._inputs:
+            made = Tensor(kind, ne)
+            made.name = name
+            made.is_input = True
+            self._inputs[name] = made
+        return self._inputs[name]
+
+    def fixed(self, name: str, kind: str, *ne: int) -> Tensor:
+        """A tensor that has its bytes elsewhere."""
+        if name not in self._weights:
+            made = Tensor(kind, ne)
+            made.name = name
+            made.fixed = True
+            made.home = self._home(name)
+            self._weights[name] = made
+        return self._weights[name]
+
+    def weight(self, name: str) -> Tensor | None:
+        """A weight of the file, None when it has none of that name."""
+        entry = self.model.tensors.get(name)
+        return self.fixed(name, entry.type, *entry.shape) if entry else None
+
+    def need(self, name: str) -> Tensor:
+        """A weight that the architecture cannot do without. Raises KeyError."""
+        found = self.weight(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def output_weight(self) -> Tensor:
+        """The matrix that gives the logits: a file with tied embeddings has it once, the output twice."""
+        entry = self.model.tensors.get("output.weight") or self.model.tensors["token_embd.weight"]
+        return self.fixed("output.weight", entry.type, *entry.shape)
+
+    # inputs
+
+    def embeddings(self) -> Tensor:
+        """The rows of the tokens. Vectors may come instead, so that their input is reserved, too."""
+        rows = op.get_rows(self.need("token_embd.weight"), self.input("tokens", "I32", self.tokens))
+        self.expand(rows)
+        self.expand(self.input("vectors", "F32", self.model.wide, self.tokens))
+        if self.style.scaled_embeddings and (
+            not self.style.scaled_residual or "embedding_scale" in self.keys or "attention.embedding_scale" in self.keys
+        ):
+            rows = op.like("scale", rows)
+            if self.style.scaled_residual:  # part of the input itself
+                self.expand(rows)
+        return rows
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the architecture that the file has."""
+        prefix = f"{self.model.header.architecture}."
+        return frozenset(key.removeprefix(prefix) for key in self.model.header.metadata if key.startswith(prefix))
+
+    def positions(self) -> Tensor:
+        """The position of each token."""
+        return self.input("positions", "I32", self.tokens * self.style.positions)
+
+    def mask(self, *, window: bool = False) -> Tensor:
+        """Which cells a token sees."""
+        cells = self.plan.window_cells if window else self.plan.cells
+        streams = self.plan.streams
+        kind = "F16" if self.plan.flash_attention else "F32"
+        return self.input(f"mask {window}", kind, cells, self.tokens // streams, 1, streams)
+
+    def output_rows(self) -> Tensor:
+        """Which tokens give an output."""
+        return self.input("output rows", "I32", self.outputs)
+
+    # blocks
+
+    def norm(self, cur: Tensor, name: str, *, layer_norm: bool | None = None) -> Tensor:
+        """A norm with what the file has of its weight and bias."""
+        plain = self.style.layer_norm if layer_norm is None else layer_norm
+        cur = op.like("norm" if plain else "rms_norm", cur)
+        if weight := self.weight(f"{name}.weight"):
+            cur = op.like("mul", cur, weight)
+        if bias := self.weight(f"{name}.bias"):
+            cur = op.like("add", cur, bias)
+        return cur
+
+    def linear(self, cur: Tensor, name: str) -> Tensor:
+        """A matrix with what the file has of its bias and scale."""
+        cur = op.mul_mat(self.need(f"{name}.weight"), cur)
+        if scale := self.weight(f"{name}.scale"):
+            cur = op.like("mul", cur, scale)
+        if bias := self.weight(f"{name}.bias"):
+            cur = op.like("add", cur, bias)
+        return cur
+
+    def queries_keys_values(self, cur: Tensor, layer: int, *, flat: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values by head; `flat` leaves the cutting into heads to the caller."""
+        model, block = self.model, f"blk.{layer}"
+        heads, kv_heads = model.heads(layer), model.kv_heads(layer)
+        key, value = model.key_length(layer), model.value_length(layer)
+        shapes = ((key, heads, self.tokens), (key, kv_heads, self.tokens), (value, kv_heads, self.tokens))
+        if f"{block}.attn_qkv.weight" not in model.tensors:
+            q, k, v = (self.linear(cur, f"{block}.{name}") for name in ("attn_q", "attn_k", "attn_v"))
+            if flat:
+                return q, k, v
+            return op.reshape(q, *shapes[0]), op.reshape(k, *shapes[1]), op.reshape(v, *shapes[2])
+        qkv = self.linear(cur, f"{block}.attn_qkv")
+        if flat:
+            wide = ((key * heads, self.tokens), (key * kv_heads, self.tokens), (value * kv_heads, self.tokens))
+            q, k, v = (op.cont(op.view(qkv, ne, qkv.nb[1:2])) for ne in wide)
+            return q, k, v
+        q, k, v = (op.view(qkv, ne, (op.row_size(qkv.type, ne[0]), qkv.nb[1])) for ne in shapes)
+        return q, k, v
+
+    def rope(self, cur: Tensor, factors: Tensor | None = None) -> Tensor:
+        """Turn queries or keys by their position."""
+        return op.like("rope", cur, self.positions(), factors)
+
+    def rope_factors(self, layer: int) -> Tensor | None:
+        """Factors of the frequencies; llama-model.cpp, get_rope_factors."""
+        if found := self.weight("rope_freqs.weight"):
+            return found
+        original = self.model.header.integer("rope.scaling.original_context_length", self.model.context_length)
+        length = "long" if self.plan.cells > original else "short"
+        return self.weight(f"rope_factors_{length}.weight") or self.weight(f"blk.{layer}.rope_factors_{length}.weight")
+
+    def feed_forward(self, cur: Tensor, name: str, suffix: str = "") -> Tensor:
+        """A feed forward: gated by a matrix of its own, by half of a fused one, or not."""
+        up_name, gate_name = f"{name}.ffn_up{suffix}", f"{name}.ffn_gate{suffix}"
+        up = self.linear(cur, up_name)
+        down = self.need(f"{name}.ffn_down{suffix}.weight")
+        if f"{gate_name}.weight" in self.model.tensors:
+            cur = op.glu(self.linear(cur, gate_name), up)
+        elif up.ne[0] == 2 * down.ne[0]:
+            cur = op.glu(up)
+        else:
+            cur = op.like("unary", up)
+            if self.style.relu_squared:
+                cur = op.like("sqr", cur)
+        return self.linear(cur, f"{name}.ffn_down{suffix}")
+
+    def experts(
+        self, cur: Tensor, layer: int, *, gating: str, normalized: bool, logits: Tensor | None = None,
+        chosen_from: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """The experts chosen for each token, added up."""
+        name, model = f"blk.{layer}", self.model
+        source = cur if chosen_from is None else chosen_from
+        used, count, tokens = model.expert_count_used(layer), model.experts, cur.ne[1]
+        if logits is None:
+            logits = self.linear(source, f"{name}.ffn_gate_inp")
+        probabilities = logits
+        if gating in ("softmax", "sigmoid"):
+            probabilities = op.like("soft_max" if gating == "softmax" else "unary", logits)
+        selection = probabilities
+        if bias := self.weight(f"{name}.exp_probs_b.bias"):
+            selection = op.like("add", probabilities, bias)
+        selection = self._best_groups(selection, tokens)
+        chosen = op.top_k(selection, used)
+        weights = op.get_rows(op.reshape(probabilities, 1, count, tokens), chosen)
+        if gating == "softmax_weight":
+            weights = op.reshape(op.like("soft_max", op.reshape(weights, used, tokens)), 1, used, tokens)
+        if normalized:
+            weights = op.reshape(weights, used, tokens)
+            weights = op.like("div", weights, op.like("clamp", op.sum_rows(weights)))
+            weights = op.reshape(weights, 1, used, tokens)
+        if model.header.metadata.get(f"{model.header.architecture}.expert_weights_scale", 1.0) not in (0.0, 1.0):
+            weights = op.like("scale", weights)
+        self.expand(weights)
+        cur = op.reshape(cur, cur.ne[0], 1, tokens)
+        out = self._through_experts(cur, chosen, name)
+        out = self.expand(op.like("mul", out, weights))
+        views = [self.expand(op.view(out, (out.ne[0], tokens), out.nb[2:3])) for _ in range(used)]
+        total = views[0]
+        for item in views[1:]:
+            total = self.expand(op.like("add", total, item))
+        return op.cont(total) if used == 1 else total
+
+    def _best_groups(self, selection: Tensor, tokens: int) -> Tensor:
+        """Experts of the best groups only (DeepSeek V3)."""
+        groups = self.model.header.integer("expert_group_count")
+        if groups <= 1:
+            return selection
+        best = self.model.header.integer("expert_group_used_count")
+        size = self.model.experts // groups
+        grouped = op.reshape(selection, size, groups, tokens)
+        scores = op.get_rows(op.reshape(grouped, 1, size, groups, tokens), op.top_k(grouped, 2))
+        scores = op.reshape(op.sum_rows(op.reshape(scores, 2, groups, tokens)), groups, tokens)
+        kept = op.top_k(scores, best)
+        rows = op.get_rows(grouped, kept)
+        return op.reshape(op.set_rows(op.like("fill", grouped), rows, kept), self.model.experts, tokens)
+
+    def _through_experts(self, cur: Tensor, chosen: Tensor, name: str) -> Tensor:
+        def through(cur: Tensor, part: str) -> Tensor:
+            cur = op.mul_mat_id(self.need(f"{name}.{part}.weight"), cur, chosen)
+            bias = self.weight(f"{name}.{part}.bias")
+            return op.like("add_id", cur, bias, chosen) if bias else cur
+
+        if f"{name}.ffn_gate_up_exps.weight" in self.model.tensors:
+            both = through(cur, "ffn_gate_up_exps")
+            half = both.ne[0] // 2
+            gate = op.view(both, (half, *both.ne[1:3]), both.nb[1:3])
+            cur = op.glu(gate, op.view(both, (half, *both.ne[1:3]), both.nb[1:3]))
+        else:
+            up = through(cur, "ffn_up_exps")
+            if f"{name}.ffn_gate_exps.weight" in self.model.tensors:
+                cur = op.glu(through(cur, "ffn_gate_exps"), up)
+            else:
+                cur = op.like("unary", up)
+                if self.style.relu_squared:
+                    cur = op.like("sqr", cur)
+        return through(cur, "ffn_down_exps")

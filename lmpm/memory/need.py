@@ -1,0 +1,159 @@
+"""How much memory a model takes at given settings, by part and by device, from its header.
+
+Weights and caches are added up as llama.cpp places them. The compute buffer comes from the graph that
+llama.cpp would build, run through ggml's own rules of allocation. Nothing is fitted to measurements but the
+two constants of what no buffer shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lmpm.limits import MIB
+from lmpm.memory import cache
+from lmpm.memory.backend import CPU
+from lmpm.memory.graph import Graph
+from lmpm.memory.graphs import build
+from lmpm.memory.model import Model
+from lmpm.memory.scheduler import compute_buffers
+from lmpm.memory.settings import resolve
+from lmpm.memory.weights import Placement, mapped_bytes
+
+if TYPE_CHECKING:
+    from lmpm.gguf_header import Header
+    from lmpm.memory.backend import Backend
+    from lmpm.memory.settings import Plan, Settings
+
+# What no buffer of llama.cpp shows.
+TOKENIZER_BYTES_PER_TOKEN: Final = 400  # tables of a BPE vocabulary with merges, measured: 0.3-0.45 KB a token
+HOST_OVERHEAD: Final = 32 * MIB  # Python, the library and its small buffers
+GPU_OVERHEAD: Final = {"cuda": 350 * MIB, "metal": 32 * MIB}  # the context of a device: 107-555 MiB reported
+BOUND: Final = 1.5  # the compute buffer of an unknown architecture, over that of the nearest known one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceNeed:
+    """What one device holds."""
+
+    name: str
+    weights: int = 0
+    cache: int = 0  # keys, values and states
+    compute: int = 0
+    other: int = 0  # outputs, tables, the device's own context
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.compute + self.other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Bytes by part, over all devices.
+
+    `reclaimable` are pages of the file that the system may drop at any time: it is counted in `weights`,
+    but need not fit. `is_bound` tells an architecture that is not known: an upper bound then.
+    """
+
+    context: int
+    weights: int
+    repack: int
+    kv_cache: int
+    recurrent: int
+    compute: int
+    output: int
+    mmproj: int
+    tokenizer: int
+    overhead: int
+    reclaimable: int
+    devices: tuple[DeviceNeed, ...]
+    is_bound: bool = False
+
+    @property
+    def total(self) -> int:
+        """All parts together."""
+        return (
+            self.weights + self.repack + self.kv_cache + self.recurrent + self.compute + self.output + self.mmproj
+            + self.tokenizer + self.overhead
+        )  # fmt: skip
+
+    @property
+    def must_fit(self) -> int:
+        """What cannot be dropped."""
+        return self.total - self.reclaimable
+
+
+def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] = ()) -> Need:
+    """What a model takes on these GPUs and the host; without GPUs all of it in host memory.
+
+    The header must have been read with its tensor table. Raises ValueError when it was not.
+    """
+    model = header if isinstance(header, Model) else Model(header)
+    if not model.tensors:
+        raise ValueError("the tensor table is needed")
+    placement = Placement(model, settings, gpus)
+    used = {placement.of_layer(layer) for layer in range(model.all_layers)}
+    plan = resolve(settings, model, [placement.backends[number] for number in sorted(used)])
+    weights, repack = placement.weight_bytes()
+    reclaimable = 0
+    if settings.mmap:  # the file's own pages take the place of the CPU's buffer, repacked tensors between them, too
+        mapped = mapped_bytes(placement)
+        reclaimable = max(0, mapped - weights[-1])
+        weights[-1] = max(mapped, weights[-1])
+    keys_values, states = [0] * len(weights), [0] * len(weights)
+    for layer in range(model.all_layers):
+        where = placement.of_layer(layer)
+        keys_values[where] += cache.layer_cache(model, plan, layer)
+        states[where] += cache.layer_state(model, plan, layer)
+    compute = _compute(model, plan, placement)
+    output = _output(model, plan)
+    tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
+    extra = [GPU_OVERHEAD[gpu.kind] for gpu in gpus] + [HOST_OVERHEAD]
+    devices = [
+        DeviceNeed(
+            name=backend.name,
+            weights=weights[number] + (repack if backend is CPU else 0),
+            cache=keys_values[number] + states[number],
+            compute=compute[number],
+            other=extra[number] + (output + tokenizer if backend is CPU else 0),
+        )
+        for number, backend in enumerate(placement.backends)
+    ]
+    return Need(
+        context=plan.context,
+        weights=sum(weights),
+        repack=repack,
+        kv_cache=sum(keys_values),
+        recurrent=sum(states),
+        compute=sum(compute),
+        output=output,
+        mmproj=0,
+        tokenizer=tokenizer,
+        overhead=sum(extra),
+        reclaimable=reclaimable,
+        devices=tuple(devices),
+        is_bound=not model.is_known,
+    )
+
+
+def _compute(model: Model, plan: Plan, placement: Placement) -> list[int]:
+    """The compute buffer of each backend, for a full batch."""
+    graph = Graph(model, plan, placement.of, tokens=plan.tokens, outputs=plan.outputs)
+    build(graph)
+    return compute_buffers(graph, placement.backends, pipeline=_is_pipeline(placement))
+
+
+def _is_pipeline(placement: Placement) -> bool:
+    """Whether several GPUs work at once; llama-context.cpp, pipeline_parallel."""
+    return (
+        len(placement.gpus) > 1
+        and placement.offloaded > placement.model.all_layers
+        and placement.settings.expert_layers_on_cpu == 0
+    )
+
+
+def _output(model: Model, plan: Plan) -> int:
+    """Logits, and vectors where they are asked for, of one row for each sequence; llama-context.cpp, output_reserve."""
+    wide = model.header.integer("embedding_length_out", model.wide) if plan.settings.embeddings else 0
+    return (model.vocabulary + wide) * 4 * plan.sequences

@@ -1,0 +1,132 @@
+"""How a model is run, as far as memory depends on it, and the two usual ways to run one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmpm.memory.backend import Backend, Repacking
+    from lmpm.memory.model import Model
+
+CONTEXT_STEP: Final = 256  # cells: llama.cpp pads a context to a multiple of it; llama-context.cpp
+KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+
+FlashAttention = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of llama.cpp by their names there; `context` 0 means what the model was trained for.
+
+    `outputs` are rows of logits for one batch (0: one for each token), `gpu_layers` counts from the last
+    layer, the output being one (None: all). `expert_layers_on_cpu` keeps the experts of the first so many
+    layers in host memory (None: of all). `embeddings` plans for vectors of texts instead of answers.
+    """
+
+    context: int
+    batch: int = 2048
+    ubatch: int = 512
+    sequences: int = 1
+    unified: bool = False
+    outputs: int = 1
+    kv_type: str = "f16"
+    value_type: str | None = None  # of the values, where it differs from the keys'
+    flash_attention: FlashAttention = "auto"
+    swa_full: bool = False
+    gpu_layers: int | None = None
+    expert_layers_on_cpu: int | None = 0
+    mmap: bool = True
+    repack: Repacking = "avx2"  # what the processor of the host makes llama.cpp reorder
+    embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.batch, self.ubatch, self.sequences) < 1 or min(self.context, self.outputs) < 0:
+            raise ValueError("settings must be positive")
+        for kind in (self.kv_type, self.value_type):
+            if kind is not None and kind.lower() not in KV_TYPES:
+                raise ValueError(f"`{kind}` is no type of a cache: {', '.join(KV_TYPES)}")
+
+
+LMPM: Final = Settings(context=0)
+LLAMA_SERVER: Final = Settings(context=0, sequences=4, unified=True, outputs=4)
+PRESETS: Final = {"lmpm": LMPM, "llama-server": LLAMA_SERVER}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Settings resolved for a model; llama-context.cpp, the constructor and sched_reserve."""
+
+    settings: Settings
+    context: int  # cells of all sequences
+    cells: int  # of one stream
+    streams: int
+    window_cells: int
+    batch: int
+    ubatch: int
+    tokens: int  # of the graph that memory is reserved for
+    outputs: int
+    flash_attention: bool
+    turned_values: bool  # the cache keeps values by element, as attention without a flash kernel wants them
+    key_type: str
+    value_type: str
+
+    @property
+    def sequences(self) -> int:
+        """Sequences at once."""
+        return self.settings.sequences
+
+
+def resolve(settings: Settings, model: Model, backends: Sequence[Backend] = ()) -> Plan:
+    """The plan for a model on the backends that its layers run on."""
+    wanted = settings.context or model.context_length or CONTEXT_STEP
+    batch = min(wanted, settings.batch) if model.is_causal and model.architecture.kind != "encoder" else settings.batch
+    ubatch = min(batch, settings.ubatch)
+    context = padded(wanted)
+    cells = context if settings.unified else padded(context // settings.sequences)
+    if not settings.unified:
+        context = cells * settings.sequences
+    outputs_max = max(settings.outputs, settings.sequences) if settings.outputs else batch
+    tokens = min(context, ubatch)
+    seen = model.window * (settings.sequences if settings.unified else 1) + ubatch
+    return Plan(
+        settings=settings,
+        context=context,
+        cells=cells,
+        streams=1 if settings.unified else settings.sequences,
+        window_cells=cells if settings.swa_full else padded(min(cells, seen)),
+        batch=batch,
+        ubatch=ubatch,
+        # a graph serves all sequences alike
+        tokens=-(-tokens // settings.sequences) * settings.sequences,
+        outputs=min(tokens, outputs_max),
+        flash_attention=settings.flash_attention == "on" or (
+            settings.flash_attention == "auto" and all(_has_flash_kernel(item, model) for item in backends)
+        ),
+        turned_values=settings.flash_attention == "off",
+        key_type=settings.kv_type.upper(),
+        value_type=(settings.value_type or settings.kv_type).upper(),
+    )
+
+
+def _has_flash_kernel(backend: Backend, model: Model) -> bool:
+    """Whether every attention layer has one; llama-context.cpp, resolve_fused_ops."""
+    layers = [layer for layer in range(model.layers) if model.heads(layer) and model.kv_heads(layer)]
+    return all(
+        backend.flash_attention(
+            model.key_length(layer), model.value_length(layer), model.heads(layer) // model.kv_heads(layer)
+        )
+        for layer in layers
+    )
+
+
+def padded(context: int) -> int:
+    """Cells that llama.cpp allocates for a context of this many tokens."""
+    return -(-context // CONTEXT_STEP) * CONTEXT_STEP
+
+
+def with_context(settings: Settings, context: int) -> Settings:
+    """The same settings at another context."""
+    return replace(settings, context=context)

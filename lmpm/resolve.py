@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm import select
 from lmpm.errors import (
     HashMismatchError,
+    LmpmError,
     NotFoundError,
     NotPermittedError,
     OfflineError,
@@ -101,9 +102,10 @@ class Resolver:
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         """The variant with commit, sizes and digests as the Hub has them, and what differs from before.
 
-        Raises NotFoundError when the repository or a file is gone, NotPermittedError when it is gated.
+        Raises NotFoundError when the repository or a file is gone, NotPermittedError when it is gated. Without
+        a network only what is pinned already can be had.
         """
-        if is_pinned(variant) or not isinstance(variant.source, HubSource):
+        if not isinstance(variant.source, HubSource) or (self.hub.offline and is_pinned(variant)):
             return variant, ()
         notes = []
         repo, revision = variant.source.repo, variant.source.revision
@@ -144,6 +146,11 @@ class Resolver:
             return self._of_repository(reference, text, wish)
         wish = replace(wish, quant=wish.quant or reference.quant)
         if task := self.catalog.task(reference.name):
+            if wish.task:
+                raise SpecError(
+                    f"`{reference.name}` is a task itself, so `--task` says nothing",
+                    hint="`--task` goes with a model or a repository",
+                )
             variants = self.catalog.variants(task)
             return self._request(text, wish, task, model=None), task, variants
         if model := self.catalog.model(reference.name):
@@ -247,9 +254,13 @@ class Resolver:
         return (*here, starter) if starter else tuple(here)
 
     def _confirm(self, choice: Choice, variants: tuple[Variant, ...]) -> Choice:
-        """Look the choice up on the Hub; one that cannot be had is rejected and the next one asked for."""
+        """Look the choice up on the Hub; one that cannot be had is rejected and the next one asked for.
+
+        Raises NotPermittedError or NotFoundError when none of the best can be had.
+        """
         request, machine = choice.request, choice.machine
         refused: list[Rejected] = []
+        errors: list[LmpmError] = []
         for _ in range(CONFIRMATIONS):
             if choice.chosen is None:
                 break
@@ -257,6 +268,7 @@ class Resolver:
             try:
                 pinned, notes = self.pin(wanted.variant)
             except (NotFoundError, NotPermittedError) as error:
+                errors.append(error)
                 reason: Reason = "gated" if isinstance(error, NotPermittedError) else "unreadable"
                 refused.append(Rejected(wanted, reason, error.message))
                 variants = _without(variants, wanted, whole_repository=True)
@@ -273,7 +285,20 @@ class Resolver:
                 refused.append(Rejected(candidate, *verdict))
                 variants = _without(variants, wanted, whole_repository=False)
             choice = select.select(request, machine, variants)
+        if errors:
+            raise self._none_to_be_had(request, errors)
         return replace(choice, chosen=None, rejected=(*refused, *choice.rejected))
+
+    def _none_to_be_had(self, request: Request, errors: list[LmpmError]) -> LmpmError:
+        """One error for all that the Hub would not give."""
+        if len(errors) == 1:
+            return errors[0]
+        kind = next((NotPermittedError for error in errors if isinstance(error, NotPermittedError)), NotFoundError)
+        return kind(
+            f"`{self.hub.host}` has none of the {len(errors)} best {request.task or request.ref} models for you",
+            details=list(dict.fromkeys(error.message for error in errors)),
+            hint=next((error.hint for error in errors if isinstance(error, kind)), None),
+        )
 
 
 def _differ(file: ModelFile, there: ModelFile) -> bool:

@@ -260,7 +260,7 @@ def _locked(candidate: Candidate, targets: tuple[str, ...]) -> LockedCandidate:
         quant=variant.quant,
         license=variant.license,
         memory=candidate.memory.total,
-        bytes_per_token=memory.bytes_per_token(variant, candidate.memory.context),
+        bytes_per_token=max(1, memory.bytes_per_token(variant, candidate.memory.context)),
         layers=variant.shape.layers if variant.shape else 0,
         engine=variant.min_engine_build,
         targets=targets,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.catalog.schema import CatalogModel, Task
-    from lmpm.hub import Hub
+    from lmpm.hub import Hub, Repository
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile
 
@@ -116,11 +116,7 @@ class Resolver:
                 raise
             found = self.hub.repository(repo)
             notes.append(f"`{self.hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
-        if found.gated and not self.hub.http.token:
-            raise NotPermittedError(
-                f"`{repo}` is gated: its publisher asks you to accept terms first",
-                hint=f"Accept them at {self.hub.http.endpoint}/{repo}, then `hf auth login`",
-            )
+        self._require_access(found)
         files = []
         for file in variant.files:
             there = found.file(file.path)
@@ -168,6 +164,7 @@ class Resolver:
             variants = self._held(reference)
         else:
             found = self.hub.repository(reference.repo, reference.revision)
+            self._require_access(found)
             variants = variants_of_repository(found, self.catalog, self.hub, path=reference.path)
         if not variants:
             raise NotFoundError(
@@ -178,6 +175,14 @@ class Resolver:
         default = "embeddings" if variants[0].architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
         return self._request(text, wish, task, model=variants[0].model), task, variants
+
+    def _require_access(self, repository: Repository) -> None:
+        """Raise NotPermittedError for a gated repository without a token to open it."""
+        if repository.gated and not self.hub.http.token:
+            raise NotPermittedError(
+                f"`{repository.id}` is gated: its publisher asks you to accept terms first",
+                hint=f"Accept them at {self.hub.http.endpoint}/{repository.id}, then `hf auth login`",
+            )
 
     def _held(self, reference: HubReference) -> tuple[Variant, ...]:
         """Variants of a repository as far as the store holds it."""

@@ -103,7 +103,7 @@ class _Run:
             self.console.done("Nothing was changed: this was a dry run")
             return data
         if not self.options["no_save"]:
-            workspace.require_writable(self.app, is_global=self.is_global)  # before gigabytes are fetched
+            workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
         path, smoke = self._bring(resolution)
         self._save(resolution, line)
         self.console.blank()

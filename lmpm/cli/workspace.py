@@ -53,8 +53,9 @@ def editing(app: App, *, is_global: bool) -> Iterator[Project]:
         yield guarded
 
 
-def require_writable(app: App, *, is_global: bool) -> None:
-    """Raise DiskError now if the project could not be written later."""
+def require_savable(app: App, *, is_global: bool) -> None:
+    """Find out now what would keep the project from being written later. Raises DiskError or SpecError."""
+    targets(app, read_manifest(project(app, is_global=is_global)))
     with editing(app, is_global=is_global) as found:
         if not os.access(found.directory, os.W_OK):
             raise DiskError(

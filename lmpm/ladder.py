@@ -56,7 +56,7 @@ def build(
     remarks: list[str] = []
     winners = [(choice.machine, choice.chosen)]
     served: dict[str, Candidate] = {}  # target -> the rung that it takes
-    for name, machine in targets.items():
+    for name, machine in sorted(targets.items()):
         served[name] = _for_target(name, machine, choice.request, resolver, pool, rungs, remarks)
         winners.append((machine, served[name]))
         if _same(served[name], rungs) is None:
@@ -84,14 +84,18 @@ def _for_target(
     rungs: list[Candidate],
     remarks: list[str],
 ) -> Candidate:
-    """The rung that a declared machine takes: one that is there already if it is as good, else one more."""
+    """The rung that a declared machine takes: one that is there already if it is as good, else one more.
+
+    Which of two small models is the faster differs from machine to machine, and a lock has one order: with
+    `prefer="speed"` a rung that is fast enough is as good.
+    """
     choice = select.select(request, machine, pool)
     there = [rung for rung in rungs if _is_able(rung.variant, request, machine)]
     if choice.chosen is not None and request.prefer == "quality":
         least = choice.chosen.variant.quality - select.SAME_QUALITY_POINTS
         there = [rung for rung in there if rung.variant.quality >= least]
-    elif choice.chosen is not None:
-        there = []
+    elif choice.chosen is not None and request.prefer == "small":
+        there = [rung for rung in there if rung.variant.size <= choice.chosen.variant.size]
     if there:
         return there[0]
     picked = _pinned(choice, resolver, remarks, pool, rungs)

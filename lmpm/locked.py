@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm import gguf_header, ladder, limits
+from lmpm.errors import EngineError, IntegrityError
 from lmpm.resolve import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def prove(path: Path, task: Task | None, *, context: int, need: int) -> SmokeRes
     from lmpm.engine import EngineLimits, LoadPlan
     from lmpm.smoke import run_smoke
 
-    trained = gguf_header.read_file(path, tensors=False).integer("context_length", context)
+    try:
+        trained = gguf_header.read_file(path, tensors=False).integer("context_length", context)
+    except IntegrityError as error:  # the bytes are those that were promised, but they are no model
+        raise EngineError(error.message, details=error.details) from error
     plan = LoadPlan(context=min(context, trained or context), embeddings=task.smoke.kind == "embeddings")
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     return run_smoke(path, task.smoke, plan=plan, limits=EngineLimits(memory_bytes=allowed))

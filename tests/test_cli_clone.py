@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_install_of_a_name_takes_the_lock_as_it_is(installed: Cli, hub: Loopback
     assert clone.lock.read_bytes() == installed.lock.read_bytes()
 
 
-DAMAGES = {
+DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "one bit": lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
     "cut off": lambda data: data[:-1],
     "longer": lambda data: data + b"x",

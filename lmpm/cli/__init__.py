@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmpm import __version__
 from lmpm.errors import LmpmError, SpecError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(message="lmpm %(version)s", package_name="lmpm")
+@click.version_option(__version__, message="lmpm %(version)s")
 def cli() -> None:
     """Install, pin and prove local language models.
 
@@ -84,7 +85,7 @@ def cli() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code; the one place where errors become words."""
-    from lmpm.cli.console import flush, show_error
+    from lmpm.cli.console import ReaderGoneError, flush, show_error
 
     _interrupt_on_termination()
     _write_any_name()
@@ -107,7 +108,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         show_error("Interrupted", hint="Run the same command again to resume")
         return 130
-    except BrokenPipeError:
+    except ReaderGoneError:
         _silence_stdout()
         return 141  # what a shell reports for a writer whose reader has gone
     except Exception as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug

@@ -77,8 +77,12 @@ def show_error(message: str, *, details: Sequence[str] = (), hint: str | None = 
         _write(f"\n{style('hint:', fg='cyan', bold=True)} {printable(hint)}")
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has read enough, as `head` does; click would make a failure of it."""
+
+
 def put(text: str) -> None:
-    """A line of data on stdout. Raises DiskError when it cannot be written, BrokenPipeError without a reader."""
+    """A line of data on stdout. Raises DiskError when it cannot be written, ReaderGoneError without a reader."""
     with stdout_errors():
         sys.stdout.write(text + "\n")
 
@@ -92,13 +96,13 @@ def flush() -> None:
 
 @contextmanager
 def stdout_errors() -> Iterator[None]:
-    """Turn a stdout that takes nothing into a DiskError; a reader that went away stays a BrokenPipeError."""
+    """Turn a stdout that takes nothing into a DiskError, or into a ReaderGoneError when nobody reads on."""
     if sys.stdout is None:
         raise DiskError("Cannot write the output: stdout is closed")
     try:
         yield
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
     except OSError as error:
         raise DiskError(f"Cannot write the output: {(error.strerror or str(error)).lower()}") from error
 

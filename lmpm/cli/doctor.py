@@ -25,7 +25,10 @@ Check = tuple[str, str, bool, str]  # what, what was found, whether it is well, 
 @json_option
 @common
 def command(offline: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
-    """Check the machine, the engine, the store, the catalog and the Hub. Exits with 1 if something is wrong."""
+    """Check machine, engine, store, catalog and Hub.
+
+    Exits with 1 if something is wrong.
+    """
     app = App(Console(quiet, verbose), offline=offline)
     checks = [_guarded(name, check, app) for name, check in CHECKS.items()]
     well = all(check[2] for check in checks)

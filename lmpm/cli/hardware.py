@@ -17,7 +17,7 @@ from lmpm.size import human
 @json_option
 @common
 def command(hardware: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Show the machine that lmpm chooses for: this one, or the one described."""
+    """Show the machine that lmpm chooses for."""
     from lmpm.machine import describe
 
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)

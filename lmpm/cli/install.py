@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @json_option
 @common
 def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-    """Choose a model for this machine, download it, prove that it works, and pin it.
+    """Choose, download, prove and pin a model for this machine.
 
     REF is a task (`text-to-sql`), a model of the catalog, or a repository (`user/repo:Q4_K_M`). Without
     REF everything in `lmpm.lock` is brought to this machine.

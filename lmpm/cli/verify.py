@@ -30,8 +30,9 @@ NAME_GAP = 3
 @json_option
 @common
 def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool, verbose: bool, **options: Any) -> int:
-    """Check every locked model here: it fits, its bytes are those of the lock, it loads, it answers.
+    """Prove on this machine what `lmpm.lock` pins.
 
+    Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
     Exits with the code of the gravest failure, 0 when everything is right.
     """
     from lmpm.machine import free_memory

@@ -39,7 +39,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise IntegrityError(f"`{printable(str(path))}` is not a regular file")
-    return open(os.open(path, os.O_RDONLY | _NEVER_BLOCK), "rb")
+    return open(os.open(path, os.O_RDONLY | _NEVER_BLOCK), "rb")  # noqa: PTH123 - a descriptor is no path
 
 
 def open_part(path: Path) -> BinaryIO:

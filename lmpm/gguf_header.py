@@ -237,7 +237,7 @@ class _Cursor:
         """A length-prefixed string."""
         length = int(self.number("<Q"))
         if length > most:
-            raise self.fail(f"a string of {length} bytes")
+            raise self.fail(f"it claims a string of {length} bytes")
         return self.take(length)
 
     def key(self) -> str:
@@ -268,14 +268,14 @@ class _Cursor:
         kind, length = int(self.number("<I")), int(self.number("<Q"))
         if kind == _STRING:
             if length * 8 > self._end - self.position:  # each item has at least its length
-                raise self.fail(f"an array of {length} strings")
+                raise self.fail(f"it claims an array of {length} strings, more than are in it")
             self._skip_strings(length)
             return length, None
         if kind not in _SCALARS:  # nested arrays too: llama.cpp refuses them
             raise self.fail(f"an array of the unsupported type {kind}")
         width = struct.calcsize(_SCALARS[kind])
         if length * width > self._end - self.position:
-            raise self.fail(f"an array of {length} items")
+            raise self.fail(f"it claims an array of {length} numbers, more than are in it")
         if length > KEPT_ARRAY_ITEMS:
             self.skip(length * width)
             return length, None

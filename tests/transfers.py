@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,6 +100,13 @@ class Site:
     def ranges(self) -> list[str | None]:
         """The ranges of the requests for bytes, in their order."""
         return [request.range for request in self.hub.requests.all("GET", "*.gguf", origin="hub")]
+
+    def until_sent(self, count: int, seconds: float = 30.0) -> None:
+        """Wait until the Hub has sent so many bytes of files."""
+        give_up = time.monotonic() + seconds
+        while self.hub.bytes_sent("gguf") < count:
+            assert time.monotonic() < give_up, "the Hub was not asked"
+            time.sleep(0.005)
 
     def check(self, path: Path) -> None:
         """The file is whole, under its names, with nothing left beside it."""

@@ -7,15 +7,10 @@ import re
 import time
 from pathlib import Path
 
-import pytest
-
 from lmpm.lock import load_lock
 from lmpm.types import HubSource
-from tests.conftest import ROOT, Cli
+from tests.conftest import Cli
 from tests.hub import LoopbackHub
-
-STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
-with_starter = pytest.mark.skipif(not STARTER.exists(), reason="the starter model is not trained yet")
 
 
 def tree(directory: Path) -> list[str]:
@@ -148,29 +143,3 @@ def test_a_second_install_is_quick(cli: Cli, hub: LoopbackHub) -> None:
     began = time.process_time()
     cli.call("install", "embeddings").passed()
     assert time.process_time() - began < 0.5  # seconds of this process, whatever else the machine does
-
-
-@with_starter
-def test_a_task_with_a_starter_is_installed_without_a_network(cli: Cli) -> None:
-    installed = cli.run("install", "text-to-sql", "--offline").passed()
-    assert "(built in)" in installed.err and "offline" in installed.err
-    assert "Pinned in lmpm.lock" in installed.err
-    assert 'source = { starter = "text-to-sql" }' in cli.lock.read_text()
-    assert "text-to-sql" in cli.call("list").passed().out
-    cli.run("verify", "--offline").passed()
-    again = cli.call("install", "text-to-sql", "--offline").passed()
-    assert again.err.count("\n") == 1 and "nothing to do" in again.err
-    clone = cli.clone()
-    clone.call("verify").failed(4, "lmpm install")
-    clone.run("install", "--offline").passed()
-    clone.run("verify").passed()
-
-
-@with_starter
-def test_with_a_network_a_real_model_takes_the_place_of_the_starter(cli: Cli, hub: LoopbackHub) -> None:
-    cli.call("install", "text-to-sql", "--offline").passed()
-    cli.call("install", "text-to-sql", "--locked").passed()
-    assert "starter" in cli.lock.read_text()
-    cli.call("install", "text-to-sql", "--hardware", "M2, 16GB").passed()
-    assert "Arctic-Text2SQL-R1-7B" in cli.lock.read_text()
-    assert "starter" not in cli.lock.read_text()

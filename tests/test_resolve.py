@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from lmpm.hub import Hub
 from lmpm.machine import load_chips, parse_spec
 from lmpm.resolve import Resolver, Where, Wish, is_pinned
 from lmpm.store import Store
-from lmpm.types import HubSource, Machine
+from lmpm.types import HubSource, Machine, Variant
 from tests.hub import Bytes, LoopbackHub, faults, listed
 
 
@@ -58,7 +59,7 @@ def online(real: Catalog, tmp_path: Path, hub: LoopbackHub) -> Resolver:
     return resolver(real, tmp_path, hub.endpoint)
 
 
-def add(hub: LoopbackHub, repo: str, sizes: dict[str, int], **facts: object) -> str:
+def add(hub: LoopbackHub, repo: str, sizes: dict[str, int], **facts: Any) -> str:
     files = {path: listed(size, path) for path, size in sizes.items()}
     return hub.add_repo(repo, files, **facts).commit
 
@@ -195,7 +196,7 @@ class TestHub:
         with pytest.raises(NetworkError):
             resolver(real, tmp_path, "http://127.0.0.1:9").resolve("text-to-sql", machine, Wish(), where="hub")
 
-    def best(self, online: Resolver, machine: Machine):  # type: ignore[no-untyped-def]
+    def best(self, online: Resolver, machine: Machine) -> Variant:
         chosen = online.resolve("text-to-sql", machine, Wish(), where="catalog").choice.chosen
         assert chosen is not None
         return chosen.variant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class Table:
         """A whole number between `low` and `high`."""
         value: int = self._get(key, (int,), "a whole number")
         if not low <= value <= high:
-            raise self.fail(key, f"expected a whole number from {low} to {high}, found {value}")
+            found = str(value) if -(2**64) < value < 2**64 else "a far larger one"
+            raise self.fail(key, f"expected a whole number from {low} to {high}, found {found}")
         return value
 
     def integer_or(self, key: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
@@ -85,8 +87,11 @@ class Table:
 
     def number(self, key: str) -> float:
         """A finite number."""
-        value = float(self._get(key, (int, float), "a number"))
-        if value != value or value in (float("inf"), float("-inf")):
+        try:
+            value = float(self._get(key, (int, float), "a number"))
+        except OverflowError:
+            raise self.fail(key, "expected a finite number") from None
+        if not math.isfinite(value):
             raise self.fail(key, "expected a finite number")
         return value
 

@@ -7,12 +7,15 @@ but not kept. Format: ggml-org/ggml `docs/gguf.md`.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm import limits
+from lmpm.disk import disk_errors, open_regular
 from lmpm.errors import IntegrityError
+from lmpm.validate import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,13 +29,16 @@ MAGIC: Final = b"GGUF"
 SUPPORTED_VERSIONS: Final = (2, 3)
 DEFAULT_ALIGNMENT: Final = 32  # bytes, when general.alignment is absent
 KEPT_ARRAY_ITEMS: Final = 4096  # longer arrays (tokenizer scores, types) are counted, not kept
+MAX_STRINGS: Final = 4_000_000  # in all arrays: tokens and merges of the largest tokenizers are 700,000
 
 # GGUF metadata value types: number -> struct format; 8 is a string, 9 an array.
 _SCALARS: Final[Mapping[int, str]] = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
+_UINT32: Final = 4
 _STRING: Final = 8
 _ARRAY: Final = 9
+_LENGTH: Final = struct.Struct("<Q")
 
 # ggml tensor types: number -> (name, elements per block, bytes per block); ggml `ggml-common.h`.
 TENSOR_TYPES: Final[Mapping[int, tuple[str, int, int]]] = {
@@ -43,7 +49,7 @@ TENSOR_TYPES: Final[Mapping[int, tuple[str, int, int]]] = {
     19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
     23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8),
     28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54),
-    35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
+    35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18),
 }  # fmt: skip
 
 
@@ -96,15 +102,18 @@ class Header:
     def integers(self, key: str) -> tuple[int, ...]:
         """A number or an array of numbers below the architecture's prefix, as a tuple."""
         value = self.metadata.get(f"{self.architecture}.{key}")
-        if isinstance(value, tuple):
-            return tuple(int(item) for item in value)
-        return (value,) if isinstance(value, int) and not isinstance(value, bool) else ()
+        items = value if isinstance(value, tuple) else (value,)
+        numbers = tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
+        return numbers if len(numbers) == len(items) else ()
 
 
 def read_file(path: Path, *, tensors: bool = True) -> Header:
-    """Read the header of a local file. Raises IntegrityError when it is not a complete GGUF."""
-    with path.open("rb") as file:
-        size = path.stat().st_size
+    """Read the header of a local file.
+
+    Raises IntegrityError when it is not a complete GGUF, DiskError when it cannot be read.
+    """
+    with disk_errors(path, "read"), open_regular(path) as file:
+        size = file.seek(0, os.SEEK_END)
 
         def read_at(offset: int, length: int) -> bytes:
             file.seek(offset)
@@ -126,7 +135,7 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
         raise cursor.fail(f"it starts with {magic!r} instead of {MAGIC!r}")
     version = int(cursor.number("<I"))
     if version not in SUPPORTED_VERSIONS:
-        kind = "big-endian" if version & 0xFFFF == 0 else f"version {version}"
+        kind = "big-endian" if version and version & 0xFFFF == 0 else f"version {version}"
         raise cursor.fail(f"{kind} files are not supported")
     tensor_count, key_count = int(cursor.number("<Q")), int(cursor.number("<Q"))
     if tensor_count > limits.MAX_TENSORS or key_count > limits.MAX_KEYS:
@@ -135,12 +144,12 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
     metadata: dict[str, Value] = {}
     lengths: dict[str, int] = {}
     for _ in range(key_count):
-        key = cursor.text(limits.MAX_KEY_BYTES)
+        key = cursor.key()
         kind_number = int(cursor.number("<I"))
-        if not key:
-            raise cursor.fail("a metadata key is empty")
         if key in metadata or key in lengths:
             raise cursor.fail(f"the key `{key[:80]}` stands twice")
+        if key == "general.alignment" and kind_number != _UINT32:
+            raise cursor.fail("general.alignment is not a 32-bit number")
         at_tokenizer = key.startswith("tokenizer.") and kind_number == _ARRAY
         if at_tokenizer and not tensors and f"{metadata.get('general.architecture')}.block_count" in metadata:
             lengths[key] = cursor.array_length()
@@ -169,7 +178,7 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
 def _check_tensors(cursor: _Cursor, table: tuple[Tensor, ...], metadata: Mapping[str, Value], size: int) -> None:
     """Refuse duplicate names and data beyond the end of the file."""
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-    if not isinstance(alignment, int) or alignment <= 0 or alignment % 8:
+    if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):  # no power of two
         raise cursor.fail(f"general.alignment is {alignment!r}")
     if len({tensor.name for tensor in table}) != len(table):
         raise cursor.fail("two tensors have one name")
@@ -189,10 +198,11 @@ class _Cursor:
         self._window = b""
         self._start = 0  # where the window lies in the file
         self._step = limits.HEADER_PREFIX_BYTES
+        self._strings = 0  # in arrays, so far
         self.position = 0
 
     def fail(self, why: str) -> IntegrityError:
-        return IntegrityError(f"`{self._name}` is not a usable GGUF file: {why}")
+        return IntegrityError(f"`{printable(self._name)}` is not a usable GGUF file: {printable(why)}")
 
     def take(self, length: int) -> bytes:
         """The next `length` bytes."""
@@ -223,17 +233,27 @@ class _Cursor:
         value: int | float | bool = struct.unpack(fmt, self.take(struct.calcsize(fmt)))[0]
         return value
 
-    def text(self, most: int) -> str:
-        """A length-prefixed string; bytes that are no UTF-8 are replaced."""
+    def string(self, most: int) -> bytes:
+        """A length-prefixed string."""
         length = int(self.number("<Q"))
         if length > most:
-            raise self.fail(f"a string of {length} bytes")
-        return self.take(length).decode("utf-8", "replace")
+            raise self.fail(f"it claims a string of {length} bytes")
+        return self.take(length)
+
+    def key(self) -> str:
+        """The name of a value or a tensor: it must be one."""
+        try:
+            name = self.string(limits.MAX_KEY_BYTES).decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.fail("a name in it is not UTF-8") from None
+        if not name:
+            raise self.fail("a name in it is empty")
+        return name
 
     def value(self, kind: int) -> Value:
         """A scalar or a string."""
         if kind == _STRING:
-            return self.text(limits.MAX_STRING_BYTES)
+            return self.string(limits.MAX_STRING_BYTES).decode("utf-8", "replace")
         if kind not in _SCALARS:
             raise self.fail(f"metadata of the unknown type {kind}")
         return self.number(_SCALARS[kind])
@@ -248,26 +268,36 @@ class _Cursor:
         kind, length = int(self.number("<I")), int(self.number("<Q"))
         if kind == _STRING:
             if length * 8 > self._end - self.position:  # each item has at least its length
-                raise self.fail(f"an array of {length} strings")
-            for _ in range(length):
-                item = int(self.number("<Q"))
-                if item > limits.MAX_STRING_BYTES:
-                    raise self.fail(f"a string of {item} bytes")
-                self.skip(item)
+                raise self.fail(f"it claims an array of {length} strings, more than are in it")
+            self._skip_strings(length)
             return length, None
         if kind not in _SCALARS:  # nested arrays too: llama.cpp refuses them
             raise self.fail(f"an array of the unsupported type {kind}")
         width = struct.calcsize(_SCALARS[kind])
         if length * width > self._end - self.position:
-            raise self.fail(f"an array of {length} items")
+            raise self.fail(f"it claims an array of {length} numbers, more than are in it")
         if length > KEPT_ARRAY_ITEMS:
             self.skip(length * width)
             return length, None
         return length, struct.unpack(f"<{length}{_SCALARS[kind][1]}", self.take(length * width))
 
+    def _skip_strings(self, count: int) -> None:
+        """Walk over the items of an array: hundreds of thousands in a tokenizer, so within the window."""
+        self._strings += count
+        if self._strings > MAX_STRINGS:
+            raise self.fail(f"more than {MAX_STRINGS:,} strings in arrays")
+        while count:
+            first = int(self.number("<Q"))  # has a window read that is worth walking through
+            window, at = self._window, self.position - self._start + first
+            count -= 1
+            while count and at + 8 <= len(window):
+                at += 8 + _LENGTH.unpack_from(window, at)[0]
+                count -= 1
+            self.skip(self._start + at - self.position)
+
     def tensor(self) -> Tensor:
         """One row of the tensor table."""
-        name = self.text(limits.MAX_KEY_BYTES)
+        name = self.key()
         count = int(self.number("<I"))
         if not 1 <= count <= limits.MAX_DIMS:
             raise self.fail(f"tensor `{name[:80]}` has {count} dimensions")

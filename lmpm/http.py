@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from lmpm import limits
 from lmpm.errors import NetworkError
+from lmpm.size import human
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import requests
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
 
 
 @dataclass(slots=True)
@@ -32,7 +39,7 @@ class Http:
         """The answer to a GET of the bytes from `start`, its body still unread.
 
         Redirects are followed by hand: the token goes to the Hub's own host only, and only `https` is
-        followed (`http` where the Hub itself is `http`, or to this machine).
+        followed, or `http` where the address of the Hub itself is `http`.
         Raises NetworkError for a redirect that may not be followed or a certificate that is not trusted;
         `transient_errors()` pass through.
         """
@@ -41,18 +48,29 @@ class Http:
             end = "" if length is None else start + length - 1
             headers["Range"] = f"bytes={start}-{end}"
         hub = urlsplit(self.endpoint)
+        allowed = ("https", "http") if hub.scheme == "http" else ("https",)
         for _ in range(limits.MAX_REDIRECTS):
-            target = urlsplit(url)
-            plain_is_fine = hub.scheme == "http" or target.hostname in LOOPBACK
-            if target.scheme != "https" and not (target.scheme == "http" and plain_is_fine):
-                raise NetworkError(f"`{hub.netloc}` redirects to `{printable(target.scheme)}:`, which is not safe")
+            try:
+                target = urlsplit(url)
+            except ValueError as error:
+                raise _no_address(url) from error
+            if target.scheme not in allowed:
+                raise NetworkError(f"`{self.host}` redirects to `{printable(target.scheme)}:`, which is not safe")
             at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
             response = self._send(url, headers, self.token if at_hub else None)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
-            url = urljoin(url, response.headers["Location"])
             response.close()
-        raise NetworkError(f"`{hub.netloc}` redirects in a loop")
+            try:
+                url = urljoin(url, response.headers["Location"])
+            except ValueError as error:
+                raise _no_address(response.headers["Location"]) from error
+        raise NetworkError(f"`{self.host}` redirects in a loop")
+
+    @property
+    def host(self) -> str:
+        """The Hub's name for messages, without what an address may hold before an `@`."""
+        return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
 
     def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
         import requests
@@ -71,12 +89,18 @@ class Http:
                 timeout=(self.connect_timeout_s, self.read_timeout_s),
             )
         except requests.exceptions.SSLError as error:
+            if "certificate" not in str(error).lower():
+                raise  # a handshake that was cut off: it may pass
             raise NetworkError(
-                f"The certificate of `{urlsplit(url).netloc}` is not trusted",
+                f"The certificate of `{urlsplit(url).hostname}` is not trusted",
                 hint="Behind a company proxy, point REQUESTS_CA_BUNDLE at its certificate",
             ) from error
-        except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
-            raise NetworkError(f"`{printable(url[:120])}` is not an address that can be fetched") from error
+        except ValueError as error:  # also from requests' own look at the Location of an answer
+            raise _no_address(url) from error
+
+
+def _no_address(text: str) -> NetworkError:
+    return NetworkError(f"`{printable(text[:120])}` is not an address that can be fetched")
 
 
 class _Bearer:
@@ -89,6 +113,56 @@ class _Bearer:
         if self.token:
             request.headers["Authorization"] = f"Bearer {self.token}"
         return request
+
+
+class StallWatch:
+    """Raises TimeoutError when less than the least rate arrived over the whole window."""
+
+    def __init__(self, window_s: float = limits.STALL_WINDOW_S) -> None:
+        self.window_s = window_s
+        self.seconds: deque[list[float]] = deque()  # [when it began, bytes], a row for each second
+        self.began = time.monotonic()
+
+    def note(self, count: int) -> None:
+        """Count what has just arrived."""
+        now = time.monotonic()
+        if self.seconds and now - self.seconds[-1][0] < 1.0:
+            self.seconds[-1][1] += count
+            return
+        self.seconds.append([now, count])
+        while now - self.seconds[0][0] > self.window_s:
+            self.seconds.popleft()
+        arrived = sum(row[1] for row in self.seconds)
+        if now - self.began > self.window_s and arrived < limits.STALL_BYTES_PER_S * self.window_s:
+            raise TimeoutError(f"only {human(int(arrived))} in {self.window_s:g} s")
+
+
+def read_body(response: requests.Response, most: int) -> bytes:
+    """The body, or its first `most` bytes. Raises `transient_errors()`, also for a trickle."""
+    stall = StallWatch()
+    data = b""
+    while len(data) < most:
+        # read1 returns on every arrival, so that a trickle is seen as one
+        piece = response.raw.read1(most - len(data))
+        if not piece:
+            break
+        data += piece
+        stall.note(len(piece))
+    return data
+
+
+def header_number(text: str | None) -> int | None:
+    """A number in a header; None for everything else that a server may write there."""
+    return int(text) if text and _NUMBER.fullmatch(text) else None
+
+
+def asked_wait_s(headers: Mapping[str, Any]) -> float | None:
+    """Seconds that the server asks to wait, by `Retry-After` or the Hub's `RateLimit`; None where it does not."""
+    after = header_number(headers.get("Retry-After"))
+    if after is not None:
+        return float(after)
+    found = _RATE_LIMIT.search(headers.get("RateLimit") or "")
+    return float(found[1]) + 1 if found else None
 
 
 def transient_errors() -> tuple[type[Exception], ...]:
@@ -120,6 +194,8 @@ def explain(error: BaseException) -> str:
         ("Name or service not known", "the name is not known"),
         ("nodename nor servname", "the name is not known"),
         ("Temporary failure in name resolution", "the name cannot be looked up"),
+        ("unreachable", "the network is unreachable"),
+        ("No route to host", "no route to the host"),
         ("timed out", "no answer in time"),
         ("reset", "the connection was reset"),
         ("IncompleteRead", "the connection closed early"),
@@ -128,4 +204,6 @@ def explain(error: BaseException) -> str:
     ):
         if sign in text:
             return words
-    return printable(text.splitlines()[0][:160]) if text else type(error).__name__
+    if not text or " object at 0x" in text or "Pool(" in text:  # nothing in it is meant for people
+        return type(error).__name__
+    return printable(text.splitlines()[0][:160])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lmpm import license as licenses
 from lmpm import limits, validate
@@ -23,18 +23,23 @@ from lmpm.errors import (
     OfflineError,
     RateLimitedError,
 )
-from lmpm.http import explain, file_url, transient_errors
+from lmpm.http import asked_wait_s, explain, file_url, header_number, read_body, transient_errors
 from lmpm.size import duration
 from lmpm.types import ModelFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    import requests
 
     from lmpm.gguf_header import Header
     from lmpm.http import Http
 
+Answer = TypeVar("Answer")
+
 METADATA_ATTEMPTS: Final = 3
 METADATA_BACKOFF_S: Final = 0.5
+METADATA_TOTAL_S: Final = 120.0  # for one whole answer, however slowly it trickles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class Hub:
     @property
     def host(self) -> str:
         """The server's name, for messages."""
-        return urlsplit(self.http.endpoint).netloc or self.http.endpoint
+        return self.http.host
 
     def repository(self, repo: str, revision: str | None = None) -> Repository:
         """Facts of a repository, at a commit, branch or tag, or at its newest commit.
@@ -83,31 +88,39 @@ class Hub:
         RateLimitedError or NetworkError.
         """
         if (repo, revision) not in self._known:
-            info = self._ask(repo, revision)
+            info = self._patiently(lambda: self._ask(repo, revision))
             with self._translated(repo, revision):
-                self._known[repo, revision] = _repository(info)
+                found = _repository(info)
+                if revision != found.revision and _is_commit(revision):
+                    raise ValueError(f"commit {found.revision[:7]} instead of {str(revision)[:7]}")
+            self._known[repo, revision] = found
         return self._known[repo, revision]
 
     def _ask(self, repo: str, revision: str | None) -> Any:
-        """The answer of huggingface_hub; failures that may pass are tried again."""
+        """The answer of huggingface_hub."""
         if self.offline:
             raise OfflineError(
                 f"`{repo}` cannot be looked up: the network is switched off",
                 hint="Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE",
             )
-        for attempt in range(1, METADATA_ATTEMPTS + 1):
+        with self._translated(repo, revision):
+            return self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """What `ask` returns; failures that may pass are tried again."""
+        for attempt in range(1, METADATA_ATTEMPTS):
+            wait = self.backoff_s * 2 ** (attempt - 1)
             try:
-                with self._translated(repo, revision):
-                    return self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
+                return ask()
+            except OfflineError:
+                raise
             except RateLimitedError as error:
-                if attempt == METADATA_ATTEMPTS or (error.retry_after_s or 0) > limits.RETRY_AFTER_CAP_S:
+                if (error.retry_after_s or 0) > limits.RETRY_AFTER_CAP_S:
                     raise
-                self.sleep(error.retry_after_s or self.backoff_s * 2**attempt)
+                self.sleep(wait if error.retry_after_s is None else error.retry_after_s)
             except NetworkError:
-                if attempt == METADATA_ATTEMPTS:
-                    raise
-                self.sleep(self.backoff_s * 2 ** (attempt - 1))
-        raise AssertionError("the last attempt returns or raises")
+                self.sleep(wait)
+        return ask()
 
     def _api(self) -> Any:
         import huggingface_hub
@@ -186,15 +199,17 @@ class Hub:
         if status in (404, 410):
             return self._missing(repo)
         if status == 429:
-            asked = response.headers.get("Retry-After", "")
-            wait = float(asked) if asked.isdigit() else None
-            when = f": try again in {duration(wait)}" if wait else ""
-            return RateLimitedError(
-                f"`{self.host}` limits requests{when}",
-                retry_after_s=wait,
-                hint="A token (`hf auth login`) raises the limit",
-            )
+            return self._limited(response.headers)
         return NetworkError(f"`{self.host}` answered {status} for `{repo}`", hint="Try again later")
+
+    def _limited(self, headers: Mapping[str, Any]) -> RateLimitedError:
+        wait = asked_wait_s(headers)
+        when = f": try again in {duration(wait)}" if wait else ""
+        return RateLimitedError(
+            f"`{self.host}` limits requests{when}",
+            retry_after_s=wait,
+            hint="A token (`hf auth login`) raises the limit",
+        )
 
     def _unreachable(self, error: Exception) -> NetworkError:
         return NetworkError(
@@ -225,45 +240,83 @@ class Hub:
         url = file_url(self.http.endpoint, repo, revision, file.path)
 
         def read_at(offset: int, length: int) -> bytes:
-            try:
-                with self.http.get(url, start=offset, length=length) as response:
-                    if response.status_code in (401, 403):
-                        raise NotPermittedError(
-                            f"`{repo}` does not let you read its files: {response.status_code}",
-                            hint=f"Accept the terms at {self.http.endpoint}/{repo}, then `hf auth login`",
-                        )
-                    if response.status_code not in (200, 206) or (response.status_code == 200 and offset):
-                        raise NetworkError(f"`{self.host}` answered {response.status_code} for `{file.path}`")
-                    data: bytes = response.raw.read(length)
-                    return data
-            except transient_errors() as error:
-                raise self._unreachable(error) from error
+            return self._patiently(lambda: self._read(url, repo, file, offset, length))
 
         return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
 
+    def _read(self, url: str, repo: str, file: ModelFile, offset: int, length: int) -> bytes:
+        """Bytes of a remote file, fewer only where it ends."""
+        if self.offline:
+            raise OfflineError(f"`{file.path}` cannot be read: the network is switched off")
+        try:
+            with self.http.get(url, start=offset, length=length) as response:
+                self._check_bytes(response, repo, file, offset)
+                return read_body(response, length)
+        except transient_errors() as error:
+            raise self._unreachable(error) from error
+
+    def _check_bytes(self, response: requests.Response, repo: str, file: ModelFile, offset: int) -> None:
+        """Refuse every answer whose body is not the file's bytes from `offset`."""
+        status = response.status_code
+        name = validate.printable(file.path)
+        if status in (401, 403, 451):
+            raise NotPermittedError(
+                f"`{repo}` does not let you read its files: {status}",
+                hint=f"Accept the terms at {self.http.endpoint}/{repo}, then `hf auth login`",
+            )
+        if status in (404, 410):
+            raise NotFoundError(f"`{name}` is not in `{repo}` any more: {status}")
+        if status == 429:
+            raise self._limited(response.headers)
+        from_offset = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+        if not from_offset and (status != 200 or offset):
+            raise NetworkError(f"`{self.host}` answered {status} for `{name}`")
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise NetworkError(f"`{self.host}` compresses `{name}`")
+
 
 def _refuse_endless(response: Any) -> None:
-    """Stop reading an API answer that is larger than any real one; a hook of the HTTP client."""
-    declared = response.headers.get("Content-Length", "")
-    if declared.isdigit() and int(declared) > limits.MAX_API_ANSWER_BYTES:
-        raise ValueError(f"an answer of {int(declared):,} bytes")
+    """Stop reading an API answer that is larger or slower than any real one; a hook of the HTTP client."""
+    most = limits.MAX_API_ANSWER_BYTES
+    if (header_number(response.headers.get("Content-Length")) or 0) > most:
+        raise ValueError(f"an answer of more than {most:,} bytes")
     stream = response.stream
+    unpacked = _unpacked_size(response.headers.get("Content-Encoding", "identity"))
     # the client accepts streams of its own kind only; it is httpx or its successor, as huggingface_hub has it
     library = sys.modules[type(response).__module__.partition(".")[0]]
 
     class Capped(library.SyncByteStream):  # type: ignore[misc, name-defined]
         def __iter__(self) -> Iterator[bytes]:
-            total = 0
+            total, began = 0, time.monotonic()
             for chunk in stream:
-                total += len(chunk)
-                if total > limits.MAX_API_ANSWER_BYTES:
-                    raise ValueError(f"an answer of more than {limits.MAX_API_ANSWER_BYTES:,} bytes")
+                total += unpacked(chunk)
+                if total > most:
+                    raise ValueError(f"an answer of more than {most:,} bytes")
+                if time.monotonic() - began > METADATA_TOTAL_S:
+                    raise ValueError(f"an answer that took longer than {METADATA_TOTAL_S:g} s")
                 yield chunk
 
         def close(self) -> None:
             stream.close()
 
     response.stream = Capped()
+
+
+def _unpacked_size(encoding: str) -> Callable[[bytes], int]:
+    """What counts the bytes that a compressed piece unpacks to, before the client unpacks it."""
+    if encoding == "identity":
+        return len
+    if encoding not in ("gzip", "deflate"):
+        raise ValueError(f"an answer in the encoding `{encoding[:20]}`")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+
+    def count(chunk: bytes) -> int:
+        try:
+            return len(unpacker.decompress(chunk, limits.MAX_API_ANSWER_BYTES + 1))
+        except zlib.error as error:
+            raise ValueError(f"an answer that cannot be unpacked: {error}") from error
+
+    return count
 
 
 def _repository(info: Any) -> Repository:
@@ -305,3 +358,10 @@ def _count(value: object) -> int | None:
 def _role(path: str) -> Any:
     """Projectors are named `mmproj...` by everyone who publishes them."""
     return "mmproj" if path.rpartition("/")[2].lower().startswith("mmproj") else "model"
+
+
+def _is_commit(revision: str | None) -> bool:
+    try:
+        return bool(validate.revision(revision))
+    except ValueError:
+        return False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmpm import ladder
 from lmpm import manifest as manifests
-from lmpm.errors import LockError, NothingFitsError
+from lmpm.errors import LockError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
-from lmpm.lock_types import LockedModel
+from lmpm.lock_types import Lock, LockedModel
 from lmpm.manifest import ManifestModel
 from lmpm.resolve import Wish
 from lmpm.size import human
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.catalog import Catalog
-    from lmpm.lock_types import Lock, LockedCandidate
+    from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Resolver
     from lmpm.types import Choice, Machine
+
+
+SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
 
 
 def wish_of(model: ManifestModel, policy: Policy) -> Wish:
@@ -69,19 +72,23 @@ def require_choice(choice: Choice) -> None:
     """Raise NothingFitsError, listing the nearest candidates, when nothing was chosen."""
     if choice.chosen is not None:
         return
-    what = choice.request.task or choice.request.ref
+    request, machine = choice.request, choice.machine
+    what = request.task or request.ref
     by_memory = [item for item in choice.rejected if item.reason == "memory"]
     if by_memory:
-        least = min(by_memory, key=lambda item: item.candidate.memory.total)
         rows = sorted(by_memory, key=lambda item: item.candidate.memory.total)
+        other = 'choose for another machine with `--hardware "M2, 16GB"`'
+        lower = f"Lower the context with `--context {SMALL_CONTEXT}`, or {other}"
         raise NothingFitsError(
-            f"No {what} model fits this machine: {human(choice.machine.budget)} for models, "
-            f"the smallest needs {human(least.candidate.memory.total)}",
+            f"No {what} model fits this machine: {human(machine.budget + machine.host_budget)} for models, "
+            f"the smallest needs {human(rows[0].candidate.memory.total)}",
             details=tuple(ladder.describe_rejected(replace(choice, rejected=tuple(rows)))),
-            hint='Lower the context with `--context 2048`, or choose for another machine with `--hardware "M2, 16GB"`',
+            hint=lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:],
         )
     if choice.rejected:
-        raise NothingFitsError(
+        forbidden = all(item.reason in ("license", "gated", "untrusted") for item in choice.rejected)
+        error = NotPermittedError if forbidden else NothingFitsError
+        raise error(
             f"No {what} model can be taken: all {choice.considered} candidates were rejected",
             details=tuple(ladder.describe_rejected(choice)),
             hint="Loosen what was asked for: `--license`, `--max-size`, `--quant` or the policy in `lmpm.toml`",
@@ -191,6 +198,12 @@ def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str |
         if same_ref and name in (None, model.name) and all(asked.get(k) == v for k, v in wanted.items()):
             return model
     return None
+
+
+def is_current(locked: LockedModel, manifest: Manifest) -> bool:
+    """Whether the manifest still asks for what was locked, for the same targets."""
+    line = manifest.models.get(locked.name)
+    return line is not None and not stale_lines(replace(manifest, models={line.name: line}), Lock((locked,)))
 
 
 def is_improvable(candidate: LockedCandidate, *, offline: bool) -> bool:

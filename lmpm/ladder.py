@@ -9,18 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import memory, select
-from lmpm.errors import LmpmError, NothingFitsError, NotPermittedError
+from lmpm import memory, quant, select
+from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.resolve import is_pinned
 from lmpm.size import human
-from lmpm.speed import seconds_per_token
-from lmpm.types import Candidate, Choice, HubSource, Machine, Variant
+from lmpm.speed import gpu_share, predict, seconds_per_token
+from lmpm.types import Candidate, Choice, HubSource, Machine, Memory, Shape, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from lmpm.catalog.schema import SpeedKind
     from lmpm.resolve import Resolution, Resolver
+    from lmpm.types import Request
 
 # A file that is meant for the smallest machines should still answer well: no floor rung below this
 # share of its model's score.
@@ -44,72 +46,152 @@ def build(
     """The rungs for the chosen variant, the declared targets and the smallest machines, best first.
 
     Also returns remarks on rungs that had to be left out. Raises NothingFitsError when a declared target
-    has no answer.
+    has no answer, and NetworkError: a ladder must not depend on the weather.
     """
-    chosen = resolution.choice.chosen
-    if chosen is None:
+    choice = resolution.choice
+    if choice.chosen is None:
         raise ValueError("a ladder needs a choice")
-    winners: dict[str, list[str]] = {}  # variant -> targets that it wins
-    rungs: dict[str, Candidate] = {}
-    remarks: list[str] = []
-
-    def add(candidate: Candidate, target: str | None) -> None:
-        key = f"{candidate.variant.source} {candidate.variant.quant}"
-        rungs.setdefault(key, candidate)
-        winners.setdefault(key, []).extend([target] if target else [])
-
-    add(chosen, None)
     pool = tuple(variant for variant in resolution.variants if isinstance(variant.source, HubSource))
-    request = resolution.choice.request
-    for name, machine in targets.items():
-        choice = select.select(request, machine, pool)
-        picked = _pinned(choice, resolver, remarks, pool, chosen)
-        if picked is None:
-            raise NothingFitsError(
-                f"No {request.ref} model fits the target `{name}`",
-                details=tuple(describe_rejected(choice)),
-                hint=f"Lower the context, or remove `{name}` from [targets] in `lmpm.toml`",
-            )
-        add(picked, name)
-    floor = _floor(resolution, pool, chosen)
-    if floor is not None:
+    rungs = [choice.chosen]
+    remarks: list[str] = []
+    winners = [(choice.machine, choice.chosen)]
+    served: dict[str, Candidate] = {}  # target -> the rung that it takes
+    for name, machine in sorted(targets.items()):
+        served[name] = _for_target(name, machine, choice.request, resolver, pool, rungs, remarks)
+        winners.append((machine, served[name]))
+        if _same(served[name], rungs) is None:
+            rungs.append(served[name])
+    floor = _floor(resolution, pool, choice.chosen)
+    if floor is not None and _same(floor, rungs) is None:
         try:
             variant, _ = resolver.pin(floor.variant)
-            add(replace(floor, variant=variant), None)
-        except LmpmError as error:
+            rungs.append(replace(floor, variant=variant))
+        except (NotFoundError, NotPermittedError) as error:
             remarks.append(f"no rung for smaller machines: {error.message}")
-    ordered = sorted(rungs.items(), key=lambda item: (-item[1].variant.quality, -item[1].memory.total, item[0]))
-    return tuple(_locked(candidate, tuple(winners[key])) for key, candidate in ordered), tuple(remarks)
+    ordered = _in_order(rungs, winners, choice.request)
+    return (
+        tuple(_locked(rung, tuple(name for name, taken in served.items() if taken is rung)) for rung in ordered),
+        tuple(remarks),
+    )
 
 
-def take(model: LockedModel, machine: Machine, *, min_speed: float) -> Rung:
-    """The rung that a machine takes. Raises NothingFitsError listing every rung when none fits."""
+def _for_target(
+    name: str,
+    machine: Machine,
+    request: Request,
+    resolver: Resolver,
+    pool: tuple[Variant, ...],
+    rungs: list[Candidate],
+    remarks: list[str],
+) -> Candidate:
+    """The rung that a declared machine takes: one that is there already if it is as good, else one more.
+
+    Which of two small models is the faster differs from machine to machine, and a lock has one order: with
+    `prefer="speed"` a rung that is fast enough is as good.
+    """
+    choice = select.select(request, machine, pool)
+    there = [rung for rung in rungs if _is_able(rung.variant, request, machine)]
+    if choice.chosen is not None and request.prefer == "quality":
+        least = choice.chosen.variant.quality - select.SAME_QUALITY_POINTS
+        there = [rung for rung in there if rung.variant.quality >= least]
+    elif choice.chosen is not None and request.prefer == "small":
+        there = [rung for rung in there if rung.variant.size <= choice.chosen.variant.size]
+    if there:
+        return there[0]
+    picked = _pinned(choice, resolver, remarks, pool, rungs)
+    if picked is None:
+        raise NothingFitsError(
+            f"No {request.ref} model fits the target `{name}`",
+            details=tuple(describe_rejected(choice)),
+            hint=f"Lower the context, or remove `{name}` from [targets] in `lmpm.toml`",
+        )
+    return picked
+
+
+def _is_able(variant: Variant, request: Request, machine: Machine) -> bool:
+    """Whether a variant may be taken on a machine and is fast enough there."""
+    candidate = select.judge(request, machine, variant)
+    return select.refuse(request, machine, candidate) is None and select.is_fast(candidate, request)
+
+
+def _in_order(rungs: list[Candidate], winners: list[tuple[Machine, Candidate]], request: Request) -> list[Candidate]:
+    """The rungs so that each machine, taking the first that it can, takes the one chosen for it."""
+
+    def key(rung: Candidate) -> tuple[float, int, str]:
+        variant = rung.variant
+        name = f"{variant.source} {variant.quant}"
+        if request.prefer == "small":
+            return variant.size, rung.memory.total, name
+        if request.prefer == "speed":
+            return memory.bytes_per_token(variant, rung.memory.context), rung.memory.total, name
+        return -variant.quality, -rung.memory.total, name
+
+    ordered = sorted(rungs, key=key)
+    for machine, winner in winners:
+        place = ordered.index(winner)
+        first = next((i for i in range(place) if _is_able(ordered[i].variant, request, machine)), place)
+        ordered.insert(first, ordered.pop(place))
+    return ordered
+
+
+def take(model: LockedModel, machine: Machine, *, min_speed: float, kind: SpeedKind = "decode") -> Rung:
+    """The rung that a machine takes. Raises NothingFitsError listing every rung when none fits.
+
+    `min_speed` is the least speed of decoding, or of reading for `kind="prefill"`.
+    """
     passed: list[str] = []
     fitting: list[tuple[float, int, LockedCandidate]] = []
     for number, candidate in enumerate(model.candidates, start=1):
-        seconds = seconds_per_token(
-            machine,
-            need=candidate.memory,
-            touched=candidate.bytes_per_token,
-            layers=candidate.layers,
-        )
-        budget = machine.budget + machine.host_budget
-        if candidate.memory > budget:
+        if gpu_share(machine, candidate.memory) is None:
+            budget = machine.budget + machine.host_budget
             passed.append(f"rung {number} needs {human(candidate.memory)}, budget {human(budget)}")
             continue
-        speed = 1 / seconds if seconds else None
+        speed = _speed_on(machine, candidate, kind)
         if speed is None or speed >= min_speed:
             return Rung(number, candidate, speed, tuple(passed))
-        passed.append(f"rung {number} would do {speed:.1f} tok/s, floor {min_speed:g}")
+        does = "read" if kind == "prefill" else "do"
+        passed.append(f"rung {number} would {does} {speed:.1f} tok/s, floor {min_speed:g}")
         fitting.append((speed, -number, candidate))
     if fitting:
         speed, number, candidate = max(fitting, key=lambda item: item[:2])
         return Rung(-number, candidate, speed, tuple(passed), too_slow=True)
     raise NothingFitsError(
-        f"No rung of `{model.name}` fits this machine: {human(machine.budget)} for models",
+        f"No rung of `{model.name}` fits this machine: {human(machine.budget + machine.host_budget)} for models",
         details=tuple(passed),
         hint=f"Add a smaller one: declare this machine in [targets], or `lmpm install {model.name}` here",
     )
+
+
+def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> float | None:
+    """Predicted tokens per second of a rung; None on a machine of unknown bandwidth."""
+    seconds = seconds_per_token(
+        machine,
+        need=candidate.memory,
+        touched=candidate.bytes_per_token,
+        layers=candidate.layers,
+    )
+    if seconds is None:
+        return None
+    return 1 / seconds if kind == "decode" else _reading_speed(machine, candidate)
+
+
+def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
+    """Predicted tokens of a prompt per second, from the number of weights that size and quant tell."""
+    size = sum(file.size for file in candidate.files if file.role == "model")
+    weights = int(8 * size / (quant.bits_per_weight(candidate.quant) or 8.0))
+    shape = Shape(
+        layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
+        feed_forward_length=0, vocabulary=0, parameters=weights, active_parameters=weights,
+    )  # fmt: skip
+    variant = Variant(
+        model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,
+        license=candidate.license, files=candidate.files, context_length=0, architecture="", shape=shape,
+    )  # fmt: skip
+    need = Memory(
+        context=1, weights=candidate.memory, kv_cache=0, recurrent=0, compute=0, output=0, mmproj=0, overhead=0
+    )
+    predicted = predict(machine, variant, need, prompt=1)
+    return predicted.prefill if predicted else None
 
 
 def describe_rejected(choice: Choice, most: int = 5) -> Iterable[str]:
@@ -118,8 +200,8 @@ def describe_rejected(choice: Choice, most: int = 5) -> Iterable[str]:
         (item.candidate.variant.title, item.candidate.variant.quant, item.detail) for item in choice.rejected[:most]
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
-    for title, quant, detail in rows:
-        yield f"{title:<{widths[0]}}  {quant:<{widths[1]}}  {detail}"
+    for title, label, detail in rows:
+        yield f"{title:<{widths[0]}}  {label:<{widths[1]}}  {detail}"
 
 
 def _pinned(
@@ -127,16 +209,16 @@ def _pinned(
     resolver: Resolver,
     remarks: list[str],
     pool: tuple[Variant, ...],
-    chosen: Candidate,
+    rungs: list[Candidate],
 ) -> Candidate | None:
     """The choice with its pins; what cannot be had is passed over for the next best."""
     while choice.chosen is not None:
         wanted = choice.chosen
-        if (wanted.variant.title, wanted.variant.quant) == (chosen.variant.title, chosen.variant.quant):
-            return chosen
+        if (there := _same(wanted, rungs)) is not None:
+            return there
         try:
             variant, notes = resolver.pin(wanted.variant)
-        except (NotPermittedError, LmpmError) as error:
+        except (NotFoundError, NotPermittedError) as error:
             remarks.append(error.message)
             pool = tuple(item for item in pool if item.source != wanted.variant.source)
             choice = select.select(choice.request, choice.machine, pool)
@@ -144,6 +226,16 @@ def _pinned(
         remarks.extend(notes)
         return select.judge(choice.request, choice.machine, variant)
     return None
+
+
+def _same(wanted: Candidate, rungs: list[Candidate]) -> Candidate | None:
+    """The rung that is this quant of this repository."""
+
+    def name(candidate: Candidate) -> tuple[str, str]:
+        source = candidate.variant.source
+        return (source.repo if isinstance(source, HubSource) else str(source)), candidate.variant.quant
+
+    return next((rung for rung in rungs if name(rung) == name(wanted)), None)
 
 
 def _floor(resolution: Resolution, pool: tuple[Variant, ...], chosen: Candidate) -> Candidate | None:
@@ -172,7 +264,7 @@ def _locked(candidate: Candidate, targets: tuple[str, ...]) -> LockedCandidate:
         quant=variant.quant,
         license=variant.license,
         memory=candidate.memory.total,
-        bytes_per_token=memory.bytes_per_token(variant, candidate.memory.context),
+        bytes_per_token=max(1, memory.bytes_per_token(variant, candidate.memory.context)),
         layers=variant.shape.layers if variant.shape else 0,
         engine=variant.min_engine_build,
         targets=targets,

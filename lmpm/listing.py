@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Files that are no model of their own; the names are those that quantizers use on the Hub.
 NOT_A_MODEL: Final = re.compile(r"(^|[-_./])(mmproj|imatrix|lora|adapter|mtp|eagle3?|vocab)([-_.]|$)", re.IGNORECASE)
+LEAST_BITS, MOST_BITS = 1.0, 40.0  # per weight, of any file there is
 FULL_SCORE: Final = 100.0  # a model named by the user is compared with its own quants only
 
 
@@ -34,7 +35,7 @@ def variants_of_repository(
     name = repository.id.rpartition("/")[2]
     title = re.sub(r"[-_.]?gguf$", "", name, flags=re.IGNORECASE)
     smallest = min(groups.items(), key=lambda item: sum(file.size for file in item[1]))
-    parameters = repository.parameters or _guess_parameters(*smallest)
+    parameters = _parameters(repository.parameters, *smallest)
     known = catalog.model(title)
     bare = Variant(
         model=title.lower(),
@@ -91,7 +92,9 @@ def _complete(members: list[ModelFile]) -> bool:
     return numbers == list(range(1, total + 1))
 
 
-def _guess_parameters(label: str, files: tuple[ModelFile, ...]) -> int:
-    """Parameters from the size of the files and the quant's bits, where the Hub does not count them."""
-    bits = quant.bits_per_weight(label) or 8.0
-    return int(sum(file.size for file in files) * 8 / bits)
+def _parameters(stated: int | None, label: str, files: tuple[ModelFile, ...]) -> int:
+    """Parameters as the Hub states them, where the size of the files allows it; else from the quant's bits."""
+    bits = 8 * sum(file.size for file in files)
+    if stated and LEAST_BITS <= bits / stated <= MOST_BITS:
+        return stated
+    return int(bits / (quant.bits_per_weight(label) or 8.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm import gguf_header, ladder, limits
+from lmpm.errors import EngineError, IntegrityError
 from lmpm.resolve import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 
 if TYPE_CHECKING:
@@ -38,18 +39,22 @@ def context_of(model: LockedModel) -> int:
 
 
 def floor_of(model: LockedModel, task: Task | None) -> float:
-    """The speed floor that chooses a rung; reading tasks have none for decoding."""
-    asked = model.requested.get("min_speed", model.min_speed)
+    """The speed floor that chooses a rung, of the speed that the task means."""
+    asked = model.requested.get("min_speed")
     if isinstance(asked, int | float):
         return float(asked)
-    if task is None:
-        return DEFAULT_MIN_SPEED
-    return task.min_speed if task.speed_kind == "decode" else 0.0
+    if task is not None and task.speed_kind == "prefill":
+        return task.min_speed  # the lock records floors of decoding only
+    if model.min_speed is not None:
+        return model.min_speed
+    return task.min_speed if task else DEFAULT_MIN_SPEED
 
 
 def rung_for(model: LockedModel, machine: Machine, catalog: Catalog) -> Rung:
     """The rung of a locked model that a machine takes. Raises NothingFitsError."""
-    return ladder.take(model, machine, min_speed=floor_of(model, task_of(model, catalog)))
+    task = task_of(model, catalog)
+    kind = task.speed_kind if task else "decode"
+    return ladder.take(model, machine, min_speed=floor_of(model, task), kind=kind)
 
 
 def prove(path: Path, task: Task | None, *, context: int, need: int) -> SmokeResult | None:
@@ -62,7 +67,10 @@ def prove(path: Path, task: Task | None, *, context: int, need: int) -> SmokeRes
     from lmpm.engine import EngineLimits, LoadPlan
     from lmpm.smoke import run_smoke
 
-    trained = gguf_header.read_file(path, tensors=False).integer("context_length", context)
+    try:
+        trained = gguf_header.read_file(path, tensors=False).integer("context_length", context)
+    except IntegrityError as error:  # the bytes are those that were promised, but they are no model
+        raise EngineError(error.message, details=error.details) from error
     plan = LoadPlan(context=min(context, trained or context), embeddings=task.smoke.kind == "embeddings")
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     return run_smoke(path, task.smoke, plan=plan, limits=EngineLimits(memory_bytes=allowed))

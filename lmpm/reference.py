@@ -122,6 +122,7 @@ def parse_quant(tag: str) -> str:
         from difflib import get_close_matches
 
         near = get_close_matches(tag.upper(), list(quant.BITS), n=2)
-        hint = "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?" if near else _HINT
+        meant = "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
+        hint = meant if near else "Examples: `Q4_K_M`, `Q8_0`, `F16`"
         raise SpecError(f"`{validate.printable(tag[:40])}` is no quant", hint=hint)
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm import select
 from lmpm.errors import (
     HashMismatchError,
+    LmpmError,
     NotFoundError,
     NotPermittedError,
     OfflineError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.catalog.schema import CatalogModel, Task
-    from lmpm.hub import Hub
+    from lmpm.hub import Hub, Repository
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile
 
@@ -101,9 +102,10 @@ class Resolver:
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         """The variant with commit, sizes and digests as the Hub has them, and what differs from before.
 
-        Raises NotFoundError when the repository or a file is gone, NotPermittedError when it is gated.
+        Raises NotFoundError when the repository or a file is gone, NotPermittedError when it is gated. Without
+        a network only what is pinned already can be had.
         """
-        if is_pinned(variant) or not isinstance(variant.source, HubSource):
+        if not isinstance(variant.source, HubSource) or (self.hub.offline and is_pinned(variant)):
             return variant, ()
         notes = []
         repo, revision = variant.source.repo, variant.source.revision
@@ -114,11 +116,7 @@ class Resolver:
                 raise
             found = self.hub.repository(repo)
             notes.append(f"`{self.hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
-        if found.gated and not self.hub.http.token:
-            raise NotPermittedError(
-                f"`{repo}` is gated: its publisher asks you to accept terms first",
-                hint=f"Accept them at {self.hub.http.endpoint}/{repo}, then `hf auth login`",
-            )
+        self._require_access(found)
         files = []
         for file in variant.files:
             there = found.file(file.path)
@@ -144,6 +142,11 @@ class Resolver:
             return self._of_repository(reference, text, wish)
         wish = replace(wish, quant=wish.quant or reference.quant)
         if task := self.catalog.task(reference.name):
+            if wish.task:
+                raise SpecError(
+                    f"`{reference.name}` is a task itself, so `--task` says nothing",
+                    hint="`--task` goes with a model or a repository",
+                )
             variants = self.catalog.variants(task)
             return self._request(text, wish, task, model=None), task, variants
         if model := self.catalog.model(reference.name):
@@ -161,6 +164,7 @@ class Resolver:
             variants = self._held(reference)
         else:
             found = self.hub.repository(reference.repo, reference.revision)
+            self._require_access(found)
             variants = variants_of_repository(found, self.catalog, self.hub, path=reference.path)
         if not variants:
             raise NotFoundError(
@@ -171,6 +175,14 @@ class Resolver:
         default = "embeddings" if variants[0].architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
         return self._request(text, wish, task, model=variants[0].model), task, variants
+
+    def _require_access(self, repository: Repository) -> None:
+        """Raise NotPermittedError for a gated repository without a token to open it."""
+        if repository.gated and not self.hub.http.token:
+            raise NotPermittedError(
+                f"`{repository.id}` is gated: its publisher asks you to accept terms first",
+                hint=f"Accept them at {self.hub.http.endpoint}/{repository.id}, then `hf auth login`",
+            )
 
     def _held(self, reference: HubReference) -> tuple[Variant, ...]:
         """Variants of a repository as far as the store holds it."""
@@ -247,9 +259,13 @@ class Resolver:
         return (*here, starter) if starter else tuple(here)
 
     def _confirm(self, choice: Choice, variants: tuple[Variant, ...]) -> Choice:
-        """Look the choice up on the Hub; one that cannot be had is rejected and the next one asked for."""
+        """Look the choice up on the Hub; one that cannot be had is rejected and the next one asked for.
+
+        Raises NotPermittedError or NotFoundError when none of the best can be had.
+        """
         request, machine = choice.request, choice.machine
         refused: list[Rejected] = []
+        errors: list[LmpmError] = []
         for _ in range(CONFIRMATIONS):
             if choice.chosen is None:
                 break
@@ -257,6 +273,7 @@ class Resolver:
             try:
                 pinned, notes = self.pin(wanted.variant)
             except (NotFoundError, NotPermittedError) as error:
+                errors.append(error)
                 reason: Reason = "gated" if isinstance(error, NotPermittedError) else "unreadable"
                 refused.append(Rejected(wanted, reason, error.message))
                 variants = _without(variants, wanted, whole_repository=True)
@@ -273,7 +290,20 @@ class Resolver:
                 refused.append(Rejected(candidate, *verdict))
                 variants = _without(variants, wanted, whole_repository=False)
             choice = select.select(request, machine, variants)
+        if errors:
+            raise self._none_to_be_had(request, errors)
         return replace(choice, chosen=None, rejected=(*refused, *choice.rejected))
+
+    def _none_to_be_had(self, request: Request, errors: list[LmpmError]) -> LmpmError:
+        """One error for all that the Hub would not give."""
+        if len(errors) == 1:
+            return errors[0]
+        kind = next((NotPermittedError for error in errors if isinstance(error, NotPermittedError)), NotFoundError)
+        return kind(
+            f"`{self.hub.host}` has none of the {len(errors)} best {request.task or request.ref} models for you",
+            details=list(dict.fromkeys(error.message for error in errors)),
+            hint=next((error.hint for error in errors if isinstance(error, kind)), None),
+        )
 
 
 def _differ(file: ModelFile, there: ModelFile) -> bool:

@@ -30,42 +30,35 @@ Verdict = tuple[Reason, str]  # why a candidate is out, and its figures in words
 
 def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:
     """Judge every variant and take the best. `Choice.chosen` is None when nothing can be taken."""
-    candidates = [judge(request, machine, variant) for variant in variants]
     able: list[Candidate] = []
     rejected: list[Rejected] = []
-    for candidate in candidates:
+    for variant in variants:
+        candidate = judge(request, machine, variant)
         verdict = refuse(request, machine, candidate)
         if verdict is None:
             able.append(candidate)
         else:
             rejected.append(Rejected(candidate, *verdict))
 
-    notes: list[str] = []
-    fast = [candidate for candidate in able if speed_of(candidate, request) >= request.min_speed]
+    chosen: Candidate | None = None
+    notes: tuple[str, ...] = ()
+    fast = [candidate for candidate in able if is_fast(candidate, request)]
+    slow = [candidate for candidate in able if not is_fast(candidate, request)]
     if fast:
-        chosen, others = _best(fast, request)
-        rejected += [Rejected(other, *_worse(chosen, other, request)) for other in others]
-        rejected += [
-            Rejected(slow, "speed", f"{speed_of(slow, request):.1f} tok/s, floor {request.min_speed:g}")
-            for slow in able
-            if slow not in fast
-        ]
-    elif able:
-        chosen = max(able, key=lambda candidate: (speed_of(candidate, request), *_rank(candidate)))
-        notes.append(f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task")
-        rejected += [
-            Rejected(slow, "speed", f"{speed_of(slow, request):.1f} tok/s, slower")
-            for slow in able
-            if slow is not chosen
-        ]
-    else:
-        return Choice(request=request, machine=machine, chosen=None, rejected=_nearest_first(rejected))
+        chosen = _best(fast, request)
+        top = max(candidate.variant.quality for candidate in fast)
+        rejected += [Rejected(other, *_worse(chosen, other, request, top)) for other in fast if other is not chosen]
+        rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow]
+    elif slow:
+        chosen = min(slow, key=lambda item: (-speed_of(item, request), *_rank(item)))
+        notes = (f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task",)
+        rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow if other is not chosen]
     return Choice(
         request=request,
         machine=machine,
         chosen=chosen,
         rejected=_nearest_first(rejected),
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
@@ -107,7 +100,8 @@ def _allowed(request: Request, variant: Variant) -> Verdict | None:
     if variant.publisher in request.publishers_denied or (
         request.publishers_allowed is not None and variant.publisher not in request.publishers_allowed
     ):
-        return "untrusted", f"the policy does not allow the publisher {variant.publisher or 'of it'}"
+        who = f"the publisher {variant.publisher}" if variant.publisher else "what is built in"
+        return "untrusted", f"the policy does not allow {who}"
     if variant.gated:
         return "gated", "its publisher asks for an account and an agreement"
     return None
@@ -138,51 +132,64 @@ def speed_of(candidate: Candidate, request: Request) -> float:
     return candidate.speed.prefill if request.speed_kind == "prefill" else candidate.speed.decode
 
 
-def _rank(candidate: Candidate) -> tuple[float, int, tuple[int, ...]]:
-    """Ties after speed: smaller, then more trusted, then the name that sorts first."""
+def is_fast(candidate: Candidate, request: Request) -> bool:
+    """Whether the candidate reaches the floor."""
+    return speed_of(candidate, request) >= request.min_speed
+
+
+def _too_slow(candidate: Candidate, request: Request) -> str:
+    return f"{speed_of(candidate, request):.1f} tok/s, floor {request.min_speed:g}"
+
+
+def _rank(candidate: Candidate) -> tuple[int, int, str]:
+    """Ties after speed: the smaller, then the more trusted, then the name; the least is the best."""
     variant = candidate.variant
-    name = f"{variant.source}/{variant.quant}"
-    return -candidate.memory.total, -variant.trust, tuple(-ord(char) for char in name)
+    return candidate.memory.total, variant.trust, f"{variant.source}/{variant.quant}"
 
 
-def _best(candidates: list[Candidate], request: Request) -> tuple[Candidate, list[Candidate]]:
-    """The candidate to take, and the others."""
+def _best(candidates: list[Candidate], request: Request) -> Candidate:
+    """The candidate to take."""
     if request.prefer == "speed":
-        best = max(candidates, key=lambda item: (speed_of(item, request), item.variant.quality, *_rank(item)))
-    elif request.prefer == "small":
-        best = max(candidates, key=lambda item: (-item.variant.size, item.variant.quality, *_rank(item)))
-    else:
-        top = max(item.variant.quality for item in candidates)
-        close = [item for item in candidates if item.variant.quality >= top - SAME_QUALITY_POINTS]
-        best = max(close, key=lambda item: (speed_of(item, request), *_rank(item)))
-    return best, [item for item in candidates if item is not best]
+        return min(candidates, key=lambda item: (-speed_of(item, request), -item.variant.quality, *_rank(item)))
+    if request.prefer == "small":
+        return min(candidates, key=lambda item: (item.variant.size, -item.variant.quality, *_rank(item)))
+    top = max(item.variant.quality for item in candidates)
+    close = [item for item in candidates if item.variant.quality >= top - SAME_QUALITY_POINTS]
+    return min(close, key=lambda item: (-speed_of(item, request), *_rank(item)))
 
 
-def _worse(chosen: Candidate, other: Candidate, request: Request) -> Verdict:
-    """Why an able candidate was not taken."""
-    gap = chosen.variant.quality - other.variant.quality
-    if other.variant.model == chosen.variant.model:
-        what = "another quant of the same model" if gap <= SAME_QUALITY_POINTS else "a worse quant of it"
-        return "worse", f"{what}, quality {other.variant.quality:.1f}"
-    if request.prefer != "quality":
-        return "worse", "slower" if request.prefer == "speed" else "larger"
-    if gap > SAME_QUALITY_POINTS:
-        return "worse", f"lower score, {other.variant.quality:.1f} against {chosen.variant.quality:.1f}"
-    return "worse", f"same quality within a point, slower: {speed_of(other, request):.1f} tok/s"
+def _worse(chosen: Candidate, other: Candidate, request: Request, top: float) -> Verdict:
+    """Why an able and fast candidate was not taken; `top` is the best quality among these."""
+    if request.prefer == "small" and other.variant.size > chosen.variant.size:
+        return "worse", f"larger, {human(other.variant.size)} against {human(chosen.variant.size)}"
+    if request.prefer == "quality" and other.variant.quality < top - SAME_QUALITY_POINTS:
+        what = "a worse quant of it" if other.variant.model == chosen.variant.model else "lower score"
+        near = chosen.variant.quality - other.variant.quality <= SAME_QUALITY_POINTS
+        best = f"the best, {top:.1f}" if near else f"{chosen.variant.quality:.1f}"
+        return "worse", f"{what}, {other.variant.quality:.1f} against {best}"
+    if speed_of(other, request) < speed_of(chosen, request):
+        speeds = f"{speed_of(other, request):.1f} against {speed_of(chosen, request):.1f} tok/s"
+        return "worse", f"{_as_good(request)}slower, {speeds}"
+    if other.memory.total > chosen.memory.total:
+        needs = f"{human(other.memory.total)} against {human(chosen.memory.total)}"
+        return "worse", f"{_as_good(request)}larger, {needs}"
+    if other.variant.trust > chosen.variant.trust:
+        return "worse", f"alike, but {chosen.variant.publisher} is more trusted"
+    return "worse", f"alike in everything, quality {other.variant.quality:.1f}"
+
+
+def _as_good(request: Request) -> str:
+    return "as good within a point, but " if request.prefer == "quality" else ""
 
 
 def _nearest_first(rejected: list[Rejected]) -> tuple[Rejected, ...]:
     """Runners-up first, then by how little was missing."""
     order = {"worse": 0, "speed": 1, "memory": 2}
 
-    def key(item: Rejected) -> tuple[int, float, int, str]:
-        candidate = item.candidate
+    def key(item: Rejected) -> tuple[int, int, float, str]:
+        candidate, variant = item.candidate, item.candidate.variant
         need = candidate.memory.total if item.reason == "memory" else 0
-        return (
-            order.get(item.reason, 3),
-            float(need),
-            -int(candidate.variant.quality * 100),
-            str((candidate.variant.model, candidate.variant.quant)),
-        )
+        name = f"{variant.model} {variant.quant} {variant.source}"
+        return order.get(item.reason, 3), need, -variant.quality, name
 
     return tuple(sorted(rejected, key=key))

@@ -5,7 +5,7 @@
 <root>/models--org--name/blobs/<sha256>.lmpm.incomplete     a transfer that was interrupted
 <root>/models--org--name/snapshots/<commit>/<path>          -> ../../blobs/<sha256>
 <root>/.locks/models--org--name/<sha256>.lock               held during a transfer, by hf too
-<home>/verified/<sha256>                                    what was hashed: path, size, mtime, inode
+<home>/verified/<sha256>                                    a stamp: what the file looked like when hashed
 ```
 A part is bound to its digest: only bytes fetched for that digest are ever appended to it.
 """
@@ -13,20 +13,18 @@ A part is bound to its digest: only bytes fetched for that digest are ever appen
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
-import json
 import os
-import re
-import shutil
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from lmpm import limits
-from lmpm.errors import DiskError, HashMismatchError, IntegrityError
+from lmpm import atomic, disk, limits, validate
+from lmpm.disk import disk_errors, free_space
+from lmpm.errors import DiskError, HashMismatchError
 from lmpm.size import human
+from lmpm.stamps import Stamp, Stamps
 from lmpm.types import HubSource, ModelFile, Source, Variant
 
 if TYPE_CHECKING:
@@ -35,20 +33,10 @@ if TYPE_CHECKING:
     from lmpm.hub import Repository
     from lmpm.progress import Reporter
 
-PART_SUFFIX: Final = ".lmpm.incomplete"
-COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+__all__ = ["Store", "disk_errors", "free_space"]
+
+PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache prune` knows what it is
 STARTER_OWNER: Final = "lmpm"  # starters live beside Hub repositories, under a folder of their own
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What a file looked like when its bytes were hashed."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +51,8 @@ class Store:
     def folder(self, source: Source) -> Path:
         """The folder of a repository."""
         if isinstance(source, HubSource):
-            return self.root / ("models--" + source.repo.replace("/", "--"))
-        return self.root / f"models--{STARTER_OWNER}--{source.task}-starter"
+            return self.root / ("models--" + validate.repo_id(source.repo).replace("/", "--"))
+        return self.root / f"models--{STARTER_OWNER}--{validate.model_name(source.task)}-starter"
 
     def blob(self, source: Source, file: ModelFile) -> Path:
         """Where the bytes of a file lie, or will."""
@@ -75,25 +63,33 @@ class Store:
         return self.folder(source) / "blobs" / (_digest(file) + PART_SUFFIX)
 
     def link(self, source: Source, file: ModelFile) -> Path:
-        """The name under which other tools and the engine open a file."""
+        """The name under which other tools and the engine open a file.
+
+        Raises ValueError for a source that is not pinned and a path that leaves the snapshot: the last
+        guard of several.
+        """
         revision = source.revision if isinstance(source, HubSource) else _digest(file)[:40]
-        if not revision:
-            raise ValueError("a source without a revision has no place in the store")
-        return self.folder(source) / "snapshots" / revision / file.path
+        snapshot = self.folder(source) / "snapshots" / validate.revision(revision)
+        return snapshot / validate.file_path(file.path)
 
     # -- questions -----------------------------------------------------------
 
-    def find(self, source: Source, file: ModelFile) -> Path | None:
-        """The path of a file whose size is right, wherever a client of the cache put it, or None.
+    def places(self, source: Source, file: ModelFile) -> list[Path]:
+        """Where a file of the right size lies: under the snapshot's name, under the blob's, or both.
 
         The size alone says nothing about the bytes: `confirm` does.
         """
+        found: list[Path] = []
         for path in (self.link(source, file), self.blob(source, file)):
             with contextlib.suppress(OSError):
                 facts = path.stat()
                 if stat.S_ISREG(facts.st_mode) and facts.st_size == file.size:
-                    return path
-        return None
+                    found += [path] if not found or not path.samefile(found[0]) else []
+        return found
+
+    def find(self, source: Source, file: ModelFile) -> Path | None:
+        """The path of a file whose size is right, wherever a client of the cache put it, or None."""
+        return next(iter(self.places(source, file)), None)
 
     def kept(self, source: Source, file: ModelFile) -> int:
         """Bytes of a file that an interrupted transfer left."""
@@ -105,11 +101,7 @@ class Store:
 
     def is_stamped(self, path: Path, sha256: str) -> bool:
         """True when these bytes were hashed before and the file has not been touched since."""
-        try:
-            noted = Stamp(**json.loads((self.home / "verified" / sha256).read_text("utf-8")))
-            return noted == _stamp(path)
-        except (OSError, ValueError, TypeError):
-            return False
+        return self._stamps.holds(path, sha256)
 
     def confirm(self, path: Path, file: ModelFile, *, reporter: Reporter | None = None) -> None:
         """Hash a file that is already there. Raises HashMismatchError or DiskError.
@@ -119,20 +111,16 @@ class Store:
         expected = _digest(file)
         if reporter:
             reporter.hashing(file.path, file.size)
-        computed, size = hash_file(path)
+        with disk_errors(path, "read"):
+            before = Stamp.of(path)
+        computed, size = disk.hash_file(path)
         if (computed, size) != (expected, file.size):
             raise HashMismatchError(file.path, expected=(expected, file.size), computed=(computed, size))
-        self.stamp(path, expected)
+        self._stamps.note(before, expected)
 
-    def stamp(self, path: Path, sha256: str) -> None:
-        """Note that the bytes at `path` hash to `sha256`; a note that cannot be written is no loss."""
-        with contextlib.suppress(OSError):
-            folder = self.home / "verified"
-            folder.mkdir(parents=True, exist_ok=True)
-            facts = _stamp(path)
-            temporary = folder / f"{sha256}.{os.getpid()}"
-            temporary.write_text(json.dumps({name: getattr(facts, name) for name in facts.__slots__}), "utf-8")
-            temporary.replace(folder / sha256)
+    @property
+    def _stamps(self) -> Stamps:
+        return Stamps(self.home / "verified")
 
     def repository(self, repo: str, revision: str | None = None) -> Repository | None:
         """What the store holds of a repository at a commit, or at its newest one here, or None.
@@ -147,6 +135,8 @@ class Store:
                 root = self.folder(source) / "snapshots" / commit
                 paths = (path.relative_to(root).as_posix() for path in root.rglob("*.gguf"))
                 files = tuple(file for path in sorted(paths) if (file := self._file(source, path)))
+                if not files:  # a download that was begun; an older commit may be whole
+                    continue
                 return Repository(id=repo, revision=commit, files=files, license="unknown", gated=False, private=False)
         return None
 
@@ -157,37 +147,36 @@ class Store:
         for commit in self._commits(variant.source.repo):
             if variant.source.revision in (None, commit):
                 source = HubSource(variant.source.repo, commit)
-                files = [self._file(source, file.path) for file in variant.files]
-                if all(
-                    there is not None and wanted.sha256 in (None, there.sha256)
-                    for wanted, there in zip(variant.files, files, strict=True)
-                ):
-                    pinned = tuple(
-                        replace(there, role=wanted.role)
-                        for wanted, there in zip(variant.files, files, strict=True)
-                        if there
-                    )
-                    return replace(variant, source=source, files=pinned)
+                files = [self._held(source, file) for file in variant.files]
+                if None not in files:
+                    return replace(variant, source=source, files=tuple(file for file in files if file))
         return None
+
+    def _held(self, source: HubSource, wanted: ModelFile) -> ModelFile | None:
+        """The file that is here, with its digest; None when it is missing or another one."""
+        there = self._file(source, wanted.path)
+        if there is None:
+            # a cache without links says no digest: the promised one then stands, and is checked before use
+            return wanted if wanted.sha256 and self.find(source, wanted) else None
+        return replace(there, role=wanted.role) if wanted.sha256 in (None, there.sha256) else None
 
     def _commits(self, repo: str) -> list[str]:
         """Commits of which something is here, newest first."""
-        root = self.folder(HubSource(repo)) / "snapshots"
         try:
-            entries = [entry for entry in root.iterdir() if COMMIT.fullmatch(entry.name)]
+            entries = [entry for entry in (self.folder(HubSource(repo)) / "snapshots").iterdir() if _is_commit(entry)]
             return [entry.name for entry in sorted(entries, key=lambda entry: -entry.stat().st_mtime)]
-        except OSError:
+        except (OSError, ValueError):
             return []
 
     def _file(self, source: HubSource, path: str) -> ModelFile | None:
         """A file as the cache names it. One link is followed: a blob may itself be a link (hf's Xet store)."""
-        link = self.link(source, ModelFile(path=path, size=0))
         try:
-            digest = Path(os.readlink(link)).name  # noqa: PTH115
+            link = self.link(source, ModelFile(path=path, size=0))
+            digest = validate.sha256(link.readlink().name)
             facts = link.stat()
-        except OSError:
+        except (OSError, ValueError):
             return None
-        if not DIGEST.fullmatch(digest) or not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(facts.st_mode) or not facts.st_size:
             return None
         return ModelFile(path=path, size=facts.st_size, sha256=digest)
 
@@ -206,17 +195,24 @@ class Store:
     @contextlib.contextmanager
     def transfer_lock(self, source: Source, file: ModelFile, reporter: Reporter) -> Iterator[None]:
         """Hold the lock that hf takes too, so that one process downloads and the others wait."""
-        from filelock import FileLock, Timeout
+        from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
         place = self.root / ".locks" / self.folder(source).name / f"{_digest(file)}.lock"
-        with disk_errors(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(place)
+
+        def acquire(lock: BaseFileLock) -> BaseFileLock:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 reporter.waiting(file.path)
                 lock.acquire()
+            return lock
+
+        with disk_errors(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = acquire(FileLock(place))
+            except NotImplementedError:  # a file system without flock; hf does the same
+                lock = acquire(SoftFileLock(place))
         try:
             yield
         finally:
@@ -227,15 +223,17 @@ class Store:
         part = self.part(source, file)
         with disk_errors(part):
             part.parent.mkdir(parents=True, exist_ok=True)
-            return os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+b", 0)
+            # a repository without a snapshot counts as broken for hf
+            self.link(source, file).parent.mkdir(parents=True, exist_ok=True)
+            return disk.open_part(part)
 
     def discard_part(self, source: Source, file: ModelFile) -> None:
         """Remove a part that holds nothing, and the folders that were made for it."""
         part = self.part(source, file)
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-            part.parent.rmdir()  # only if empty
-            part.parent.parent.rmdir()
+        disk.remove_empty(part.parent, self.root)
+        disk.remove_empty(self.link(source, file).parent, self.root)
 
     def publish(self, source: Source, file: ModelFile, part: BinaryIO) -> Path:
         """Give a part whose size and sha256 were just checked its final name, safely across power cuts."""
@@ -243,131 +241,85 @@ class Store:
         with disk_errors(blob):
             os.fsync(part.fileno())
             part.close()
-            own = self.part(source, file)
-            own.chmod(0o444)
             if blob.is_dir() and not blob.is_symlink():
-                raise DiskError(f"`{blob}` is a directory; remove it", path=blob)
-            own.replace(blob)
-            _sync_directory(blob.parent)
-            self.stamp(blob, _digest(file))
-            return self.expose(source, file)
+                raise DiskError(f"`{blob}` is a directory, expected a file", path=blob, hint="Remove it")
+            self.part(source, file).replace(blob)
+            blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
+            disk.sync_directory(blob.parent)
+            self._stamps.note(Stamp.of(blob), _digest(file))
+        return self.expose(source, file)
 
     def expose(self, source: Source, file: ModelFile) -> Path:
-        """Link the snapshot's name to the blob, as hf does; copy where links are not possible."""
+        """Link the snapshot's name to the verified blob, as hf does, in place of whatever stands there."""
         link, blob = self.link(source, file), self.blob(source, file)
         with disk_errors(link):
-            if link.exists() and not link.is_symlink() and link.is_file():
-                return link  # a cache without symlinks keeps the file itself here
             link.parent.mkdir(parents=True, exist_ok=True)
-            target = os.path.relpath(blob, link.parent)
-            if link.is_symlink() and os.readlink(link) == target:  # noqa: PTH115
+            if disk.is_same_file(link, blob):
                 return link
-            temporary = link.with_name(f".{link.name[:200]}.{os.getpid()}")
+            link.unlink(missing_ok=True)
             try:
-                temporary.symlink_to(target)
-            except (OSError, NotImplementedError):
-                temporary.hardlink_to(blob)
-            temporary.replace(link)
-            return link
+                link.symlink_to(os.path.relpath(blob, link.parent))
+            except FileExistsError:
+                if not disk.is_same_file(link, blob):  # or another process was faster
+                    raise
+            except (OSError, NotImplementedError):  # no symbolic links on this file system
+                try:
+                    link.hardlink_to(blob)
+                except OSError:  # nor others: the name takes the bytes, as it does for hf
+                    blob.replace(link)
+        return link
+
+    def opened(self, source: Source, file: ModelFile, path: Path) -> Path:
+        """The name under which to open the verified file at `path`, one of its `places`."""
+        return self.expose(source, file) if path == self.blob(source, file) else path
 
     def note_ref(self, source: Source, name: str = "main") -> None:
         """Remember which commit a branch was at, as hf does, so that other tools find it offline."""
         if not isinstance(source, HubSource) or not source.revision:
             return
-        with contextlib.suppress(OSError):
-            ref = self.folder(source) / "refs" / name
+        ref = self.folder(source) / "refs" / name
+        with contextlib.suppress(OSError, DiskError):
             ref.parent.mkdir(parents=True, exist_ok=True)
-            ref.write_text(source.revision, "utf-8")
+            if not ref.exists() or ref.read_text("utf-8") != source.revision:
+                atomic.write_text(ref, source.revision)
 
     def adopt_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
         """Copy a local file into the store under its promised digest; the digest is checked on the way."""
         with self.transfer_lock(source, file, reporter):
             present = self.find(source, file)
             if present and self.is_stamped(present, _digest(file)):
-                return self.expose(source, file)
-            with self.open_part(source, file) as part, disk_errors(self.part(source, file)):
-                part.truncate(0)
-                digest = hashlib.sha256()
-                with origin.open("rb") as data:
-                    while chunk := data.read(limits.CHUNK_BYTES):
-                        digest.update(chunk)
-                        write_all(part, chunk)
-                size = part.tell()
-                if (digest.hexdigest(), size) != (_digest(file), file.size):
-                    self.part(source, file).unlink()
+                return self.opened(source, file, present)
+            with self.open_part(source, file) as part:
+                computed = self._copy(origin, part, self.part(source, file))
+                if computed != (_digest(file), file.size):
+                    self.discard_part(source, file)
                     raise HashMismatchError(
                         file.path,
                         expected=(_digest(file), file.size),
-                        computed=(digest.hexdigest(), size),
+                        computed=computed,
                         hint="The installation of lmpm is damaged: install it again",
                     )
                 return self.publish(source, file, part)
 
-
-def free_space(path: Path) -> int:
-    """Bytes free on the disk that `path` is or will be on."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return shutil.disk_usage(path).free
-
-
-def hash_file(path: Path) -> tuple[str, int]:
-    """sha256 and size of a file's bytes. Raises DiskError when they cannot be read."""
-    with disk_errors(path), path.open("rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise IntegrityError(f"`{path}` is not a regular file")
-        digest = hashlib.file_digest(file, "sha256")
-        return digest.hexdigest(), file.tell()
-
-
-def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    """Write every byte: an unbuffered file may take fewer."""
-    view = memoryview(data)
-    while view:
-        written = file.write(view)
-        view = view[written or 0 :]
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about the disk into a DiskError that names the place."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, ConnectionError | TimeoutError):
-            raise
-        raise DiskError(*_explain(error, path)) from error
-
-
-def _explain(error: OSError, path: Path) -> tuple[str]:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    where = error.filename or path
-    if error.errno in full:
-        return (f"The disk is full or a limit is reached: `{where}`",)
-    if error.errno == errno.EROFS:
-        return (f"`{where}` is on a read-only file system",)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return (f"No permission to write or read `{where}`",)
-    return (f"`{where}`: {error.strerror or error}",)
+    def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:
+        """Copy a file into an emptied part; sha256 and size of what was copied."""
+        digest = hashlib.sha256()
+        with disk_errors(place):
+            part.truncate(0)
+            with disk.open_regular(origin) as data:
+                while chunk := data.read(limits.CHUNK_BYTES):
+                    digest.update(chunk)
+                    disk.write_all(part, chunk)
+            return digest.hexdigest(), part.tell()
 
 
 def _digest(file: ModelFile) -> str:
     if not file.sha256:
         raise ValueError(f"`{file.path}` has no sha256 yet, and without one nothing enters the store")
-    return file.sha256
+    return validate.sha256(file.sha256)
 
 
-def _stamp(path: Path) -> Stamp:
-    real = path.resolve()
-    facts = real.stat()
-    return Stamp(str(real), facts.st_size, facts.st_mtime_ns, facts.st_ino)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename survive a power cut, where the system lets directories be synced."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _is_commit(entry: Path) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(validate.revision(entry.name))
+    return False

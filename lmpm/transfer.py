@@ -6,7 +6,7 @@ The decision table for an answer to `Range: bytes=N-`:
 - 200: the server ignores ranges: start again from zero, never append.
 - 416: start again from zero, once.
 - 401, 403, 404, 410, 451 from the Hub: permanent. From another host, where signed links expire: retry.
-- 408, 429, 5xx, a reset, a short body, a stall: retry with growing pauses; progress resets the count.
+- 408, 429, 5xx, a reset, a short body, a stall: retry with growing pauses; real progress resets the count.
 
 Nothing past the promised size is written. The promised sha256 decides at the end; a mismatch throws the
 part away and is retried once from zero.
@@ -14,16 +14,17 @@ part away and is retried once from zero.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import re
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from lmpm import limits
+from lmpm.disk import disk_errors, write_all
 from lmpm.errors import (
     HashMismatchError,
     IntegrityError,
@@ -34,10 +35,10 @@ from lmpm.errors import (
     RateLimitedError,
     TransferInterruptedError,
 )
-from lmpm.http import explain, file_url
+from lmpm.http import StallWatch, asked_wait_s, explain, file_url, header_number, read_body, transient_errors
 from lmpm.progress import Reporter
 from lmpm.size import duration, human
-from lmpm.store import disk_errors, write_all
+from lmpm.stamps import Stamp
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from lmpm.store import Store
     from lmpm.types import HubSource, ModelFile
 
-CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Downloader:
     http: Http
     patience: Patience = field(default_factory=Patience)
     reporter: Reporter = field(default_factory=Reporter)
+    _damaged: set[Stamp] = field(default_factory=set)  # files that were hashed in vain
 
     def fetch(self, source: HubSource, file: ModelFile) -> Path:
         """Make a file present and verified; returns the path to open.
@@ -104,17 +106,25 @@ class Downloader:
 
         What another client downloaded is hashed once; a damaged file counts as absent.
         """
-        path = self.store.find(source, file)
-        if path is None:
-            return None
-        if not self.store.is_stamped(path, file.sha256 or ""):
+        for path in self.store.places(source, file):
+            if self._is_sound(path, file):
+                self.reporter.reused(file.path, file.size)
+                return self.store.opened(source, file, path)
+        return None
+
+    def _is_sound(self, path: Path, file: ModelFile) -> bool:
+        """Whether a file has the right bytes; a damaged one is hashed once, not at every question."""
+        if self.store.is_stamped(path, file.sha256 or ""):
+            return True
+        with disk_errors(path, "read"):
+            stamp = Stamp.of(path)
+        if stamp not in self._damaged:
             try:
                 self.store.confirm(path, file, reporter=self.reporter)
             except IntegrityError:
+                self._damaged.add(stamp)
                 self.reporter.restarted(file.path, "the copy on disk is damaged")
-                return None
-        self.reporter.reused(file.path, file.size)
-        return self.store.expose(source, file) if path == self.store.blob(source, file) else path
+        return stamp not in self._damaged
 
     def _transfer(self, source: HubSource, file: ModelFile) -> Path:
         """Fetch, check, and publish; a wrong hash gets one clean second try."""
@@ -148,8 +158,8 @@ class _Attempt:
         self.part = part
         self.path = owner.store.part(source, file)
         self.repo = source.repo
-        self.url = file_url(owner.http.endpoint, source.repo, source.revision or "main", file.path)
-        self.host = urlsplit(owner.http.endpoint).netloc
+        self.url = file_url(owner.http.endpoint, source.repo, source.revision or "", file.path)
+        self.host = owner.http.host
         self.restarts_left = 1
         self.offset = 0
         self.digest = hashlib.sha256()
@@ -192,13 +202,16 @@ class _Attempt:
     def run(self) -> None:
         """Fetch until the promised size is there, then compare the hash."""
         patience = self.owner.patience
-        failures = 0
+        progress = limits.STALL_BYTES_PER_S * patience.stall_window_s  # bytes, the least that counts
+        failures, best = 0, self.offset
         while self.offset < self.file.size:
-            before = self.offset
             try:
                 self._receive()
             except _RetryableError as failure:
-                failures = 1 if self.offset > before else failures + 1
+                # farther than ever, since a server without ranges begins anew each time, and by more than a
+                # trickle, which would otherwise be waited for without end
+                failures = 1 if self.offset - best >= progress else failures + 1
+                best = max(best, self.offset)
                 if failures >= patience.attempts:
                     raise NetworkError(
                         f"`{self.host}` could not send `{printable(self.file.path)}`: {failure}",
@@ -219,8 +232,6 @@ class _Attempt:
 
     def _receive(self) -> None:
         """One request. Raises _RetryableError for what may pass, LmpmError for what will not."""
-        from lmpm.http import transient_errors
-
         try:
             with self.owner.http.get(self.url, start=self.offset) as response:
                 self._check_answer(response)
@@ -231,20 +242,22 @@ class _Attempt:
     def _check_answer(self, response: requests.Response) -> None:
         """Apply the decision table; afterwards the body belongs at `self.offset`."""
         status = response.status_code
+        if status == 416:
+            self._restart_once("it has no such range")
+        if status not in (200, 206):
+            raise self._refusal(response)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise NetworkError(f"`{self.host}` compresses files, so their size cannot be checked")
         if status == 200:
             self._refuse_other_body(response)  # before a good part is thrown away for it
             if self.offset:
+                self.owner.reporter.restarted(self.file.path, "the server cannot resume")
                 self.restart()
-        elif status == 206:
-            found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            if not found or (int(found[1]), int(found[3])) != (self.offset, self.file.size):
-                self._restart_once(f"its range is `{printable(response.headers.get('Content-Range', 'missing'))}`")
-        elif status == 416:
-            self._restart_once("it has no such range")
-        else:
-            raise self._refusal(response)
+            return
+        given = response.headers.get("Content-Range", "missing")
+        found = CONTENT_RANGE.fullmatch(given)
+        if not found or (int(found[1]), int(found[2])) != (self.offset, self.file.size):
+            self._restart_once(f"its range is `{printable(given[:80])}`")
 
     def _restart_once(self, why: str) -> None:
         """The server's idea of the file differs: begin again, but not for ever."""
@@ -257,20 +270,23 @@ class _Attempt:
 
     def _refuse_other_body(self, response: requests.Response) -> None:
         """A login page or a pointer file is shorter than promised: name it instead of retrying."""
-        declared = response.headers.get("Content-Length", "")
-        if declared.isdigit() and int(declared) < self.file.size:
-            line = response.raw.read(limits.MAX_ERROR_BODY_BYTES).decode("utf-8", "replace").strip()
-            first = printable(line.splitlines()[0][:120]) if line else "nothing"
+        declared = header_number(response.headers.get("Content-Length"))
+        is_page = response.headers.get("Content-Type", "").lower().startswith("text/html")
+        if is_page or (declared is not None and declared < self.file.size):
+            body = b""
+            with contextlib.suppress(*transient_errors()):
+                body = read_body(response, limits.MAX_ERROR_BODY_BYTES)
+            lines = body.decode("utf-8", "replace").strip().splitlines()
+            sent = "a web page" if is_page else f"{declared:,} bytes"
             raise IntegrityError(
-                f"`{self.host}` sent {int(declared):,} bytes instead of {self.file.size:,} "
-                f"for `{printable(self.file.path)}`",
-                details=(f"it begins: {first}",),
+                f"`{self.host}` sent {sent} instead of {self.file.size:,} bytes for `{printable(self.file.path)}`",
+                details=(f"it begins: {printable(lines[0][:120]) if lines else 'nothing'}",),
                 hint="A login page of the network, or a mirror that lacks the file?",
             )
 
     def _append(self, response: requests.Response) -> None:
         """Write and hash what arrives, never past the promised size."""
-        stall = _StallWatch(self.owner.patience.stall_window_s)
+        stall = StallWatch(self.owner.patience.stall_window_s)
         with disk_errors(self.path):
             self.part.seek(self.offset)
         while self.offset < self.file.size:
@@ -278,33 +294,29 @@ class _Attempt:
             chunk = response.raw.read1(limits.CHUNK_BYTES)
             if not chunk:
                 raise _RetryableError(f"the connection closed after {human(self.offset)}")
-            chunk = chunk[: self.file.size - self.offset]
+            if len(chunk) > self.file.size - self.offset:
+                self._refuse_surplus()
             with disk_errors(self.path):
                 write_all(self.part, chunk)
             self.digest.update(chunk)
             self.offset += len(chunk)
             self.owner.reporter.advanced(len(chunk))
             stall.note(len(chunk))
-        self._refuse_surplus(response)
+        with contextlib.suppress(*transient_errors()):
+            if response.raw.read1(1):
+                self._refuse_surplus()
 
-    def _refuse_surplus(self, response: requests.Response) -> None:
+    def _refuse_surplus(self) -> None:
         """More bytes than promised mean another file, even where the first ones hash right."""
-        from lmpm.http import transient_errors
-
-        try:
-            surplus = response.raw.read1(1)
-        except transient_errors():
-            return
-        if surplus:
-            self.restart()
-            raise IntegrityError(
-                f"`{self.host}` sends more than the promised {self.file.size:,} bytes of `{printable(self.file.path)}`"
-            )
+        self.restart()
+        raise IntegrityError(
+            f"`{self.host}` sends more than the promised {self.file.size:,} bytes of `{printable(self.file.path)}`"
+        )
 
     def _refusal(self, response: requests.Response) -> LmpmError | _RetryableError:
         """The error for a status that carries no bytes of the file."""
         status = response.status_code
-        at_hub = urlsplit(response.url).netloc == self.host
+        at_hub = urlsplit(response.url).netloc.rpartition("@")[2] == self.host
         name = printable(self.file.path)
         if status == 429:
             return self._rate_limit(response)
@@ -324,8 +336,7 @@ class _Attempt:
         return NetworkError(f"`{self.host}` answered {status} for `{name}`")
 
     def _rate_limit(self, response: requests.Response) -> LmpmError | _RetryableError:
-        asked = response.headers.get("Retry-After", "")
-        wait = float(asked) if asked.isdigit() else None
+        wait = asked_wait_s(response.headers)
         if wait is not None and wait > limits.RETRY_AFTER_CAP_S:
             return RateLimitedError(
                 f"`{self.host}` limits downloads: try again in {duration(wait)}",
@@ -333,24 +344,3 @@ class _Attempt:
                 hint="What has arrived is kept; a token (`hf auth login`) raises the limit",
             )
         return _RetryableError("429 Too Many Requests", wait_s=wait)
-
-
-class _StallWatch:
-    """Raises _RetryableError when less than the least rate arrived over the whole window."""
-
-    def __init__(self, window_s: float) -> None:
-        self.window_s = window_s
-        self.seconds: deque[list[float]] = deque()  # [when it began, bytes], a row for each second
-        self.began = time.monotonic()
-
-    def note(self, count: int) -> None:
-        now = time.monotonic()
-        if self.seconds and now - self.seconds[-1][0] < 1.0:
-            self.seconds[-1][1] += count
-            return
-        self.seconds.append([now, count])
-        while now - self.seconds[0][0] > self.window_s:
-            self.seconds.popleft()
-        arrived = sum(row[1] for row in self.seconds)
-        if now - self.began > self.window_s and arrived < limits.STALL_BYTES_PER_S * self.window_s:
-            raise _RetryableError(f"only {human(arrived)} in {self.window_s:g} s")

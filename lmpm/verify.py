@@ -84,11 +84,14 @@ class Verifier:
             hashed_s=time.monotonic() - began,
             trusted=self.quick,
         )
-        self._check_engine(rung)
-        if not self.smoke:
-            return report
-        task = task_of(model, self.catalog)
-        result = prove(paths[0], task, context=context_of(model), need=candidate.memory)
+        try:
+            self._check_engine(rung)
+            if not self.smoke:
+                return report
+            task = task_of(model, self.catalog)
+            result = prove(paths[0], task, context=context_of(model), need=candidate.memory)
+        except EngineError as error:
+            return replace(report, error=error)
         if result is not None and not result.passed:
             return replace(report, smoke=result, error=SmokeTestError(result.detail))
         return replace(report, smoke=result)

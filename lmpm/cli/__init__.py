@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import LmpmError
+from lmpm import __version__
+from lmpm.errors import LmpmError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +40,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the help page."""
-        return list(COMMANDS)
+        return [*COMMANDS]  # not `list`: that is a module of this package
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name or alias, imported now."""
@@ -58,13 +60,15 @@ class LazyGroup(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean `lmpm {near[0]}`?" if near else ""
-            ctx.fail(f"There is no command `{args[0]}`.{hint}")
+            raise SpecError(
+                f"There is no command `{args[0]}`",
+                hint=f"Did you mean `lmpm {near[0]}`?" if near else "All commands: `lmpm --help`",
+            )
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(message="lmpm %(version)s", package_name="lmpm")
+@click.version_option(__version__, message="lmpm %(version)s")
 def cli() -> None:
     """Install, pin and prove local language models.
 
@@ -81,38 +85,59 @@ def cli() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code; the one place where errors become words."""
-    from lmpm.cli.console import show_error
+    from lmpm.cli.console import ReaderGoneError, flush, show_error
 
     _interrupt_on_termination()
-    debug = os.environ.get("LMPM_LOG", "").lower() == "debug"
+    _write_any_name()
     try:
-        code = cli.main(list(arguments), prog_name="lmpm", standalone_mode=False)
-        sys.stdout.flush()
+        code = cli.main([*arguments], prog_name="lmpm", standalone_mode=False)
+        flush()
     except LmpmError as error:
-        if debug:
-            raise
+        _trace()
+        _silence_stdout()
         show_error(error.message, details=error.details, hint=error.hint)
         return error.exit_code
     except click.exceptions.Exit as request:
         return request.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        show_error(error.format_message().rstrip("."), hint=_usage_hint(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         show_error("Interrupted", hint="Run the same command again to resume")
         return 130
-    except BrokenPipeError:
+    except ReaderGoneError:
         _silence_stdout()
         return 141  # what a shell reports for a writer whose reader has gone
-    except Exception as error:
-        if debug:
-            raise
+    except Exception as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug
+        _trace()
         show_error(
             f"lmpm failed unexpectedly: {type(error).__name__}: {error}",
             hint="Run it again with `LMPM_LOG=debug` and report what it prints",
         )
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _trace() -> None:
+    """Print where the error came from, for those who asked to see it."""
+    if os.environ.get("LMPM_LOG", "").lower() == "debug":
+        import traceback
+
+        traceback.print_exc()
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"Its options: `{context.command_path} --help`" if context else None
+
+
+def _write_any_name() -> None:
+    """Let file names and words be written that the terminal's encoding does not have."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "replace")
 
 
 def _interrupt_on_termination() -> None:
@@ -126,6 +151,11 @@ def _interrupt_on_termination() -> None:
 
 
 def _silence_stdout() -> None:
-    """Keep Python from complaining about the closed pipe once more at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Keep Python from complaining once more at exit about an output that takes nothing."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

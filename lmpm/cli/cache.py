@@ -10,7 +10,10 @@ from lmpm.cli.settings import App, common
 
 @click.group()
 def command() -> None:
-    """Look at the store: the Hugging Face cache, shared with `hf`, llama.cpp and transformers."""
+    """Look at the store: the Hugging Face cache.
+
+    It is shared with `hf`, llama.cpp and transformers.
+    """
 
 
 @command.command("dir", epilog='Example: `du -sh "$(lmpm cache dir)"`')

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm.errors import DiskError
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 LABEL_WIDTH = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
 
 
 def colour_wanted() -> bool:
-    """Colour goes to a terminal that did not ask for none."""
-    return (not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()) or bool(
-        os.environ.get("FORCE_COLOR")
-    )
+    """Colour goes to a terminal that did not ask for none, or where it is asked for."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return os.environ.get("TERM") != "dumb" and sys.stderr is not None and sys.stderr.isatty()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,34 @@ def show_error(message: str, *, details: Sequence[str] = (), hint: str | None = 
         _write(f"\n{style('hint:', fg='cyan', bold=True)} {printable(hint)}")
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has read enough, as `head` does; click would make a failure of it."""
+
+
 def put(text: str) -> None:
-    """A line of data on stdout."""
-    sys.stdout.write(text + "\n")
+    """A line of data on stdout. Raises DiskError when it cannot be written, ReaderGoneError without a reader."""
+    with stdout_errors():
+        sys.stdout.write(text + "\n")
+
+
+def flush() -> None:
+    """Hand everything on stdout over. Raises like `put`."""
+    if sys.stdout is not None:
+        with stdout_errors():
+            sys.stdout.flush()
+
+
+@contextmanager
+def stdout_errors() -> Iterator[None]:
+    """Turn a stdout that takes nothing into a DiskError, or into a ReaderGoneError when nobody reads on."""
+    if sys.stdout is None:
+        raise DiskError("Cannot write the output: stdout is closed")
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+    except OSError as error:
+        raise DiskError(f"Cannot write the output: {(error.strerror or str(error)).lower()}") from error
 
 
 def put_json(data: dict[str, Any]) -> None:
@@ -98,7 +127,6 @@ def put_table(rows: Iterable[Sequence[str]], *, indent: str = "", right: frozens
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stderr.write(text + "\n")
-    except (BrokenPipeError, ValueError):  # nobody listens: nothing more can be said
-        return
+    if sys.stderr is not None:  # closed: nobody listens, and nothing more can be said
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text + "\n")

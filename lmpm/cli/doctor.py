@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ Check = tuple[str, str, bool, str]  # what, what was found, whether it is well, 
 @json_option
 @common
 def command(offline: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
-    """Check the machine, the engine, the store, the catalog and the Hub. Exits with 1 if something is wrong."""
+    """Check machine, engine, store, catalog and Hub.
+
+    Exits with 1 if something is wrong.
+    """
     app = App(Console(quiet, verbose), offline=offline)
     checks = [_guarded(name, check, app) for name, check in CHECKS.items()]
     well = all(check[2] for check in checks)
@@ -75,8 +79,13 @@ def _engine(app: App) -> Check:
 def _store(app: App) -> Check:
     from lmpm.store import free_space
 
-    free = free_space(app.store.root)
-    return "store", f"{app.store.root}, {human(free)} free", True, ""
+    place = app.store.root
+    found = f"{place}, {human(free_space(place))} free"
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        return "store", f"{found}, but `{place}` may not be written to", False, "Move it with HF_HUB_CACHE"
+    return "store", found, True, ""
 
 
 def _catalog(app: App) -> Check:

@@ -17,7 +17,7 @@ from lmpm.size import human
 @json_option
 @common
 def command(hardware: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Show the machine that lmpm chooses for: this one, or the one described."""
+    """Show the machine that lmpm chooses for."""
     from lmpm.machine import describe
 
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)
@@ -40,6 +40,5 @@ def command(hardware: str | None, as_json: bool, quiet: bool, verbose: bool) -> 
         "host_budget": human(machine.host_budget) if machine.host_budget else "",
         "host_bandwidth": f"{machine.host_bandwidth / 1e9:.0f} GB/s" if machine.host_bandwidth else "",
     }
-    put_table([(fact.replace("_", " "), value, origins.pop(fact, "")) for fact, value in shown.items() if value])
-    rest = [(fact.replace("_", " "), "", origin) for fact, origin in origins.items()]
-    put_table(rest)
+    rows = [(fact.replace("_", " "), value, origins.pop(fact, "")) for fact, value in shown.items() if value]
+    put_table([*rows, *((fact.replace("_", " "), origin, "") for fact, origin in origins.items())])

@@ -11,7 +11,7 @@ from lmpm.cli import render, workspace
 from lmpm.cli.asking import wish_from, wish_options
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
-from lmpm.errors import SmokeTestError, SpecError
+from lmpm.errors import NothingFitsError, SmokeTestError, SpecError
 from lmpm.size import duration
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
+    from lmpm.manifest import Manifest, ManifestModel
+    from lmpm.project import Project
     from lmpm.resolve import Resolution, Where, Wish
     from lmpm.types import SmokeResult
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 @json_option
 @common
 def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-    """Choose a model for this machine, download it, prove that it works, and pin it.
+    """Choose, download, prove and pin a model for this machine.
 
     REF is a task (`text-to-sql`), a model of the catalog, or a repository (`user/repo:Q4_K_M`). Without
     REF everything in `lmpm.lock` is brought to this machine.
@@ -68,54 +70,65 @@ class _Run:
         """Install one reference; returns what programs may want to know."""
         from lmpm import install
 
-        began = time.monotonic()
         wish = wish_from(self.options)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
-        if (known := self._already(ref, wish, project)) is not None:
+        if (known := self._already(ref, wish, project, manifest)) is not None:
             return known
+        resolution = self._choose(ref, install.with_policy(wish, manifest.policy))
+        line = install.manifest_line(resolution, wish, self.options["name"])
+        if self.options["locked"] and not self.options["dry_run"]:
+            install.require_same(workspace.read_lock(project), line.name, resolution)
+        return self._realise(resolution, line)
+
+    def _choose(self, ref: str, wish: Wish) -> Resolution:
+        """Resolve a reference and show the choice. Raises NothingFitsError."""
+        from lmpm import install
         from lmpm.machine import describe
 
-        self.console.say("Machine", describe(self.app.machine))
-        wish = install.with_policy(wish, manifest.policy)
         where: Where = "here" if self.app.offline else "hub"
         resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where)
         install.require_choice(resolution.choice)
+        self.console.say("Machine", describe(self.app.machine))
         why = render.reason(resolution.choice, offline=self.app.offline, ref=ref)
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)
-        data = render.choice_json(resolution.choice)
+        return resolution
+
+    def _realise(self, resolution: Resolution, line: ManifestModel) -> dict[str, Any]:
+        """Fetch a choice, prove it, and only then pin it."""
+        began = time.monotonic()
+        data = {"name": line.name, **render.choice_json(resolution.choice)}
+        self.console.blank()
         if self.options["dry_run"]:
-            self.console.blank()
             self.console.done("Nothing was changed: this was a dry run")
             return data
-        line = install.manifest_line(resolution, wish_from(self.options), self.options["name"])
-        if self.options["locked"]:
-            install.require_same(workspace.read_lock(project), line.name, resolution)
+        if not self.options["no_save"]:
+            workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
         path, smoke = self._bring(resolution)
-        self._save(resolution, line.name, wish_from(self.options))
-        self._conclude(line.name, time.monotonic() - began)
-        return {**data, "name": line.name, "path": str(path), "smoke": render.smoke_json(smoke)}
+        self._save(resolution, line)
+        self.console.blank()
+        pinned = "" if self.options["no_save"] else ". Pinned in lmpm.lock; commit it with lmpm.toml"
+        self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
+        return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
-    def _already(self, ref: str, wish: Wish, project: Any) -> dict[str, Any] | None:
-        """The answer when the lock has this very request and its files are here: nothing to do."""
+    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> dict[str, Any] | None:
+        """The answer when the lock has this very request for this machine: its files are here, or fetched."""
         from lmpm import install
-        from lmpm.lock import Lock
 
-        lock = project.lock() if project.lock_path.exists() else Lock()
+        if self.options["dry_run"]:
+            return None
+        lock = project.lock()
         found = install.find_request(lock, self.app.catalog, ref, wish, self.options["name"])
-        if found is None or self.options["dry_run"]:
+        if found is None or not install.is_current(found, manifest):
             return None
-        rung = self._rung(found)
-        if install.is_improvable(rung.candidate, offline=self.app.offline):
+        try:
+            rung = self._rung(found)
+        except NothingFitsError:
+            return None  # the ladder is made anew, with a rung for this machine
+        improvable = install.is_improvable(rung.candidate, offline=self.app.offline)
+        if improvable and not self.options["locked"]:
             return None
-        paths = [self._verified(rung, file) for file in rung.candidate.files]
-        if not all(paths):
-            if not self.app.is_this_machine:
-                return None
-            return self._sync_one(found)
-        candidate = rung.candidate
-        self.console.done(f"{found.name} is installed: {candidate.model} {candidate.quant}, nothing to do")
-        return {"name": found.name, **render.rung_json(rung, len(found.candidates)), "path": str(paths[0])}
+        return self._sync_one(found)
 
     def _verified(self, rung: Rung, file: Any) -> Path | None:
         path = self.app.store.find(rung.candidate.source, file)
@@ -126,7 +139,6 @@ class _Run:
         chosen = resolution.choice.chosen
         if chosen is None:
             raise ValueError("nothing was chosen")
-        self.console.blank()
         paths = workspace.fetcher(self.app).fetch(chosen.variant.source, chosen.variant.files)
         if not self.app.offline:
             self.app.store.note_ref(chosen.variant.source)
@@ -147,31 +159,23 @@ class _Run:
             )
         return smoke
 
-    def _save(self, resolution: Resolution, name: str, wish: Wish) -> None:
+    def _save(self, resolution: Resolution, line: ManifestModel) -> None:
         """Write the manifest's line and the ladder."""
         from lmpm import install
 
         if self.options["no_save"]:
             return
         with workspace.editing(self.app, is_global=self.is_global) as project:
-            manifest = workspace.read_manifest(project)
-            line = install.manifest_line(resolution, wish, name)
-            targets = workspace.targets(self.app, manifest)
+            targets = workspace.targets(self.app, workspace.read_manifest(project))
             _, remarks = install.pin(project, resolution, line, self.app.resolver, targets)
         for remark in remarks:
-            self.console.detail(remark)
-
-    def _conclude(self, name: str, seconds: float) -> None:
-        self.console.blank()
-        pinned = "" if self.options["no_save"] else ". Pinned in lmpm.lock; commit it with lmpm.toml"
-        self.console.done(f"Installed {name} in {duration(seconds)}{pinned}")
+            self.console.note(remark)
 
     # -- from the lock ---------------------------------------------------------
 
     def lock(self) -> list[dict[str, Any]]:
         """Make this machine equal to the lock, which is made or mended first where it may be."""
         from lmpm import install
-        from lmpm.lock import Lock
 
         project = workspace.project(self.app, is_global=self.is_global)
         if not project.manifest_path.exists() and not project.lock_path.exists():
@@ -180,35 +184,38 @@ class _Run:
                 hint="Name a task: `lmpm install text-to-sql`; all tasks: `lmpm catalog list`",
             )
         manifest = workspace.read_manifest(project)
-        lock = project.lock() if project.lock_path.exists() else Lock()
         if self.options["locked"]:
             install.require_fresh(manifest, workspace.read_lock(project))
-        elif project.manifest_path.exists():
-            for line in install.stale_lines(manifest, lock):
-                self._relock(line)
-            lock = project.lock()
-        done = [self._sync_one(model) for model in lock.models]
+            return [self._sync_one(model) for model in project.lock().models]
+        stale = install.stale_lines(manifest, project.lock())
+        done = [self._relock(line, manifest) for line in stale]
+        if project.manifest_path.exists():
+            self._drop_unasked(manifest)
+        fresh = {line.name for line in stale}
+        done += [self._sync_one(model) for model in project.lock().models if model.name not in fresh]
         if not done:
             self.console.done("Nothing to do: `lmpm.toml` names no models")
         return done
 
-    def _relock(self, line: Any) -> None:
-        """Resolve a line of the manifest that the lock does not have, and write its ladder."""
+    def _relock(self, line: ManifestModel, manifest: Manifest) -> dict[str, Any]:
+        """Install a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
+        resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
+        return self._realise(resolution, line)
+
+    def _drop_unasked(self, manifest: Manifest) -> None:
+        """Take out of the lock what was taken out of the manifest."""
         project = workspace.project(self.app, is_global=self.is_global)
-        manifest = workspace.read_manifest(project)
-        wish = install.wish_of(line, manifest.policy)
-        where: Where = "here" if self.app.offline else "hub"
-        ref = line.ref or line.task or line.name
-        resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where)
-        install.require_choice(resolution.choice)
-        if self.options["dry_run"]:
+        unasked = [model.name for model in project.lock().models if model.name not in manifest.models]
+        if not unasked or self.options["dry_run"] or self.options["no_save"]:
             return
-        targets = workspace.targets(self.app, manifest)
         with workspace.editing(self.app, is_global=self.is_global) as guarded:
-            install.pin(guarded, resolution, line, self.app.resolver, targets)
-        self.console.say("Locked", line.name)
+            lock = guarded.lock()
+            for name in unasked:
+                lock = lock.without(name)
+            guarded.write(lock=lock)
+        self.console.say("Unpinned", f"{', '.join(unasked)}: no longer in lmpm.toml")
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for

@@ -51,5 +51,7 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
         put_json({"models": data})
     elif rows:
         put_table(rows, right=frozenset({3}))
+        if any(not entry["present"] for entry in data):
+            app.console.note("something is missing here: `lmpm install` brings it")
     else:
         app.console.done("No models: add one with `lmpm install TASK`")

@@ -16,7 +16,10 @@ from lmpm.cli.settings import App, common, hardware_option, json_option
 @json_option
 @common
 def command(name: str, as_json: bool, is_global: bool, hardware: str | None, quiet: bool, verbose: bool) -> None:
-    """Print the path of a model's GGUF (its first shard); with `--json`, of every file."""
+    """Print where a model's GGUF file is.
+
+    Of a model in shards it is the first; with `--json`, every file.
+    """
     from lmpm.fetch import missing
     from lmpm.locked import rung_for
 

@@ -47,15 +47,21 @@ def reason(choice: Choice, *, offline: bool, ref: str) -> str:
     if not isinstance(chosen.variant.source, HubSource):
         what = request.task or ref
         return f"offline: the only {what} model on this machine. With a network lmpm would take a larger one"
+    where = "offline: " if offline else ""
+    here = " on this machine" if offline else ""
     context = f"{chosen.memory.context:,} tokens"
-    if request.model:
-        return f"best quant of it that fits at {context} and answers at {request.min_speed:g} tok/s or more"
     if any("fastest" in note for note in choice.notes):
-        return f"the fastest that fits at {context}"
+        return f"{where}the fastest{here} that fits at {context}"
+    if request.prefer != "quality":
+        word = "fastest" if request.prefer == "speed" else "smallest"
+        return f"{where}the {word}{here} that fits at {context}, as `--prefer {request.prefer}` asks"
     kind = "reads" if request.speed_kind == "prefill" else "answers"
+    floor = f"{kind} at {request.min_speed:g} tok/s or more"
+    if request.model:
+        return f"{where}best quant of it{here} that fits at {context} and {floor}"
     figure = chosen.variant.score_source.partition(", ")[0]  # its source stands in `lmpm catalog show`
     scored = f" ({figure})" if figure else ""
-    return f"best {request.task} score that fits at {context} and {kind} at {request.min_speed:g} tok/s or more{scored}"
+    return f"{where}best {request.task} score{here} that fits at {context} and {floor}{scored}"
 
 
 def fit(candidate: Candidate, machine: Machine) -> str:
@@ -76,10 +82,12 @@ def speed_words(speed: Speed | None, kind: str = "decode") -> tuple[str, ...]:
     return (f"about {tok_range(speed)}{doubt}", f"first token about {duration(speed.first_token_s)}")
 
 
-def tok_range(speed: Speed | None) -> str:
-    """`15-18 tok/s`: a single figure would claim too much."""
+def tok_range(speed: Speed | None, kind: str = "decode") -> str:
+    """`15-18 tok/s`: a single figure would claim too much; `1,199 tok/s` for what only reads."""
     if speed is None:
         return "-"
+    if kind == "prefill":
+        return f"{speed.prefill:,.0f} tok/s"
     low, high = speed.decode_low, speed.decode_high
     return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:.0f}-{high:.0f} tok/s"
 

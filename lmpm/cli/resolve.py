@@ -91,13 +91,14 @@ def show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
 
 def put_candidates(choice: Choice, most: int | None) -> None:
     """The chosen one and the others in a table, and how many more there are by reason."""
+    kind = choice.request.speed_kind
     rows = []
     if choice.chosen is not None:
-        rows.append(("chosen", *_row(choice.chosen), ""))
+        rows.append(("chosen", *_row(choice.chosen, kind), ""))
     shown = choice.rejected if most is None else choice.rejected[:most]
     for item in shown:
         word = "close" if item.reason in ("worse", "speed") else "rejected"
-        rows.append((word, *_row(item.candidate), item.detail))
+        rows.append((word, *_row(item.candidate, kind), item.detail))
     put_table(rows, indent="  ", right=frozenset({3, 4}))
     rest = choice.rejected[len(shown) :]
     if rest:
@@ -108,10 +109,11 @@ def put_candidates(choice: Choice, most: int | None) -> None:
         put(f"  {len(rest)} more: {words}   `--all`")
 
 
-def _row(candidate: Candidate) -> tuple[str, str, str, str, str]:
+def _row(candidate: Candidate, kind: str) -> tuple[str, str, str, str, str]:
     variant = candidate.variant
     quality = f"{variant.quality:.1f}" if variant.score is not None else "-"
-    return variant.title, variant.quant, quality, human(candidate.memory.total), render.tok_range(candidate.speed)
+    speed = render.tok_range(candidate.speed, kind)
+    return variant.title, variant.quant, quality, human(candidate.memory.total), speed
 
 
 def _revision(candidate: Candidate) -> bool:

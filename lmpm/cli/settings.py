@@ -47,12 +47,27 @@ class Settings:
         return cls(
             home=_home(environment),
             store=_store(environment),
-            endpoint=(environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+            endpoint=_endpoint(environment),
             offline=any(environment.get(name, "").lower() in TRUE for name in ("LMPM_OFFLINE", "HF_HUB_OFFLINE")),
             hardware=environment.get("LMPM_HARDWARE") or None,
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
-            directory=Path.cwd(),
+            directory=_directory(),
         )
+
+
+def _endpoint(environment: Mapping[str, str]) -> str:
+    """The Hub's address. What is wrong with it is said without quoting it: it may hold a password."""
+    endpoint = environment.get("HF_ENDPOINT") or "https://huggingface.co"
+    if not endpoint.startswith(("https://", "http://")):
+        raise SpecError("HF_ENDPOINT is not an address like `https://huggingface.co`")
+    return endpoint.rstrip("/")
+
+
+def _directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise DiskError("The current directory is gone or cannot be read", hint="Change to another one") from error
 
 
 def _home(environment: Mapping[str, str]) -> Path:
@@ -154,7 +169,10 @@ class App:
             os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
             import huggingface_hub
 
-            token = huggingface_hub.get_token()
+            from lmpm.store import disk_errors
+
+            with disk_errors(self.settings.store):
+                token = huggingface_hub.get_token()
         return Http(self.settings.endpoint, token=token, user_agent=f"lmpm/{__version__}")
 
     @cached_property

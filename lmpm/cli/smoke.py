@@ -30,7 +30,10 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Load an installed model, or a GGUF file, in llama.cpp and check its answers to its task's questions."""
+    """Run a model once and check its answers.
+
+    NAME is a model of the lock, or a GGUF file. It is asked the questions of its task.
+    """
     from lmpm.locked import context_of, prove, rung_for, task_of
 
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)

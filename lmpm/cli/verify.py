@@ -13,6 +13,7 @@ from lmpm.cli.settings import App, common, hardware_option, json_option, offline
 from lmpm.size import human
 
 if TYPE_CHECKING:
+    from lmpm.types import Machine
     from lmpm.verify import Report
 
 NAME_GAP = 3
@@ -29,8 +30,9 @@ NAME_GAP = 3
 @json_option
 @common
 def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool, verbose: bool, **options: Any) -> int:
-    """Check every locked model here: it fits, its bytes are those of the lock, it loads, it answers.
+    """Prove on this machine what `lmpm.lock` pins.
 
+    Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
     Exits with the code of the gravest failure, 0 when everything is right.
     """
     from lmpm.machine import free_memory
@@ -48,6 +50,8 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         smoke=not options["no_smoke"],
         free_memory=free_memory() if app.is_this_machine else None,
     )
+    if not models:
+        app.console.say("", "Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP
     reports: list[Report] = []
     for model in models:
@@ -56,7 +60,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
             report = _fetching(verifier, app).check(model)
         reports.append(report)
         if not as_json:
-            _show(report, width)
+            _show(report, width, app.machine)
     code = exit_code(reports)
     if as_json:
         put_json({"verified": code == 0, "models": [_json(report) for report in reports]})
@@ -80,7 +84,7 @@ def _fetching(verifier: Any, app: App) -> Any:
     return replace(verifier, fetcher=workspace.fetcher(app))
 
 
-def _show(report: Report, width: int) -> None:
+def _show(report: Report, width: int, machine: Machine) -> None:
     """The lines of one model: rung, bytes, smoke, and what is wrong."""
     name = f"{report.name:<{width}}"
     rung = report.rung
@@ -95,8 +99,9 @@ def _show(report: Report, width: int) -> None:
         put(f"{name}missing      {title}, {human(sum(file.size for file in report.missing))}")
         return
     place = f"rung {rung.number} of {report.rungs}"
+    budget = human(machine.budget + machine.host_budget)
     over = f" ({rung.passed_over[-1]})" if rung.passed_over else ""
-    put(f"{name}{place:<13}{title}  fits {human(candidate.memory)}{over}")
+    put(f"{name}{place:<13}{title}  fits {human(candidate.memory)} of {budget}{over}")
     indent = " " * width
     if report.hashed_bytes:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
@@ -115,8 +120,10 @@ def _show(report: Report, width: int) -> None:
 def _conclude(console: Console, reports: list[Report]) -> None:
     """How many are right, and what to do about the others."""
     good = sum(report.error is None for report in reports)
-    noun = "model" if len(reports) == 1 else "models"
+    noun = "model" if good == len(reports) == 1 else "models"
     if good == len(reports):
+        if not reports:
+            return
         console.blank()
         console.done(f"{good} {noun} verified")
         return

@@ -22,9 +22,9 @@ from lmpm.size import human
 @json_option
 @common
 def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-    """Show every candidate for a task, model or entry of the lock, and why it was taken or not.
+    """Show every candidate and why it was taken or not.
 
-    Answered from the catalog's facts and the lock; no network is used.
+    NAME is a task, a model or an entry of the lock. Answered from the catalog's facts and the lock; no network is used.
     """
     app = App(Console(quiet, verbose), offline=True, hardware=options["hardware"])
     from lmpm.install import wish_of, with_policy

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import LockError, UnknownNameError
+from lmpm.errors import DiskError, LockError, UnknownNameError
 from lmpm.project import Project, edit_project, find_project
 
 if TYPE_CHECKING:
@@ -50,6 +51,18 @@ def editing(app: App, *, is_global: bool) -> Iterator[Project]:
             place.mkdir(parents=True, exist_ok=True)
     with edit_project(place, state=app.settings.home) as guarded:
         yield guarded
+
+
+def require_savable(app: App, *, is_global: bool) -> None:
+    """Find out now what would keep the project from being written later. Raises DiskError or SpecError."""
+    targets(app, read_manifest(project(app, is_global=is_global)))
+    with editing(app, is_global=is_global) as found:
+        if not os.access(found.directory, os.W_OK):
+            raise DiskError(
+                f"`{found.directory}` may not be written to, and lmpm.toml and lmpm.lock belong there",
+                path=found.directory,
+                hint="Go to a directory of your own, or leave both out with `--no-save`",
+            )
 
 
 def read_manifest(found: Project) -> Manifest:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import EngineError
 from lmpm.size import duration, human
+from lmpm.validate import printable
 
 if TYPE_CHECKING:
     from lmpm.engine.job import EngineLimits
@@ -43,12 +44,11 @@ NOT_OPENED: Final = re.compile(r"failed to open GGUF file '(?P<path>.*)' \((?P<w
 NOT_WHOLE: Final = re.compile(r"gguf_init_from|not within the file bounds|corrupted|failed to read")
 ABOUT_THE_JOB: Final = ("prompt", "tokenize", "unsupported", "import")  # whatever warnings came before
 SAYS_NOTHING: Final = re.compile(r"_impl: failed to load model$")  # the line before says why
-HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def failure(outcome: Outcome, path: str, limits: EngineLimits) -> EngineError:
     """The error for a child that brought no result."""
-    file = f"`{visible(Path(path).name)}`" if path else "the model"
+    file = f"`{printable(Path(path).name)}`" if path else "the model"
     doing = DOING.get(outcome.stage, DOING["start"]).format(file=file)
     message, hint = _explain(outcome, file, doing, limits)
     return EngineError(message, hint=hint, details=last_lines(outcome.log))
@@ -68,7 +68,7 @@ def _explain(outcome: Outcome, file: str, doing: str, limits: EngineLimits) -> t
     if kind == "memory" or (kind not in ABOUT_THE_JOB and OUT_OF_MEMORY.search(outcome.log)):
         return _memory(doing, limits), MEMORY_HINT
     if outcome.error:
-        return _refused(kind, visible(str(outcome.error.get("message", ""))), file, outcome.log)
+        return _refused(kind, printable(str(outcome.error.get("message", ""))), file, outcome.log)
     return _died(outcome.returncode, doing)
 
 
@@ -86,12 +86,12 @@ def _refused(kind: str, message: str, file: str, log: str) -> tuple[str, str | N
     for what, pattern in UNKNOWN_TO_BUILD.items():
         if found := pattern.search(log):
             return (
-                f"{file} needs a newer llama.cpp: this one does not know {what} `{visible(found['name'])}`",
+                f"{file} needs a newer llama.cpp: this one does not know {what} `{printable(found['name'])}`",
                 UPGRADE_HINT,
             )
     if found := NOT_OPENED.search(log):
-        name = visible(Path(found["path"]).name)  # a shard, perhaps
-        return f"`{name}` cannot be opened: {visible(found['why'])}", None
+        name = printable(Path(found["path"]).name)  # a shard, perhaps
+        return f"`{name}` cannot be opened: {printable(found['why'])}", None
     if NOT_WHOLE.search(log):
         return (
             f"{file} is not a complete and valid GGUF file",
@@ -118,9 +118,4 @@ def _died(returncode: int | None, doing: str) -> tuple[str, str | None]:
 def last_lines(log: str) -> tuple[str, ...]:
     """The last messages, fit for a terminal."""
     lines = [line.strip() for line in log.splitlines() if line.strip(" .\t\r") and not SAYS_NOTHING.search(line)]
-    return tuple(visible(line)[:SHOWN_CHARS] for line in lines[-SHOWN_LINES:])
-
-
-def visible(text: str) -> str:
-    """Text from a stranger with control and direction characters written out."""
-    return HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return tuple(printable(line)[:SHOWN_CHARS] for line in lines[-SHOWN_LINES:])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from catalog.starter.train import questions, schema, tokenizer
+from catalog.starter.train import conditions, identifiers, questions, schema, tokenizer
 
 PAIRS = 4
 TOKENS_PER_BATCH = 4608
@@ -20,6 +20,10 @@ MAX_TOKENS = 620
 FULL_WEIGHT = 0.1
 DROPOUT = 0.1
 DROPOUT_SHARE = 0.4
+# Lists of names to be repeated in another order teach copying early; few are kept later.
+COPY_STEPS = 900
+COPY_SHARES = (0.2, 0.02)
+COPY_WEIGHT = 0.99
 
 
 @dataclass
@@ -63,6 +67,27 @@ def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer) -> Row:
     return tokens, positions, segments, weights
 
 
+def copy_row(rng: random.Random, plain: Tokenizer) -> Row:
+    """Make a list of names and four parts of it in other orders."""
+    style = identifiers.choose_style(rng)
+    names = []
+    for _ in range(rng.randint(6, 14)):
+        name = identifiers.table_name(rng, rng.choice(("real", "invented")), style, False, rng.random() < 0.5).sql
+        value = conditions.number(rng, True) if rng.random() < 0.5 else conditions.novel_text(rng, False)
+        names.append(name if rng.random() < 0.75 else value)
+    mark = rng.choice((", ", " ", "\n", "; ", "' '"))
+    head = plain.encode(mark.join(names) + "\n\n", add_special_tokens=False).ids
+    tokens, positions, segments, weights = list(head), list(range(len(head))), [0] * len(head), [0.0] * len(head)
+    for pair in range(1, PAIRS + 1):
+        text = "Copy:" + mark + mark.join(rng.sample(names, min(len(names), rng.randint(4, 7))))
+        ids = [*plain.encode(text, add_special_tokens=False).ids, tokenizer.EOS_ID]
+        tokens += ids
+        positions += range(len(head), len(head) + len(ids))
+        segments += [pair] * len(ids)
+        weights += [COPY_WEIGHT] * len(ids)
+    return tokens, positions, segments, weights
+
+
 def collate(rows: list[Row]) -> Batch:
     """Pad rows to one length."""
     longest = -(-max(len(r[0]) for r in rows) // 16) * 16
@@ -71,7 +96,7 @@ def collate(rows: list[Row]) -> Batch:
             np.full((len(rows), longest), fill, dtype)
             for fill, dtype in ((tokenizer.PAD_ID, np.int64), (0, np.int64), (-1, np.int64), (0, np.float32))
         )
-    )  # type: ignore[arg-type]
+    )
     for at, (tokens, positions, segments, weights) in enumerate(rows):
         for array, values in (
             (made.tokens, tokens),
@@ -83,12 +108,14 @@ def collate(rows: list[Row]) -> Batch:
     return made
 
 
-def stream(seed: int, path: Path) -> Iterator[Batch]:
+def stream(seed: int, path: Path, step: int = 0) -> Iterator[Batch]:
     """Yield batches of like-long rows for ever."""
     rng = random.Random(seed)
     plain, dropped = tokenizer.load(path), tokenizer.load(path, DROPOUT)
     while True:
-        pool = [row for row in (make_row(rng, plain, dropped) for _ in range(POOL)) if len(row[0]) <= MAX_TOKENS]
+        share = COPY_SHARES[step >= COPY_STEPS]
+        drawn = (copy_row(rng, plain) if rng.random() < share else make_row(rng, plain, dropped) for _ in range(POOL))
+        pool = [row for row in drawn if len(row[0]) <= MAX_TOKENS]
         pool.sort(key=lambda row: len(row[0]))
         batches: list[list[Row]] = [[]]
         for row in pool:
@@ -98,20 +125,21 @@ def stream(seed: int, path: Path) -> Iterator[Batch]:
         rng.shuffle(batches)
         for rows in batches:
             if len(rows) > 1:
+                step += 1
                 yield collate(rows)
 
 
-def _work(seed: int, path: Path, queue: multiprocessing.Queue[Batch]) -> None:
+def _work(seed: int, path: Path, step: int, queue: multiprocessing.Queue[Batch]) -> None:
     """Fill a queue with batches."""
-    for batch in stream(seed, path):
+    for batch in stream(seed, path, step):
         queue.put(batch)
 
 
-def background(seed: int, path: Path) -> Iterator[Batch]:
+def background(seed: int, path: Path, step: int) -> Iterator[Batch]:
     """Yield batches made by another process."""
     queue: multiprocessing.Queue[Batch] = multiprocessing.Queue(maxsize=64)
     multiprocessing.Process(
-        target=_work, args=(seed, path, queue), daemon=True
+        target=_work, args=(seed, path, step, queue), daemon=True
     ).start()  # daemon: ends with the trainer
     while True:
         yield queue.get()

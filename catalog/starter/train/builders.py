@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from catalog.starter.train import conditions, phrases, words
-from catalog.starter.train.heads import BELONGS
-from catalog.starter.train.questions import AGGREGATES, Builder, Draft, ImpossibleError
+from catalog.starter.train import conditions, joins, phrases, words
+from catalog.starter.train.questions import Builder, Draft, ImpossibleError
 from catalog.starter.train.schema import Table
 
 
@@ -94,17 +93,8 @@ def group_count(d: Draft) -> str:
     return f"SELECT {column.name.sql}, COUNT(*) FROM {d.table.name.sql}{where} GROUP BY {column.name.sql}"
 
 
-def _function(d: Draft) -> str:
-    """Choose an aggregate and say it."""
-    function = d.rng.choice(("AVG", "AVG", "SUM", "SUM", "MAX", "MIN"))
-    d.slots["a"] = d.rng.choice(AGGREGATES[function])
-    if d.slots["a"] == "sum of" and "{a} {c}" not in d.template:
-        d.slots["a"] = "total"
-    return function
-
-
 def group_agg(d: Draft) -> str:
-    group, column, function = d.column("text"), d.column("int", "real"), _function(d)
+    group, column, function = d.column("text"), d.column("int", "real"), d.function()
     if "{t}" not in d.template and len(d.schema.tables) > 1:
         raise ImpossibleError
     d.say(group, "g")
@@ -125,7 +115,7 @@ def having(d: Draft) -> str:
 def having_agg(d: Draft) -> str:
     if "{t}" not in d.template and len(d.schema.tables) > 1:
         raise ImpossibleError
-    group, column, function = d.column("text"), d.column("int", "real"), _function(d)
+    group, column, function = d.column("text"), d.column("int", "real"), d.function()
     d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
     d.say(group, "g")
     d.say(column, "c")
@@ -225,121 +215,6 @@ def value_of(d: Draft) -> str:
     return f"SELECT {column.name.sql} FROM {d.table.name.sql} WHERE {label.name.sql} = {conditions.quote(value)}"
 
 
-def _link(d: Draft) -> tuple[str, str, str]:
-    """The child's name, the parent's name and the ON clause."""
-    child, parent, foreign = d.table, d.parent, d.table.foreign
-    assert foreign
-    return (
-        child.name.sql,
-        parent.name.sql,
-        f"{child.name.sql}.{foreign.name.sql} = {parent.name.sql}.{parent.key.name.sql}",
-    )
-
-
-def _parent_label(d: Draft) -> str:
-    """The parent's naming column, or its key."""
-    column = d.parent.label or d.parent.key
-    return f"{d.parent.name.sql}.{column.name.sql}"
-
-
-def _by_parent(d: Draft, shown: str, tail: str = "") -> str:
-    """A join grouped by the parent's key."""
-    child, parent, on = _link(d)
-    label, key = _parent_label(d), d.parent.key.name.sql
-    return f"SELECT {label}{shown} FROM {child} JOIN {parent} ON {on} GROUP BY {parent}.{key}{tail}"
-
-
-def join_count(d: Draft) -> str:
-    return _by_parent(d, ", COUNT(*)")
-
-
-def join_agg(d: Draft) -> str:
-    column, function = d.column("int", "real"), _function(d)
-    d.say(column, "c")
-    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
-    return _by_parent(d, f", {function}({d.table.name.sql}.{column.name.sql})")
-
-
-def join_top(d: Draft) -> str:
-    return _by_parent(d, "", " ORDER BY COUNT(*) DESC LIMIT 1")
-
-
-def join_top_n(d: Draft) -> str:
-    n = d.rng.choice((2, 3, 3, 5, 5, 10, 4))
-    d.slots["n"] = str(n)
-    return _by_parent(d, "", f" ORDER BY COUNT(*) DESC LIMIT {n}")
-
-
-def join_having(d: Draft) -> str:
-    return _by_parent(d, "", f" HAVING COUNT(*) {d.quantity(True)}")
-
-
-def join_none(d: Draft) -> str:
-    child, parent, on = _link(d)
-    foreign = d.table.foreign
-    assert foreign
-    return f"SELECT {_parent_label(d)} FROM {parent} LEFT JOIN {child} ON {on} WHERE {child}.{foreign.name.sql} IS NULL"
-
-
-def _parent_where(d: Draft) -> str:
-    """Say a condition on the parent and return the WHERE clause."""
-    label = d.parent.label
-    if label and d.rng.random() < 0.45:
-        value = conditions.text_value(d.rng, label, d.heldout)
-        said, where = conditions.wrap(d.rng, value), f"{d.parent.name.sql}.{label.name.sql} = {conditions.quote(value)}"
-        d.hints.append((d.parent.name.sql, label.name.sql, value))
-        name = conditions.mention(d.rng, label)
-        rel = d.rng.choice((said, said, f"with {name} {said}", f"named {said}"))
-        verb = d.rng.choice((f"is {said}", f"{name} is {said}", f"is named {said}"))
-    else:
-        drawn = conditions.draw(d.rng, d.parent, d.heldout and d.rng.random() < 0.6, d.parent.name.sql + ".", set())
-        if drawn is None:
-            raise ImpossibleError
-        rel, verb, where = drawn.rel, "", drawn.sql
-        d.hints.extend(drawn.hints)
-        d.kinds.append(drawn.kind)
-    template = phrases.choose(d.rng, BELONGS, d.heldout)
-    while "{vp}" in template and not verb:
-        template = phrases.choose(d.rng, BELONGS, d.heldout)
-    noun = d.slots["u"] if verb or d.rng.random() < 0.4 else d.slots["us"]
-    d.slots["uw"] = f"{noun} {rel}"
-    d.slots["b"] = phrases.fill(template, {"uw": d.slots["uw"], "u": d.slots["u"], "vp": verb})
-    return f" WHERE {where}"
-
-
-def join_where(d: Draft) -> str:
-    child, parent, on = _link(d)
-    column = d.table.label if d.table.label and d.rng.random() < 0.3 else d.column("text", "int", "real", "date")
-    d.say(column, "c")
-    return f"SELECT {child}.{column.name.sql} FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
-
-
-def join_count_where(d: Draft) -> str:
-    child, parent, on = _link(d)
-    return f"SELECT COUNT(*) FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
-
-
-def join_agg_where(d: Draft) -> str:
-    child, parent, on = _link(d)
-    column, function = d.column("int", "real"), _function(d)
-    d.say(column, "c")
-    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
-    return f"SELECT {function}({child}.{column.name.sql}) FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
-
-
-def join_list(d: Draft) -> str:
-    child, parent, on = _link(d)
-    own = d.table.label if d.table.label and d.rng.random() < 0.5 else d.column("text", "int", "real", "date")
-    theirs = (
-        d.parent.label
-        if d.parent.label and d.rng.random() < 0.5
-        else d.rng.choice(d.parent.of("text", "int", "real", "date"))
-    )
-    d.say(own, "c")
-    d.say(theirs, "d")
-    return f"SELECT {child}.{own.name.sql}, {parent}.{theirs.name.sql} FROM {child} JOIN {parent} ON {on}"
-
-
 BUILDERS: dict[str, Builder] = {
     f.__name__: f
     for f in (
@@ -363,15 +238,15 @@ BUILDERS: dict[str, Builder] = {
         superlative,
         superlative_value,
         value_of,
-        join_count,
-        join_agg,
-        join_top,
-        join_top_n,
-        join_having,
-        join_none,
-        join_where,
-        join_count_where,
-        join_agg_where,
-        join_list,
+        joins.join_count,
+        joins.join_agg,
+        joins.join_top,
+        joins.join_top_n,
+        joins.join_having,
+        joins.join_none,
+        joins.join_where,
+        joins.join_count_where,
+        joins.join_agg_where,
+        joins.join_list,
     )
 } | {"avg": aggregate("AVG"), "sum": aggregate("SUM"), "max": aggregate("MAX"), "min": aggregate("MIN")}

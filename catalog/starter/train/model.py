@@ -90,7 +90,7 @@ class Decoder(nn.Module):
     def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         """Return the last layer's normed states; mask is [batch, 1, time, time], true where seen."""
         x = self.embedding(tokens)
-        cos, sin = self.cos[positions].unsqueeze(2), self.sin[positions].unsqueeze(2)  # type: ignore[index]
+        cos, sin = self.cos[positions].unsqueeze(2), self.sin[positions].unsqueeze(2)
         for block in self.blocks:
             x = block(x, cos, sin, mask)
         out: Tensor = self.norm(x)

@@ -243,6 +243,14 @@ class Draft:
             self.hints.append((self.table.name.sql, "*", float(value)))
         return f"{op} {value}"
 
+    def function(self) -> str:
+        """Choose an aggregate function and say it."""
+        function = self.rng.choice(("AVG", "AVG", "SUM", "SUM", "MAX", "MIN"))
+        self.slots["a"] = self.rng.choice(AGGREGATES[function])
+        if self.slots["a"] == "sum of" and "{a} {c}" not in self.template:
+            self.slots["a"] = "total"
+        return function
+
     def finish(self, sql: str) -> Question:
         """Fill the template, add the writer's habits, and return the question."""
         template = phrases.misspell(self.rng, self.template) if self.rng.random() < 0.05 else self.template

@@ -46,7 +46,7 @@ class Muon(torch.optim.Optimizer):
                 self.owned.add(at)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+    def step(self, closure: None = None) -> None:  # noqa: ARG002
         """Update every matrix; like-shaped ones are made orthogonal together."""
         group = self.param_groups[0]
         params: list[Tensor] = group["params"]
@@ -61,7 +61,7 @@ class Muon(torch.optim.Optimizer):
         for alike in shapes.values():
             stacked = torch.stack(
                 [params[at].grad.lerp(self.state[params[at]]["momentum"], MUON_MOMENTUM) for at in alike]
-            )  # type: ignore[union-attr]
+            )
             for at, update in zip(alike, orthogonal(stacked), strict=True):
                 updates[at] = update
         flat = torch.cat([update.reshape(-1) for update in updates])
@@ -160,7 +160,7 @@ def train(rank: int, folder: Path, steps: int, minutes: float, seed: int, resume
             optimizer.load_state_dict(state)
     if rank == 0:
         print(f"{sum(p.numel() for p in model.parameters())} parameters, from step {start}", flush=True)
-    run(model, optimizers, batches.background(seed + start, words_path), (start, done), (steps, minutes), path)
+    run(model, optimizers, batches.background(seed + start, words_path, start), (start, done), (steps, minutes), path)
 
 
 def run(
@@ -178,7 +178,7 @@ def run(
     while True:
         batch = next(source).part(dist.get_rank(), dist.get_world_size())
         loss, answer = loss_of(model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         progress = share_gradients(list(model.parameters()), progress)
         if progress >= 1:
             break

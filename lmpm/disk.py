@@ -1,0 +1,102 @@
+"""Files read and written with care: errors that name the place, whole writes, nothing opened that could block."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from lmpm.atomic import disk_error
+from lmpm.errors import IntegrityError
+from lmpm.validate import printable
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+# without O_NONBLOCK, opening a FIFO waits for a writer that may never come; Windows has no such flag
+_NEVER_BLOCK: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turn what the operating system says about the disk into a DiskError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        place = Path(error.filename) if isinstance(error.filename, str) else path
+        raise disk_error(error, place, verb) from error
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file for reading; a FIFO, device or directory is refused without waiting for it.
+
+    Raises IntegrityError for what is no regular file, OSError for the rest.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise IntegrityError(f"`{printable(str(path))}` is not a regular file")
+    return open(os.open(path, os.O_RDONLY | _NEVER_BLOCK), "rb")  # noqa: PTH123 - a descriptor is no path
+
+
+def open_part(path: Path) -> BinaryIO:
+    """Open a file of ours for reading and writing, made if it is not there; raises OSError.
+
+    Only a regular file is taken up: a link or a FIFO in its place is removed, never written through.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | _NEVER_BLOCK
+    return os.fdopen(os.open(path, flags, 0o644), "r+b", 0)
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """sha256 and size of a file's bytes. Raises DiskError when they cannot be read."""
+    with disk_errors(path, "read"), open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return digest.hexdigest(), file.tell()
+
+
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write every byte: an unbuffered file may take fewer."""
+    view = memoryview(data)
+    while view:
+        written = file.write(view)
+        view = view[written or 0 :]
+
+
+def free_space(path: Path) -> int:
+    """Bytes free on the disk that `path` is or will be on. Raises DiskError."""
+    with disk_errors(path, "read"):
+        while not path.exists() and path != path.parent:
+            path = path.parent
+        return shutil.disk_usage(path).free
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two names lead to the same bytes; False where one of them leads nowhere."""
+    with contextlib.suppress(OSError):
+        return one.samefile(other)
+    return False
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename survive a power cut, where the system lets directories be synced."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder below `root` and those around it, as far as they are empty."""
+    with contextlib.suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent

@@ -1,0 +1,72 @@
+"""The README is true: every command and option in it exists, and every variable and exit code it names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from lmpm import errors
+from lmpm.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/json.md", "CHANGELOG.md")
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every call of lmpm in a code block or between backticks, with its words."""
+    for page in PAGES:
+        text = (ROOT / page).read_text("utf-8")
+        blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        lines = [line for block in blocks for line in block.splitlines()]
+        for line in (*lines, *re.findall(r"`(lmpm [^`\n]+)`", text)):
+            for part in re.split(r"&&|\||\$\(|\)\"", line.removeprefix("$ ").split("  #")[0]):
+                found = re.search(r"(?:^|/|\s)lmpm (.+)$", part.strip())
+                if found and not part.strip().startswith(("#", "Chosen", "Why", "error")):
+                    yield page, shlex.split(found[1], comments=True)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), list(commands()), ids=lambda value: " ".join(value) if isinstance(value, list) else value
+)
+def test_every_command_in_the_pages_exists(page: str, words: list[str]) -> None:
+    context = click.Context(cli)
+    command: click.Command | None = cli
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        command = command.get_command(context, name)
+        assert command is not None, f"{page} names `lmpm {name}`"
+    assert command is not None
+    options = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+    for word in words:
+        if word.startswith("-"):
+            assert word.partition("=")[0] in options, f"{page}: {word}"
+
+
+def test_the_pages_hold_commands() -> None:
+    assert len(list(commands())) > 20
+
+
+def test_every_exit_code_is_in_the_readme() -> None:
+    table = README.split("## Exit codes")[1].split("## ")[0]
+    named = {int(code) for code in re.findall(r"\| (\d+) \|", table)}
+    kinds = [value for value in vars(errors).values() if isinstance(value, type)]
+    used = {kind.exit_code for kind in kinds if issubclass(kind, errors.LmpmError)}
+    assert used <= named, f"not in the README: {used - named}"
+
+
+def test_every_own_variable_is_in_the_readme() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "lmpm").rglob("*.py"))
+    used = set(re.findall(r"\bLMPM_[A-Z_]+\b", sources))
+    assert used == set(re.findall(r"\bLMPM_[A-Z_]+\b", README))
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text("utf-8")):
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page} -> {target}"

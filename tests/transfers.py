@@ -1,0 +1,123 @@
+"""A real Downloader before a loopback Hub, with a real Store in a folder of the test."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from lmpm.http import Http
+from lmpm.progress import Reporter
+from lmpm.store import Store
+from lmpm.transfer import Downloader, Patience
+from lmpm.types import HubSource, ModelFile
+from tests.hub import Content, Generated, LoopbackHub
+
+REPO: Final = "acme/tiny-GGUF"
+PATH: Final = "tiny-Q8_0.gguf"
+SIZE: Final = 300_000
+MODEL: Final = Generated(SIZE, seed=5)
+WHOLE: Final = MODEL.read(0, SIZE)
+
+
+class Recorder(Reporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.kept: list[int] = []
+        self.tries_left: list[int] = []
+        self.restarts: list[str] = []
+        self.hashed: list[str] = []
+        self.finishes: list[str] = []
+        self.reuses: list[str] = []
+        self.waits: list[str] = []
+        self.at = 0
+
+    def started(self, name: str, size: int, kept: int) -> None:
+        self.kept.append(kept)
+        self.at = kept
+
+    def advanced(self, count: int) -> None:
+        self.at += count
+
+    def waiting(self, name: str) -> None:
+        self.waits.append(name)
+
+    def retrying(self, name: str, why: str, wait_s: float, tries_left: int) -> None:
+        self.tries_left.append(tries_left)
+
+    def restarted(self, name: str, why: str) -> None:
+        self.restarts.append(why)
+
+    def hashing(self, name: str, size: int) -> None:
+        self.hashed.append(name)
+
+    def finished(self, name: str, size: int, sha256: str) -> None:
+        self.finishes.append(sha256)
+
+    def reused(self, name: str, size: int) -> None:
+        self.reuses.append(name)
+
+
+class Site:
+    """A Hub with one repository, and a store that fetches from it."""
+
+    def __init__(self, hub: LoopbackHub, folder: Path, content: Content = MODEL, path: str = PATH) -> None:
+        self.hub = hub
+        self.content = content
+        repository = hub.add_repo(REPO, {path: content})
+        self.source = HubSource(REPO, repository.commit)
+        self.file = ModelFile(path=path, size=content.size, sha256=content.sha256)
+        self.store = Store(folder / "hub", folder / "home")
+        self.reporter = Recorder()
+
+    @property
+    def blob(self) -> Path:
+        return self.store.blob(self.source, self.file)
+
+    @property
+    def part(self) -> Path:
+        return self.store.part(self.source, self.file)
+
+    @property
+    def link(self) -> Path:
+        return self.store.link(self.source, self.file)
+
+    def downloader(self, *, token: str | None = None, read_timeout_s: float = 10.0, **patience: Any) -> Downloader:
+        patience = {"attempts": 3, "backoff_s": 0.0} | patience
+        http = Http(self.hub.endpoint, token=token, read_timeout_s=read_timeout_s)
+        return Downloader(self.store, http, patience=Patience(**patience), reporter=self.reporter)
+
+    def fetch(self, **options: Any) -> Path:
+        return self.downloader(**options).fetch(self.source, self.file)
+
+    def leave_part(self, data: bytes) -> None:
+        """What an interrupted run leaves."""
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        self.part.write_bytes(data)
+
+    def ranges(self) -> list[str | None]:
+        """The ranges of the requests for bytes, in their order."""
+        return [request.range for request in self.hub.requests.all("GET", "*.gguf", origin="hub")]
+
+    def until_sent(self, count: int, seconds: float = 30.0) -> None:
+        """Wait until the Hub has sent so many bytes of files."""
+        give_up = time.monotonic() + seconds
+        while self.hub.bytes_sent("gguf") < count:
+            assert time.monotonic() < give_up, "the Hub was not asked"
+            time.sleep(0.005)
+
+    def check(self, path: Path) -> None:
+        """The file is whole, under its names, with nothing left beside it."""
+        assert path == self.link
+        assert path.read_bytes() == self.content.read(0, self.content.size)
+        assert self.link.samefile(self.blob)
+        assert [entry.name for entry in self.blob.parent.iterdir()] == [self.file.sha256]
+        assert [entry.name for entry in self.link.parent.iterdir()] == [self.link.name]
+
+
+def wrong_blobs(root: Path) -> list[Path]:
+    """Names below `blobs` whose bytes are others than the name says."""
+    blobs = (blob for blob in root.glob("models--*/blobs/*") if "." not in blob.name)
+    return [blob for blob in blobs if hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name]

@@ -1,44 +1,33 @@
 """Decode speed: fits the constants of `lmpm.speed` to published measurements, and prints the errors.
 
 Run it as `python benchmarks/speed.py` from a checkout. It fits on all rows and prints the constants, then
-fits again without each chip and without each model, and prints how far the predictions for what was left
-out are from the measurements, beside two common rules: llmfit's 0.55 x bandwidth / size, and
+fits again without each chip and without the models of each depth, and prints how far the predictions for
+what was left out are from the measurements, beside two common rules: llmfit's 0.55 x bandwidth / size, and
 0.70 x bandwidth / bytes touched. Rows and their origin: `benchmarks/data/README.md`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import numpy as np
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import measured  # noqa: E402
+from benchmarks.measured import Comparison, Row  # noqa: E402
 from lmpm import speed  # noqa: E402
-from lmpm.limits import GIB  # noqa: E402
-from lmpm.machine import Chips, load_chips  # noqa: E402
-from lmpm.machine.budget import gpu_budget  # noqa: E402
-from lmpm.machine.chips import pick  # noqa: E402
-from lmpm.speed import Constants, Efficiency, Kind, Part  # noqa: E402
-from lmpm.types import Machine  # noqa: E402
+from lmpm.machine import load_chips  # noqa: E402
+from lmpm.speed import Constants, Efficiency  # noqa: E402
 
-DATA: Final = ROOT / "benchmarks" / "data"
 FITTED_ACCELERATORS: Final = ("metal", "cuda", "rocm", "cpu")
 GPUS: Final = ("metal", "cuda", "rocm")
-
-# Rules that clean the community rows. What a table publishes is taken as it is.
-MOST_PROMPT: Final = 1024  # tokens: beyond, the cache counts, and the rows do not say how it was set
-MOST_OF_VRAM: Final = 0.88  # a larger file was split over GPU and host, or spilled
-LEAST_OF_ROOFLINE: Final = 0.2  # slower rows ran elsewhere than they say
-MOST_OF_ROOFLINE: Final = 1.0  # faster ones guessed several tokens at once
 
 # The fit: Huber's loss on log(predicted / measured); the constants of an accelerator are drawn to those that
 # all GPUs have in common, and the shared factors loosely to 1, so that few rows move them little.
@@ -47,81 +36,14 @@ PULL_TO_COMMON: Final = {"share": 1.0, "layer": 0.05}
 PULL_TO_START: Final = 0.05
 ROUNDS: Final = 25
 
-SPLIT_NEED: Final = GIB  # beside the file: cache and buffers at the settings that the split rows do not tell
-
-
-class Row(NamedTuple):
-    """One measurement, and the part of a computer that it was made on."""
-
-    table: str
-    chip: str
-    model: str
-    quant: str
-    part: Part
-    kind: Kind
-    sparse: bool
-    touched: float
-    size: float
-    layers: int
-    measured: float  # tokens a second
-
-
 Predict = Callable[[Row], float]
-
-
-def published(chips: Chips) -> list[Row]:
-    """The rows of the published tables."""
-    return [row for row, _ in _rows(DATA / "tps_published.tsv", chips)]
-
-
-def community(chips: Chips) -> list[Row]:
-    """The community rows that stay after cleaning, the median of each chip, model and quant."""
-    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
-    for row, fields in _rows(DATA / "tps_community.tsv", chips):
-        roofline = row.part.bandwidth / row.touched
-        vram = max((chip.memory for chip in chips.named(fields["chip"])), default=())
-        if (
-            fields["gpus"] == "1"
-            and float(fields["prompt"] or 0) <= MOST_PROMPT
-            and (row.part.accelerator == "cpu" or row.size <= MOST_OF_VRAM * max(vram, default=0))
-            and LEAST_OF_ROOFLINE * roofline <= row.measured <= MOST_OF_ROOFLINE * roofline
-        ):
-            groups[row.chip, row.model, row.quant].append(row)
-    return [rows[0]._replace(measured=statistics.median(row.measured for row in rows)) for rows in groups.values()]
-
-
-def _rows(path: Path, chips: Chips) -> Iterator[tuple[Row, dict[str, str]]]:
-    with path.open(newline="") as file:
-        for fields in csv.DictReader(file, delimiter="\t"):
-            builds = chips.named(fields["chip"])
-            memory = int(fields["memory_gb"]) * GIB if fields["memory_gb"] else None
-            cores = int(fields["gpu_cores"]) if fields["gpu_cores"] else None
-            chip = pick(builds, memory=memory, gpu_cores=cores).chip
-            touched = float(fields["bytes_gb"]) * 1e9
-            kind: Kind = fields["kind"] if fields["kind"] in get_args(Kind) else "dense"  # type: ignore[assignment]
-            yield (
-                Row(
-                    table=path.stem,
-                    chip=fields["chip"],
-                    model=fields["model"].lower(),
-                    quant=fields["quant"],
-                    part=Part(chip.accelerator, chip.bandwidth, chip.compute),
-                    kind=kind,
-                    sparse=fields["kind"] == "experts",
-                    touched=touched,
-                    size=float(fields["file_gb"] or 0) * 1e9 or touched,
-                    layers=int(fields["layers"]),
-                    measured=float(fields["tok_s"]),
-                ),
-                fields,
-            )
 
 
 def predict_with(constants: Constants) -> Predict:
     """Tokens a second by the model of `lmpm.speed` with these constants."""
 
     def predicted(row: Row) -> float:
-        steps = row.layers * constants.kinds[row.kind] * (constants.experts if row.sparse else 1.0)
+        steps = speed.layer_steps(constants, row.layers, row.kind, sparse=row.sparse)
         return 1 / speed.decode_seconds(constants, row.part, touched=row.touched, steps=steps, quant=row.quant)
 
     return predicted
@@ -228,9 +150,9 @@ def by_chip(row: Row) -> str:
     return row.chip
 
 
-def by_model(row: Row) -> str:
-    """The model, whatever its quant."""
-    return row.model
+def by_depth(row: Row) -> str:
+    """The model, whatever its quant, together with all others of its depth: many are the same shape renamed."""
+    return f"{row.layers} {row.kind} {row.sparse}"
 
 
 class Summary(NamedTuple):
@@ -263,59 +185,6 @@ def summary(errors: Sequence[float]) -> Summary:
     )
 
 
-class Split(NamedTuple):
-    """A model that ran on GPU and host together."""
-
-    name: str
-    predicted: float
-    measured: float
-
-
-def splits(chips: Chips) -> list[Split]:
-    """Rows of models larger than the card, on computers whose memory is known, with their predictions."""
-    found = []
-    for row, fields in _rows(DATA / "tps_community.tsv", chips):
-        vram = max(chips.named(fields["chip"])[0].memory, default=0)
-        if not fields["host_gbs"] or row.size <= MOST_OF_VRAM * vram:
-            continue
-        machine = Machine(
-            name=row.chip,
-            accelerator=row.part.accelerator,
-            memory=64 * GIB,
-            budget=gpu_budget(vram)[0],
-            bandwidth=row.part.bandwidth,
-            vram=vram,
-            gpus=1,
-            host_budget=48 * GIB,
-            host_bandwidth=round(float(fields["host_gbs"]) * 1e9),
-            compute=row.part.compute,
-        )
-        seconds = speed.seconds_per_token(
-            machine,
-            need=round(row.size) + SPLIT_NEED,
-            touched=round(row.touched),
-            layers=row.layers,
-            sparse=row.sparse,
-            kind=row.kind,
-            quant=row.quant,
-        )
-        if seconds:
-            found.append(Split(f"{row.chip} {row.model} {row.quant}", 1 / seconds, row.measured))
-    return found
-
-
-def prefill_ratios(chips: Chips) -> dict[str, list[float]]:
-    """Predicted over measured prompt speed of models from 1.5 B up, for plain models and mixtures of experts."""
-    ratios: dict[str, list[float]] = {"dense": [], "experts": []}
-    for row, fields in _rows(DATA / "tps_community.tsv", chips):
-        clean = fields["gpus"] == "1" and 256 <= float(fields["prompt"] or 0) <= MOST_PROMPT
-        if fields["prefill_tok_s"] and row.part.compute and clean and float(fields["params"]) >= 1.5e9:
-            share = speed.PREFILL_EXPERTS_SHARE if row.sparse else 1.0
-            predicted = share * row.part.compute / (2 * float(fields["active"] or fields["params"]))
-            ratios["experts" if row.sparse else "dense"].append(predicted / float(fields["prefill_tok_s"]))
-    return ratios
-
-
 GROUPS: Final[dict[str, Callable[[Row], bool]]] = {
     "published dense": lambda row: row.table == "tps_published" and not row.sparse,
     "published experts": lambda row: row.table == "tps_published" and row.sparse,
@@ -328,7 +197,7 @@ GROUPS: Final[dict[str, Callable[[Row], bool]]] = {
 def main() -> None:
     """Print the constants and the tables."""
     chips = load_chips(ROOT / "catalog")
-    rows = published(chips) + community(chips)
+    rows = measured.published(chips) + measured.community(chips)
     print(f"{len(rows)} rows on {len({row.chip for row in rows})} chips\n\nfitted:")
     constants, _ = fit(rows)
     for name, efficiency in constants.accelerators.items():
@@ -339,11 +208,11 @@ def main() -> None:
         f" low-bit share {constants.low_bit_share:.2f}"
     )
 
-    without_chip, without_model = left_out(rows, by_chip), left_out(rows, by_model)
+    without_chip, without_model = left_out(rows, by_chip), left_out(rows, by_depth)
     shipped = predict_with(speed.FITTED)
     rules: dict[str, list[tuple[Row, float]]] = {
         "lmpm, chip left out": without_chip,
-        "lmpm, model left out": without_model,
+        "lmpm, depth left out": without_model,
         "lmpm, fitted on all": [(row, shipped(row) / row.measured - 1) for row in rows],
         "0.55 x bandwidth / size": [(row, llmfit_rule(row) / row.measured - 1) for row in rows],
         "0.70 x roofline": [(row, flat_rule(row) / row.measured - 1) for row in rows],
@@ -359,12 +228,18 @@ def main() -> None:
     print("\nworst with the chip left out:")
     for row, error in sorted(without_chip, key=lambda item: -abs(math.log1p(item[1])))[:12]:
         print(f"  {error:+7.0%}  {row.measured:7.2f} tok/s  {row.chip} {row.model} {row.quant}")
+    print("\nbehind long prompts, tok/s predicted and measured:")
+    print_comparisons(measured.deep(chips))
     print("\nsplit over GPU and host, tok/s predicted and measured (context and layers on the GPU not told):")
-    for split in splits(chips):
-        print(f"  {split.predicted:6.1f} {split.measured:6.1f}  {split.name}")
-    print("\nprompt speed, median of predicted / measured:")
-    for kind, ratios in prefill_ratios(chips).items():
-        print(f"  {kind}: {statistics.median(ratios):.2f} of {len(ratios)} rows")
+    print_comparisons(measured.splits(chips))
+    ratios = [row.predicted / row.measured for row in measured.prefill(chips)]
+    print(f"\nprompt speed, median of predicted / measured: {statistics.median(ratios):.2f} of {len(ratios)} rows")
+
+
+def print_comparisons(rows: Iterable[Comparison]) -> None:
+    """A line for each."""
+    for row in rows:
+        print(f"  {row.predicted:6.1f} {row.measured:6.1f}  {row.name}")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def take(model: LockedModel, machine: Machine, *, min_speed: float) -> Rung:
             need=candidate.memory,
             touched=candidate.bytes_per_token,
             layers=candidate.layers,
+            quant=candidate.quant,
         )
         budget = machine.budget + machine.host_budget
         if candidate.memory > budget:

@@ -39,22 +39,31 @@ class Constants:
     low_bit_share: float  # of the bandwidth that is left where a byte holds many weights
 
 
+class Part(NamedTuple):
+    """One kind of processor with its memory."""
+
+    accelerator: Accelerator
+    bandwidth: int
+    compute: float | None = None
+    cores: int | None = None
+
+
 # Fitted by `benchmarks/speed.py` in November 2026 on published llama-bench tables (llama.cpp discussions
 # 4167, 15013, 10879 and 15396, XiongjieDai/GPU-Benchmarks-on-LLM-Inference) and llmfit's community uploads.
 # ROCm and Vulkan share the rows of AMD cards. SYCL has no row: it takes what the GPUs have in common, less
 # a quarter.
 FITTED: Final = Constants(
     accelerators={
-        "metal": Efficiency(0.883, 129.2e-6),
-        "cuda": Efficiency(0.858, 50.9e-6),
-        "rocm": Efficiency(0.831, 58.5e-6),
-        "vulkan": Efficiency(0.831, 58.5e-6),
-        "sycl": Efficiency(0.643, 94.8e-6),
-        "cpu": Efficiency(0.622, 43.2e-6),
+        "metal": Efficiency(0.883, 130.5e-6),
+        "cuda": Efficiency(0.858, 51.5e-6),
+        "rocm": Efficiency(0.837, 60.5e-6),
+        "vulkan": Efficiency(0.837, 60.5e-6),
+        "sycl": Efficiency(0.644, 93.7e-6),
+        "cpu": Efficiency(0.625, 44.7e-6),
     },
-    kinds={"dense": 1.0, "gemma": 1.69, "hybrid": 1.51},
-    experts=1.38,
-    cuda_operations=51.3,
+    kinds={"dense": 1.0, "gemma": 1.63, "hybrid": 1.48},
+    experts=1.35,
+    cuda_operations=51.8,
     low_bit_share=0.70,
 )
 UNFITTED: Final = frozenset({"sycl"})
@@ -62,11 +71,12 @@ UNFITTED: Final = frozenset({"sycl"})
 HYBRIDS: Final = frozenset({"qwen35", "qwen35moe", "qwen3next", "nemotron_h", "nemotron_h_moe", "granitehybrid",
                             "granitehybridmoe", "falcon-h1", "jamba", "kimi-linear"})  # fmt: skip
 LOW_BIT_QUANTS: Final = ("IQ1", "IQ2", "IQ3")  # unpacked through tables: arithmetic, no longer memory, is the limit
+CORE_BANDWIDTH: Final = 10e9  # bytes/s that one CPU core unpacks: a careful guess, no row has so few cores
 EXPERTS_TOUCHED_AT_MOST: Final = 1 / 3  # of the need, by a token of a mixture of experts; a dense one reads more
 SPLIT_MARGIN: Final = GIB  # that llama.cpp leaves free on a GPU when not all layers go there
 
 # What is shown around a prediction: 9 in 10 measurements lie within, on chips that the fit did not see.
-RANGE: Final = (0.80, 1.20)
+RANGE: Final = (0.80, 1.25)
 UNSURE_RANGE: Final = (0.50, 1.25)
 
 # Effective FLOP/s of prompt processing where a chip's own figure is not known: per byte/s of bandwidth,
@@ -102,7 +112,8 @@ def predict(machine: Machine, variant: Variant, memory: Memory, *, prompt: int) 
     if seconds is None or share is None:
         return None
     prefill = 1 / _prefill_seconds(machine, variant, share, sparse=sparse)
-    confident = share == 1.0 and not variant.quant.startswith(LOW_BIT_QUANTS) and is_measured(machine)
+    measured_like = shape is not None and share == 1.0 and not variant.quant.startswith(LOW_BIT_QUANTS)
+    confident = measured_like and is_measured(machine)
     low, high = RANGE if confident else UNSURE_RANGE
     return Speed(
         decode=1 / seconds,
@@ -165,24 +176,21 @@ def seconds_per_token(
         return None
     if sparse is None:
         sparse = touched <= need * EXPERTS_TOUCHED_AT_MOST
-    part = Part(machine.accelerator, machine.bandwidth, machine.compute)
-    steps = layers * FITTED.kinds[kind] * (FITTED.experts if sparse else 1.0)
+    part = Part(machine.accelerator, machine.bandwidth, machine.compute, machine.cores)
+    steps = layer_steps(FITTED, layers, kind, sparse=sparse)
     seconds = decode_seconds(FITTED, part, touched=touched * share, steps=steps * share, quant=quant)
     if share < 1.0:
         if not machine.host_bandwidth:
             return None
-        host = Part("cpu", machine.host_bandwidth, None)
+        host = Part("cpu", machine.host_bandwidth, cores=machine.cores)
         rest = 1 - share
         seconds += decode_seconds(FITTED, host, touched=touched * rest, steps=steps * rest, quant=quant)
     return seconds
 
 
-class Part(NamedTuple):
-    """One kind of processor with its memory."""
-
-    accelerator: Accelerator
-    bandwidth: int
-    compute: float | None
+def layer_steps(constants: Constants, layers: int, kind: Kind, *, sparse: bool) -> float:
+    """How many plain layers take as long to start as these."""
+    return layers * constants.kinds[kind] * (constants.experts if sparse else 1.0)
 
 
 def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: float, quant: str = "") -> float:
@@ -193,6 +201,8 @@ def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: f
         reached *= constants.low_bit_share
     if part.accelerator == "cuda" and part.compute:  # a card without fast matrix units unpacks slower than it reads
         reached = min(reached, part.compute / constants.cuda_operations)
+    if part.accelerator == "cpu" and part.cores:
+        reached = min(reached, part.cores * CORE_BANDWIDTH)
     return touched / reached + efficiency.layer_s * steps
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from lmpm.gguf_header import Header
+    from lmpm.gguf_header import Header, ReadAt
     from lmpm.http import Http
 
 Answer = TypeVar("Answer")
@@ -237,12 +237,17 @@ class Hub:
         """
         from lmpm import gguf_header
 
+        read_at = self.reader(repo, revision, file)
+        return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+
+    def reader(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
+        """What reads pieces of a remote file, a request each. It raises as `header` does."""
         url = file_url(self.http.endpoint, repo, revision, file.path)
 
         def read_at(offset: int, length: int) -> bytes:
             return self._patiently(lambda: self._read(url, repo, file, offset, length))
 
-        return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+        return read_at
 
     def _read(self, url: str, repo: str, file: ModelFile, offset: int, length: int) -> bytes:
         """Bytes of a remote file, fewer only where it ends."""

@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "verify",
     "remove": "remove",
     "smoke": "smoke",
+    "inspect": "inspect",
     "hardware": "hardware",
     "doctor": "doctor",
     "catalog": "catalog",

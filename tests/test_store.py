@@ -71,7 +71,7 @@ class TestSharedWithHuggingFace:
         assert report.warnings == []
         (repo,) = report.repos
         (revision,) = repo.revisions
-        assert (repo.repo_id, revision.commit_hash, revision.refs) == (REPO, site.source.revision, {"main"})
+        assert (repo.repo_id, revision.commit_hash, revision.refs) == (REPO, site.source.revision, frozenset({"main"}))
         assert {file.size_on_disk for file in revision.files} == {SIZE}
 
     def test_hf_has_nothing_to_complain_of_while_a_part_lies_there(self, site: Site) -> None:

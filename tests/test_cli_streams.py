@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -163,22 +164,35 @@ class TestColours:
 
     @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
     def test_on_a_terminal(self, cli: Cli, more: dict[str, str], coloured: bool) -> None:
-        assert (b"\x1b[31m" in self.terminal(cli, "path", "x", **more)) is coloured
+        assert (b"\x1b[31m" in self.terminal(cli, "path", "x", more=more)) is coloured
 
     def test_a_bar_moves_on_a_terminal_and_leaves_plain_lines(self, cli: Cli, hub: LoopbackHub) -> None:
-        shown = self.terminal(cli, "install", "embeddings", TERM="xterm", NO_COLOR="1").decode()
+        shown = self.terminal(cli, "install", "embeddings", more={"NO_COLOR": "1"}).decode()
         assert "\r" in shown.replace("\r\n", "\n")
         assert "Verified  sha256" in shown and "Installed embeddings" in shown
 
-    def terminal(self, cli: Cli, *arguments: str, **more: str) -> bytes:
-        """What lmpm writes to a terminal."""
+    @pytest.mark.parametrize(("typed", "fetched"), [(b"y\n", True), (b"n\n", False), (b"\n", True)])
+    def test_verify_asks_whether_to_fetch_what_is_missing(
+        self, cli: Cli, hub: LoopbackHub, typed: bytes, fetched: bool
+    ) -> None:
+        cli.call("install", "embeddings").passed()
+        clone = cli.clone()
+        shown = self.terminal(clone, "verify", "--no-smoke", typed=typed).decode()
+        assert "embeddings is not here. Download 158.7 KiB? [Y/n]" in shown
+        assert ("1 model verified" in shown) is fetched
+        assert bool(clone.blobs()) is fetched
+        assert "Download" not in self.terminal(cli.clone("offline"), "verify", "--offline").decode()
+
+    def terminal(self, cli: Cli, *arguments: str, typed: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
+        """What lmpm writes to a terminal where this is typed."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        environment = {**cli.environment, "TERM": "xterm", **more}
+        environment = {**cli.environment, "TERM": "xterm", **(more or {})}
         with subprocess.Popen(
             cli.command(*arguments), cwd=cli.directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
         ):
             os.close(theirs)
+            os.write(ours, typed)
             shown = b""
             try:
                 while piece := os.read(ours, 65536):

@@ -82,6 +82,16 @@ def read_lock(found: Project) -> Lock:
     return found.lock()
 
 
+def remark_stale(app: App, found: Project, lock: Lock) -> None:
+    """Say where the lock is not what the manifest asks for."""
+    from lmpm.lock import staleness
+
+    if not found.manifest_path.exists():
+        return
+    for reason in staleness(read_manifest(found), lock):
+        app.console.note(f"{reason}: `lmpm install` mends it")
+
+
 def locked_model(lock: Lock, name: str) -> LockedModel:
     """The model of this name. Raises UnknownNameError."""
     found = lock.get(name)

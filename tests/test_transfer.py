@@ -595,7 +595,7 @@ class TestNames:
         "path",
         [
             "ein Modell mit Leerzeichen.gguf",
-            "模型/" + "模" * 80 + ".gguf",
+            "模型/" + "模" * 83 + ".gguf",
             "nfc-\u00e9.gguf",
             "nfd-e\u0301.gguf",
             "a/b/c/d.gguf",

@@ -11,6 +11,7 @@ from lmpm.errors import LockError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock_types import Lock, LockedModel
 from lmpm.manifest import ManifestModel
+from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
 from lmpm.types import StarterSource
@@ -54,7 +55,7 @@ def manifest_line(resolution: Resolution, wish: Wish, name: str | None = None) -
         task=request.task if is_task or wish.task else None,
         ref=None if is_task else request.ref,
         context=request.context,
-        quant=wish.quant,
+        quant=request.quant if is_task else wish.quant,  # `text-to-sql:Q8_0` names one too
         min_speed=wish.min_speed,
         max_size=wish.max_size,
         license=_licenses(wish),
@@ -182,14 +183,16 @@ def with_policy(wish: Wish, policy: Policy) -> Wish:
 
 def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str | None) -> LockedModel | None:
     """The locked model that was asked for in these very words, with the same options."""
-    task = catalog.task(ref)
+    reference = parse(ref)
+    task = catalog.task(reference.name) if isinstance(reference, NameReference) else None
+    named = reference.quant if task and isinstance(reference, NameReference) else None
     for model in lock.models:
         asked = dict(model.requested)
         same_ref = asked.get("task") == task.name if task and "ref" not in asked else asked.get("ref") == ref
         context = wish.context or (task.context if task else asked.get("context"))
         wanted = {
             "context": context,
-            "quant": wish.quant,
+            "quant": wish.quant or named,
             "min_speed": wish.min_speed,
             "max_size": wish.max_size,
             "license": _licenses(wish),

@@ -253,6 +253,13 @@ def test_names_from_the_hub_cannot_move_the_cursor_or_leave_the_store(
     assert "\x1b" not in shown.err
 
 
+def test_text_from_the_hub_cannot_command_the_terminal(cli: Cli, tiny: LoopbackHub) -> None:
+    tiny.state.repo(REPO).card_data["license"] = "\x1b[2J\u202egpl"
+    for command in (("resolve", REPO), ("resolve", REPO, "--explain"), ("why", REPO), ("install", REPO, "--dry-run")):
+        shown = cli.call(*command, "--task", "embeddings").passed()
+        assert "\x1b" not in shown.out + shown.err and "\u202e" not in shown.out + shown.err
+
+
 def test_when_the_best_cannot_be_had_the_next_is_taken(cli: Cli, hub: LoopbackHub) -> None:
     hub.faults.add(faults.Status(404, "Repository not found", "RepoNotFound"), "*bge-small-en*")
     shown = cli.call("install", "embeddings", "--json").passed()

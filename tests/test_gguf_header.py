@@ -32,6 +32,7 @@ from tests.gguf_files import (
     write_unknown_architecture,
 )
 from tests.hub import LoopbackHub, Sparse
+from tests.transfers import emptied
 
 REPO = "acme/tiny-GGUF"
 
@@ -299,11 +300,16 @@ class TestPlaces:
         assert caught.value.exit_code == 6
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LoopbackHub]:
+    with LoopbackHub(cdn=True) as hub:
+        yield hub
+
+
 class TestRemote:
     @pytest.fixture
-    def hub(self) -> Iterator[LoopbackHub]:
-        with LoopbackHub(cdn=True) as hub:
-            yield hub
+    def hub(self, shared: LoopbackHub) -> LoopbackHub:
+        return emptied(shared)
 
     def header(self, hub: LoopbackHub, data: bytes, size: int) -> Header:
         repository = hub.add_repo(REPO, {"m.gguf": Sparse(size, data, sha256="0" * 64)})

@@ -27,24 +27,38 @@ from lmpm.types import ModelFile
 from tests.child import run_script
 from tests.gguf_files import write_llama
 from tests.hub import Bytes, Generated, LoopbackHub, Token, faults, listed
+from tests.transfers import emptied
 
 REPO = "acme/tiny-GGUF"
 API = "/api/models/*"
 MODEL = Generated(5000, seed=1)
 
 
-@pytest.fixture
-def server() -> Iterator[LoopbackHub]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LoopbackHub]:
     with LoopbackHub() as server:
-        server.add_repo(
-            REPO,
-            {"m-Q8_0.gguf": MODEL, "mmproj-f16.gguf": b"GGUF projector", "README.md": b"# hi", "sub/n.gguf": b"GGUF"},
-            downloads=7,
-            likes=3,
-            card_data={"license": "apache-2.0", "base_model": ["acme/tiny"]},
-            gguf={"total": 1234, "architecture": "llama", "context_length": 512, "chat_template": "{{ x }}"},
-        )
         yield server
+
+
+@pytest.fixture
+def server(shared: LoopbackHub) -> LoopbackHub:
+    emptied(shared).add_repo(
+        REPO,
+        {"m-Q8_0.gguf": MODEL, "mmproj-f16.gguf": b"GGUF projector", "README.md": b"# hi", "sub/n.gguf": b"GGUF"},
+        downloads=7,
+        likes=3,
+        card_data={"license": "apache-2.0", "base_model": ["acme/tiny"]},
+        gguf={"total": 1234, "architecture": "llama", "context_length": 512, "chat_template": "{{ x }}"},
+    )
+    return shared
+
+
+@pytest.fixture
+def gone() -> LoopbackHub:
+    """A Hub that has ended: nobody answers at its address."""
+    with LoopbackHub() as server:
+        pass
+    return server
 
 
 def client(server: LoopbackHub, token: str | None = None, **options: Any) -> Hub:
@@ -242,10 +256,9 @@ class TestRefusals:
 
 
 class TestConnection:
-    def test_refused(self, server: LoopbackHub) -> None:
-        server.__exit__(None)
-        error = fails(server, NetworkError, 5)
-        assert server.endpoint in error.message
+    def test_refused(self, gone: LoopbackHub) -> None:
+        error = fails(gone, NetworkError, 5)
+        assert gone.endpoint in error.message
         assert "refused" in error.message
         assert "--offline" in str(error.hint)
 
@@ -282,13 +295,12 @@ class TestConnection:
         assert "HF_HUB_OFFLINE" in error.message
         assert (len(server.requests), slept) == (0, [])
 
-    def test_reach(self, server: LoopbackHub) -> None:
+    def test_reach(self, server: LoopbackHub, gone: LoopbackHub) -> None:
         assert client(server).reach().startswith("answers in")
         with pytest.raises(NotPermittedError, match="token"):
             client(server, "hf_bad").reach()
-        server.__exit__(None)
         with pytest.raises(NetworkError):
-            client(server).reach()
+            client(gone).reach()
 
     def test_telemetry_is_off_when_it_is_switched_off(self, server: LoopbackHub, tmp_path: Path) -> None:
         script = """

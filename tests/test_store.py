@@ -18,13 +18,18 @@ from lmpm.store import Store
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 from tests.child import run_script
 from tests.hub import Generated, LoopbackHub, faults
-from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, wrong_blobs
+from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, emptied, wrong_blobs
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as hub:
+        yield hub
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with LoopbackHub() as hub:
-        yield Site(hub, tmp_path)
+def site(hub: LoopbackHub, tmp_path: Path) -> Site:
+    return Site(emptied(hub), tmp_path)
 
 
 def hf_download(site: Site, **options: Any) -> Path:

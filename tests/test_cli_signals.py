@@ -20,7 +20,7 @@ from tests.hub.demo import _meanings
 REPO = "maker/large-embed-GGUF"
 FILE = "large-embed-Q8_0.gguf"
 BYTES = f"*/resolve/*/{FILE}"
-SLOW = faults.Throttle(1_500_000)
+SLOW = faults.Throttle(2_000_000)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ GPUS: Final = ("metal", "cuda", "rocm")
 HUBER: Final = 0.08
 PULL_TO_COMMON: Final = {"share": 1.0, "layer": 0.05}
 PULL_TO_START: Final = 0.05
-ROUNDS: Final = 15
+ROUNDS: Final = 10
 
 Predict = Callable[[Row], float]
 

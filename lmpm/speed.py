@@ -54,11 +54,11 @@ class Part(NamedTuple):
 # a quarter.
 FITTED: Final = Constants(
     accelerators={
-        "metal": Efficiency(0.885, 131.7e-6),
-        "cuda": Efficiency(0.888, 54.9e-6),
+        "metal": Efficiency(0.884, 130.7e-6),
+        "cuda": Efficiency(0.888, 54.8e-6),
         "rocm": Efficiency(0.839, 61.0e-6),
         "vulkan": Efficiency(0.839, 61.0e-6),
-        "sycl": Efficiency(0.652, 95.6e-6),
+        "sycl": Efficiency(0.652, 95.4e-6),
         "cpu": Efficiency(0.625, 44.7e-6),
     },
     kinds={"dense": 1.0, "gemma": 1.62, "hybrid": 1.48},

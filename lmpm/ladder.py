@@ -14,7 +14,7 @@ from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.resolve import is_pinned
 from lmpm.size import human
-from lmpm.speed import gpu_share, predict, seconds_per_token
+from lmpm.speed import predict, seconds_per_token, will_thrash
 from lmpm.types import Candidate, Choice, HubSource, Machine, Memory, Shape, Variant
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def take(model: LockedModel, machine: Machine, *, min_speed: float, kind: SpeedK
     passed: list[str] = []
     fitting: list[tuple[float, int, LockedCandidate]] = []
     for number, candidate in enumerate(model.candidates, start=1):
-        if gpu_share(machine, candidate.memory) is None:
+        if will_thrash(machine, candidate.memory):
             budget = machine.budget + machine.host_budget
             passed.append(f"rung {number} needs {human(candidate.memory)}, budget {human(budget)}")
             continue
@@ -169,6 +169,7 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
         need=candidate.memory,
         touched=candidate.bytes_per_token,
         layers=candidate.layers,
+        quant=candidate.quant,
     )
     if seconds is None:
         return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.license import permits_commercial_use
 from lmpm.memory import estimate
 from lmpm.size import human
-from lmpm.speed import gpu_share, predict
+from lmpm.speed import predict, will_thrash
 from lmpm.types import Candidate, Choice, Machine, Reason, Rejected, Request, Variant
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _able(request: Request, variant: Variant) -> Verdict | None:
 
 
 def _fits(machine: Machine, candidate: Candidate) -> Verdict | None:
-    if gpu_share(machine, candidate.memory.total) is None:
+    if will_thrash(machine, candidate.memory.total):
         budget = machine.budget + machine.host_budget
         return "memory", f"needs {human(candidate.memory.total)}, budget {human(budget)}"
     return None

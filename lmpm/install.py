@@ -17,7 +17,7 @@ from lmpm.size import human
 from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lmpm.catalog import Catalog
     from lmpm.lock_types import LockedCandidate
@@ -100,26 +100,34 @@ def require_choice(choice: Choice) -> None:
     )
 
 
-def pin(
-    project: Project,
-    resolution: Resolution,
-    line: ManifestModel,
-    resolver: Resolver,
-    targets: Mapping[str, Machine],
-) -> tuple[bool, tuple[str, ...]]:
-    """Add the line to `lmpm.toml` and its ladder to `lmpm.lock`; whether anything changed, and remarks.
+def lock_model(
+    resolution: Resolution, line: ManifestModel, resolver: Resolver, targets: Mapping[str, Machine]
+) -> tuple[LockedModel, tuple[str, ...]]:
+    """The entry of the lock for a line: its ladder, and remarks on rungs that had to be left out.
 
-    To be called while the project is guarded: what others wrote in the meantime is kept.
+    Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
     """
     rungs, remarks = ladder.build(resolution, resolver, targets)
     locked = LockedModel(
         name=line.name,
         requested=line.requested(),
         candidates=rungs,
+        context=resolution.choice.request.context if line.context is None else None,
         min_speed=_recorded_floor(resolution, line),
     )
-    text = manifests.add_model(project.manifest_text(), line)
-    return project.write(manifest=text, lock=project.lock().with_model(locked)), remarks
+    return locked, remarks
+
+
+def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
+    """Add lines to `lmpm.toml` and their entries to `lmpm.lock`, all or none; whether anything changed.
+
+    To be called while the project is guarded: what others wrote in the meantime is kept.
+    """
+    text, lock = project.manifest_text(), project.lock()
+    for line, locked in pairs:
+        text = manifests.add_model(text, line)
+        lock = lock.with_model(locked)
+    return project.write(manifest=text, lock=lock)
 
 
 def _recorded_floor(resolution: Resolution, line: ManifestModel) -> float | None:

@@ -10,7 +10,7 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from lmpm import __version__
 
-        sys.stdout.write(f"lmpm {__version__}\n")
+        print(f"lmpm {__version__}")  # noqa: T201 - print, unlike write, lets a closed stdout pass
         return
     from lmpm.cli import run
 

@@ -152,7 +152,7 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
             raise cursor.fail("general.alignment is not a 32-bit number")
         at_tokenizer = key.startswith("tokenizer.") and kind_number == _ARRAY
         if at_tokenizer and not tensors and f"{metadata.get('general.architecture')}.block_count" in metadata:
-            lengths[key] = cursor.array_length()
+            _, lengths[key] = cursor.array_head()
             return Header(version=version, tensor_count=tensor_count, metadata=metadata, array_lengths=lengths)
         if kind_number == _ARRAY:
             length, values = cursor.array()
@@ -258,28 +258,27 @@ class _Cursor:
             raise self.fail(f"metadata of the unknown type {kind}")
         return self.number(_SCALARS[kind])
 
-    def array_length(self) -> int:
-        """The length of an array whose items are left unread."""
-        self.number("<I")
-        return int(self.number("<Q"))
+    def array_head(self) -> tuple[int, int]:
+        """Type and number of an array's items, as many as can be in the bytes that are left."""
+        kind, length = int(self.number("<I")), int(self.number("<Q"))
+        if kind != _STRING and kind not in _SCALARS:  # nested arrays too: llama.cpp refuses them
+            raise self.fail(f"an array of the unsupported type {kind}")
+        width = _LENGTH.size if kind == _STRING else struct.calcsize(_SCALARS[kind])
+        if length * width > self._end - self.position:
+            raise self.fail(f"it claims an array of {length} items, more than are in it")
+        return kind, length
 
     def array(self) -> tuple[int, tuple[int | float | bool, ...] | None]:
         """The length of an array, and its items where they are few numbers."""
-        kind, length = int(self.number("<I")), int(self.number("<Q"))
+        kind, length = self.array_head()
         if kind == _STRING:
-            if length * 8 > self._end - self.position:  # each item has at least its length
-                raise self.fail(f"it claims an array of {length} strings, more than are in it")
             self._skip_strings(length)
             return length, None
-        if kind not in _SCALARS:  # nested arrays too: llama.cpp refuses them
-            raise self.fail(f"an array of the unsupported type {kind}")
-        width = struct.calcsize(_SCALARS[kind])
-        if length * width > self._end - self.position:
-            raise self.fail(f"it claims an array of {length} numbers, more than are in it")
+        fmt = _SCALARS[kind]
         if length > KEPT_ARRAY_ITEMS:
-            self.skip(length * width)
+            self.skip(length * struct.calcsize(fmt))
             return length, None
-        return length, struct.unpack(f"<{length}{_SCALARS[kind][1]}", self.take(length * width))
+        return length, struct.unpack(f"<{length}{fmt[1]}", self.take(length * struct.calcsize(fmt)))
 
     def _skip_strings(self, count: int) -> None:
         """Walk over the items of an array: hundreds of thousands in a tokenizer, so within the window."""

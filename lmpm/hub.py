@@ -7,14 +7,13 @@ request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lmpm import license as licenses
 from lmpm import limits, validate
+from lmpm.answer import refuse_endless
 from lmpm.errors import (
     LmpmError,
     NetworkError,
@@ -23,7 +22,7 @@ from lmpm.errors import (
     OfflineError,
     RateLimitedError,
 )
-from lmpm.http import asked_wait_s, explain, file_url, header_number, read_body, transient_errors
+from lmpm.http import asked_wait_s, explain, file_url, read_body, transient_errors
 from lmpm.size import duration
 from lmpm.types import ModelFile
 
@@ -39,7 +38,6 @@ Answer = TypeVar("Answer")
 
 METADATA_ATTEMPTS: Final = 3
 METADATA_BACKOFF_S: Final = 0.5
-METADATA_TOTAL_S: Final = 120.0  # for one whole answer, however slowly it trickles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +126,9 @@ class Hub:
         from lmpm import __version__
 
         session = huggingface_hub.get_session()
-        if _refuse_endless not in session.event_hooks["response"]:
+        if refuse_endless not in session.event_hooks["response"]:
             hooks = session.event_hooks
-            session.event_hooks = {**hooks, "response": [*hooks["response"], _refuse_endless]}
+            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless]}
         return huggingface_hub.HfApi(
             endpoint=self.http.endpoint,
             token=self.http.token or False,
@@ -280,50 +278,6 @@ class Hub:
             raise NetworkError(f"`{self.host}` compresses `{name}`")
 
 
-def _refuse_endless(response: Any) -> None:
-    """Stop reading an API answer that is larger or slower than any real one; a hook of the HTTP client."""
-    most = limits.MAX_API_ANSWER_BYTES
-    if (header_number(response.headers.get("Content-Length")) or 0) > most:
-        raise ValueError(f"an answer of more than {most:,} bytes")
-    stream = response.stream
-    unpacked = _unpacked_size(response.headers.get("Content-Encoding", "identity"))
-    # the client accepts streams of its own kind only; it is httpx or its successor, as huggingface_hub has it
-    library = sys.modules[type(response).__module__.partition(".")[0]]
-
-    class Capped(library.SyncByteStream):  # type: ignore[misc, name-defined]
-        def __iter__(self) -> Iterator[bytes]:
-            total, began = 0, time.monotonic()
-            for chunk in stream:
-                total += unpacked(chunk)
-                if total > most:
-                    raise ValueError(f"an answer of more than {most:,} bytes")
-                if time.monotonic() - began > METADATA_TOTAL_S:
-                    raise ValueError(f"an answer that took longer than {METADATA_TOTAL_S:g} s")
-                yield chunk
-
-        def close(self) -> None:
-            stream.close()
-
-    response.stream = Capped()
-
-
-def _unpacked_size(encoding: str) -> Callable[[bytes], int]:
-    """What counts the bytes that a compressed piece unpacks to, before the client unpacks it."""
-    if encoding == "identity":
-        return len
-    if encoding not in ("gzip", "deflate"):
-        raise ValueError(f"an answer in the encoding `{encoding[:20]}`")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
-
-    def count(chunk: bytes) -> int:
-        try:
-            return len(unpacker.decompress(chunk, limits.MAX_API_ANSWER_BYTES + 1))
-        except zlib.error as error:
-            raise ValueError(f"an answer that cannot be unpacked: {error}") from error
-
-    return count
-
-
 def _repository(info: Any) -> Repository:
     """Our record from huggingface_hub's, with everything checked that is used later.
 
@@ -334,8 +288,8 @@ def _repository(info: Any) -> Repository:
         with contextlib.suppress(ValueError):
             path = validate.file_path(sibling.rfilename)
             digest = validate.sha256(sibling.lfs.sha256) if sibling.lfs else None
-            size = sibling.lfs.size if sibling.lfs else sibling.size
-            if digest and isinstance(size, int) and 0 < size <= limits.MAX_FILE_BYTES:
+            size = _count(sibling.lfs.size) if sibling.lfs else None
+            if digest and size and size <= limits.MAX_FILE_BYTES:
                 files.append(ModelFile(path=path, size=size, sha256=digest, role=_role(path)))
     facts = info.gguf if isinstance(info.gguf, dict) else {}
     tags = [tag for tag in info.tags or () if isinstance(tag, str)]

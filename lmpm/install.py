@@ -11,12 +11,13 @@ from lmpm.errors import LockError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock_types import Lock, LockedModel
 from lmpm.manifest import ManifestModel
+from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
 from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lmpm.catalog import Catalog
     from lmpm.lock_types import LockedCandidate
@@ -54,7 +55,7 @@ def manifest_line(resolution: Resolution, wish: Wish, name: str | None = None) -
         task=request.task if is_task or wish.task else None,
         ref=None if is_task else request.ref,
         context=request.context,
-        quant=wish.quant,
+        quant=request.quant if is_task else wish.quant,  # `text-to-sql:Q8_0` names one too
         min_speed=wish.min_speed,
         max_size=wish.max_size,
         license=_licenses(wish),
@@ -99,26 +100,34 @@ def require_choice(choice: Choice) -> None:
     )
 
 
-def pin(
-    project: Project,
-    resolution: Resolution,
-    line: ManifestModel,
-    resolver: Resolver,
-    targets: Mapping[str, Machine],
-) -> tuple[bool, tuple[str, ...]]:
-    """Add the line to `lmpm.toml` and its ladder to `lmpm.lock`; whether anything changed, and remarks.
+def lock_model(
+    resolution: Resolution, line: ManifestModel, resolver: Resolver, targets: Mapping[str, Machine]
+) -> tuple[LockedModel, tuple[str, ...]]:
+    """The entry of the lock for a line: its ladder, and remarks on rungs that had to be left out.
 
-    To be called while the project is guarded: what others wrote in the meantime is kept.
+    Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
     """
     rungs, remarks = ladder.build(resolution, resolver, targets)
     locked = LockedModel(
         name=line.name,
         requested=line.requested(),
         candidates=rungs,
+        context=resolution.choice.request.context if line.context is None else None,
         min_speed=_recorded_floor(resolution, line),
     )
-    text = manifests.add_model(project.manifest_text(), line)
-    return project.write(manifest=text, lock=project.lock().with_model(locked)), remarks
+    return locked, remarks
+
+
+def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
+    """Add lines to `lmpm.toml` and their entries to `lmpm.lock`, all or none; whether anything changed.
+
+    To be called while the project is guarded: what others wrote in the meantime is kept.
+    """
+    text, lock = project.manifest_text(), project.lock()
+    for line, locked in pairs:
+        text = manifests.add_model(text, line)
+        lock = lock.with_model(locked)
+    return project.write(manifest=text, lock=lock)
 
 
 def _recorded_floor(resolution: Resolution, line: ManifestModel) -> float | None:
@@ -182,14 +191,16 @@ def with_policy(wish: Wish, policy: Policy) -> Wish:
 
 def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str | None) -> LockedModel | None:
     """The locked model that was asked for in these very words, with the same options."""
-    task = catalog.task(ref)
+    reference = parse(ref)
+    task = catalog.task(reference.name) if isinstance(reference, NameReference) else None
+    named = reference.quant if task and isinstance(reference, NameReference) else None
     for model in lock.models:
         asked = dict(model.requested)
         same_ref = asked.get("task") == task.name if task and "ref" not in asked else asked.get("ref") == ref
         context = wish.context or (task.context if task else asked.get("context"))
         wanted = {
             "context": context,
-            "quant": wish.quant,
+            "quant": wish.quant or named,
             "min_speed": wish.min_speed,
             "max_size": wish.max_size,
             "license": _licenses(wish),

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from lmpm.hub import Repository
     from lmpm.progress import Reporter
 
-__all__ = ["Store", "disk_errors", "free_space"]
-
 PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache prune` knows what it is
 STARTER_OWNER: Final = "lmpm"  # starters live beside Hub repositories, under a folder of their own
 

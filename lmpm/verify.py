@@ -7,7 +7,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lmpm.errors import DiskError, EngineError, IntegrityError, LmpmError, MissingFilesError, SmokeTestError
+from lmpm.errors import (
+    DiskError,
+    EngineError,
+    IntegrityError,
+    LmpmError,
+    MissingFilesError,
+    SmokeTestError,
+    TransferInterruptedError,
+)
 from lmpm.locked import context_of, prove, rung_for, task_of
 from lmpm.size import human
 
@@ -61,6 +69,8 @@ class Verifier:
         report = Report(name=model.name, rung=rung, rungs=len(model.candidates), notes=self._remarks(rung))
         try:
             return self._check_rung(model, rung, report)
+        except TransferInterruptedError:
+            raise  # the user wants an end, not the next model
         except LmpmError as error:
             return replace(report, error=error)
 

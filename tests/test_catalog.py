@@ -143,9 +143,7 @@ def test_a_mistake_stops_a_command_when_its_file_is_needed(copy: Path) -> None:
     edit(copy / CODER, "size = 4_683_073_536", "size = 0")
     found = catalog.load(copy)
     assert found.model("arctic-text2sql-r1-7b")
-    with pytest.raises(
-        CatalogError, match=r"models/qwen2.5-coder-7b-instruct.toml: repo\[0\].file\[1\].size"
-    ):
+    with pytest.raises(CatalogError, match=r"models/qwen2.5-coder-7b-instruct.toml: repo\[0\].file\[1\].size"):
         found.model("qwen2.5-coder-7b-instruct")
 
 
@@ -319,9 +317,7 @@ def test_estimates_lie_below_the_larger_models_of_the_family(shipped: Catalog) -
         ("no-such-quant", 7e9, 90, 100),
     ],
 )
-def test_a_quant_costs_its_share(
-    shipped: Catalog, name: str, parameters: float, low: float, high: float
-) -> None:
+def test_a_quant_costs_its_share(shipped: Catalog, name: str, parameters: float, low: float, high: float) -> None:
     assert low <= shipped.quant_loss(name, int(parameters), 100.0) <= high
 
 

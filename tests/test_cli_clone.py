@@ -101,6 +101,21 @@ def test_things_that_are_no_files_are_named_and_never_opened(installed: Cli, thi
     assert words[thing] in shown.out + shown.err
 
 
+def test_remove_works_without_a_lock_and_with_a_name_given_twice(installed: Cli) -> None:
+    installed.lock.unlink()
+    installed.call("remove", "embeddings", "embeddings").passed()
+    assert "embeddings" not in installed.manifest.read_text() and not installed.lock.exists()
+    installed.call("remove", "embeddings").failed(7, "No `lmpm.lock`")
+
+
+def test_list_and_verify_say_where_the_lock_is_stale(installed: Cli) -> None:
+    with installed.manifest.open("a") as file:
+        file.write('chat = { task = "chat" }\n')
+    for command in ("list", "verify --no-smoke"):
+        shown = installed.call(*command.split()).passed()
+        assert "note: `chat` is in `lmpm.toml` but not in `lmpm.lock`: `lmpm install` mends it" in shown.err
+
+
 class TestLocked:
     """`install --locked` changes nothing, and says why it cannot go on."""
 

@@ -20,7 +20,7 @@ from tests.hub.demo import _meanings
 REPO = "maker/large-embed-GGUF"
 FILE = "large-embed-Q8_0.gguf"
 BYTES = f"*/resolve/*/{FILE}"
-SLOW = faults.Throttle(1_500_000)
+SLOW = faults.Throttle(2_000_000)
 
 
 @pytest.fixture
@@ -81,6 +81,17 @@ def test_an_interrupt_keeps_what_has_arrived_and_says_so(cli: Cli, large: Loopba
     assert "hint: Run the same command again to resume" in err
     assert "Traceback" not in err
     resumed(cli, large, kept)
+
+
+def test_an_interrupt_ends_verify_and_not_only_its_first_model(cli: Cli, large: LoopbackHub) -> None:
+    cli.call("install", REPO, "--task", "embeddings").passed()
+    clone = cli.clone()
+    large.faults.add(SLOW, BYTES)
+    process = clone.start("verify", "--fetch")
+    wait_for_bytes(clone, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Interrupted. Kept" in err
 
 
 def test_an_interrupt_at_any_other_moment_ends_quietly(cli: Cli, large: LoopbackHub) -> None:

@@ -108,6 +108,34 @@ def test_another_name_a_context_and_a_quant_are_kept(cli: Cli, hub: LoopbackHub)
     assert "search" in cli.call("list").out
 
 
+def test_a_task_at_one_quant_stays_at_that_quant(cli: Cli, hub: LoopbackHub) -> None:
+    cli.call("install", "embeddings:f16").passed()
+    assert 'embeddings = { task = "embeddings", context = 512, quant = "F16" }' in cli.manifest.read_text()
+    locked = load_lock(cli.lock).get("embeddings")
+    assert locked is not None and {rung.quant for rung in locked.candidates} == {"F16"}
+    hub.reset_log()
+    for again in (("embeddings:F16",), ("embeddings", "--quant", "F16"), ()):
+        assert "nothing to do" in cli.call("install", *again).passed().err
+    assert len(hub.requests) == 0
+    cli.call("install", "embeddings").passed()  # without the quant it is another request
+    assert "F16" not in cli.manifest.read_text()
+
+
+def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub: LoopbackHub) -> None:
+    assert "20 candidates" in cli.call("why", "embeddings").passed().out
+    assert "1 candidate\n" in cli.call("why", "bge-m3").passed().out
+    assert len(hub.requests) == 0
+    repo = "nomic-ai/nomic-embed-text-v1.5-GGUF"
+    assert "Q8_0" in cli.call("why", repo).passed().out and len(hub.requests) > 0
+    cli.call("install", repo, "--task", "embeddings", "--name", "mine").passed()
+    assert "In lmpm.lock, best first:" in cli.call("why", "mine").passed().out
+    assert "context 128" in cli.call("why", "mine", "--context", "128").passed().out
+    everything = cli.call("why", "text-to-sql", "--all", "--hardware", "M2, 16GB").passed().out
+    some = cli.call("why", "text-to-sql", "--hardware", "M2, 16GB").passed().out
+    assert "more: " in some and "`--all`" in some
+    assert "more: " not in everything and len(everything.splitlines()) > len(some.splitlines())
+
+
 def test_several_references_are_installed_one_after_another(cli: Cli, hub: LoopbackHub) -> None:
     done = cli.call("install", "bge-small-en-v1.5", "all-minilm-l6-v2", "--json").passed()
     assert [model["name"] for model in done.json["models"]] == ["bge-small-en-v1.5", "all-minilm-l6-v2"]

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -58,17 +59,11 @@ def test_the_version(cli: Cli) -> None:
     assert cli.call("--version").passed().out == f"lmpm {__version__}\n"
 
 
-def imports(cli: Cli, *arguments: str) -> set[str]:
-    """The top-level modules that a call imports."""
-    script = (
-        "import sys; sys.argv = ['lmpm', *sys.argv[1:]]\n"
-        "from lmpm.__main__ import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
-    )
+def imported(cli: Cli, script: str, *arguments: str) -> set[str]:
+    """The top-level modules that a script in a process of its own imports."""
+    tail = "\nimport sys; print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-c", script + tail, *arguments],
         cwd=cli.directory,
         env=cli.environment,
         capture_output=True,
@@ -79,23 +74,26 @@ def imports(cli: Cli, *arguments: str) -> set[str]:
 
 
 def test_the_version_needs_no_library_at_all(cli: Cli) -> None:
-    assert not imports(cli, "--version") & (HEAVY | {"click", "platformdirs", "filelock"})
+    found = imported(cli, "from lmpm.__main__ import main; main()", "--version")
+    assert not found & (HEAVY | {"click", "platformdirs", "filelock"})
 
 
 def test_what_needs_no_network_imports_none(cli: Cli, hub: LoopbackHub) -> None:
     cli.call("install", "embeddings").passed()
-    for arguments in (
-        ("resolve", "text-to-sql", "--offline"),
-        ("list",),
-        ("path", "embeddings"),
-        ("install", "embeddings"),
-        ("why", "embeddings"),
-        ("hardware",),
-        ("catalog", "list"),
-        ("verify", "--quick", "--no-smoke"),
-        ("install", "embeddings", "--dry-run", "--offline"),
-    ):
-        assert not imports(cli, *arguments) & HEAVY, arguments
+    commands = (
+        "resolve text-to-sql --offline",
+        "list",
+        "path embeddings",
+        "install embeddings",
+        "install",
+        "why embeddings",
+        "hardware",
+        "catalog list",
+        "verify --quick --no-smoke",
+        "install embeddings --dry-run --offline",
+    )
+    script = "import sys\nfrom lmpm.cli import run\nfor each in sys.argv[1:]: assert run(each.split()) == 0, each"
+    assert not imported(cli, script, *commands) & HEAVY
 
 
 class TestStreams:
@@ -166,22 +164,35 @@ class TestColours:
 
     @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
     def test_on_a_terminal(self, cli: Cli, more: dict[str, str], coloured: bool) -> None:
-        assert (b"\x1b[31m" in self.terminal(cli, "path", "x", **more)) is coloured
+        assert (b"\x1b[31m" in self.terminal(cli, "path", "x", more=more)) is coloured
 
     def test_a_bar_moves_on_a_terminal_and_leaves_plain_lines(self, cli: Cli, hub: LoopbackHub) -> None:
-        shown = self.terminal(cli, "install", "embeddings", TERM="xterm", NO_COLOR="1").decode()
+        shown = self.terminal(cli, "install", "embeddings", more={"NO_COLOR": "1"}).decode()
         assert "\r" in shown.replace("\r\n", "\n")
         assert "Verified  sha256" in shown and "Installed embeddings" in shown
 
-    def terminal(self, cli: Cli, *arguments: str, **more: str) -> bytes:
-        """What lmpm writes to a terminal."""
+    @pytest.mark.parametrize(("typed", "fetched"), [(b"y\n", True), (b"n\n", False), (b"\n", True)])
+    def test_verify_asks_whether_to_fetch_what_is_missing(
+        self, cli: Cli, hub: LoopbackHub, typed: bytes, fetched: bool
+    ) -> None:
+        cli.call("install", "embeddings").passed()
+        clone = cli.clone()
+        shown = self.terminal(clone, "verify", "--no-smoke", typed=typed).decode()
+        assert "embeddings is not here. Download 158.7 KiB? [Y/n]" in shown
+        assert ("1 model verified" in shown) is fetched
+        assert bool(clone.blobs()) is fetched
+        assert "Download" not in self.terminal(cli.clone("offline"), "verify", "--offline").decode()
+
+    def terminal(self, cli: Cli, *arguments: str, typed: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
+        """What lmpm writes to a terminal where this is typed."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        environment = {**cli.environment, "TERM": "xterm", **more}
+        environment = {**cli.environment, "TERM": "xterm", **(more or {})}
         with subprocess.Popen(
             cli.command(*arguments), cwd=cli.directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
         ):
             os.close(theirs)
+            os.write(ours, typed)
             shown = b""
             try:
                 while piece := os.read(ours, 65536):

@@ -16,10 +16,10 @@ from tests.child import run_script
 from tests.hub import Generated, LoopbackHub, faults
 from tests.transfers import SIZE, WHOLE, Site, wrong_blobs
 
-# A child that fetches the one file. With a number it dies at that step: the operations on files that Python
-# itself reports, and the writes and syncs, which it does not. A write dies half done.
+# A child that fetches the one file. With a number it dies at that step, or the system refuses it: the operations
+# on files that Python itself reports, and the writes and syncs, which it does not. A write is half done then.
 FETCH = """
-    import json, os, signal, sys
+    import errno, json, os, signal, sys
     from pathlib import Path
     from filelock import FileLock
     import huggingface_hub, requests, urllib3  # warm before the clock of steps runs
@@ -31,29 +31,31 @@ FETCH = """
     from lmpm.transfer import Downloader, Patience
     from lmpm.types import HubSource, ModelFile
 
-    endpoint, base, revision, size, digest, rounds = sys.argv[1:]
+    endpoint, base, revision, size, digest, way = sys.argv[1:]
     EVENTS = {"open", "os.rename", "os.mkdir", "os.chmod", "os.symlink", "os.remove", "os.truncate", "os.rmdir"}
     step = last = 0
     transient_errors()
     requests.Session().get(endpoint + "/warm")
 
-    def die_here(half=lambda: None):
+    def stop_here(half=lambda: None):
         global step
         step += 1
         if step == last:
             half()
+            if way == "refuse":
+                raise OSError(errno.ENOSPC, "No space left on device")
             os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(event, arguments):
         if last and event in EVENTS and str(base) in str(arguments[0]):
-            die_here()
+            stop_here()
 
     def write_all(file, data):
-        die_here(lambda: file.write(data[: len(data) // 2]))
+        stop_here(lambda: file.write(data[: len(data) // 2]))
         real_write(file, data)
 
     def fsync(handle):
-        die_here()
+        stop_here()
         real_sync(handle)
 
     real_write, real_sync = transfer.write_all, os.fsync
@@ -94,13 +96,15 @@ ROUNDS = """
             last = number
             try:
                 fetch(f"{base}/{number}")
+            except LmpmError as error:
+                os._exit(error.exit_code)
             except BaseException as error:
                 print(repr(error), flush=True)
                 os._exit(1)
-            os._exit(0)
+            os._exit(0 if step >= last else 100)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(json.dumps([number, status]), flush=True)
-        if status != -signal.SIGKILL:
+        if status == 100:  # there are no more steps
             break
 """
 
@@ -111,9 +115,9 @@ def hub() -> Iterator[LoopbackHub]:
         yield hub
 
 
-def child(site: Site, base: Path, script: str = ONCE) -> subprocess.Popen[str]:
+def child(site: Site, base: Path, script: str = ONCE, way: str = "kill") -> subprocess.Popen[str]:
     file = site.file
-    return run_script(FETCH + script, site.hub.endpoint, base, site.source.revision, file.size, file.sha256, 0)
+    return run_script(FETCH + script, site.hub.endpoint, base, site.source.revision, file.size, file.sha256, way)
 
 
 def stray(root: Path) -> list[str]:
@@ -122,14 +126,15 @@ def stray(root: Path) -> list[str]:
     return [str(path) for path in files if path.parts[0] != ".locks" and path.parts[1] not in ("snapshots", "blobs")]
 
 
-def test_21_killed_at_every_step(hub: LoopbackHub, tmp_path: Path) -> None:
-    """A kill at each operation on the disk, one run after another; then a plain run over what is left."""
+@pytest.mark.parametrize(("way", "ends"), [("kill", {-signal.SIGKILL}), ("refuse", {0, 6})])
+def test_21_23_stopped_at_every_step(hub: LoopbackHub, tmp_path: Path, way: str, ends: set[int]) -> None:
+    """Killed, or refused by the system, at each operation on the disk; then a plain run over what is left."""
     first = Site(hub, tmp_path / "unused")
-    hub.faults.add(faults.Throttle(4e6), "*.gguf")  # so that the file arrives in several pieces
-    out, _ = child(first, tmp_path, ROUNDS).communicate(timeout=100)
+    hub.faults.add(faults.Throttle(6e6), "*.gguf")  # so that the file arrives in several pieces
+    out, _ = child(first, tmp_path, ROUNDS, way).communicate(timeout=100)
     results = [json.loads(line) for line in out.splitlines()]
-    assert [status for _, status in results[:-1]] == [-signal.SIGKILL] * (len(results) - 1), out
-    assert results[-1][1] == 0, out
+    assert {status for _, status in results[:-1]} == ends, out
+    assert results[-1][1] == 100, out
     assert len(results) > 15
     hub.faults.clear()
     resumed = 0
@@ -137,11 +142,10 @@ def test_21_killed_at_every_step(hub: LoopbackHub, tmp_path: Path) -> None:
         site = Site(hub, tmp_path / str(number))
         assert not wrong_blobs(site.store.root)
         kept = site.part.stat().st_size if site.part.exists() else 0
-        assert site.part.exists() is False or site.part.read_bytes() == WHOLE[:kept]
+        assert not site.part.exists() or site.part.read_bytes() == WHOLE[:kept]
         was_there = site.blob.exists()
         hub.reset_log()
-        path = site.fetch()
-        site.check(path)
+        site.check(site.fetch())
         assert hub.bytes_sent("gguf") == (0 if was_there else SIZE - kept), number
         assert stray(site.store.root) == []
         assert [entry.name for entry in (site.store.home / "verified").iterdir()] == [site.file.sha256]

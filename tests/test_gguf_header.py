@@ -32,6 +32,7 @@ from tests.gguf_files import (
     write_unknown_architecture,
 )
 from tests.hub import LoopbackHub, Sparse
+from tests.transfers import emptied
 
 REPO = "acme/tiny-GGUF"
 
@@ -199,6 +200,13 @@ class TestBadFiles:
         with pytest.raises(IntegrityError, match="alignment"):
             read_bytes(raw_gguf([key(b"general.alignment", kind, value)]))
 
+    @pytest.mark.parametrize("array", [(8, 1 << 62), (0, 1 << 62), (9, 1)])
+    def test_a_tokenizer_that_claims_too_much_even_where_it_is_not_read(self, array: tuple[int, int]) -> None:
+        blocks = key(b"llama.block_count", 4, struct.pack("<I", 1))
+        tokens = key(b"tokenizer.ggml.tokens", 9, struct.pack("<IQ", *array))
+        with pytest.raises(IntegrityError, match="array"):
+            read_bytes(raw_gguf([blocks, tokens]), tensors=False)
+
     def test_escapes_in_names_are_shown(self) -> None:
         for keys in ([key(b"\x1b[31m", 0, b"\0")] * 2, [key(b"k\n", 77, b"")]):
             with pytest.raises(IntegrityError) as caught:
@@ -292,11 +300,16 @@ class TestPlaces:
         assert caught.value.exit_code == 6
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LoopbackHub]:
+    with LoopbackHub(cdn=True) as hub:
+        yield hub
+
+
 class TestRemote:
     @pytest.fixture
-    def hub(self) -> Iterator[LoopbackHub]:
-        with LoopbackHub(cdn=True) as hub:
-            yield hub
+    def hub(self, shared: LoopbackHub) -> LoopbackHub:
+        return emptied(shared)
 
     def header(self, hub: LoopbackHub, data: bytes, size: int) -> Header:
         repository = hub.add_repo(REPO, {"m.gguf": Sparse(size, data, sha256="0" * 64)})

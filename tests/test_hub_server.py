@@ -82,9 +82,7 @@ class TestMetadata:
             rows = list(api(hub).list_models(filter="gguf", author="acme", sort="downloads"))
             assert [row.id for row in rows] == [f"acme/m{number}-GGUF" for number in reversed(range(8))]
             assert hub.count("GET", "/api/models") == 3
-            few = api(hub).list_models(
-                search="m gguf", sort="downloads", limit=4, expand=["gguf", "siblings"]
-            )
+            few = api(hub).list_models(search="m gguf", sort="downloads", limit=4, expand=["gguf", "siblings"])
             siblings = [row.siblings for row in few]
             assert len(siblings) == 4
             assert siblings[0] is not None
@@ -181,9 +179,7 @@ class TestDownload:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
             environment |= {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_ada"}
             environment |= {"NO_PROXY": "127.0.0.1"} | ({"HF_HUB_DISABLE_XET": "1"} if disable_xet else {})
-            done = subprocess.run(
-                [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-            )
+            done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             folder = Path(done.stdout.strip())
             assert (folder / FILE).stat().st_size == MODEL.size
@@ -237,9 +233,7 @@ class TestDownload:
             first = requests.head(hub.url(REPO, FILE), timeout=5)
             assert (first.status_code, first.headers["X-Linked-ETag"]) == (302, f'"{MODEL.sha256}"')
             location = first.headers["Location"]
-            assert requests.get(location, headers={"Range": "bytes=5-9"}, timeout=5).content == MODEL.read(
-                5, 5
-            )
+            assert requests.get(location, headers={"Range": "bytes=5-9"}, timeout=5).content == MODEL.read(5, 5)
             hub.expire_signed_urls()
             assert requests.get(location, timeout=5).status_code == 403
             assert requests.get(hub.url(REPO, FILE), timeout=5).status_code == 200

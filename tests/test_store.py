@@ -18,13 +18,18 @@ from lmpm.store import Store
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 from tests.child import run_script
 from tests.hub import Generated, LoopbackHub, faults
-from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, wrong_blobs
+from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, emptied, wrong_blobs
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as hub:
+        yield hub
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with LoopbackHub() as hub:
-        yield Site(hub, tmp_path)
+def site(hub: LoopbackHub, tmp_path: Path) -> Site:
+    return Site(emptied(hub), tmp_path)
 
 
 def hf_download(site: Site, **options: Any) -> Path:
@@ -71,7 +76,7 @@ class TestSharedWithHuggingFace:
         assert report.warnings == []
         (repo,) = report.repos
         (revision,) = repo.revisions
-        assert (repo.repo_id, revision.commit_hash, revision.refs) == (REPO, site.source.revision, {"main"})
+        assert (repo.repo_id, revision.commit_hash, revision.refs) == (REPO, site.source.revision, frozenset({"main"}))
         assert {file.size_on_disk for file in revision.files} == {SIZE}
 
     def test_hf_has_nothing_to_complain_of_while_a_part_lies_there(self, site: Site) -> None:

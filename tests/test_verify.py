@@ -25,7 +25,7 @@ from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.progress import Reporter
 from lmpm.store import Store
 from lmpm.types import HubSource, Machine, ModelFile
-from lmpm.verify import Report, Verifier, exit_code
+from lmpm.verify import Report, Verifier, build_number, exit_code
 
 DATA = b"not a model, but bytes with a digest"
 FILE = ModelFile(path="m-Q8_0.gguf", size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
@@ -109,6 +109,14 @@ def test_a_file_that_is_no_model_fails_its_proof(verifier: Verifier) -> None:
     report = replace(verifier, smoke=True).check(MODEL)
     assert isinstance(report.error, EngineError) and "GGUF" in report.error.message
     assert report.hashed_bytes == len(DATA)
+
+
+@pytest.mark.parametrize(
+    ("text", "build"),
+    [("llama.cpp b9200", 9200), ("b11549 (0c1e570)", 11549), ("llama.cpp 0.5.0-dev (0c1e570-dirty)", None), ("", None)],
+)
+def test_the_number_of_a_build(text: str, build: int | None) -> None:
+    assert build_number(text) == build
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ COMMANDS = {
     "list": "list",
     "path": "path",
     "verify": "verify",
+    "lock": "lock",
     "remove": "remove",
     "smoke": "smoke",
     "inspect": "inspect",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,3 +63,11 @@ def wish_from(options: dict[str, Any]) -> Wish:
         licenses_allowed=frozenset(licenses.normalise(item) for item in named.split(",")) if named else None,
         prefer=options["prefer"],
     )
+
+
+def overlay(wish: Wish, options: dict[str, Any]) -> Wish:
+    """A wish with what the options say in place of what it says itself."""
+    said = wish_from(options)
+    names = ("task", "context", "quant", "min_speed", "max_size", "licenses_allowed")
+    changes: dict[str, Any] = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+    return replace(wish, **changes, prefer=said.prefer if said.prefer != "quality" else wish.prefer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli.console import Console, put
+from lmpm.cli.console import Console, put_raw
 from lmpm.cli.settings import App, common
 
 
@@ -20,4 +20,4 @@ def command() -> None:
 @common
 def show_directory(quiet: bool, verbose: bool) -> None:
     """Print where the files are. HF_HUB_CACHE or HF_HOME moves it."""
-    put(str(App(Console(quiet, verbose), offline=True).store.root))
+    put_raw(str(App(Console(quiet, verbose), offline=True).store.root))

@@ -82,7 +82,12 @@ class ReaderGoneError(Exception):
 
 
 def put(text: str) -> None:
-    """A line of data on stdout. Raises DiskError when it cannot be written, ReaderGoneError without a reader."""
+    """A line for people on stdout, which nothing from outside can turn into commands for the terminal."""
+    put_raw(printable(text))
+
+
+def put_raw(text: str) -> None:
+    """Data on stdout as it is. Raises DiskError when it cannot be written, ReaderGoneError without a reader."""
     with stdout_errors():
         sys.stdout.write(text + "\n")
 
@@ -109,7 +114,7 @@ def stdout_errors() -> Iterator[None]:
 
 def put_json(data: dict[str, Any]) -> None:
     """One JSON object on stdout."""
-    put(json.dumps({"schema": 1, **data}, indent=2, ensure_ascii=False))
+    put_raw(json.dumps({"schema": 1, **data}, indent=2, ensure_ascii=False))
 
 
 def put_table(rows: Iterable[Sequence[str]], *, indent: str = "", right: frozenset[int] = frozenset()) -> None:

@@ -77,7 +77,7 @@ def _engine(app: App) -> Check:
 
 
 def _store(app: App) -> Check:
-    from lmpm.store import free_space
+    from lmpm.disk import free_space
 
     place = app.store.root
     found = f"{place}, {human(free_space(place))} free"

@@ -165,9 +165,11 @@ class _Run:
 
         if self.options["no_save"]:
             return
+        manifest = workspace.read_manifest(workspace.project(self.app, is_global=self.is_global))
+        targets = workspace.targets(self.app, manifest)
+        locked, remarks = install.lock_model(resolution, line, self.app.resolver, targets)
         with workspace.editing(self.app, is_global=self.is_global) as project:
-            targets = workspace.targets(self.app, workspace.read_manifest(project))
-            _, remarks = install.pin(project, resolution, line, self.app.resolver, targets)
+            install.pin(project, [(line, locked)])
         for remark in remarks:
             self.console.note(remark)
 
@@ -189,8 +191,8 @@ class _Run:
             return [self._sync_one(model) for model in project.lock().models]
         stale = install.stale_lines(manifest, project.lock())
         done = [self._relock(line, manifest) for line in stale]
-        if project.manifest_path.exists():
-            self._drop_unasked(manifest)
+        if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
+            workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
         fresh = {line.name for line in stale}
         done += [self._sync_one(model) for model in project.lock().models if model.name not in fresh]
         if not done:
@@ -203,19 +205,6 @@ class _Run:
 
         resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
         return self._realise(resolution, line)
-
-    def _drop_unasked(self, manifest: Manifest) -> None:
-        """Take out of the lock what was taken out of the manifest."""
-        project = workspace.project(self.app, is_global=self.is_global)
-        unasked = [model.name for model in project.lock().models if model.name not in manifest.models]
-        if not unasked or self.options["dry_run"] or self.options["no_save"]:
-            return
-        with workspace.editing(self.app, is_global=self.is_global) as guarded:
-            lock = guarded.lock()
-            for name in unasked:
-                lock = lock.without(name)
-            guarded.write(lock=lock)
-        self.console.say("Unpinned", f"{', '.join(unasked)}: no longer in lmpm.toml")
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for

@@ -23,7 +23,9 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
     from lmpm.locked import rung_for
 
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)
-    lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+    project = workspace.project(app, is_global=is_global)
+    lock = workspace.read_lock(project)
+    workspace.remark_stale(app, project, lock)
     rows: list[tuple[str, ...]] = []
     data: list[dict[str, Any]] = []
     for model in lock.models:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lmpm.cli import render, workspace
-from lmpm.cli.console import Console, put, put_json
+from lmpm.cli.console import Console, put_json, put_raw
 from lmpm.cli.settings import App, common, hardware_option, json_option
 
 
@@ -39,4 +39,4 @@ def command(name: str, as_json: bool, is_global: bool, hardware: str | None, qui
         ]
         put_json({"name": name, "path": str(paths[0]), **render.rung_json(rung, len(model.candidates)), "files": files})
     else:
-        put(str(paths[0]))
+        put_raw(str(paths[0]))

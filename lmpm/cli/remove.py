@@ -22,15 +22,14 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
 
     app = App(Console(quiet, verbose), offline=True)
     with workspace.editing(app, is_global=is_global) as project:
-        lock = workspace.read_lock(project)
         text = project.manifest_text()
         manifest = workspace.read_manifest(project)
-        for name in names:
+        lock = project.lock() if manifest.models else workspace.read_lock(project)
+        for name in dict.fromkeys(names):
             if name in manifest.models:
                 text = remove_model(text, name)
-                lock = lock.without(name)
             else:
                 workspace.locked_model(lock, name)
-                lock = lock.without(name)
-        project.write(manifest=text, lock=lock)
+            lock = lock.without(name)
+        project.write(manifest=text or None, lock=lock if project.lock_path.exists() else None)
     app.console.done(f"Removed {', '.join(names)} from lmpm.toml and lmpm.lock; the files stay in the cache")

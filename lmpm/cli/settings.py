@@ -169,7 +169,7 @@ class App:
             os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
             import huggingface_hub
 
-            from lmpm.store import disk_errors
+            from lmpm.disk import disk_errors
 
             with disk_errors(self.settings.store):
                 token = huggingface_hub.get_token()

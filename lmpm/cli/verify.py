@@ -13,6 +13,7 @@ from lmpm.cli.settings import App, common, hardware_option, json_option, offline
 from lmpm.size import human
 
 if TYPE_CHECKING:
+    from lmpm.lock_types import LockedModel
     from lmpm.types import Machine
     from lmpm.verify import Report
 
@@ -39,7 +40,9 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     from lmpm.verify import Verifier, exit_code
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
-    lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+    project = workspace.project(app, is_global=is_global)
+    lock = workspace.read_lock(project)
+    workspace.remark_stale(app, project, lock)
     models = [workspace.locked_model(lock, name) for name in names] if names else list(lock.models)
     verifier = Verifier(
         catalog=app.catalog,
@@ -48,6 +51,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         fetcher=workspace.fetcher(app) if options["fetch"] else None,
         quick=options["quick"],
         smoke=not options["no_smoke"],
+        engine_build=_engine_build(models),
         free_memory=free_memory() if app.is_this_machine else None,
     )
     if not models:
@@ -56,7 +60,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     reports: list[Report] = []
     for model in models:
         report = verifier.check(model)
-        if report.missing and _may_ask() and not as_json and _asks(report):
+        if report.missing and not app.offline and not as_json and _may_ask() and _asks(report):
             report = _fetching(verifier, app).check(model)
         reports.append(report)
         if not as_json:
@@ -67,6 +71,16 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     else:
         _conclude(app.console, reports)
     return code
+
+
+def _engine_build(models: list[LockedModel]) -> int | None:
+    """The build of llama.cpp here, asked for only where a model needs a certain one."""
+    if not any(candidate.engine for model in models for candidate in model.candidates):
+        return None
+    from lmpm.engine import probe
+    from lmpm.verify import build_number
+
+    return build_number(probe().build)
 
 
 def _may_ask() -> bool:

@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from lmpm.cli import render, workspace
-from lmpm.cli.asking import wish_from, wish_options
+from lmpm.cli.asking import overlay, wish_options
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.resolve import SHOWN_ROWS, put_candidates
 from lmpm.cli.settings import App, common, hardware_option, json_option
+from lmpm.reference import HubReference, parse
+from lmpm.resolve import Wish
 from lmpm.size import human
 
 
@@ -24,26 +26,27 @@ from lmpm.size import human
 def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     """Show every candidate and why it was taken or not.
 
-    NAME is a task, a model or an entry of the lock. Answered from the catalog's facts and the lock; no network is used.
+    NAME is a task, a model, a repository or an entry of the lock. Tasks and models are answered from the
+    catalog's facts; only a repository is asked for over the network.
     """
-    app = App(Console(quiet, verbose), offline=True, hardware=options["hardware"])
     from lmpm.install import wish_of, with_policy
     from lmpm.machine import describe
 
+    app = App(Console(quiet, verbose), hardware=options["hardware"])
     project = workspace.project(app, is_global=False)
     manifest = workspace.read_manifest(project)
     line = manifest.models.get(name)
-    asked = wish_from(options)
-    wish = wish_of(line, manifest.policy) if line else with_policy(asked, manifest.policy)
+    wish = overlay(wish_of(line, manifest.policy) if line else Wish(), options)
     ref = (line.ref or line.task or name) if line else name
-    choice = app.resolver.resolve(ref, app.machine, wish, where="catalog").choice
+    app.offline = app.offline or not isinstance(parse(ref), HubReference)
+    choice = app.resolver.resolve(ref, app.machine, with_policy(wish, manifest.policy), where="catalog").choice
     locked = project.lock().get(name) if project.lock_path.exists() else None
     if as_json:
         rungs = [{"model": c.model, "quant": c.quant, "memory": c.memory} for c in locked.candidates] if locked else []
         put_json({**render.choice_json(choice), "locked": rungs})
         return
     title = f"{name} on {describe(app.machine)}, context {choice.request.context:,}"
-    put(f"{title}: {choice.considered} candidates")
+    put(f"{title}: {choice.considered} {'candidate' if choice.considered == 1 else 'candidates'}")
     put("")
     put_candidates(choice, None if everything else SHOWN_ROWS)
     if locked is not None:

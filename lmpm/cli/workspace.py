@@ -45,7 +45,7 @@ def editing(app: App, *, is_global: bool) -> Iterator[Project]:
     """The project, guarded against other processes."""
     place = directory(app, is_global=is_global)
     if is_global:
-        from lmpm.store import disk_errors
+        from lmpm.disk import disk_errors
 
         with disk_errors(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,16 @@ def read_lock(found: Project) -> Lock:
     return found.lock()
 
 
+def remark_stale(app: App, found: Project, lock: Lock) -> None:
+    """Say where the lock is not what the manifest asks for."""
+    from lmpm.lock import staleness
+
+    if not found.manifest_path.exists():
+        return
+    for reason in staleness(read_manifest(found), lock):
+        app.console.note(f"{reason}: `lmpm install` mends it")
+
+
 def locked_model(lock: Lock, name: str) -> LockedModel:
     """The model of this name. Raises UnknownNameError."""
     found = lock.get(name)
@@ -110,3 +120,17 @@ def fetcher(app: App) -> Fetcher:
     from lmpm.fetch import Fetcher
 
     return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline)
+
+
+def drop_unasked(app: App, manifest: Manifest, *, is_global: bool) -> list[str]:
+    """Take out of the lock what was taken out of the manifest; returns the names."""
+    lock = project(app, is_global=is_global).lock()
+    unasked = [model.name for model in lock.models if model.name not in manifest.models]
+    if unasked:
+        with editing(app, is_global=is_global) as guarded:
+            lock = guarded.lock()
+            for name in unasked:
+                lock = lock.without(name)
+            guarded.write(lock=lock)
+        app.console.say("Unpinned", f"{', '.join(unasked)}: no longer in lmpm.toml")
+    return unasked

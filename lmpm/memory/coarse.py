@@ -92,7 +92,9 @@ def bytes_per_token(variant: Variant, context: int) -> int:
         return weights
     touched = float(weights)
     if not shape.tied_embeddings:
-        touched *= 1 - shape.vocabulary * shape.embedding_length / max(shape.parameters, 1)
+        # a header may claim a vocabulary larger than the whole model
+        table = min(1.0, shape.vocabulary * shape.embedding_length / max(shape.parameters, 1))
+        touched *= 1 - table
     touched *= shape.active_parameters / max(shape.parameters, 1)
     fill = max(1, min(context, variant.context_length or context) // 2)
     return int(touched + kv_cache(shape, fill) + 2 * shape.recurrent_bytes)

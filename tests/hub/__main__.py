@@ -13,9 +13,7 @@ from tests.hub.server import LoopbackHub
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.hub", description="A Hugging Face Hub on loopback."
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.hub", description="A Hugging Face Hub on loopback.")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any that is free)")
     parser.add_argument("--demo", action="store_true", help="serve the catalog's repositories with stand-ins")
     parser.add_argument("--cdn", action="store_true", help="redirect large files to a second origin")

@@ -101,9 +101,7 @@ def json_answer(document: Any, *, status: int = 200, headers: Mapping[str, str] 
     return Answer(status, {"Content-Type": "application/json; charset=utf-8", **(headers or {})}, Bytes(body))
 
 
-def error(
-    status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None
-) -> Answer:
+def error(status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """An error as the Hub words it: in two headers and in a JSON body."""
     named = {"X-Error-Code": code} if code else {}
     named["X-Error-Message"] = message

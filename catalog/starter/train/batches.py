@@ -17,9 +17,11 @@ PAIRS = 4
 TOKENS_PER_BATCH = 4608
 POOL = 384
 MAX_TOKENS = 620
-FULL_WEIGHT = 0.1
+# Before and after EARLY_STEPS: the weight of the prompt's own tokens, and the share of prompts cut at random.
+EARLY_STEPS = 1100
+FULL_WEIGHTS = (0.1, 0.0)
 DROPOUT = 0.1
-DROPOUT_SHARE = 0.4
+DROPOUT_SHARES = (0.4, 0.08)
 # Lists of names to be repeated in another order teach copying early; few are kept later.
 COPY_STEPS = 900
 COPY_SHARES = (0.2, 0.02)
@@ -48,13 +50,13 @@ def prompt_parts(schema_text: str, question: str) -> tuple[str, str]:
     return schema_text + "\n\n", f"Question: {question}\nSQL:"
 
 
-def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer) -> Row:
+def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer, late: bool) -> Row:
     """Draw a schema with its pairs and tokenise them."""
     drawn = schema.draw(rng)
-    noisy = dropped if rng.random() < DROPOUT_SHARE else plain
+    noisy = dropped if rng.random() < DROPOUT_SHARES[late] else plain
     head = noisy.encode(drawn.text + "\n\n", add_special_tokens=False).ids
     tokens, positions, segments = list(head), list(range(len(head))), [0] * len(head)
-    weights = [FULL_WEIGHT / PAIRS] * len(head)
+    weights = [FULL_WEIGHTS[late] / PAIRS] * len(head)
     for pair in range(1, PAIRS + 1):
         question = questions.build(rng, drawn)
         ask = noisy.encode(prompt_parts("", question.text)[1], add_special_tokens=False).ids
@@ -63,7 +65,7 @@ def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer) -> Row:
         tokens += ids
         positions += range(len(head), len(head) + len(ids))
         segments += [pair] * len(ids)
-        weights += [FULL_WEIGHT] * len(ask) + [1.0] * len(answer)
+        weights += [FULL_WEIGHTS[late]] * len(ask) + [1.0] * len(answer)
     return tokens, positions, segments, weights
 
 
@@ -114,7 +116,10 @@ def stream(seed: int, path: Path, step: int = 0) -> Iterator[Batch]:
     plain, dropped = tokenizer.load(path), tokenizer.load(path, DROPOUT)
     while True:
         share = COPY_SHARES[step >= COPY_STEPS]
-        drawn = (copy_row(rng, plain) if rng.random() < share else make_row(rng, plain, dropped) for _ in range(POOL))
+        drawn = (
+            copy_row(rng, plain) if rng.random() < share else make_row(rng, plain, dropped, step >= EARLY_STEPS)
+            for _ in range(POOL)
+        )
         pool = [row for row in drawn if len(row[0]) <= MAX_TOKENS]
         pool.sort(key=lambda row: len(row[0]))
         batches: list[list[Row]] = [[]]

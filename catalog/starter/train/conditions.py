@@ -39,7 +39,7 @@ def mention(rng: random.Random, column: Column) -> str:
 def novel_text(rng: random.Random, heldout: bool) -> str:
     """Return a made-up text value: words, capitals, digits, apostrophes."""
     parts = []
-    for _ in range(rng.choices((1, 2, 3), (60, 30, 10))[0]):
+    for _ in range(rng.choices((1, 2, 3), (70, 25, 5))[0]):
         pool = rng.random()
         word = (
             identifiers.invented_word(rng, heldout)

@@ -133,7 +133,7 @@ def random_letters(rng: random.Random, heldout: bool) -> str:
 
 def novel_word(rng: random.Random, heldout: bool) -> str:
     """Return an invented word or, now and then, a run of letters."""
-    return random_letters(rng, heldout) if rng.random() < 0.12 else invented_word(rng, heldout)
+    return random_letters(rng, heldout) if rng.random() < 0.08 else invented_word(rng, heldout)
 
 
 def spell(said: tuple[str, ...], style: str) -> str:

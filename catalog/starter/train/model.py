@@ -51,8 +51,8 @@ class Block(nn.Module):
         self.up = nn.Linear(shape.width, shape.hidden, bias=False)
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
-        """Apply the layer to [batch, time, width]."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, keep: Tensor | None) -> Tensor:
+        """Apply the layer to [batch, time, width]; with keep, return only those positions, flat."""
         batch, time, width = x.shape
         normed = self.attn_norm(x)
         q, k, v = (m(normed).view(batch, time, self.shape.heads, -1) for m in (self.q, self.k, self.v))
@@ -60,7 +60,10 @@ class Block(nn.Module):
         mixed = functional.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask
         )
-        x = x + self.o(mixed.transpose(1, 2).reshape(batch, time, width))
+        mixed = mixed.transpose(1, 2).reshape(batch, time, width)
+        if keep is not None:
+            x, mixed = x[keep], mixed[keep]
+        x = x + self.o(mixed)
         normed = self.ffn_norm(x)
         out: Tensor = x + self.down(functional.silu(self.gate(normed)) * self.up(normed))
         return out
@@ -87,12 +90,12 @@ class Decoder(nn.Module):
                     weight, std=0.02 if "embedding" in name else (0.5 if deep else 1.0) / shape.width**0.5 * 0.5
                 )
 
-    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """Return the last layer's normed states; mask is [batch, 1, time, time], true where seen."""
+    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return the last layer's normed states, those to keep; mask is [batch, 1, time, time], true where seen."""
         x = self.embedding(tokens)
         cos, sin = self.cos[positions].unsqueeze(2), self.sin[positions].unsqueeze(2)
         for block in self.blocks:
-            x = block(x, cos, sin, mask)
+            x = block(x, cos, sin, mask, keep if block is self.blocks[-1] else None)
         out: Tensor = self.norm(x)
         return out
 

@@ -149,7 +149,7 @@ class Draft:
             raise ImpossibleError
         rel, verb, sql = first.rel, first.verb, first.sql
         self._note(first)
-        if self.rng.random() < 0.22:
+        if self.rng.random() < 0.15:
             second = conditions.draw(self.rng, table, False, prefix, self.used)
             if second:
                 word = "and" if self.rng.random() < 0.65 else "or"

@@ -155,7 +155,7 @@ def _table(rng: random.Random, source: str, style: str, heldout: bool, plural: b
     if rng.random() < 0.72:
         label = identifiers.column_name(rng, rng.choice(words.LABEL_COLUMNS), style)
         add(Column(label, "text", rng.choice(TYPES["text"]), "label", None, rng.random() < 0.3))
-    wanted = rng.choices((2, 3, 4, 5, 6, 7, 9), (4, 6, 6, 3.5, 1.5, 0.6, 0.4))[0]
+    wanted = rng.choices((2, 3, 4, 5, 6, 7, 9), (6, 7, 5, 3, 1, 0.4, 0.3))[0]
     add(_draw(rng, rng.choice(("int", "real")), style, heldout, source))
     for _ in range(wanted - 1):
         kind = rng.choices(("text", "int", "real", "date", "flag"), (38, 18, 18, 20, 6))[0]

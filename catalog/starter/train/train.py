@@ -24,9 +24,9 @@ from catalog.starter.train.model import Decoder, Shape
 
 SEED = 20260501
 WARMUP = 100
-DECAY_SHARE = 0.3
+DECAY_SHARE = 0.5
 MUON_RATE, ADAM_RATE, MUON_MOMENTUM, WEIGHT_DECAY = 0.02, 3e-3, 0.95, 0.01
-SAVE_SECONDS = 300
+SAVE_SECONDS = 150
 # Newton-Schulz coefficients of Muon (K. Jordan, https://kellerjordan.github.io/posts/muon/).
 NEWTON = (3.4445, -4.7750, 2.0315)
 
@@ -110,12 +110,12 @@ def seen(segments: Tensor) -> Tensor:
 def loss_of(model: Decoder, batch: Batch) -> tuple[Tensor, float]:
     """Weighted next-token loss and the plain loss on answers."""
     tokens, segments, weights = (torch.from_numpy(x) for x in (batch.tokens, batch.segments, batch.weights))
-    states = model.hidden(tokens, torch.from_numpy(batch.positions), seen(segments))[:, :-1]
-    follows = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] >= 0)
-    weight = (weights[:, 1:] * follows)[follows]
-    losses = functional.cross_entropy(
-        functional.linear(states[follows], model.embedding.weight), tokens[:, 1:][follows], reduction="none"
-    )
+    follows = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] >= 0) & (weights[:, 1:] > 0)
+    keep = functional.pad(follows, (0, 1))
+    states = model.hidden(tokens, torch.from_numpy(batch.positions), seen(segments), keep)
+    weight = weights[:, 1:][follows]
+    logits = functional.linear(states, model.embedding.weight)
+    losses = functional.cross_entropy(logits, tokens[:, 1:][follows], reduction="none")
     answers = weight == 1.0
     return (losses * weight).sum() / answers.sum(), float(losses.detach()[answers].mean())
 

@@ -63,7 +63,8 @@ def attend(
     cur = _heads(graph, q, keys, values, graph.mask(window=windowed), sinks, latent_values)
     if value_rotation is not None:
         cur = _rotate(cur, value_rotation)
-    return graph.linear(cur, output or f"blk.{layer}.attn_output")
+    name = f"blk.{layer}.attn_output" if output is None else output
+    return graph.linear(cur, name) if name else cur
 
 
 def attend_whole(graph: Graph, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm.memory.decoder import decoder
+from lmpm.memory.delta import delta
+from lmpm.memory.encoder import encoder, gemma_encoder
+from lmpm.memory.gemma4 import gemma4
+from lmpm.memory.hybrid import hybrid, mamba, nemotron_h, side_by_side
+from lmpm.memory.latent import latent
+from lmpm.memory.rwkv import rwkv7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,7 +18,19 @@ if TYPE_CHECKING:
     from lmpm.memory.architectures import Kind
     from lmpm.memory.graph import Graph
 
-BUILDERS: Final[Mapping[Kind, Callable[[Graph], None]]] = {"decoder": decoder}
+BUILDERS: Final[Mapping[Kind, Callable[[Graph], None]]] = {
+    "decoder": decoder,
+    "delta": delta,
+    "encoder": encoder,
+    "gemma4": gemma4,
+    "gemma_encoder": gemma_encoder,
+    "hybrid": hybrid,
+    "latent": latent,
+    "mamba": mamba,
+    "nemotron_h": nemotron_h,
+    "rwkv7": rwkv7,
+    "side_by_side": side_by_side,
+}
 
 
 def build(graph: Graph) -> None:

@@ -82,7 +82,7 @@ class Plan:
 def resolve(settings: Settings, model: Model, backends: Sequence[Backend] = ()) -> Plan:
     """The plan for a model on the backends that its layers run on."""
     wanted = settings.context or model.context_length or CONTEXT_STEP
-    batch = min(wanted, settings.batch) if model.is_causal and model.architecture.kind != "encoder" else settings.batch
+    batch = min(wanted, settings.batch) if model.is_causal and model.architecture.keeps != "nothing" else settings.batch
     ubatch = min(batch, settings.ubatch)
     context = padded(wanted)
     cells = context if settings.unified else padded(context // settings.sequences)

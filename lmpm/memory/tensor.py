@@ -75,6 +75,8 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes from the first to the last element; ggml.c, ggml_nbytes."""
+        if 0 in self.ne:
+            return 0
         block, size = TYPES[self.type]
         if block == 1:
             return size + sum((ne - 1) * nb for ne, nb in zip(self.ne, self.nb, strict=True))

@@ -97,7 +97,7 @@ class Placement:
         if is_tied(model):
             tensor = model.tensors["token_embd.weight"]
             output = self.of_layer(model.all_layers)
-            if output != len(self.gpus) or self.repacks(tensor, as_output=True):
+            if model.architecture.tied_twice or output != len(self.gpus) or self.repacks(tensor, as_output=True):
                 yield tensor, output
 
     def repacks(self, tensor: gguf_header.Tensor, *, as_output: bool = False) -> bool:
@@ -130,7 +130,7 @@ def is_loaded(model: Model, name: str) -> bool:
 
 def is_tied(model: Model) -> bool:
     """Whether the token embeddings are the output matrix, too."""
-    return "output.weight" not in model.tensors and model.architecture.kind != "encoder"
+    return "output.weight" not in model.tensors and model.architecture.keeps != "nothing"
 
 
 def is_repacked(tensor: gguf_header.Tensor, types: Mapping[str, int]) -> bool:

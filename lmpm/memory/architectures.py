@@ -149,13 +149,13 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "gemma": Architecture(style=replace(_GEMMA, soft_cap=False)),
     "gemma2": Architecture(style=replace(_GEMMA, attention_soft_cap=True), window_period=2, window_default=4096),
     "gemma3": Architecture(style=_GEMMA, window_period=6),
-    "gemma4": Architecture(kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0, tied_twice=True),
+    "gemma4": Architecture(
+        kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0, tied_twice=True
+    ),
     "phi2": Architecture(style=Style(layer_norm=True, parallel=True, gelu=True)),
     "phi3": Architecture(style=Style(scaled_queries=True, residual_first=True)),
     "phimoe": Architecture(style=Style(scaled_queries=True, residual_first=True, normalized_experts=True)),
-    "gpt-oss": Architecture(
-        style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2
-    ),
+    "gpt-oss": Architecture(style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2),
     "command-r": Architecture(style=_COHERE),
     "cohere2": Architecture(style=replace(_COHERE, rope="window"), window_period=4),
     "olmo2": Architecture(style=replace(_STACKED, flat_qk_norm=True), window_period=4),
@@ -165,13 +165,20 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     ),
     "starcoder2": Architecture(style=Style(layer_norm=True, gelu=True)),
     "deepseek2": Architecture(kind="latent", style=Style(gating="key")),
-    "lfm2": Architecture(kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)),
+    "lfm2": Architecture(
+        kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)
+    ),
     "lfm2moe": Architecture(
-        kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(gating="key", residual_first=True, vectors_or_logits=True, normalized_experts=True),
+        kind="hybrid",
+        keeps="both",
+        state_rule="no_kv_heads",
+        style=Style(gating="key", residual_first=True, vectors_or_logits=True, normalized_experts=True),
     ),
     "mamba": Architecture(kind="mamba", keeps="state", state_rule="all"),
     "mamba2": Architecture(kind="mamba", keeps="state", state_rule="all"),
-    "jamba": Architecture(kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(rope="none", residual_first=True)),
+    "jamba": Architecture(
+        kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(rope="none", residual_first=True)
+    ),
     "granitehybrid": Architecture(
         kind="hybrid", keeps="both", state_rule="no_kv_heads", style=replace(_GRANITE, normalized_experts=True)
     ),
@@ -184,9 +191,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     ),
     "qwen3next": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(interleaved_gate=True)),
     "qwen35": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)),
-    "qwen35moe": Architecture(
-        kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)
-    ),
+    "qwen35moe": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)),
     "rwkv7": Architecture(kind="rwkv7", keeps="state", state_rule="all"),
     "bert": Architecture(kind="encoder", keeps="nothing"),
     "nomic-bert": Architecture(kind="encoder", keeps="nothing"),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory.decoder import decoder
-from lmpm.memory.delta import delta
-from lmpm.memory.encoder import encoder, gemma_encoder
-from lmpm.memory.gemma4 import gemma4
-from lmpm.memory.hybrid import hybrid, mamba, nemotron_h, side_by_side
-from lmpm.memory.latent import latent
-from lmpm.memory.rwkv import rwkv7
+from lmpm.memory.graphs.decoder import decoder
+from lmpm.memory.graphs.delta import delta
+from lmpm.memory.graphs.encoder import encoder, gemma_encoder
+from lmpm.memory.graphs.gemma4 import gemma4
+from lmpm.memory.graphs.hybrid import hybrid, mamba, nemotron_h, side_by_side
+from lmpm.memory.graphs.latent import latent
+from lmpm.memory.graphs.rwkv import rwkv7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lmpm.memory.architectures import Kind
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.graphs.graph import Graph
 
 BUILDERS: Final[Mapping[Kind, Callable[[Graph], None]]] = {
     "decoder": decoder,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory import tensor as op
+from lmpm.memory.ggml import tensor as op
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
     from lmpm.memory.model import Model
-    from lmpm.memory.tensor import Tensor
 
 ROTATION: Final = 64  # elements of the smallest rotation of a quantized cache
 
@@ -112,9 +112,7 @@ def _cache(graph: Graph, layer: int) -> tuple[Tensor, Tensor | None]:
     source = cache_layer(model, layer)
     cells = plan.window_cells if model.is_window(layer) else plan.cells
     heads = model.kv_heads(source)
-    keys = graph.fixed(
-        f"cache.{source}.k", plan.key_type, model.key_length(source) * heads, cells, plan.streams
-    )
+    keys = graph.fixed(f"cache.{source}.k", plan.key_type, model.key_length(source) * heads, cells, plan.streams)
     if model.is_latent:
         return keys, None
     width = value_width(model, source, turned=plan.turned_values)

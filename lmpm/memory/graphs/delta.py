@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import state
-from lmpm.memory import tensor as op
-from lmpm.memory.attention import attend
-from lmpm.memory.decoder import finish
-from lmpm.memory.tensor import Tensor
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.ggml.tensor import Tensor
+from lmpm.memory.graphs import state
+from lmpm.memory.graphs.attention import attend
+from lmpm.memory.graphs.decoder import finish
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.graphs.graph import Graph
 
 
 def delta(graph: Graph) -> None:
@@ -71,9 +71,7 @@ def _recurrence(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     q, k = (op.like("scale", op.like("rms_norm", item)) for item in (q, k))
     if graph.style.interleaved_gate and key_heads != heads:
         q, k = (_repeated(item, heads // key_heads) for item in (q, k))
-    after = Tensor(
-        "F32", (value * heads, (tokens + value) * sequences), "delta_net", (q, k, v, gate, beta, before)
-    )
+    after = Tensor("F32", (value * heads, (tokens + value) * sequences), "delta_net", (q, k, v, gate, beta, before))
     output = op.view(after, (value, heads, tokens, sequences),
                      (4 * value, 4 * value * heads, 4 * value * heads * tokens))  # fmt: skip
     new = op.view(after, (value, value, heads, sequences), (4 * value, 4 * value**2, 4 * value**2 * heads))
@@ -95,9 +93,7 @@ def _gates(graph: Graph, cur: Tensor, name: str, heads: int, key_heads: int) -> 
     """How strongly each head writes, and how fast it forgets."""
     tokens, sequences = graph.tokens // graph.sequences, graph.sequences
     if f"{name}.ssm_ba.weight" in graph.model.tensors:
-        both = op.reshape(
-            graph.linear(cur, f"{name}.ssm_ba"), 2 * heads // key_heads, key_heads, tokens, sequences
-        )
+        both = op.reshape(graph.linear(cur, f"{name}.ssm_ba"), 2 * heads // key_heads, key_heads, tokens, sequences)
         b, a = (op.view(both, (heads // key_heads, key_heads, tokens, sequences), both.nb[1:4]) for _ in range(2))
         beta = op.like("unary", op.cont(b))
         alpha = op.cont(a, heads, tokens, sequences)
@@ -115,7 +111,9 @@ def _repeated(item: Tensor, times: int) -> Tensor:
     """Each head as often as values have heads for it."""
     length, heads, tokens, sequences = item.ne
     flat = op.reshape(item, length, 1, heads, tokens * sequences)
-    return op.reshape(op.repeat(flat, length, times, heads, tokens * sequences), length, heads * times, tokens, sequences)
+    return op.reshape(
+        op.repeat(flat, length, times, heads, tokens * sequences), length, heads * times, tokens, sequences
+    )
 
 
 def _feed_forward(graph: Graph, cur: Tensor, layer: int) -> Tensor:

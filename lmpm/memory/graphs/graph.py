@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.tensor import Tensor
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.ggml.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.attention import attend
-from lmpm.memory.encoder import pool
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.graphs.attention import attend
+from lmpm.memory.graphs.encoder import pool
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
 
 
 def decoder(graph: Graph) -> None:
@@ -102,7 +102,7 @@ def _turns(graph: Graph, layer: int) -> bool:
 
 def feed_forward(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     """The feed forward of a layer: dense, or experts with what all tokens share."""
-    style, name, tensors = graph.style, f"blk.{layer}", graph.model.tensors
+    name, tensors = f"blk.{layer}", graph.model.tensors
     if f"{name}.ffn_gate_inp.weight" not in tensors:
         return graph.feed_forward(cur, name)
     gating, normalized = routing(graph)
@@ -127,11 +127,17 @@ def routing(graph: Graph) -> tuple[str, bool]:
     if style.gating != "key":
         return style.gating, style.normalized_experts
     gating = {2: "sigmoid", 3: "softmax_weight"}.get(header.integer("expert_gating_func"), "softmax")
-    return gating, header.metadata.get(f"{header.architecture}.expert_weights_norm") is True
+    normalized = header.metadata.get(f"{header.architecture}.expert_weights_norm") is True
+    return gating, normalized or style.normalized_experts
 
 
 def finish(
-    graph: Graph, cur: Tensor, *, rows_at_end: bool = False, rows_after_norm: bool = False, layer_norm: bool | None = None
+    graph: Graph,
+    cur: Tensor,
+    *,
+    rows_at_end: bool = False,
+    rows_after_norm: bool = False,
+    layer_norm: bool | None = None,
 ) -> None:
     """From the last layer to the logits; where rows are chosen late, what they are chosen from is an output, too."""
     if rows_at_end:

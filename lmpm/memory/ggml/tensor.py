@@ -52,7 +52,7 @@ class Tensor:
         self.nb: Dims = nb or strides(kind, self.ne)
         self.op = op
         self.sources = sources
-        self.root = root.root or root if root is not None else None
+        self.root: Tensor | None = root and (root.root or root)
         self.name = ""
         self.fixed = False
         self.home: int | None = None

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.tensor import Tensor
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.ggml.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.graphs.graph import Graph
 
     Read = Callable[[Tensor, Tensor], Tensor]  # (states of all sequences, which of them) -> what is computed
 
@@ -84,9 +84,7 @@ def mamba1(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     x = op.like("unary", op.like("add", x, graph.need(f"{name}.ssm_conv1d.bias")))
     split = graph.linear(x, f"{name}.ssm_x")
     dt = op.view(split, (rank, tokens, sequences), split.nb[1:3])
-    b, c = (
-        op.view(split, (state, 1, tokens, sequences), (state * split.nb[0], *split.nb[1:3])) for _ in range(2)
-    )
+    b, c = (op.view(split, (state, 1, tokens, sequences), (state * split.nb[0], *split.nb[1:3])) for _ in range(2))
     flag = graph.model.header.metadata.get(f"{graph.model.header.architecture}.ssm.dt_b_c_rms")
     if flag is True or f"{name}.ssm_dt_norm.weight" in graph.model.tensors:
         dt, b, c = (graph.norm(item, f"{name}.ssm_{part}_norm") for item, part in ((dt, "dt"), (b, "b"), (c, "c")))

@@ -1,11 +1,11 @@
-"""The shapes of encoders, and of Gemma 4."""
+"""Encoders, and Gemma 4."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.hybrid_shapes import _attention, _experts, _gated, _model, _norms
-from tests.model_shapes import ModelShape, Shapes
+from tests.shapes.blocks import attention, experts_of, gated, model_of, norms
+from tests.shapes.files import ModelShape, Shapes
 
 
 def bert(architecture: str = "bert") -> ModelShape:
@@ -17,16 +17,16 @@ def bert(architecture: str = "bert") -> ModelShape:
         for norm in ("attn_output_norm", "layer_output_norm"):
             part |= {f"{norm}.weight": (wide,), f"{norm}.bias": (wide,)}
         if architecture == "bert":
-            part |= _attention(wide, wide // heads, heads, heads)
+            part |= attention(wide, wide // heads, heads, heads)
             part |= {"ffn_up.weight": (wide, ff), "ffn_down.weight": (ff, wide)}
             part |= {f"{name}.bias": (wide,) for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_down")}
             return part | {"ffn_up.bias": (ff,)}
         part |= {"attn_qkv.weight": (wide, 3 * wide), "attn_output.weight": (wide, wide)}
         if architecture == "nomic-bert":
-            return part | _gated(wide, ff)
+            return part | gated(wide, ff)
         part |= {"attn_qkv.bias": (3 * wide,), "attn_output.bias": (wide,)}
         if number % 2 == 1:
-            return part | _experts(wide, ff, 8, gate=False)
+            return part | experts_of(wide, ff, 8, gate=False)
         return part | {
             "ffn_up.weight": (wide, ff), "ffn_down.weight": (ff, wide), "ffn_up.bias": (ff,), "ffn_down.bias": (wide,),
         }  # fmt: skip
@@ -44,7 +44,7 @@ def bert(architecture: str = "bert") -> ModelShape:
     if architecture == "nomic-bert-moe":
         keys |= {"expert_count": 8, "expert_used_count": 2, "moe_every_n_layers": 2}
     vocabulary = 250048 if architecture == "nomic-bert-moe" else 30522
-    return _model(
+    return model_of(
         architecture, layer, layers=layers, wide=wide, vocabulary=vocabulary, context=context, once=once, keys=keys,
         output_norm=False,
     )  # fmt: skip
@@ -55,13 +55,13 @@ def embedding_gemma() -> ModelShape:
 
     def layer(_: int) -> Shapes:
         return (
-            _norms(wide, "attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")
-            | _norms(head, "attn_q_norm", "attn_k_norm")
-            | _attention(wide, head, heads, 1)
-            | _gated(wide, 1152)
+            norms(wide, "attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")
+            | norms(head, "attn_q_norm", "attn_k_norm")
+            | attention(wide, head, heads, 1)
+            | gated(wide, 1152)
         )
 
-    return _model(
+    return model_of(
         "gemma-embedding", layer, layers=layers, wide=wide, vocabulary=262144, context=2048, tied=True,
         keys={"attention.head_count": heads, "attention.head_count_kv": 1, "attention.key_length": head,
               "attention.value_length": head, "feed_forward_length": 1152, "attention.sliding_window": 512,
@@ -78,22 +78,22 @@ def gemma4(*, experts: bool = False) -> ModelShape:
     def layer(number: int) -> Shapes:
         head = 256 if windows[number] else 512
         kv_heads = (8 if windows[number] else 2) if experts else 1
-        part = _norms(wide, "attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm") | _norms(head, "attn_q_norm")
+        part = norms(wide, "attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm") | norms(head, "attn_q_norm")
         part |= {"attn_q.weight": (wide, head * heads), "attn_output.weight": (head * heads, wide)}
         if number < layers - shared:
-            part |= _norms(head, "attn_k_norm") | {"attn_k.weight": (wide, head * kv_heads)}
+            part |= norms(head, "attn_k_norm") | {"attn_k.weight": (wide, head * kv_heads)}
             if windows[number] or not experts:
                 part["attn_v.weight"] = (wide, head * kv_heads)
         else:  # unused, but in the files
-            part |= _norms(head, "attn_k_norm") | {
+            part |= norms(head, "attn_k_norm") | {
                 "attn_k.weight": (wide, head * kv_heads), "attn_v.weight": (wide, head * kv_heads),
             }  # fmt: skip
-        part |= _gated(wide, ff if experts or number < layers - shared else 2 * ff)
+        part |= gated(wide, ff if experts or number < layers - shared else 2 * ff)
         part["layer_output_scale.weight"] = (1,)
         if extra:
             part |= {"inp_gate.weight": (wide, extra), "proj.weight": (extra, wide), "post_norm.weight": (wide,)}
         if experts:
-            part |= _norms(wide, "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2") | {
+            part |= norms(wide, "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2") | {
                 "ffn_gate_inp.weight": (wide, 128), "ffn_gate_inp.scale": (wide,),
                 "ffn_gate_up_exps.weight": (wide, 2 * 704, 128), "ffn_down_exps.weight": (704, wide, 128),
                 "ffn_down_exps.scale": (128,),
@@ -103,8 +103,8 @@ def gemma4(*, experts: bool = False) -> ModelShape:
     once: Shapes = {"rope_freqs.weight": (256,)}
     if extra:
         once |= {
-            "per_layer_token_embd.weight": (extra * layers, 262144), "per_layer_model_proj.weight": (wide, extra * layers),
-            "per_layer_proj_norm.weight": (extra,),
+            "per_layer_token_embd.weight": (extra * layers, 262144),
+            "per_layer_model_proj.weight": (wide, extra * layers), "per_layer_proj_norm.weight": (extra,),
         }  # fmt: skip
     kv = [(8 if window else 2) if experts else 1 for window in windows]
     keys: dict[str, Any] = {
@@ -112,9 +112,9 @@ def gemma4(*, experts: bool = False) -> ModelShape:
         "attention.value_length": 512, "attention.key_length_swa": 256, "attention.value_length_swa": 256,
         "attention.sliding_window": 1024 if experts else 512, "attention.sliding_window_pattern": windows,
         "attention.shared_kv_layers": shared, "embedding_length_per_layer_input": extra,
-        "feed_forward_length": ff if experts else [ff if number < layers - shared else 2 * ff for number in range(layers)],
+        "feed_forward_length": ff if experts else [ff * (1 + (number >= layers - shared)) for number in range(layers)],
         "final_logit_softcapping": 30.0, "rope.dimension_count": 512, "rope.dimension_count_swa": 256,
     }  # fmt: skip
     if experts:
         keys |= {"expert_count": 128, "expert_used_count": 8, "expert_feed_forward_length": 704}
-    return _model("gemma4", layer, layers=layers, wide=wide, vocabulary=262144, tied=True, once=once, keys=keys)
+    return model_of("gemma4", layer, layers=layers, wide=wide, vocabulary=262144, tied=True, once=once, keys=keys)

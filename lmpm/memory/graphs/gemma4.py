@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.attention import attend
-from lmpm.memory.decoder import finish
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.graphs.attention import attend
+from lmpm.memory.graphs.decoder import finish
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
 
 
 def gemma4(graph: Graph) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.decoder import feed_forward, finish, residual_scale, self_attention
-from lmpm.memory.state import mamba1, mamba2, short_convolution
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.graphs.decoder import feed_forward, finish, residual_scale, self_attention
+from lmpm.memory.graphs.state import mamba1, mamba2, short_convolution
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
 
 
 def _recurrence(graph: Graph, cur: Tensor, layer: int) -> Tensor:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import state
-from lmpm.memory import tensor as op
-from lmpm.memory.decoder import finish
-from lmpm.memory.tensor import Tensor
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.ggml.tensor import Tensor
+from lmpm.memory.graphs import state
+from lmpm.memory.graphs.decoder import finish
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.graphs.graph import Graph
 
 
 def rwkv7(graph: Graph) -> None:
@@ -34,8 +34,8 @@ def rwkv7(graph: Graph) -> None:
         middle = op.like("add", cur, inp)
         feed = graph.norm(middle, f"{name}.attn_norm_2", layer_norm=True)
         previous = _shifted(before_feed, feed)
-        ends = (op.view(item, (wide, 1, sequences), item.nb[1:3]) for item in (mix, feed))
-        joined = op.concat(*ends, 1)
+        end_of_mix, end_of_feed = (op.view(item, (wide, 1, sequences), item.nb[1:3]) for item in (mix, feed))
+        joined = op.concat(end_of_mix, end_of_feed, 1)
         every = state.states(graph, layer, "r")
         graph.expand(op.copy_into(op.view(joined, (joined.elements,)), op.view(every, (every.elements,))))
         middle, feed, previous = (op.reshape(item, wide, graph.tokens) for item in (middle, feed, previous))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory import tensor as op
-from lmpm.memory.attention import attend_whole
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.graphs.attention import attend_whole
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
 
 TURNED: Final = frozenset({"nomic-bert", "nomic-bert-moe", "jina-bert-v3"})  # positions by rope
 NO_POOLING, MEAN, FIRST, LAST, RANK = range(5)  # llama.h, llama_pooling_type

@@ -1,15 +1,27 @@
 """llama.cpp, always in a child process with limits: load a file, generate, embed, and report."""
 
-from lmpm.engine.client import embed, execute, generate, probe
-from lmpm.engine.job import EngineInfo, EngineLimits, EngineReport, Generation, Job, LoadPlan
+from lmpm.engine.client import dry_run, embed, execute, generate, probe
+from lmpm.engine.job import (
+    DryRun,
+    EngineInfo,
+    EngineLimits,
+    EngineReport,
+    Generation,
+    Job,
+    LoadPlan,
+    PlannedBuffer,
+)
 
 __all__ = [
+    "DryRun",
     "EngineInfo",
     "EngineLimits",
     "EngineReport",
     "Generation",
     "Job",
     "LoadPlan",
+    "PlannedBuffer",
+    "dry_run",
     "embed",
     "execute",
     "generate",

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from lmpm.engine import guard
 from lmpm.engine.job import EngineInfo, EngineReport, Job
-from lmpm.engine.llama import Llama, Model, embed, generate
+from lmpm.engine.llama import Llama, Model, embed, generate, plan
 
 
 def main() -> None:
@@ -37,6 +37,9 @@ def _work(job: Job, answers: BinaryIO) -> dict[str, Any]:
     llama = _library()
     if job.kind == "probe":
         return _probe(llama)
+    if job.kind == "plan":
+        _tell(answers, stage="load")
+        return plan(llama, job.path, job.plan).encode()
     return _run(llama, job, answers)
 
 

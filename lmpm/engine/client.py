@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine.failure import failure
-from lmpm.engine.job import EngineInfo, EngineLimits, EngineReport, Job
+from lmpm.engine.job import DryRun, EngineInfo, EngineLimits, EngineReport, Job
 from lmpm.engine.process import COMMAND, run_child
 from lmpm.errors import EngineError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmpm.engine.job import Generation, LoadPlan
 
 PROBE_LIMITS: Final = EngineLimits(time_s=30.0)
+DRY_RUN_LIMITS: Final = EngineLimits(time_s=60.0)
 
 
 def probe(*, command: Sequence[str] = COMMAND) -> EngineInfo:
@@ -51,6 +52,17 @@ def embed(path: Path, texts: Sequence[str], *, plan: LoadPlan, limits: EngineLim
     plan = dataclasses.replace(plan, embeddings=True)
     job = Job(kind="run", path=os.fspath(path), texts=tuple(texts), plan=plan)
     return [list(vector) for vector in execute(job, limits).embeddings]
+
+
+def dry_run(
+    path: Path, *, plan: LoadPlan, limits: EngineLimits = DRY_RUN_LIMITS, command: Sequence[str] = COMMAND
+) -> DryRun:
+    """How this build of llama.cpp would spend memory on a file at the planned settings, in about a second.
+
+    Only the header of the file is read: a hole may stand for its weights. Raises EngineError.
+    """
+    job = Job(kind="plan", path=os.fspath(path), plan=plan)
+    return DryRun.decode(_answer(job, limits, command))
 
 
 def execute(job: Job, limits: EngineLimits, *, command: Sequence[str] = COMMAND) -> EngineReport:

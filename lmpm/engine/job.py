@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Pooling = Literal["none", "mean", "cls", "last"]
-JobKind = Literal["probe", "run"]
+FlashAttention = Literal["auto", "on", "off"]
+JobKind = Literal["probe", "run", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,23 @@ class LoadPlan:
     """How a model is loaded, and for what: `embeddings` instead of answers.
 
     `gpu_layers` None offloads all that the build can, `threads` None takes the physical cores, `pooling`
-    None takes what the file says. The cache is f16, flash attention is llama.cpp's own choice, and memory
-    is reserved for one sequence with the logits of one token.
+    None takes what the file says. What is not said otherwise: a cache of f16, flash attention as llama.cpp
+    chooses, memory for one sequence with the logits of one token (`outputs` 0: of a whole batch).
+    `cpu_expert_layers` keeps the experts of the first so many layers in host memory (None: of all).
     """
 
     context: int
+    batch: int = 2048
+    ubatch: int = 512
+    sequences: int = 1
+    unified: bool = False
+    outputs: int = 1
+    kv_type: str = "f16"
+    value_type: str | None = None  # of the values, where it differs from the keys'
+    flash_attention: FlashAttention = "auto"
+    swa_full: bool = False
+    cpu_expert_layers: int | None = 0
+    repack: bool = True
     gpu_layers: int | None = None
     threads: int | None = None
     embeddings: bool = False
@@ -95,6 +108,61 @@ class EngineInfo:
     build: str
     gpu_offload: bool
     system_info: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBuffer:
+    """What one kind of buffer would hold: `CPU`, `CPU_REPACK`, `CUDA0`."""
+
+    name: str
+    on_host: bool
+    weights: int
+    cache: int  # keys, values and states
+    compute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """How llama.cpp plans its memory for a file, without a byte of its weights. Sizes are bytes."""
+
+    build: str
+    buffers: tuple[PlannedBuffer, ...]
+    output: int  # rows of logits and vectors, in host memory
+    recurrent: int  # states, part of the buffers' cache
+
+    @property
+    def weights(self) -> int:
+        """Weights as they are in the file."""
+        return sum(item.weights for item in self.buffers) - self.repack
+
+    @property
+    def repack(self) -> int:
+        """Weights that the processor wants in another order."""
+        return sum(item.weights for item in self.buffers if item.name.endswith("REPACK"))
+
+    @property
+    def kv_cache(self) -> int:
+        """Keys and values."""
+        return sum(item.cache for item in self.buffers) - self.recurrent
+
+    @property
+    def compute(self) -> int:
+        """Scratch of the largest step."""
+        return sum(item.compute for item in self.buffers)
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.output + sum(item.weights + item.cache + item.compute for item in self.buffers)
+
+    def encode(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any]) -> DryRun:
+        """The plan that `encode` wrote."""
+        return cls(**{**values, "buffers": tuple(PlannedBuffer(**item) for item in values["buffers"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm.engine.job import Generation
+from lmpm.engine.breakdown import NoBreakdownError, breakdown
+from lmpm.engine.job import DryRun, Generation
 from lmpm.engine.threads import default_threads
 
 if TYPE_CHECKING:
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
 
     from lmpm.engine.job import LoadPlan
 
-BATCH_TOKENS: Final = 2048
-UBATCH_TOKENS: Final = 512
 PIECE_BYTES: Final = 256  # of one token's text, to begin with
 MAX_TEXT_BYTES: Final = 256 * 1024  # of one answer
 MAX_BUFFERS: Final = 64
 
 POOLING: Final = {None: -1, "none": 0, "mean": 1, "cls": 2, "last": 3}
-FLASH_ATTENTION_AUTO: Final = -1
+FLASH_ATTENTION: Final = {"auto": -1, "off": 0, "on": 1}
+CACHE_TYPES: Final = {  # ggml.h
+    "f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30,
+}  # fmt: skip
 ALL_LAYERS: Final = -1
+LOAD_MODE_NONE: Final = 0  # no mmap, as planning without weights asks for
+EXPERTS: Final = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 
 LOG_INFO, LOG_WARN, LOG_ERROR, LOG_CONTINUED = 2, 3, 4, 5  # ggml.h
 BUFFER_LINE: Final = re.compile(r"(\S+) +(?:(\S+) +)?buffer size = +([0-9.]+) MiB")
@@ -100,18 +104,42 @@ def _bindings() -> Any:
     return importlib.import_module("llama_cpp.llama_cpp")
 
 
-class Model:
-    """One loaded file and its vocabulary."""
+class Override(ctypes.Structure):
+    """Tensors whose names match go to a kind of buffer; llama.h, llama_model_tensor_buft_override."""
 
-    def __init__(self, llama: Llama, path: str, plan: LoadPlan) -> None:
+    _fields_ = (("pattern", ctypes.c_char_p), ("buffer", ctypes.c_void_p))
+
+
+class Model:
+    """One loaded file and its vocabulary; with `dry` nothing of its weights is read or reserved."""
+
+    def __init__(self, llama: Llama, path: str, plan: LoadPlan, *, dry: bool = False) -> None:
         self.c = llama.c
         self.plan = plan
         params = self.c.llama_model_default_params()
         params.n_gpu_layers = ALL_LAYERS if plan.gpu_layers is None else plan.gpu_layers
+        params.use_extra_bufts = plan.repack
+        self._overrides = self._experts_on_cpu()  # kept: C holds a pointer
+        if self._overrides:
+            params.tensor_buft_overrides = ctypes.cast(self._overrides, ctypes.c_void_p)
+        if dry:
+            params.no_alloc, params.load_mode = True, LOAD_MODE_NONE
         self.handle = self.c.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             raise LlamaError("load", "llama.cpp cannot load the file")
         self.vocabulary = self.c.llama_model_get_vocab(self.handle)
+
+    def _experts_on_cpu(self) -> Any:
+        """Overrides that keep the planned experts in host memory; None for none."""
+        layers = self.plan.cpu_expert_layers
+        patterns = [EXPERTS] if layers is None else [rf"blk\.{layer}{EXPERTS}" for layer in range(layers)]
+        if not patterns:
+            return None
+        buffer_type = self.c._lib.ggml_backend_cpu_buffer_type
+        buffer_type.restype = ctypes.c_void_p
+        cpu = buffer_type()
+        made = [Override(pattern.encode(), cpu) for pattern in patterns]
+        return (Override * (len(made) + 1))(*made, Override(None, None))
 
     def tokenize(self, text: str) -> Sequence[int]:
         """The tokens of a raw prompt: with BOS where the model wants it, control tokens understood."""
@@ -136,10 +164,13 @@ class Model:
         """A context with the parts of `params` that every use shares."""
         threads = self.plan.threads or default_threads(self.c.llama_model_size(self.handle))
         params.n_ctx = self.plan.context
-        params.n_seq_max = 1
+        params.n_seq_max = self.plan.sequences
+        params.kv_unified = self.plan.unified
         params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = FLASH_ATTENTION_AUTO
-        params.swa_full = False
+        params.type_k = CACHE_TYPES[self.plan.kv_type]
+        params.type_v = CACHE_TYPES[self.plan.value_type or self.plan.kv_type]
+        params.flash_attn_type = FLASH_ATTENTION[self.plan.flash_attention]
+        params.swa_full = self.plan.swa_full
         handle = self.c.llama_init_from_model(self.handle, params)
         if not handle:
             raise LlamaError("context", "llama.cpp cannot make a context")
@@ -161,16 +192,44 @@ class Model:
 
 def generate(model: Model, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> tuple[Generation, ...]:
     """Greedy completions of raw prompts, one after another in one context."""
-    params = model.c.llama_context_default_params()
-    params.n_batch = min(model.plan.context, BATCH_TOKENS)
-    params.n_ubatch = min(model.plan.context, UBATCH_TOKENS)
-    params.n_outputs_max = 1
-    context = model.context(params)
+    context = model.context(_for_answers(model))
     if model.c.llama_model_has_encoder(model.handle) or not model.c.llama_get_memory(context):
         raise LlamaError("unsupported", "this kind of model does not continue a text")
     sampler = model.c.llama_sampler_init_greedy()
     stops = tuple(item.encode() for item in stop)
     return tuple(_complete(model, context, sampler, prompt, max_tokens, stops) for prompt in prompts)
+
+
+def _for_answers(model: Model) -> Any:
+    """Parameters of a context that reserves what was planned, not the defaults of a binding."""
+    params = model.c.llama_context_default_params()
+    params.n_batch = min(model.plan.context, model.plan.batch)
+    params.n_ubatch = min(model.plan.context, model.plan.ubatch)
+    params.n_outputs_max = max(model.plan.outputs, model.plan.sequences) if model.plan.outputs else 0
+    return params
+
+
+def plan(llama: Llama, path: str, wanted: LoadPlan) -> DryRun:
+    """How llama.cpp would spend memory: the model and a context are made without their bytes."""
+    model = Model(llama, path, wanted, dry=True)
+    llama.buffers.clear()
+    params = _for_answers(model)
+    if wanted.embeddings:
+        params.embeddings, params.pooling_type = True, POOLING[wanted.pooling]
+        params.n_batch = params.n_ubatch = min(wanted.context, wanted.ubatch)
+        params.n_outputs_max = 0
+    context = model.context(params)
+    try:
+        buffers = breakdown(model.c._lib, context)
+    except NoBreakdownError as error:
+        raise LlamaError("unsupported", str(error)) from error
+    named = [(name.rpartition(" ")[2], size) for name, size in llama.buffers]
+    return DryRun(
+        build=llama.build,
+        buffers=buffers,
+        output=sum(size for what, size in named if what == "output"),
+        recurrent=sum(size for what, size in named if what == "RS"),
+    )
 
 
 def _complete(
@@ -182,8 +241,8 @@ def _complete(
         raise LlamaError("prompt", f"the prompt has {len(tokens):,} tokens, the context {model.plan.context:,}")
     model.clear(context)
     start = time.perf_counter()
-    for at in range(0, len(tokens), BATCH_TOKENS):
-        model.decode(context, tokens[at : at + BATCH_TOKENS])
+    for at in range(0, len(tokens), model.plan.batch):
+        model.decode(context, tokens[at : at + model.plan.batch])
     answer = b""
     count = token = 0
     first = last = start
@@ -228,7 +287,7 @@ def embed(model: Model, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
     params.embeddings = True
     params.pooling_type = POOLING[model.plan.pooling]
     # an encoder sees a text at once: the whole of it must fit one physical batch
-    params.n_batch = params.n_ubatch = min(model.plan.context, max(longest, UBATCH_TOKENS))
+    params.n_batch = params.n_ubatch = min(model.plan.context, max(longest, model.plan.ubatch))
     context = model.context(params)
     size = model.c.llama_model_n_embd_out(model.handle)
     pooled = model.c.llama_pooling_type(context) != POOLING["none"]

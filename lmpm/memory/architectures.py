@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from lmpm.gguf_header import Header
     from lmpm.memory.model import Model
 
-Kind = Literal["decoder", "latent", "mamba", "hybrid", "delta", "rwkv7", "lfm2", "encoder", "gemma4", "nemotron_h"]
+Kind = Literal[
+    "decoder", "delta", "encoder", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h", "rwkv7",
+    "side_by_side",
+]  # fmt: skip
 Keeps = Literal["cache", "state", "both", "nothing"]
 Experts = Literal["softmax", "sigmoid", "softmax_weight", "key"]
 
@@ -38,11 +41,12 @@ class Style:
     soft_cap: bool = False  # of the logits, where the key is there
     attention_soft_cap: bool = False
     scaled_logits: bool = False  # where the key is there
-    rope: Literal["all", "window", "none"] = "all"
+    rope: Literal["all", "window", "switch", "none"] = "all"  # in which layers; Granite has a key for it
     rows_at_end: bool = False  # the rows for output are chosen after the last layer
     gating: Experts = "softmax"
     normalized_experts: bool = False
-    biased_norms: bool = False
+    interleaved_gate: bool = False  # a delta net whose heads bring their gates along (Qwen3-Next)
+    vectors_or_logits: bool = False  # no logits where vectors are asked for
     positions: int = 1  # numbers for each token's position (4 with M-RoPE)
 
 
@@ -58,6 +62,7 @@ class Architecture:
     window_default: int = 0  # tokens, when the key is absent; 0: no windows then
     window_only_at_layers: int = 0  # windows exist only in models of so many layers
     fixed_window: int = 0  # tokens, whatever the key says
+    tied_twice: bool = False  # tied embeddings are loaded twice even into one buffer
     cached_layers: int = 0  # only the first so many layers keep a cache (0: all)
     state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval"] = "none"
 
@@ -123,7 +128,7 @@ UNKNOWN: Final = Architecture()
 _PLAIN: Final = Style()
 _GEMMA: Final = Style(scaled_embeddings=True, scaled_queries=True, soft_cap=True)
 _COHERE: Final = Style(layer_norm=True, parallel=True, scaled_logits=True)
-_GRANITE: Final = Style(scaled_embeddings=True, scaled_residual=True, scaled_logits=True)
+_GRANITE: Final = Style(rope="switch", scaled_embeddings=True, scaled_residual=True, scaled_logits=True)
 _STACKED: Final = Style(first_norm=False)
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -144,13 +149,13 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "gemma": Architecture(style=replace(_GEMMA, soft_cap=False)),
     "gemma2": Architecture(style=replace(_GEMMA, attention_soft_cap=True), window_period=2, window_default=4096),
     "gemma3": Architecture(style=_GEMMA, window_period=6),
-    "gemma4": Architecture(kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0),
+    "gemma4": Architecture(
+        kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0, tied_twice=True
+    ),
     "phi2": Architecture(style=Style(layer_norm=True, parallel=True, gelu=True)),
     "phi3": Architecture(style=Style(scaled_queries=True, residual_first=True)),
     "phimoe": Architecture(style=Style(scaled_queries=True, residual_first=True, normalized_experts=True)),
-    "gpt-oss": Architecture(
-        style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2
-    ),
+    "gpt-oss": Architecture(style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2),
     "command-r": Architecture(style=_COHERE),
     "cohere2": Architecture(style=replace(_COHERE, rope="window"), window_period=4),
     "olmo2": Architecture(style=replace(_STACKED, flat_qk_norm=True), window_period=4),
@@ -160,26 +165,37 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     ),
     "starcoder2": Architecture(style=Style(layer_norm=True, gelu=True)),
     "deepseek2": Architecture(kind="latent", style=Style(gating="key")),
-    "lfm2": Architecture(kind="lfm2", keeps="both", state_rule="no_kv_heads"),
-    "lfm2moe": Architecture(kind="lfm2", keeps="both", state_rule="no_kv_heads", style=Style(gating="key")),
+    "lfm2": Architecture(
+        kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)
+    ),
+    "lfm2moe": Architecture(
+        kind="hybrid",
+        keeps="both",
+        state_rule="no_kv_heads",
+        style=Style(gating="key", residual_first=True, vectors_or_logits=True, normalized_experts=True),
+    ),
     "mamba": Architecture(kind="mamba", keeps="state", state_rule="all"),
     "mamba2": Architecture(kind="mamba", keeps="state", state_rule="all"),
-    "jamba": Architecture(kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(rope="none")),
+    "jamba": Architecture(
+        kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(rope="none", residual_first=True)
+    ),
     "granitehybrid": Architecture(
         kind="hybrid", keeps="both", state_rule="no_kv_heads", style=replace(_GRANITE, normalized_experts=True)
     ),
-    "falcon-h1": Architecture(kind="hybrid", keeps="both", state_rule="all"),
-    "nemotron_h": Architecture(kind="nemotron_h", keeps="both", state_rule="no_kv_heads_no_ff"),
-    "nemotron_h_moe": Architecture(kind="nemotron_h", keeps="both", state_rule="no_kv_heads_no_ff"),
-    "qwen3next": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(normalized_experts=True)),
-    "qwen35": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)),
-    "qwen35moe": Architecture(
-        kind="delta", keeps="both", state_rule="interval", style=Style(positions=4, normalized_experts=True)
+    "falcon-h1": Architecture(kind="side_by_side", keeps="both", state_rule="all"),
+    "nemotron_h": Architecture(
+        kind="nemotron_h", keeps="both", state_rule="no_kv_heads_no_ff", style=Style(rope="none", relu_squared=True)
     ),
+    "nemotron_h_moe": Architecture(
+        kind="nemotron_h", keeps="both", state_rule="no_kv_heads_no_ff", style=Style(rope="none", relu_squared=True)
+    ),
+    "qwen3next": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(interleaved_gate=True)),
+    "qwen35": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)),
+    "qwen35moe": Architecture(kind="delta", keeps="both", state_rule="interval", style=Style(positions=4)),
     "rwkv7": Architecture(kind="rwkv7", keeps="state", state_rule="all"),
     "bert": Architecture(kind="encoder", keeps="nothing"),
     "nomic-bert": Architecture(kind="encoder", keeps="nothing"),
     "nomic-bert-moe": Architecture(kind="encoder", keeps="nothing"),
     "jina-bert-v2": Architecture(kind="encoder", keeps="nothing"),
-    "gemma-embedding": Architecture(kind="encoder", keeps="nothing", style=_GEMMA, window_period=6),
+    "gemma-embedding": Architecture(kind="gemma_encoder", keeps="nothing", style=_GEMMA, window_period=6),
 }

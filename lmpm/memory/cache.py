@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory.attention import value_width
-from lmpm.memory.tensor import row_size
+from lmpm.memory.ggml.tensor import row_size
+from lmpm.memory.graphs.attention import value_width
 
 if TYPE_CHECKING:
     from lmpm.memory.model import Model

@@ -21,9 +21,13 @@ VOCABULARY: Final = "tokenizer.ggml.tokens"
 class Model:
     """A header read as llama.cpp reads it. Layer numbers count from 0."""
 
-    def __init__(self, header: Header, tensors: tuple[Tensor, ...] | None = None) -> None:
+    def __init__(self, header: Header, *more_shards: Header) -> None:
         self.header = header
-        self.tensors = {tensor.name: tensor for tensor in tensors or header.tensors}
+        self.tensors: dict[str, Tensor] = {}
+        self.shard: dict[str, int] = {}  # of a tensor; all keys are in the first shard
+        for number, shard in enumerate((header, *more_shards)):
+            self.tensors |= {tensor.name: tensor for tensor in shard.tensors}
+            self.shard |= {tensor.name: number for tensor in shard.tensors}
         self.architecture: Architecture = ARCHITECTURES.get(header.architecture, UNKNOWN)
         self.is_known = header.architecture in ARCHITECTURES
         self.all_layers = header.integer("block_count")
@@ -113,7 +117,7 @@ class Model:
 
     @cached_property
     def state_sizes(self) -> tuple[int, int]:
-        """Elements of a recurrent layer's convolution and state, for one sequence; llama-hparams.cpp, n_embd_r, n_embd_s."""
+        """Elements of a layer's convolution and state, for a sequence; llama-hparams.cpp, n_embd_r, n_embd_s."""
         number = self.header.integer
         if head := number("wkv.head_size"):
             return number("token_shift_count", 2) * self.wide, self.wide * head

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.limits import MIB
 from lmpm.memory import cache
-from lmpm.memory.backend import CPU
-from lmpm.memory.graph import Graph
+from lmpm.memory.ggml.backend import CPU
+from lmpm.memory.ggml.scheduler import compute_buffers
 from lmpm.memory.graphs import build
+from lmpm.memory.graphs.graph import Graph
 from lmpm.memory.model import Model
-from lmpm.memory.scheduler import compute_buffers
 from lmpm.memory.settings import resolve
 from lmpm.memory.weights import Placement, mapped_bytes
 
 if TYPE_CHECKING:
     from lmpm.gguf_header import Header
-    from lmpm.memory.backend import Backend
+    from lmpm.memory.ggml.backend import Backend
     from lmpm.memory.settings import Plan, Settings
 
 # What no buffer of llama.cpp shows.
@@ -140,8 +140,27 @@ def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] =
 def _compute(model: Model, plan: Plan, placement: Placement) -> list[int]:
     """The compute buffer of each backend, for a full batch."""
     graph = Graph(model, plan, placement.of, tokens=plan.tokens, outputs=plan.outputs)
-    build(graph)
-    return compute_buffers(graph, placement.backends, pipeline=_is_pipeline(placement))
+    try:
+        build(graph)
+    except KeyError:  # a weight that no known graph lacks
+        return _bound(model, plan, placement)
+    sizes = compute_buffers(graph, placement.backends, pipeline=_is_pipeline(placement))
+    return sizes if model.is_known else [int(size * BOUND) for size in sizes]
+
+
+def _bound(model: Model, plan: Plan, placement: Placement) -> list[int]:
+    """More than any graph over these weights takes: the results of all matrices of the widest layer at once."""
+    rows: dict[str, int] = {}
+    for name, tensor in model.tensors.items():
+        block = name.rpartition(".")[0].rpartition(".")[0]
+        if len(tensor.shape) > 1 and block:
+            experts = model.expert_count_used(0) if len(tensor.shape) == 3 else 1
+            rows[block] = rows.get(block, 0) + tensor.shape[1] * max(experts, 1)
+    masks = 4 * plan.tokens * (plan.cells + plan.window_cells)
+    scores = 0 if plan.flash_attention else 4 * plan.tokens * plan.cells * max(model.heads(), 1)
+    features = 4 * plan.tokens * (max(rows.values(), default=0) + 6 * model.wide)
+    most = masks + 2 * scores + features + 4 * plan.outputs * model.vocabulary
+    return [int(most * BOUND)] * len(placement.backends)
 
 
 def _is_pipeline(placement: Placement) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lmpm.memory.backend import Backend, Repacking
+    from lmpm.memory.ggml.backend import Backend, Repacking
     from lmpm.memory.model import Model
 
 CONTEXT_STEP: Final = 256  # cells: llama.cpp pads a context to a multiple of it; llama-context.cpp
@@ -82,13 +82,13 @@ class Plan:
 def resolve(settings: Settings, model: Model, backends: Sequence[Backend] = ()) -> Plan:
     """The plan for a model on the backends that its layers run on."""
     wanted = settings.context or model.context_length or CONTEXT_STEP
-    batch = min(wanted, settings.batch) if model.is_causal and model.architecture.kind != "encoder" else settings.batch
+    batch = min(wanted, settings.batch) if model.is_causal and model.architecture.keeps != "nothing" else settings.batch
     ubatch = min(batch, settings.ubatch)
     context = padded(wanted)
     cells = context if settings.unified else padded(context // settings.sequences)
     if not settings.unified:
         context = cells * settings.sequences
-    outputs_max = max(settings.outputs, settings.sequences) if settings.outputs else batch
+    outputs_max = batch if settings.embeddings or not settings.outputs else max(settings.outputs, settings.sequences)
     tokens = min(context, ubatch)
     seen = model.window * (settings.sequences if settings.unified else 1) + ubatch
     return Plan(
@@ -102,9 +102,8 @@ def resolve(settings: Settings, model: Model, backends: Sequence[Backend] = ()) 
         # a graph serves all sequences alike
         tokens=-(-tokens // settings.sequences) * settings.sequences,
         outputs=min(tokens, outputs_max),
-        flash_attention=settings.flash_attention == "on" or (
-            settings.flash_attention == "auto" and all(_has_flash_kernel(item, model) for item in backends)
-        ),
+        flash_attention=settings.flash_attention == "on"
+        or (settings.flash_attention == "auto" and all(_has_flash_kernel(item, model) for item in backends)),
         turned_values=settings.flash_attention == "off",
         key_type=settings.kv_type.upper(),
         value_type=(settings.value_type or settings.kv_type).upper(),

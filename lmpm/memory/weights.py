@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory.backend import CPU, REPACKED
-from lmpm.memory.tensor import Tensor
+from lmpm.memory.ggml.backend import CPU, REPACKED
+from lmpm.memory.ggml.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lmpm import gguf_header
-    from lmpm.memory.backend import Backend
+    from lmpm.memory.ggml.backend import Backend
     from lmpm.memory.model import Model
     from lmpm.memory.settings import Settings
 
@@ -97,7 +97,7 @@ class Placement:
         if is_tied(model):
             tensor = model.tensors["token_embd.weight"]
             output = self.of_layer(model.all_layers)
-            if output != len(self.gpus) or self.repacks(tensor, as_output=True):
+            if model.architecture.tied_twice or output != len(self.gpus) or self.repacks(tensor, as_output=True):
                 yield tensor, output
 
     def repacks(self, tensor: gguf_header.Tensor, *, as_output: bool = False) -> bool:
@@ -130,7 +130,7 @@ def is_loaded(model: Model, name: str) -> bool:
 
 def is_tied(model: Model) -> bool:
     """Whether the token embeddings are the output matrix, too."""
-    return "output.weight" not in model.tensors and model.architecture.kind != "encoder"
+    return "output.weight" not in model.tensors and model.architecture.keeps != "nothing"
 
 
 def is_repacked(tensor: gguf_header.Tensor, types: Mapping[str, int]) -> bool:
@@ -149,11 +149,12 @@ def _dimensions(shape: Sequence[int]) -> int:
 
 
 def mapped_bytes(placement: Placement) -> int:
-    """Bytes of the file that stay mapped for the CPU: from the first to the last weight that lies there."""
+    """Bytes of the files that stay mapped for the CPU: of each, from its first to its last weight that lies there."""
     cpu = len(placement.gpus)
-    held = [
-        tensor for tensor, where in placement.weights() if where == cpu and not placement.repacks(tensor)
-    ]
-    if not held:
-        return 0
-    return max(item.offset + item.nbytes for item in held) - min(item.offset for item in held)
+    ranges: dict[int, tuple[int, int]] = {}
+    for tensor, where in placement.weights():
+        if where == cpu and not placement.repacks(tensor):
+            shard = placement.model.shard[tensor.name]
+            start, end = ranges.get(shard, (tensor.offset, tensor.offset))
+            ranges[shard] = (min(start, tensor.offset), max(end, tensor.offset + tensor.nbytes))
+    return sum(end - start for start, end in ranges.values())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory.tensor import IN_PLACE
+from lmpm.memory.ggml.tensor import IN_PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
 
     AllocSize = Callable[[Tensor], int]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory.allocator import Buffer, allocate
-from lmpm.memory.tensor import VIEWS, Tensor
+from lmpm.memory.ggml.allocator import Buffer, allocate
+from lmpm.memory.ggml.tensor import VIEWS, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lmpm.memory.backend import Backend
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.ggml.backend import Backend
+    from lmpm.memory.graphs.graph import Graph
 
 COPIES: Final = 4  # of each input, so that several GPUs work at once; ggml-backend.cpp, GGML_SCHED_MAX_COPIES
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.memory import tensor as op
+from lmpm.memory.ggml import tensor as op
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
     from lmpm.memory.model import Model
-    from lmpm.memory.tensor import Tensor
 
 ROTATION: Final = 64  # elements of the smallest rotation of a quantized cache
 
@@ -63,7 +63,8 @@ def attend(
     cur = _heads(graph, q, keys, values, graph.mask(window=windowed), sinks, latent_values)
     if value_rotation is not None:
         cur = _rotate(cur, value_rotation)
-    return graph.linear(cur, output or f"blk.{layer}.attn_output")
+    name = f"blk.{layer}.attn_output" if output is None else output
+    return graph.linear(cur, name) if name else cur
 
 
 def attend_whole(graph: Graph, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -111,9 +112,7 @@ def _cache(graph: Graph, layer: int) -> tuple[Tensor, Tensor | None]:
     source = cache_layer(model, layer)
     cells = plan.window_cells if model.is_window(layer) else plan.cells
     heads = model.kv_heads(source)
-    keys = graph.fixed(
-        f"cache.{source}.k", plan.key_type, model.key_length(source) * heads, cells, plan.streams
-    )
+    keys = graph.fixed(f"cache.{source}.k", plan.key_type, model.key_length(source) * heads, cells, plan.streams)
     if model.is_latent:
         return keys, None
     width = value_width(model, source, turned=plan.turned_values)

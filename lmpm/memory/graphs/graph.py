@@ -7,18 +7,16 @@ tensors live at the same time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.tensor import Tensor
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.ggml.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmpm.memory.model import Model
     from lmpm.memory.settings import Plan
-
-ROTATION: Final = 64  # elements: the smallest rotation of a quantized cache; llama-kv-cache.cpp
 
 
 class Graph:
@@ -129,7 +127,7 @@ class Graph:
         """A norm with what the file has of its weight and bias."""
         plain = self.style.layer_norm if layer_norm is None else layer_norm
         cur = op.like("norm" if plain else "rms_norm", cur)
-        if weight := self.weight(f"{name}.weight"):
+        if weight := self.weight(f"{name}.weight") or self.weight(name):
             cur = op.like("mul", cur, weight)
         if bias := self.weight(f"{name}.bias"):
             cur = op.like("add", cur, bias)

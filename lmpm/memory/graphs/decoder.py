@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.memory import tensor as op
-from lmpm.memory.attention import attend
+from lmpm.memory.ggml import tensor as op
+from lmpm.memory.graphs.attention import attend
+from lmpm.memory.graphs.encoder import pool
 
 if TYPE_CHECKING:
-    from lmpm.memory.graph import Graph
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
+    from lmpm.memory.graphs.graph import Graph
 
 
 def decoder(graph: Graph) -> None:
@@ -74,9 +75,7 @@ def self_attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
         q = graph.norm(q, f"{name}.attn_q_norm")
     if style.flat_qk_norm:
         q = op.reshape(q, model.key_length(layer), model.heads(layer), graph.tokens)
-    turns = style.rope == "all" or (style.rope == "window" and (model.is_window(layer) or not model.window))
-    if style.rope == "window" and model.header.architecture == "cohere2":
-        turns = model.is_window(layer)
+    turns = _turns(graph, layer)
     factors = graph.rope_factors(layer)
     if turns:
         q = graph.rope(q, factors)
@@ -92,9 +91,18 @@ def self_attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     return attend(graph, layer, q, k, v, sinks=graph.weight(f"{name}.attn_sinks.weight"))
 
 
+def _turns(graph: Graph, layer: int) -> bool:
+    """Whether the queries and keys of a layer are turned by their position."""
+    model = graph.model
+    if graph.style.rope == "window":
+        return model.is_window(layer) or not model.window
+    switch = model.header.metadata.get(f"{model.header.architecture}.rope.scaling.finetuned")
+    return graph.style.rope == "all" or (graph.style.rope == "switch" and switch is not False)
+
+
 def feed_forward(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     """The feed forward of a layer: dense, or experts with what all tokens share."""
-    style, name, tensors = graph.style, f"blk.{layer}", graph.model.tensors
+    name, tensors = f"blk.{layer}", graph.model.tensors
     if f"{name}.ffn_gate_inp.weight" not in tensors:
         return graph.feed_forward(cur, name)
     gating, normalized = routing(graph)
@@ -119,16 +127,33 @@ def routing(graph: Graph) -> tuple[str, bool]:
     if style.gating != "key":
         return style.gating, style.normalized_experts
     gating = {2: "sigmoid", 3: "softmax_weight"}.get(header.integer("expert_gating_func"), "softmax")
-    return gating, header.metadata.get(f"{header.architecture}.expert_weights_norm") is True
+    normalized = header.metadata.get(f"{header.architecture}.expert_weights_norm") is True
+    return gating, normalized or style.normalized_experts
 
 
-def finish(graph: Graph, cur: Tensor, *, rows_at_end: bool = False) -> None:
-    """From the last layer to the logits."""
+def finish(
+    graph: Graph,
+    cur: Tensor,
+    *,
+    rows_at_end: bool = False,
+    rows_after_norm: bool = False,
+    layer_norm: bool | None = None,
+) -> None:
+    """From the last layer to the logits; where rows are chosen late, what they are chosen from is an output, too."""
     if rows_at_end:
         cur.is_output = True
         cur = op.get_rows(cur, graph.output_rows())
-    cur = graph.norm(cur, "output_norm")
+    name = "output_norm" if "output_norm.weight" in graph.model.tensors else "token_embd_norm"  # LFM2
+    cur = graph.norm(cur, name, layer_norm=layer_norm)
+    if rows_after_norm:
+        cur.is_output = True
+        cur = op.get_rows(cur, graph.output_rows())
     cur.is_output = True
+    hidden = cur
+    if graph.style.vectors_or_logits and graph.plan.settings.embeddings:
+        graph.expand(cur)
+        pool(graph, hidden)
+        return
     cur = op.mul_mat(graph.output_weight(), cur)
     if bias := graph.weight("output.bias"):
         cur = op.like("add", cur, bias)
@@ -138,3 +163,4 @@ def finish(graph: Graph, cur: Tensor, *, rows_at_end: bool = False) -> None:
         cur = op.like("scale", op.like("unary", op.like("scale", cur)))
     cur.is_output = True
     graph.expand(cur)
+    pool(graph, hidden)

@@ -52,7 +52,7 @@ class Tensor:
         self.nb: Dims = nb or strides(kind, self.ne)
         self.op = op
         self.sources = sources
-        self.root = root.root or root if root is not None else None
+        self.root: Tensor | None = root and (root.root or root)
         self.name = ""
         self.fixed = False
         self.home: int | None = None
@@ -75,6 +75,8 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes from the first to the last element; ggml.c, ggml_nbytes."""
+        if 0 in self.ne:
+            return 0
         block, size = TYPES[self.type]
         if block == 1:
             return size + sum((ne - 1) * nb for ne, nb in zip(self.ne, self.nb, strict=True))

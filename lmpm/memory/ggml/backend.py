@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm.memory.tensor import row_size
+from lmpm.memory.ggml.tensor import row_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.memory.tensor import Tensor
+    from lmpm.memory.ggml.tensor import Tensor
 
 BackendKind = Literal["cpu", "cuda", "metal"]
 Repacking = Literal["none", "avx2", "avx512", "neon"]

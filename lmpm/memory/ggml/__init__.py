@@ -1,0 +1,1 @@
+"""As much of ggml as decides how many bytes a graph needs."""

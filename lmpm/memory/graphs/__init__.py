@@ -1,0 +1,38 @@
+"""The graph that an architecture runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lmpm.memory.graphs.decoder import decoder
+from lmpm.memory.graphs.delta import delta
+from lmpm.memory.graphs.encoder import encoder, gemma_encoder
+from lmpm.memory.graphs.gemma4 import gemma4
+from lmpm.memory.graphs.hybrid import hybrid, mamba, nemotron_h, side_by_side
+from lmpm.memory.graphs.latent import latent
+from lmpm.memory.graphs.rwkv import rwkv7
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lmpm.memory.architectures import Kind
+    from lmpm.memory.graphs.graph import Graph
+
+BUILDERS: Final[Mapping[Kind, Callable[[Graph], None]]] = {
+    "decoder": decoder,
+    "delta": delta,
+    "encoder": encoder,
+    "gemma4": gemma4,
+    "gemma_encoder": gemma_encoder,
+    "hybrid": hybrid,
+    "latent": latent,
+    "mamba": mamba,
+    "nemotron_h": nemotron_h,
+    "rwkv7": rwkv7,
+    "side_by_side": side_by_side,
+}
+
+
+def build(graph: Graph) -> None:
+    """Build the graph of the model's architecture."""
+    BUILDERS[graph.model.architecture.kind](graph)

@@ -1,4 +1,4 @@
-"""The headers of what the user named: of a file here, or of one on the Hub, read once and kept.
+"""The files that the user named as parts that can be read from the front: here, or on the Hub and kept.
 
 A header costs a few megabytes of a file of gigabytes. Its bytes are kept by the sha256 of the file they
 belong to, so that they are fetched once, and can be given to llama.cpp to plan with.
@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmpm import atomic, gguf_header, reference
+from lmpm.disk import open_regular
+from lmpm.dryrun import Part
 from lmpm.errors import DiskError, NotFoundError, SpecError
 from lmpm.install import require_choice
 from lmpm.resolve import Wish
 from lmpm.types import HubSource, ModelFile
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lmpm.gguf_header import Header, ReadAt
     from lmpm.resolve import Resolver, Where
     from lmpm.types import Machine, Source
@@ -25,24 +28,27 @@ if TYPE_CHECKING:
 SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
 
-def headers_of(
-    resolver: Resolver, ref: str, machine: Machine, home: Path
-) -> tuple[tuple[Header, ...], tuple[ModelFile, ...]]:
-    """Headers with tensor tables, and the files, of a local file, a task, a model or a repository.
+def parts_of(resolver: Resolver, ref: str, machine: Machine, home: Path) -> tuple[Part, ...]:
+    """The files of a local GGUF, a task, a model or a repository, shards in load order.
 
-    Raises the errors of resolving, SpecError for a file that is not there, IntegrityError for no GGUF.
+    Raises the errors of resolving, and SpecError for a file that is not there.
     """
     named = reference.parse(ref)
     if isinstance(named, reference.FileReference):
-        paths = _shards(named.path)
-        files = tuple(ModelFile(path=str(path), size=path.stat().st_size) for path in paths)
-        return tuple(gguf_header.read_file(path) for path in paths), files
+        return tuple(_local(path, str(path)) for path in _shards(named.path))
     where: Where = "here" if resolver.hub.offline else "hub"
     choice = resolver.resolve(ref, machine, Wish(), where=where).choice
     require_choice(choice)
-    variant = choice.chosen.variant  # type: ignore[union-attr]
-    files = tuple(file for file in variant.files if file.role == "model")
-    return tuple(_header(resolver, variant.source, file, home) for file in files), files
+    if choice.chosen is None:
+        raise NotFoundError(f"`{ref}` names no model")
+    variant = choice.chosen.variant
+    files = [file for file in variant.files if file.role == "model"]
+    return tuple(_part(resolver, variant.source, file, home) for file in files)
+
+
+def read(part: Part) -> Header:
+    """The header of a part, with its tensor table. Raises IntegrityError when it is none."""
+    return gguf_header.read_header(part.read_at, size=part.size, name=part.name)
 
 
 def _shards(path: Path) -> list[Path]:
@@ -58,18 +64,24 @@ def _shards(path: Path) -> list[Path]:
     return names
 
 
-def _header(resolver: Resolver, source: Source, file: ModelFile, home: Path) -> Header:
-    """The header of one file: from the store, from what was kept, or from the Hub."""
+def _part(resolver: Resolver, source: Source, file: ModelFile, home: Path) -> Part:
+    """One file: from the store, or from the Hub with what was kept of it."""
     present = resolver.store.find(source, file)
     if present is not None:
-        return gguf_header.read_file(present)
+        return _local(present, file.path)
     if not isinstance(source, HubSource) or not file.sha256:
         raise NotFoundError(f"`{file.path}` is not on this machine")
-    return gguf_header.read_header(
-        _kept(home / "headers" / file.sha256, resolver.hub.reader(source.repo, source.revision or "main", file)),
-        size=file.size,
-        name=file.path,
-    )
+    remote = resolver.hub.reader(source.repo, source.revision or "main", file)
+    return Part(file.path, file.size, _kept(home / "headers" / file.sha256, remote))
+
+
+def _local(path: Path, name: str) -> Part:
+    def read_at(offset: int, length: int) -> bytes:
+        with open_regular(path) as file:
+            file.seek(offset)
+            return file.read(length)
+
+    return Part(name, path.stat().st_size, read_at)
 
 
 def _kept(path: Path, read_at: ReadAt) -> ReadAt:
@@ -82,7 +94,7 @@ def _kept(path: Path, read_at: ReadAt) -> ReadAt:
         if offset > len(kept):
             return read_at(offset, length)
         piece = read_at(len(kept), offset + length - len(kept))
-        with suppress(DiskError):  # without a place for it, it is fetched again the next time
+        with suppress(DiskError, OSError):  # without a place for it, it is fetched again the next time
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_bytes(path, kept + piece)
         return (kept + piece)[offset : offset + length]

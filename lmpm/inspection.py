@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import quant as quants
+from lmpm.headers import read
 from lmpm.memory import LMPM, estimate, shape_of
-from lmpm.memory.backend import Backend
+from lmpm.memory.ggml.backend import Backend
 from lmpm.memory.need import Need, need
 from lmpm.memory.settings import CONTEXT_STEP, Settings, with_context
 from lmpm.speed import predict
@@ -16,8 +17,9 @@ from lmpm.types import HubSource, ModelFile, Variant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lmpm.dryrun import Part
     from lmpm.gguf_header import Header
-    from lmpm.memory.backend import BackendKind
+    from lmpm.memory.ggml.backend import BackendKind
     from lmpm.types import Machine, Speed
 
 TYPICAL_PROMPT: Final = 1000  # tokens, for the time to the first answer
@@ -47,14 +49,13 @@ class Inspection:
     speed: Speed | None
 
 
-def inspect(
-    headers: Sequence[Header], files: Sequence[ModelFile], machine: Machine, settings: Settings = LMPM
-) -> Inspection:
-    """Judge a file, given as the headers of its shards with their tensor tables.
+def inspect(parts: Sequence[Part], machine: Machine, settings: Settings = LMPM) -> Inspection:
+    """Judge a model, given as its files in load order.
 
-    `settings.context` 0 means what the model was trained for. Raises ValueError without a tensor table.
+    `settings.context` 0 means what the model was trained for. Raises IntegrityError when a file is no GGUF.
     """
-    header = joined(headers)
+    header = joined([read(part) for part in parts])
+    files = [ModelFile(path=part.name, size=part.size) for part in parts]
     gpus = gpus_of(machine)
     needed = need(header, settings, gpus)
     variant = _variant(header, files)

@@ -11,10 +11,13 @@ import click
 from lmpm.cli import render
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
+from lmpm.errors import EngineError, SpecError
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:
+    from lmpm.engine import DryRun
     from lmpm.inspection import Inspection
+    from lmpm.memory.ggml.backend import Repacking
     from lmpm.types import Machine
 
 BAR_CELLS = 40  # of the widest part
@@ -46,16 +49,40 @@ def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any)
 
     REF is a task, a model, a repository with a quant, or a file.
     """
-    from lmpm.headers import headers_of
+    from lmpm.headers import parts_of
     from lmpm.inspection import inspect
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
-    headers, files = headers_of(app.resolver, ref, app.machine, app.settings.home)
-    found = inspect(headers, files, app.machine, _settings(options))
+    if options["exact"] and not app.is_this_machine:
+        raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
+    parts = parts_of(app.resolver, ref, app.machine, app.settings.home)
+    settings = replace(_settings(options), repack=_repacking(app))
+    found = inspect(parts, app.machine, settings)
+    exact = _ask(parts, settings, found) if options["exact"] else None
     if as_json:
-        put_json(_json(found))
+        put_json(_json(found, exact))
     else:
-        _show(found, app.machine)
+        _show(found, exact, app.machine)
+
+
+def _repacking(app: App) -> Repacking:
+    """Which weights the CPU backend keeps in another order: here the engine tells, elsewhere a usual x86 core."""
+    from lmpm.engine import probe
+    from lmpm.memory.ggml.backend import repacking
+
+    if not app.is_this_machine:
+        return "neon" if "ARM" in app.machine.name or app.machine.accelerator == "metal" else "avx2"
+    try:
+        return repacking(probe().system_info)
+    except EngineError:
+        return "avx2"
+
+
+def _ask(parts: Any, settings: Any, found: Inspection) -> DryRun:
+    """llama.cpp's own plan. Raises EngineError when it is missing or cannot plan."""
+    from lmpm.dryrun import dry_run, load_plan
+
+    return dry_run(parts, load_plan(replace(settings, context=found.need.context)))
 
 
 def _settings(options: dict[str, Any]) -> Any:
@@ -83,7 +110,7 @@ def _settings(options: dict[str, Any]) -> Any:
         raise click.BadParameter(str(error)) from error
 
 
-def _show(found: Inspection, machine: Machine) -> None:
+def _show(found: Inspection, exact: DryRun | None, machine: Machine) -> None:
     """Facts, a small picture of the memory, and the speed."""
     from lmpm.machine import describe
 
@@ -113,6 +140,10 @@ def _show(found: Inspection, machine: Machine) -> None:
     largest = f"Largest context that fits: {found.max_context:,}" if found.max_context else "No context fits"
     total = human(found.need.must_fit)
     put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}{bound}. {largest}")
+    if exact is not None:
+        off = 100 * (planned(found) - exact.total) / exact.total
+        asked = f"by the plan of {exact.build}: the estimate is {off:+.2f} % off"
+        put(f"  {'asked':<10} {human(exact.total):>10}  {asked}")
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
@@ -120,7 +151,12 @@ def _show(found: Inspection, machine: Machine) -> None:
     put(f"Speed       {render.tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
 
 
-def _json(found: Inspection) -> dict[str, Any]:
+def planned(found: Inspection) -> int:
+    """What of the estimate llama.cpp accounts for, too: not the tokenizer's tables, nor what is around it."""
+    return found.need.total - found.need.tokenizer - found.need.overhead
+
+
+def _json(found: Inspection, exact: DryRun | None) -> dict[str, Any]:
     speed = found.speed
     return {
         "file": {"path": found.path, "size": found.size, "shards": found.shards},
@@ -136,6 +172,7 @@ def _json(found: Inspection) -> dict[str, Any]:
             "source": "upper bound" if found.need.is_bound else "estimated",
             "parts": {part: getattr(found.need, part) for part in PARTS},
             "devices": [{**asdict(device), "total": device.total} for device in found.need.devices],
+            "exact": {"total": exact.total, "estimated": planned(found), "build": exact.build} if exact else None,
         },
         "speed": {
             "decode": [round(speed.decode_low, 2), round(speed.decode_high, 2)],

@@ -35,7 +35,7 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Resolve what `lmpm.toml` asks for and pin it in `lmpm.lock`, without downloading it.
+    """Pin what `lmpm.toml` asks for, download nothing.
 
     What is pinned already and still asked for in the same words stays as it is, unless `--upgrade` is given.
     """

@@ -199,7 +199,7 @@ def test_operands_are_overwritten_when_nobody_else_reads_them() -> None:
     kept = op.mul_mat(normed, scaled)
     for item in (a, normed, scaled, kept):
         item.backend = 0
-    buffer = Buffer(32, lambda item: item.nbytes)
+    buffer = Buffer(lambda item: item.nbytes)
     allocate([a], [normed, scaled, kept], [buffer])
     # the norm takes the input's place; what is read twice is not overwritten
     assert buffer.peak == 2 * a.nbytes + kept.nbytes

@@ -104,8 +104,8 @@ def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] =
     keys_values, states = [0] * len(weights), [0] * len(weights)
     for layer in range(model.all_layers):
         where = placement.of_layer(layer)
-        keys_values[where] += cache.layer_cache(model, plan, layer)
-        states[where] += cache.layer_state(model, plan, layer)
+        keys_values[where] += cache.layer_cache(model, plan, layer, placement.backends[where])
+        states[where] += cache.layer_state(model, plan, layer, placement.backends[where])
     compute = _compute(model, plan, placement)
     output = _output(model, plan)
     tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
@@ -139,7 +139,7 @@ def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] =
 
 def _compute(model: Model, plan: Plan, placement: Placement) -> list[int]:
     """The compute buffer of each backend, for a full batch."""
-    graph = Graph(model, plan, placement.of, tokens=plan.tokens, outputs=plan.outputs)
+    graph = Graph(plan, placement)
     try:
         build(graph)
     except KeyError:  # a weight that no known graph lacks

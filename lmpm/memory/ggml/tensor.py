@@ -29,12 +29,12 @@ class Tensor:
     """A tensor of a graph: shape `ne` in elements and strides `nb` in bytes, as ggml keeps them.
 
     `root` is the tensor that owns the bytes of a view. `fixed` tells a weight or a cache, which has its
-    bytes elsewhere, and `home` in which backend (None: not known).
+    bytes elsewhere, `home` in which backend (None: not known), and `is_plain` whether in their own order.
     """
 
     __slots__ = (
-        "address", "backend", "children", "fixed", "home", "is_input", "is_output", "name", "nb", "ne", "op", "owned",
-        "root", "seen", "sources", "storage", "type", "views",
+        "address", "backend", "children", "fixed", "home", "is_input", "is_output", "is_plain", "name", "nb", "ne", "op",
+        "owned", "root", "seen", "sources", "storage", "type", "views",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Tensor:
         self.name = ""
         self.fixed = False
         self.home: int | None = None
+        self.is_plain = True
         self.is_input = False
         self.is_output = False
         self.seen = False

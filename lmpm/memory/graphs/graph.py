@@ -13,30 +13,30 @@ from lmpm.memory.ggml import tensor as op
 from lmpm.memory.ggml.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lmpm.memory.model import Model
     from lmpm.memory.settings import Plan
+    from lmpm.memory.weights import Placement
 
 
 class Graph:
     """A graph in the making: `nodes` in the order of computation, `leafs` are what they start from.
 
-    `home` tells in which backend a weight, by its name, or a layer's cache, by `cache.<layer>`, lies.
+    Weights are known by their names, the caches of a layer as `cache.<layer>.`; `placement` says where they lie.
     """
 
-    def __init__(self, model: Model, plan: Plan, home: Callable[[str], int], *, tokens: int, outputs: int) -> None:
-        self.model = model
+    def __init__(self, plan: Plan, placement: Placement) -> None:
+        self.model: Model = placement.model
         self.plan = plan
-        self.style = model.architecture.style
-        self.tokens = tokens
-        self.outputs = outputs
+        self.style = self.model.architecture.style
+        self.tokens = plan.tokens
+        self.outputs = plan.outputs
         self.sequences = plan.sequences
         self.nodes: list[Tensor] = []
         self.leafs: list[Tensor] = []
-        self._home = home
+        self._placement = placement
         self._weights: dict[str, Tensor] = {}
         self._inputs: dict[str, Tensor] = {}
+        self._states: tuple[Tensor, Tensor] | None = None
 
     # the graph itself
 
@@ -64,7 +64,8 @@ class Graph:
             made = Tensor(kind, ne)
             made.name = name
             made.fixed = True
-            made.home = self._home(name)
+            made.home = self._placement.of(name)
+            made.is_plain = self._placement.is_plain(name)
             self._weights[name] = made
         return self._weights[name]
 
@@ -120,6 +121,13 @@ class Graph:
     def output_rows(self) -> Tensor:
         """Which tokens give an output."""
         return self.input("output rows", "I32", self.outputs)
+
+    def state_order(self) -> tuple[Tensor, Tensor]:
+        """Which states the sequences at hand use, and which others are kept: none, when all are in use."""
+        if self._states is None:
+            order = self.input("states", "I32", self.sequences)
+            self._states = op.view(order, (self.sequences,)), op.view(order, (0,))
+        return self._states
 
     # blocks
 

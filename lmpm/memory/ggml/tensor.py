@@ -33,8 +33,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "address", "backend", "children", "fixed", "home", "is_input", "is_output", "is_plain", "name", "nb", "ne", "op",
-        "owned", "root", "seen", "sources", "storage", "type", "views",
+        "address", "backend", "children", "fixed", "home", "is_input", "is_output", "is_plain", "name", "nb", "ne",
+        "op", "owned", "root", "seen", "sources", "storage", "type", "views",
     )  # fmt: skip
 
     def __init__(

@@ -58,13 +58,13 @@ class Graph:
             self._inputs[name] = made
         return self._inputs[name]
 
-    def fixed(self, name: str, kind: str, *ne: int) -> Tensor:
+    def fixed(self, name: str, kind: str, *ne: int, home: int | None = None) -> Tensor:
         """A tensor that has its bytes elsewhere."""
         if name not in self._weights:
             made = Tensor(kind, ne)
             made.name = name
             made.fixed = True
-            made.home = self._placement.of(name)
+            made.home = self._placement.of(name) if home is None else home
             made.is_plain = self._placement.is_plain(name)
             self._weights[name] = made
         return self._weights[name]
@@ -73,6 +73,12 @@ class Graph:
         """A weight of the file, None when it has none of that name."""
         entry = self.model.tensors.get(name)
         return self.fixed(name, entry.type, *entry.shape) if entry else None
+
+    def in_layer(self, name: str, layer: int) -> Tensor | None:
+        """A weight that stands once in the file and in every backend that has layers."""
+        entry = self.model.tensors.get(name)
+        home = self._placement.of_layer(layer)
+        return self.fixed(f"{name} in {home}", entry.type, *entry.shape, home=home) if entry else None
 
     def need(self, name: str) -> Tensor:
         """A weight that the architecture cannot do without. Raises KeyError."""
@@ -175,11 +181,11 @@ class Graph:
 
     def rope_factors(self, layer: int) -> Tensor | None:
         """Factors of the frequencies; llama-model.cpp, get_rope_factors."""
-        if found := self.weight("rope_freqs.weight"):
+        if found := self.in_layer("rope_freqs.weight", layer):
             return found
         original = self.model.header.integer("rope.scaling.original_context_length", self.model.context_length)
         length = "long" if self.plan.cells > original else "short"
-        return self.weight(f"rope_factors_{length}.weight") or self.weight(f"blk.{layer}.rope_factors_{length}.weight")
+        return self.in_layer(f"rope_factors_{length}.weight", layer)
 
     def feed_forward(self, cur: Tensor, name: str, suffix: str = "") -> Tensor:
         """A feed forward: gated by a matrix of its own, by half of a fused one, or not."""
@@ -250,6 +256,9 @@ class Graph:
     def _through_experts(self, cur: Tensor, chosen: Tensor, name: str) -> Tensor:
         def through(cur: Tensor, part: str) -> Tensor:
             cur = op.mul_mat_id(self.need(f"{name}.{part}.weight"), cur, chosen)
+            if scale := self.weight(f"{name}.{part}.scale"):
+                by_token = op.repeat(op.reshape(scale, 1, scale.ne[0], 1), 1, scale.ne[0], chosen.ne[1])
+                cur = op.like("mul", cur, op.get_rows(by_token, chosen))
             bias = self.weight(f"{name}.{part}.bias")
             return op.like("add_id", cur, bias, chosen) if bias else cur
 

@@ -64,7 +64,7 @@ class Architecture:
     fixed_window: int = 0  # tokens, whatever the key says
     tied_twice: bool = False  # tied embeddings are loaded twice even into one buffer
     cached_layers: int = 0  # only the first so many layers keep a cache (0: all)
-    state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval"] = "none"
+    state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval", "by_tensors"] = "none"
 
     def window(self, header: Header) -> int:
         """Tokens that a window layer sees."""
@@ -98,6 +98,8 @@ class Architecture:
                 return model.kv_heads(layer) == 0
             case "no_kv_heads_no_ff":
                 return model.kv_heads(layer) == 0 and model.by_layer("feed_forward_length", layer) == 0
+            case "by_tensors":
+                return layer in model.layers_with_states
             case "interval":
                 listed = model.header.integers("attention.recurrent_layers")
                 if listed:
@@ -124,7 +126,7 @@ class Architecture:
         return not self.is_recurrent(model, layer)
 
 
-UNKNOWN: Final = Architecture()
+UNKNOWN: Final = Architecture(state_rule="by_tensors")  # and a full cache in every layer
 _PLAIN: Final = Style()
 _GEMMA: Final = Style(scaled_embeddings=True, scaled_queries=True, soft_cap=True)
 _COHERE: Final = Style(layer_norm=True, parallel=True, scaled_logits=True)

@@ -34,7 +34,7 @@ class Style:
     relu_squared: bool = False
     flat_qk_norm: bool = False  # queries and keys are normalized before they are cut into heads
     norm_after_rope: bool = False
-    scaled_embeddings: bool = False
+    scaled_embeddings: Literal["no", "key", "always"] = "no"
     scaled_queries: bool = False
     scaled_residual: bool = False  # where the key is there
     residual_first: bool = False  # the first operand of the last addition, which may be overwritten
@@ -128,9 +128,9 @@ class Architecture:
 
 UNKNOWN: Final = Architecture(state_rule="by_tensors")  # and a full cache in every layer
 _PLAIN: Final = Style()
-_GEMMA: Final = Style(scaled_embeddings=True, scaled_queries=True, soft_cap=True)
+_GEMMA: Final = Style(scaled_embeddings="always", scaled_queries=True, soft_cap=True)
 _COHERE: Final = Style(layer_norm=True, parallel=True, scaled_logits=True)
-_GRANITE: Final = Style(rope="switch", scaled_embeddings=True, scaled_residual=True, scaled_logits=True)
+_GRANITE: Final = Style(rope="switch", scaled_embeddings="key", scaled_residual=True, scaled_logits=True)
 _STACKED: Final = Style(first_norm=False)
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {

@@ -128,16 +128,17 @@ def _metal_scratch(tensor: Tensor) -> int:
 
 
 def _metal_attention(tensor: Tensor) -> int:
-    q, k, v, mask = tensor.sources[:4]
+    q, k, v = tensor.sources[:3]
+    mask = tensor.sources[3].ne if len(tensor.sources) > 3 else (0, 0, 0, 0)
     copied = k.is_quantized and q.ne[1] >= METAL_GROUPS
     shared = _shares(v, k)
     key_row = 2 * k.ne[0] if copied else k.nb[1]
     value_row = 2 * (k.ne[0] if shared else v.ne[0]) if copied else v.nb[1]
-    rows = key_row * k.ne[2] * k.ne[3] + value_row * v.ne[2] * v.ne[3] + 2 * mask.ne[1] * mask.ne[2] * mask.ne[3]
+    rows = key_row * k.ne[2] * k.ne[3] + value_row * v.ne[2] * v.ne[3] + 2 * mask[1] * mask[2] * mask[3]
     pad = METAL_CELLS * rows
     small = q.ne[1] < 20 and q.ne[0] % 32 == 0
     queries, cells = (1, METAL_CELLS_VEC) if small else (METAL_QUERIES, METAL_CELLS)
-    blocks = -(-mask.ne[0] // cells) * -(-q.ne[1] // queries) * mask.ne[2] * mask.ne[3]
+    blocks = -(-mask[0] // cells) * -(-q.ne[1] // queries) * mask[2] * mask[3]
     partial = 4 * min(q.ne[1], 32) * q.ne[2] * q.ne[3] * METAL_GROUPS * (v.ne[0] + 2)
     copies = _padded(2 * k.elements, 16) + (0 if shared else _padded(2 * v.elements, 16))
     return pad + _padded(blocks, 32) + partial + copies

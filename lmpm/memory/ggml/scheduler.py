@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lmpm.memory.ggml.backend import Backend
-    from lmpm.memory.graphs.graph import Graph
+    from lmpm.memory.graphs.builder import Builder
 
 NOBODY: Final = -1  # no backend yet
 COPIES: Final = 4  # of each input, so that several GPUs work at once; ggml-backend.cpp, GGML_SCHED_MAX_COPIES
 
 
-def compute_buffers(graph: Graph, backends: Sequence[Backend], *, pipeline: bool = False) -> list[int]:
+def compute_buffers(graph: Builder, backends: Sequence[Backend], *, pipeline: bool = False) -> list[int]:
     """Bytes of the compute buffer in each backend; the CPU is the last of them."""
     buffers = [Buffer(item.padded) for item in backends]
     leafs, nodes = graph.leafs, graph.nodes

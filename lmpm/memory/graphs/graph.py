@@ -7,85 +7,46 @@ tensors live at the same time.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lmpm.memory.ggml import tensor as op
-from lmpm.memory.ggml.tensor import Tensor
+from lmpm.memory.graphs.builder import Builder
 
 if TYPE_CHECKING:
+    from lmpm.memory.ggml.tensor import Tensor
     from lmpm.memory.model import Model
     from lmpm.memory.settings import Plan
     from lmpm.memory.weights import Placement
 
 
-class Graph:
-    """A graph in the making: `nodes` in the order of computation, `leafs` are what they start from.
+class Graph(Builder):
+    """A language model's graph.
 
     Weights are known by their names, the caches of a layer as `cache.<layer>.`; `placement` says where they lie.
     """
 
     def __init__(self, plan: Plan, placement: Placement) -> None:
+        super().__init__(placement.model.tensors)
         self.model: Model = placement.model
         self.plan = plan
         self.style = self.model.architecture.style
         self.tokens = plan.tokens
         self.outputs = plan.outputs
         self.sequences = plan.sequences
-        self.nodes: list[Tensor] = []
-        self.leafs: list[Tensor] = []
         self._placement = placement
-        self._weights: dict[str, Tensor] = {}
-        self._inputs: dict[str, Tensor] = {}
         self._states: tuple[Tensor, Tensor] | None = None
 
-    # the graph itself
-
-    def expand(self, result: Tensor) -> Tensor:
-        """Put a tensor and all that it needs at the end of the order; ggml.c, ggml_visit_parents_graph."""
-        if not result.seen:
-            result.seen = True
-            for source in result.sources:
-                self.expand(source)
-            (self.nodes if result.op else self.leafs).append(result)
-        return result
-
-    def input(self, name: str, kind: str, *ne: int) -> Tensor:
-        """A tensor that is filled before the graph runs: the same one for the same name."""
-        if name not in self._inputs:
-            made = Tensor(kind, ne)
-            made.name = name
-            made.is_input = True
-            self._inputs[name] = made
-        return self._inputs[name]
-
-    def fixed(self, name: str, kind: str, *ne: int, home: int | None = None) -> Tensor:
-        """A tensor that has its bytes elsewhere."""
-        if name not in self._weights:
-            made = Tensor(kind, ne)
-            made.name = name
-            made.fixed = True
-            made.home = self._placement.of(name) if home is None else home
-            made.is_plain = self._placement.is_plain(name)
-            self._weights[name] = made
-        return self._weights[name]
-
-    def weight(self, name: str) -> Tensor | None:
-        """A weight of the file, None when it has none of that name."""
-        entry = self.model.tensors.get(name)
-        return self.fixed(name, entry.type, *entry.shape) if entry else None
+    def settle(self, weight: Tensor) -> None:
+        """Say where a weight or a cache lies."""
+        weight.home = self._placement.of(weight.name)
+        weight.is_plain = self._placement.is_plain(weight.name)
 
     def in_layer(self, name: str, layer: int) -> Tensor | None:
         """A weight that stands once in the file and in every backend that has layers."""
         entry = self.model.tensors.get(name)
         home = self._placement.of_layer(layer)
         return self.fixed(f"{name} in {home}", entry.type, *entry.shape, home=home) if entry else None
-
-    def need(self, name: str) -> Tensor:
-        """A weight that the architecture cannot do without. Raises KeyError."""
-        found = self.weight(name)
-        if found is None:
-            raise KeyError(name)
-        return found
 
     def output_weight(self) -> Tensor:
         """The matrix that gives the logits: a file with tied embeddings has it once, the output twice."""
@@ -99,15 +60,13 @@ class Graph:
         rows = op.get_rows(self.need("token_embd.weight"), self.input("tokens", "I32", self.tokens))
         self.expand(rows)
         self.expand(self.input("vectors", "F32", self.model.wide, self.tokens))
-        if self.style.scaled_embeddings and (
-            not self.style.scaled_residual or "embedding_scale" in self.keys or "attention.embedding_scale" in self.keys
-        ):
-            rows = op.like("scale", rows)
-            if self.style.scaled_residual:  # part of the input itself
-                self.expand(rows)
+        if self.style.scaled_embeddings == "always":
+            return op.like("scale", rows)
+        if self.style.scaled_embeddings == "key" and "embedding_scale" in self.keys:
+            return self.expand(op.like("scale", rows))
         return rows
 
-    @property
+    @cached_property
     def keys(self) -> frozenset[str]:
         """The keys of the architecture that the file has."""
         prefix = f"{self.model.header.architecture}."

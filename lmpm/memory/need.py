@@ -90,7 +90,8 @@ def need(
 ) -> Need:
     """What a model takes on these GPUs and the host; without GPUs all of it in host memory.
 
-    An encoder of pictures (`mmproj`) goes to the first GPU. The header must have been read with its tensor table. Raises ValueError when it was not.
+    An encoder of pictures (`mmproj`) goes to the first GPU. The header must have been read with its tensor
+    table. Raises ValueError when it was not.
     """
     model = header if isinstance(header, Model) else Model(header)
     if not model.tensors:

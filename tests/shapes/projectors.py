@@ -25,7 +25,7 @@ def _tower(
     positions: int = 0,
     patch_bias: bool = True,
     keys: Mapping[str, Any] | None = None,
-    more: Shapes | None = None,
+    more: Mapping[str, tuple[int, ...]] | None = None,
 ) -> ModelShape:
     tensors: Shapes = {"v.patch_embd.weight": (patch, patch, 3, wide)}
     if patch_bias:
@@ -53,7 +53,7 @@ def _tower(
         "vision.projection_dim": out, "vision.attention.layer_norm_epsilon": 1e-6,
         "vision.image_mean": [0.5, 0.5, 0.5], "vision.image_std": [0.5, 0.5, 0.5],
     }  # fmt: skip
-    return ModelShape("clip", facts | dict(keys or {}), tensors | (more or {}) | after, 0)
+    return ModelShape("clip", facts | dict(keys or {}), tensors | dict(more or {}) | after, 0)
 
 
 def _pair(first: str, second: str, inside: int, middle: int, out: int) -> Shapes:

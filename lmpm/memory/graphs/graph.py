@@ -36,6 +36,7 @@ class Graph(Builder):
         self.sequences = plan.sequences
         self._placement = placement
         self._states: tuple[Tensor, Tensor] | None = None
+        self._rows: Tensor
 
     def settle(self, weight: Tensor) -> None:
         """Say where a weight or a cache lies."""
@@ -58,8 +59,14 @@ class Graph(Builder):
     def embeddings(self) -> Tensor:
         """The rows of the tokens. Vectors may come instead, so that their input is reserved, too."""
         rows = op.get_rows(self.need("token_embd.weight"), self.input("tokens", "I32", self.tokens))
+        wide = self.model.wide * (1 + self.deep_inputs)
+        if self.deep_inputs:
+            rows = op.pad(rows, wide - self.model.wide)
         self.expand(rows)
-        self.expand(self.input("vectors", "F32", self.model.wide, self.tokens))
+        self.expand(self.input("vectors", "F32", wide, self.tokens))
+        if self.deep_inputs:
+            self._rows = rows
+            return self.deep_input()
         if self.style.scaled_embeddings == "always":
             return op.like("scale", rows)
         if self.style.scaled_embeddings == "key" and "embedding_scale" in self.keys:
@@ -67,10 +74,20 @@ class Graph(Builder):
         return rows
 
     @cached_property
+    def deep_inputs(self) -> int:
+        """How many layers of a picture's encoder are added behind the first layers (Qwen3-VL)."""
+        return self.model.header.integer("n_deepstack_layers")
+
+    def deep_input(self) -> Tensor:
+        """A part of the rows that came in, one beside the other."""
+        return op.view(self._rows, (self.model.wide, self.tokens), self._rows.nb[1:2])
+
+    @cached_property
     def keys(self) -> frozenset[str]:
         """The keys of the architecture that the file has."""
         prefix = f"{self.model.header.architecture}."
-        return frozenset(key.removeprefix(prefix) for key in self.model.header.metadata if key.startswith(prefix))
+        found = (key.removeprefix(prefix) for key in self.model.header.metadata if key.startswith(prefix))
+        return frozenset((*found, *self.style.assumed_keys))
 
     def positions(self) -> Tensor:
         """The position of each token."""

@@ -18,10 +18,12 @@ from lmpm.memory.ggml.allocator import Buffer, allocate
 from lmpm.memory.ggml.backend import Backend, repacking
 from lmpm.memory.model import Model
 from lmpm.memory.need import need as needed
+from lmpm.memory.projector import projector_need
 from lmpm.memory.settings import resolve
 from lmpm.memory.weights import Placement
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 from tests.shapes import MODELS, write
+from tests.shapes.projectors import PROJECTORS
 
 SETTINGS = (
     replace(LLAMA_SERVER, context=16384, kv_type="q8_0"),
@@ -104,6 +106,21 @@ def test_an_encoder_keeps_no_cache(tmp_path: Path) -> None:
     found = needed(read_file(write_bert(tmp_path / "b.gguf")), replace(LMPM, context=256, embeddings=True))
     assert found.kv_cache == found.recurrent == 0
     assert found.compute > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "compute"),  # MiB, as llama.cpp logs them for the warm-up
+    [("Gemma-3", 121.25), ("SmolVLM2-2.2B", 21.58), ("Qwen2-VL-7B", 267.08), ("Qwen2.5-VL-7B", 704.79),
+     ("Qwen3-VL-8B", 372.08), ("Pixtral-12B", 16.56), ("InternVL3-2B", 28.03), ("LFM2-VL-1.6B", 30.31)],
+)  # fmt: skip
+def test_encoders_of_pictures_take_what_llama_cpp_reserves(tmp_path: Path, name: str, compute: float) -> None:
+    header = read_file(write(tmp_path / "mmproj.gguf", PROJECTORS[name](), "F16"))
+    found = projector_need(header)
+    assert found.compute / 2**20 == pytest.approx(compute, abs=0.01)
+    assert not found.is_bound
+    assert projector_need(header, CUDA).compute == pytest.approx(found.compute, rel=0.3)
+    model = header_model(tmp_path, "Gemma-3-1B")
+    assert needed(model, replace(LMPM, context=512), mmproj=header).mmproj == found.total
 
 
 @pytest.mark.parametrize(
@@ -199,7 +216,7 @@ def test_operands_are_overwritten_when_nobody_else_reads_them() -> None:
     kept = op.mul_mat(normed, scaled)
     for item in (a, normed, scaled, kept):
         item.backend = 0
-    buffer = Buffer(32, lambda item: item.nbytes)
+    buffer = Buffer(lambda item: item.nbytes)
     allocate([a], [normed, scaled, kept], [buffer])
     # the norm takes the input's place; what is read twice is not overwritten
     assert buffer.peak == 2 * a.nbytes + kept.nbytes

@@ -30,11 +30,14 @@ class Style:
     layer_norm: bool = False  # a mean is subtracted; else RMS
     first_norm: bool = True  # before the attention (False: only after it)
     parallel: bool = False  # attention and feed forward read the same input
-    gelu: bool = False  # the activation of a feed forward without gate: one operation; relu² takes two
-    relu_squared: bool = False
+    attention_first: bool = False  # of what is added up then
+    relu_squared: bool = False  # the activation of a feed forward without gate: two operations
     flat_qk_norm: bool = False  # queries and keys are normalized before they are cut into heads
-    norm_after_rope: bool = False
-    scaled_embeddings: bool = False
+    norm_after_rope: bool = False  # queries and keys
+    unturned_every: int = 0  # every such layer's queries and keys are not turned by their position
+    temperature: bool = False  # queries are scaled by their position, where the key is there
+    assumed_keys: tuple[str, ...] = ()  # keys that old files lack, and that have a value nevertheless
+    scaled_embeddings: Literal["no", "key", "always"] = "no"
     scaled_queries: bool = False
     scaled_residual: bool = False  # where the key is there
     residual_first: bool = False  # the first operand of the last addition, which may be overwritten
@@ -64,7 +67,7 @@ class Architecture:
     fixed_window: int = 0  # tokens, whatever the key says
     tied_twice: bool = False  # tied embeddings are loaded twice even into one buffer
     cached_layers: int = 0  # only the first so many layers keep a cache (0: all)
-    state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval"] = "none"
+    state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval", "by_tensors"] = "none"
 
     def window(self, header: Header) -> int:
         """Tokens that a window layer sees."""
@@ -98,6 +101,8 @@ class Architecture:
                 return model.kv_heads(layer) == 0
             case "no_kv_heads_no_ff":
                 return model.kv_heads(layer) == 0 and model.by_layer("feed_forward_length", layer) == 0
+            case "by_tensors":
+                return layer in model.layers_with_states
             case "interval":
                 listed = model.header.integers("attention.recurrent_layers")
                 if listed:
@@ -124,17 +129,17 @@ class Architecture:
         return not self.is_recurrent(model, layer)
 
 
-UNKNOWN: Final = Architecture()
+UNKNOWN: Final = Architecture(state_rule="by_tensors")  # and a full cache in every layer
 _PLAIN: Final = Style()
-_GEMMA: Final = Style(scaled_embeddings=True, scaled_queries=True, soft_cap=True)
+_GEMMA: Final = Style(scaled_embeddings="always", scaled_queries=True, soft_cap=True)
 _COHERE: Final = Style(layer_norm=True, parallel=True, scaled_logits=True)
-_GRANITE: Final = Style(rope="switch", scaled_embeddings=True, scaled_residual=True, scaled_logits=True)
+_GRANITE: Final = Style(rope="switch", scaled_embeddings="key", scaled_residual=True, scaled_logits=True)
 _STACKED: Final = Style(first_norm=False)
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "llama": Architecture(style=Style(normalized_experts=True)),
-    "mistral3": Architecture(style=Style(normalized_experts=True)),
-    "smollm3": Architecture(),
+    "mistral3": Architecture(style=Style(normalized_experts=True, temperature=True)),
+    "smollm3": Architecture(style=Style(unturned_every=4)),
     "granite": Architecture(style=replace(_GRANITE, normalized_experts=True)),
     "granitemoe": Architecture(style=replace(_GRANITE, normalized_experts=True)),
     "qwen2": Architecture(),
@@ -144,6 +149,27 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "qwen2moe": Architecture(),
     "qwen3moe": Architecture(style=Style(normalized_experts=True)),
     "olmoe": Architecture(style=Style(flat_qk_norm=True)),
+    "qwen3vlmoe": Architecture(style=Style(positions=4, normalized_experts=True)),
+    "seed_oss": Architecture(),
+    "internlm2": Architecture(),
+    "ernie4_5": Architecture(),
+    "ernie4_5-moe": Architecture(style=Style(normalized_experts=True)),
+    "hunyuan-dense": Architecture(style=Style(norm_after_rope=True)),
+    "hunyuan-moe": Architecture(style=Style(norm_after_rope=True, normalized_experts=True)),
+    "minimax-m2": Architecture(style=Style(flat_qk_norm=True, gating="key", normalized_experts=True)),
+    "dots1": Architecture(style=Style(gating="key")),
+    "bailingmoe2": Architecture(style=Style(gating="key")),
+    "deepseek": Architecture(),
+    "arcee": Architecture(style=Style(relu_squared=True)),
+    "nemotron": Architecture(style=Style(layer_norm=True, relu_squared=True)),
+    "minicpm": Architecture(
+        style=replace(
+            _GRANITE,
+            rope="all",
+            normalized_experts=True,
+            assumed_keys=("embedding_scale", "residual_scale", "logit_scale"),
+        )
+    ),
     "glm4": Architecture(),
     "glm4moe": Architecture(style=Style(gating="key")),
     "gemma": Architecture(style=replace(_GEMMA, soft_cap=False)),
@@ -152,7 +178,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "gemma4": Architecture(
         kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0, tied_twice=True
     ),
-    "phi2": Architecture(style=Style(layer_norm=True, parallel=True, gelu=True)),
+    "phi2": Architecture(style=Style(layer_norm=True, parallel=True, attention_first=True, scaled_queries=True)),
     "phi3": Architecture(style=Style(scaled_queries=True, residual_first=True)),
     "phimoe": Architecture(style=Style(scaled_queries=True, residual_first=True, normalized_experts=True)),
     "gpt-oss": Architecture(style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2),
@@ -163,7 +189,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "exaone4": Architecture(
         style=replace(_STACKED, rope="window"), window_period=4, window_default=4096, window_only_at_layers=64
     ),
-    "starcoder2": Architecture(style=Style(layer_norm=True, gelu=True)),
+    "starcoder2": Architecture(style=Style(layer_norm=True)),
     "deepseek2": Architecture(kind="latent", style=Style(gating="key")),
     "lfm2": Architecture(
         kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)

@@ -5,32 +5,33 @@ Follows `llama-kv-cache.cpp`, `llama-kv-cache-iswa.cpp` and `llama-memory-recurr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from lmpm.memory.ggml.tensor import row_size
+from lmpm.memory.ggml.backend import CPU
+from lmpm.memory.ggml.tensor import Tensor
 from lmpm.memory.graphs.attention import value_width
 
 if TYPE_CHECKING:
+    from lmpm.memory.ggml.backend import Backend
     from lmpm.memory.model import Model
     from lmpm.memory.settings import Plan
 
-STATE_BYTES: Final = 4  # of an element: states are f32 whatever the cache's type
 
-
-def layer_cache(model: Model, plan: Plan, layer: int) -> int:
+def layer_cache(model: Model, plan: Plan, layer: int, backend: Backend = CPU) -> int:
     """Bytes of the keys and values of one layer, for all sequences."""
     if not model.has_cache(layer):
         return 0
     cells = plan.window_cells if model.is_window(layer) else plan.cells
     heads = model.kv_heads(layer)
-    size = row_size(plan.key_type, model.key_length(layer) * heads)
+    size = backend.padded(Tensor(plan.key_type, (model.key_length(layer) * heads, cells, plan.streams)))
     if not model.is_latent:
-        size += row_size(plan.value_type, value_width(model, layer, turned=plan.turned_values))
-    return size * cells * plan.streams
+        width = value_width(model, layer, turned=plan.turned_values)
+        size += backend.padded(Tensor(plan.value_type, (width, cells, plan.streams)))
+    return size
 
 
-def layer_state(model: Model, plan: Plan, layer: int) -> int:
-    """Bytes of the state of one recurrent layer, for all sequences."""
+def layer_state(model: Model, plan: Plan, layer: int, backend: Backend = CPU) -> int:
+    """Bytes of the state of one recurrent layer, for all sequences; f32 whatever the cache's type."""
     if not model.is_recurrent(layer):
         return 0
-    return sum(model.state_sizes) * STATE_BYTES * plan.sequences
+    return sum(backend.padded(Tensor("F32", (size, plan.sequences))) for size in model.state_sizes)

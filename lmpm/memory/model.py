@@ -6,6 +6,7 @@ Follows llama.cpp `llama-model.cpp` (load_hparams), `llama-hparams.cpp` and the 
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lmpm.memory.architectures import Architecture
 
 VOCABULARY: Final = "tokenizer.ggml.tokens"
+STATEFUL: Final = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv\.)")
 
 
 class Model:
@@ -114,6 +116,12 @@ class Model:
     def has_cache(self, layer: int) -> bool:
         """Whether a layer keeps keys and values of its own."""
         return self.architecture.has_cache(self, layer)
+
+    @cached_property
+    def layers_with_states(self) -> frozenset[int]:
+        """Layers whose tensors are those of a recurrence."""
+        found = (STATEFUL.match(name) for name in self.tensors)
+        return frozenset(int(match[1]) for match in found if match)
 
     @cached_property
     def state_sizes(self) -> tuple[int, int]:

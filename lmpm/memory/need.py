@@ -17,6 +17,7 @@ from lmpm.memory.ggml.scheduler import compute_buffers
 from lmpm.memory.graphs import build
 from lmpm.memory.graphs.graph import Graph
 from lmpm.memory.model import Model
+from lmpm.memory.projector import projector_need
 from lmpm.memory.settings import resolve
 from lmpm.memory.weights import Placement, mapped_bytes
 
@@ -40,7 +41,7 @@ class DeviceNeed:
     weights: int = 0
     cache: int = 0  # keys, values and states
     compute: int = 0
-    other: int = 0  # outputs, tables, the device's own context
+    other: int = 0  # outputs, tables, the encoder of pictures, the device's own context
 
     @property
     def total(self) -> int:
@@ -84,10 +85,13 @@ class Need:
         return self.total - self.reclaimable
 
 
-def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] = ()) -> Need:
+def need(
+    header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] = (), *, mmproj: Header | None = None
+) -> Need:
     """What a model takes on these GPUs and the host; without GPUs all of it in host memory.
 
-    The header must have been read with its tensor table. Raises ValueError when it was not.
+    An encoder of pictures (`mmproj`) goes to the first GPU. The header must have been read with its tensor
+    table. Raises ValueError when it was not.
     """
     model = header if isinstance(header, Model) else Model(header)
     if not model.tensors:
@@ -104,19 +108,24 @@ def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] =
     keys_values, states = [0] * len(weights), [0] * len(weights)
     for layer in range(model.all_layers):
         where = placement.of_layer(layer)
-        keys_values[where] += cache.layer_cache(model, plan, layer)
-        states[where] += cache.layer_state(model, plan, layer)
+        keys_values[where] += cache.layer_cache(model, plan, layer, placement.backends[where])
+        states[where] += cache.layer_state(model, plan, layer, placement.backends[where])
     compute = _compute(model, plan, placement)
     output = _output(model, plan)
     tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
     extra = [GPU_OVERHEAD[gpu.kind] for gpu in gpus] + [HOST_OVERHEAD]
+    pictures = projector_need(mmproj, gpus[0] if gpus else None) if mmproj else None
+    beside = [0] * len(weights)
+    if pictures:
+        beside[0] += pictures.weights + pictures.compute
+        beside[-1] += pictures.host_compute
     devices = [
         DeviceNeed(
             name=backend.name,
             weights=weights[number] + (repack if backend is CPU else 0),
             cache=keys_values[number] + states[number],
             compute=compute[number],
-            other=extra[number] + (output + tokenizer if backend is CPU else 0),
+            other=extra[number] + beside[number] + (output + tokenizer if backend is CPU else 0),
         )
         for number, backend in enumerate(placement.backends)
     ]
@@ -128,18 +137,18 @@ def need(header: Header | Model, settings: Settings, gpus: tuple[Backend, ...] =
         recurrent=sum(states),
         compute=sum(compute),
         output=output,
-        mmproj=0,
+        mmproj=sum(beside),
         tokenizer=tokenizer,
         overhead=sum(extra),
         reclaimable=reclaimable,
         devices=tuple(devices),
-        is_bound=not model.is_known,
+        is_bound=not model.is_known or bool(pictures and pictures.is_bound),
     )
 
 
 def _compute(model: Model, plan: Plan, placement: Placement) -> list[int]:
     """The compute buffer of each backend, for a full batch."""
-    graph = Graph(model, plan, placement.of, tokens=plan.tokens, outputs=plan.outputs)
+    graph = Graph(plan, placement)
     try:
         build(graph)
     except KeyError:  # a weight that no known graph lacks

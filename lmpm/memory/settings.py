@@ -49,6 +49,11 @@ class Settings:
             if kind is not None and kind.lower() not in KV_TYPES:
                 raise ValueError(f"`{kind}` is no type of a cache: {', '.join(KV_TYPES)}")
 
+    @property
+    def quantizes_values(self) -> bool:
+        """Whether the values of the cache come in blocks."""
+        return (self.value_type or self.kv_type) not in ("f32", "f16", "bf16")
+
 
 LMPM: Final = Settings(context=0)
 LLAMA_SERVER: Final = Settings(context=0, sequences=4, unified=True, outputs=4)
@@ -102,12 +107,18 @@ def resolve(settings: Settings, model: Model, backends: Sequence[Backend] = ()) 
         # a graph serves all sequences alike
         tokens=-(-tokens // settings.sequences) * settings.sequences,
         outputs=min(tokens, outputs_max),
-        flash_attention=settings.flash_attention == "on"
-        or (settings.flash_attention == "auto" and all(_has_flash_kernel(item, model) for item in backends)),
+        flash_attention=_uses_flash_attention(settings, model, backends),
         turned_values=settings.flash_attention == "off",
         key_type=settings.kv_type.upper(),
         value_type=(settings.value_type or settings.kv_type).upper(),
     )
+
+
+def _uses_flash_attention(settings: Settings, model: Model, backends: Sequence[Backend]) -> bool:
+    """What `auto` comes to: quantized values need it, wherever it is then computed; else every layer must have it."""
+    if settings.flash_attention != "auto" or settings.quantizes_values:
+        return settings.flash_attention != "off"
+    return all(_has_flash_kernel(item, model) for item in backends)
 
 
 def _has_flash_kernel(backend: Backend, model: Model) -> bool:

@@ -27,11 +27,8 @@ if TYPE_CHECKING:
 LOOKED_UP: Final = frozenset(
     {"token_embd.weight", "position_embd.weight", "token_types.weight", "per_layer_token_embd.weight"}
 )
-# The input layer, always in host memory.
-INPUT: Final = re.compile(
-    r"(?:token_embd|token_embd_norm|position_embd|token_types|per_layer_token_embd|per_layer_model_proj|"
-    r"per_layer_proj_norm)\."
-)
+# What belongs to the first layer though its name does not say so.
+FIRST: Final = re.compile(r"(?:token_embd_norm|per_layer_model_proj|per_layer_proj_norm)\.")
 EXPERTS: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)_(?:ch)?exps")
 BLOCK: Final = re.compile(r"(?:blk|cache)\.(\d+)\.")
 FREQUENCIES: Final = re.compile(r"rope_(?:freqs|factors_long|factors_short)\.weight")
@@ -76,12 +73,21 @@ class Placement:
         """The backend of a weight or a cache, by its name."""
         found = BLOCK.match(name)
         if found is None:
-            return len(self.gpus) if INPUT.match(name) else self.of_layer(self.model.all_layers)
+            return self._outside(name)
         layer = int(found[1])
         kept = self.settings.expert_layers_on_cpu
         if EXPERTS.search(name) and (kept is None or layer < kept):
             return len(self.gpus)
         return self.of_layer(layer)
+
+    def _outside(self, name: str) -> int:
+        """The backend of what is in no layer: the input in host memory, the rest with the output."""
+        if name in LOOKED_UP:
+            return len(self.gpus)
+        is_last = "output_norm.weight" not in self.model.tensors and self.model.architecture.kind != "encoder"
+        if FIRST.match(name) and not is_last:  # LFM2 calls its last norm so
+            return self.of_layer(0)
+        return self.of_layer(self.model.all_layers)
 
     def weights(self) -> Iterator[tuple[gguf_header.Tensor, int]]:
         """Every weight that is loaded, with its backend; some are loaded into several."""
@@ -106,13 +112,19 @@ class Placement:
             return False
         return (as_output or tensor.name not in LOOKED_UP) and is_repacked(tensor, REPACKED[self.settings.repack])
 
+    def is_plain(self, name: str) -> bool:
+        """Whether a weight lies in its own order, so that a GPU could take a copy."""
+        tied = name == "output.weight" and name not in self.model.tensors
+        tensor = self.model.tensors.get("token_embd.weight" if tied else name)
+        return tensor is None or not self.repacks(tensor, as_output=tied)
+
     def weight_bytes(self) -> tuple[list[int], int]:
         """Bytes of the weights in each backend, and of the repacked ones in host memory."""
         sizes, repacked = [0] * len(self.backends), 0
         cpu, seen = len(self.gpus), set()
         for tensor, where in self.weights():
             backend = self.backends[where]
-            size = -(-backend.alloc_size(Tensor(tensor.type, tensor.shape)) // backend.alignment) * backend.alignment
+            size = backend.padded(Tensor(tensor.type, tensor.shape))
             tied = tensor.name in seen
             seen.add(tensor.name)
             if where == cpu and self.repacks(tensor, as_output=tied):
@@ -130,7 +142,7 @@ def is_loaded(model: Model, name: str) -> bool:
 
 def is_tied(model: Model) -> bool:
     """Whether the token embeddings are the output matrix, too."""
-    return "output.weight" not in model.tensors and model.architecture.keeps != "nothing"
+    return "output.weight" not in model.tensors and model.architecture.kind != "encoder"
 
 
 def is_repacked(tensor: gguf_header.Tensor, types: Mapping[str, int]) -> bool:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.shapes import encoders, latent, recurrent, transformers
+from tests.shapes import encoders, latent, others, recurrent, transformers
 from tests.shapes.files import ModelShape, write
 
 MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     **transformers.MODELS,
+    **others.MODELS,
     "Gemma-4-E2B": encoders.gemma4,
     "Gemma-4-26B-A4B": lambda: encoders.gemma4(experts=True),
     "DeepSeek-V2-Lite": lambda: latent.deepseek(latent=True),

@@ -77,7 +77,14 @@ def _type(name: str, dims: tuple[int, ...], quant: str, types: Mapping[str, str]
     for ending, kind in types.items():
         if name.endswith(ending):
             return kind
-    if len(dims) == 1 or "norm" in name or "rope_f" in name or "gate_inp" in name or name.endswith(".bias"):
+    if (
+        len(dims) == 1
+        or name == "v.position_embd.weight"
+        or "norm" in name
+        or "rope_f" in name
+        or "gate_inp" in name
+        or name.endswith(".bias")
+    ):
         return "F32"
     kind = "Q6_K" if quant == "Q4_K" and name in ("token_embd.weight", "output.weight") else quant
     return kind if dims[0] % TYPES[kind][0] == 0 else "Q8_0" if dims[0] % 32 == 0 else "F16"

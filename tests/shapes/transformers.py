@@ -116,7 +116,7 @@ def transformer(
 MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     "Llama-3.1-8B": lambda: transformer(
         "llama", layers=32, wide=4096, heads=32, kv_heads=8, ff=14336, vocabulary=128256,
-        keys={"rope.dimension_count": 128},
+        keys={"rope.dimension_count": 128}, once={"rope_freqs.weight": (64,)},
     ),
     "Llama-3.2-1B": lambda: transformer(
         "llama", layers=16, wide=2048, heads=32, kv_heads=8, ff=8192, vocabulary=128256, tied=True, head=64,

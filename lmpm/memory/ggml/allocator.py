@@ -15,23 +15,16 @@ if TYPE_CHECKING:
 
     from lmpm.memory.ggml.tensor import Tensor
 
-    AllocSize = Callable[[Tensor], int]
-
 ENDLESS: Final = 1 << 62  # the last free block
 
 
 class Buffer:
     """The free blocks of one buffer, in order; the last one has no end. `peak` is what must be allocated."""
 
-    def __init__(self, alignment: int, alloc_size: AllocSize) -> None:
-        self.alignment = alignment
-        self.alloc_size = alloc_size
+    def __init__(self, padded: Callable[[Tensor], int]) -> None:
+        self.padded = padded  # the bytes that a tensor takes here
         self.peak = 0
         self._free: list[list[int]] = [[0, ENDLESS]]  # offset, size
-
-    def padded(self, tensor: Tensor) -> int:
-        """The bytes that a tensor takes here."""
-        return -(-self.alloc_size(tensor) // self.alignment) * self.alignment
 
     def take(self, size: int) -> int:
         """The offset of a new block: the smallest hole that holds it, else the end."""

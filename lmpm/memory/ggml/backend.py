@@ -68,6 +68,17 @@ class Backend:
             return tensor.nbytes + _metal_scratch(tensor)
         return tensor.nbytes
 
+    def padded(self, tensor: Tensor) -> int:
+        """Bytes of a tensor up to the next one."""
+        return -(-self.alloc_size(tensor) // self.alignment) * self.alignment
+
+    def supports(self, tensor: Tensor) -> bool:
+        """Whether it can do an operation: attention is the one that it may lack."""
+        if tensor.op != "flash_attn":
+            return True
+        q, k, v = tensor.sources[:3]
+        return self.flash_attention(k.ne[0], v.ne[0], q.ne[2] // k.ne[2])
+
     def flash_attention(self, key: int, value: int, group: int) -> bool:
         """Whether there is a kernel for heads of these sizes, `group` query heads for each of the cache."""
         if self.kind == "cuda":
@@ -100,7 +111,7 @@ def _cuda_attention(tensor: Tensor) -> int:
     """The result, and f16 copies of a layer's quantized keys and values."""
     _, keys, values = tensor.sources[:3]
     end = tensor.nbytes
-    for item in (keys,) if values.root is keys.root else (keys, values):
+    for item in (keys,) if _shares(values, keys) else (keys, values):
         if item.type != "F16":
             end = -(-end // 128) * 128 + item.elements * 2
     return end
@@ -117,19 +128,25 @@ def _metal_scratch(tensor: Tensor) -> int:
 
 
 def _metal_attention(tensor: Tensor) -> int:
-    q, k, v, mask = tensor.sources[:4]
+    q, k, v = tensor.sources[:3]
+    mask = tensor.sources[3].ne if len(tensor.sources) > 3 else (0, 0, 0, 0)
     copied = k.is_quantized and q.ne[1] >= METAL_GROUPS
-    shared = v.root is k.root
+    shared = _shares(v, k)
     key_row = 2 * k.ne[0] if copied else k.nb[1]
     value_row = 2 * (k.ne[0] if shared else v.ne[0]) if copied else v.nb[1]
-    rows = key_row * k.ne[2] * k.ne[3] + value_row * v.ne[2] * v.ne[3] + 2 * mask.ne[1] * mask.ne[2] * mask.ne[3]
+    rows = key_row * k.ne[2] * k.ne[3] + value_row * v.ne[2] * v.ne[3] + 2 * mask[1] * mask[2] * mask[3]
     pad = METAL_CELLS * rows
     small = q.ne[1] < 20 and q.ne[0] % 32 == 0
     queries, cells = (1, METAL_CELLS_VEC) if small else (METAL_QUERIES, METAL_CELLS)
-    blocks = -(-mask.ne[0] // cells) * -(-q.ne[1] // queries) * mask.ne[2] * mask.ne[3]
+    blocks = -(-mask[0] // cells) * -(-q.ne[1] // queries) * mask[2] * mask[3]
     partial = 4 * min(q.ne[1], 32) * q.ne[2] * q.ne[3] * METAL_GROUPS * (v.ne[0] + 2)
     copies = _padded(2 * k.elements, 16) + (0 if shared else _padded(2 * v.elements, 16))
     return pad + _padded(blocks, 32) + partial + copies
+
+
+def _shares(values: Tensor, keys: Tensor) -> bool:
+    """Whether the values are a part of the keys, as in a compressed cache."""
+    return values.root is not None and values.root is keys.root
 
 
 def _padded(size: int, step: int) -> int:

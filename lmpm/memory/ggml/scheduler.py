@@ -1,8 +1,7 @@
 """Which backend computes what, and what is copied between them.
 
-Follows ggml `ggml-backend.cpp` (ggml_backend_sched_split_graph) under the assumption that a GPU can do every
-operation: a graph's nodes get a backend, are cut into splits, and each split starts with copies of what it
-needs from elsewhere.
+Follows ggml `ggml-backend.cpp` (ggml_backend_sched_split_graph): a graph's nodes get a backend, are cut into
+splits, and each split starts with copies of what it needs from elsewhere.
 """
 
 from __future__ import annotations
@@ -16,14 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lmpm.memory.ggml.backend import Backend
-    from lmpm.memory.graphs.graph import Graph
+    from lmpm.memory.graphs.builder import Builder
 
+NOBODY: Final = -1  # no backend yet
 COPIES: Final = 4  # of each input, so that several GPUs work at once; ggml-backend.cpp, GGML_SCHED_MAX_COPIES
 
 
-def compute_buffers(graph: Graph, backends: Sequence[Backend], *, pipeline: bool = False) -> list[int]:
+def compute_buffers(graph: Builder, backends: Sequence[Backend], *, pipeline: bool = False) -> list[int]:
     """Bytes of the compute buffer in each backend; the CPU is the last of them."""
-    buffers = [Buffer(item.alignment, item.alloc_size) for item in backends]
+    buffers = [Buffer(item.padded) for item in backends]
     leafs, nodes = graph.leafs, graph.nodes
     if len(backends) == 1:
         for item in (*leafs, *nodes):
@@ -41,17 +41,19 @@ def _assign(leafs: Sequence[Tensor], nodes: Sequence[Tensor], backends: Sequence
     for item in (*leafs, *nodes):
         item.backend = _by_weights(item, backends)
     work = [node for node in nodes if node.op not in VIEWS]
-    _spread(work, skip=cpu)  # the GPUs first, down and up
-    _spread(reversed(work), skip=cpu)
-    _spread(work, skip=-2)  # then the rest
-    _spread(reversed(work), skip=-2)
+    for skipped in (cpu, NOBODY):  # the GPUs first, down and up; then the rest
+        _spread(work, backends, skipped)
+        _spread(reversed(work), backends, skipped)
+    for node in work:
+        if node.backend == NOBODY:  # what its neighbours cannot do
+            node.backend = _with_most_inputs(node, backends)
     for node in nodes:
-        if node.backend == -1 and node.root is not None:
+        if node.backend == NOBODY and node.root is not None:
             node.backend = node.root.backend
         for source in node.sources:
-            if source.backend == -1:
+            if source.backend == NOBODY:
                 source.backend = node.backend if source.root is None else source.root.backend
-        if node.backend == -1:
+        if node.backend == NOBODY:
             node.backend = 0
 
 
@@ -63,22 +65,29 @@ def _by_weights(item: Tensor, backends: Sequence[Backend]) -> int:
     if item.is_input:
         return cpu
     if item.op in ("rope", "flash_attn"):  # their small weights say nothing
-        return -1
+        return NOBODY
     for source in item.sources:
         if source.fixed and not source.name.startswith("cache."):
-            if source.home == cpu:
+            if source.home == cpu and source.is_plain:
                 return next((number for number, gpu in enumerate(backends[:-1]) if gpu.offloads(item)), cpu)
             return cpu if source.home is None else source.home
-    return -1
+    return NOBODY
 
 
-def _spread(nodes: Iterable[Tensor], *, skip: int) -> None:
-    current = -1
+def _spread(nodes: Iterable[Tensor], backends: Sequence[Backend], skipped: int) -> None:
+    """Give nodes without a backend that of the one before, if it can do them."""
+    current = NOBODY
     for node in nodes:
-        if node.backend != -1:
-            current = -1 if node.backend == skip else node.backend
-        elif current != -1:
+        if node.backend != NOBODY:
+            current = NOBODY if node.backend == skipped else node.backend
+        elif current != NOBODY and backends[current].supports(node):
             node.backend = current
+
+
+def _with_most_inputs(node: Tensor, backends: Sequence[Backend]) -> int:
+    """The backend that can do an operation and holds the most of what it needs."""
+    able = [number for number, backend in enumerate(backends) if backend.supports(node)]
+    return max(able, key=lambda number: sum(_lies_in(source) == number for source in node.sources))
 
 
 def _split(

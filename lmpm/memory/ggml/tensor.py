@@ -29,12 +29,12 @@ class Tensor:
     """A tensor of a graph: shape `ne` in elements and strides `nb` in bytes, as ggml keeps them.
 
     `root` is the tensor that owns the bytes of a view. `fixed` tells a weight or a cache, which has its
-    bytes elsewhere, and `home` in which backend (None: not known).
+    bytes elsewhere, `home` in which backend (None: not known), and `is_plain` whether in their own order.
     """
 
     __slots__ = (
-        "address", "backend", "children", "fixed", "home", "is_input", "is_output", "name", "nb", "ne", "op", "owned",
-        "root", "seen", "sources", "storage", "type", "views",
+        "address", "backend", "children", "fixed", "home", "is_input", "is_output", "is_plain", "name", "nb", "ne",
+        "op", "owned", "root", "seen", "sources", "storage", "type", "views",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Tensor:
         self.name = ""
         self.fixed = False
         self.home: int | None = None
+        self.is_plain = True
         self.is_input = False
         self.is_output = False
         self.seen = False
@@ -214,13 +215,38 @@ def argsort(a: Tensor) -> Tensor:
     return Tensor("I32", a.ne, "argsort", (a,))
 
 
+def image_to_columns(kernel: Tensor, image: Tensor, step: int, *, kind: str) -> Tensor:
+    """What a kernel sees at each of its places, `step` pixels apart."""
+    across, down = ((image.ne[axis] - kernel.ne[axis]) // step + 1 for axis in (0, 1))
+    seen = kernel.ne[0] * kernel.ne[1] * kernel.ne[2]
+    return Tensor(kind, (seen, across, down, image.ne[3]), "im2col", (kernel, image))
+
+
+def convolve_2d(kernel: Tensor, image: Tensor, step: int) -> Tensor:
+    """A convolution; ggml.c, ggml_conv_2d."""
+    columns = image_to_columns(kernel, image, step, kind="F32" if kernel.type == "BF16" else "F16")
+    places = columns.ne[1] * columns.ne[2] * columns.ne[3]
+    out = mul_mat(reshape(columns, columns.ne[0], places), reshape(kernel, columns.ne[0], kernel.ne[3]))
+    return cont(permute(reshape(out, *columns.ne[1:], kernel.ne[3]), 0, 1, 3, 2))
+
+
+def pool_2d(a: Tensor, size: int) -> Tensor:
+    """Averages of squares."""
+    return Tensor("F32", (a.ne[0] // size, a.ne[1] // size, *a.ne[2:]), "pool", (a,))
+
+
+def interpolate(a: Tensor, *ne: int) -> Tensor:
+    """A picture in another size."""
+    return Tensor(a.type, ne, "interpolate", (a,))
+
+
 def top_k(a: Tensor, count: int) -> Tensor:
     """The places of the largest elements: a view of the whole order; ggml.c, ggml_argsort_top_k."""
     order = argsort(a)
     return view(order, (count, *a.ne[1:]), order.nb[1:])
 
 
-def flash_attn(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, sinks: Tensor | None = None) -> Tensor:
+def flash_attn(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, sinks: Tensor | None = None) -> Tensor:
     """Attention in one operation."""
-    sources = (q, k, v, mask) if sinks is None else (q, k, v, mask, sinks)
+    sources = tuple(item for item in (q, k, v, mask, sinks) if item is not None)
     return Tensor("F32", (v.ne[0], q.ne[2], q.ne[1], q.ne[3]), "flash_attn", sources)

@@ -23,6 +23,8 @@ def decoder(graph: Graph) -> None:
     last = graph.model.layers - 1
     for layer in range(graph.model.layers):
         cur = _layer(graph, cur, layer, chooses_rows=layer == last and not graph.style.rows_at_end)
+        if layer < graph.deep_inputs:
+            cur = op.like("add", cur, graph.deep_input())
     finish(graph, cur, rows_at_end=graph.style.rows_at_end)
 
 
@@ -37,6 +39,8 @@ def _layer(graph: Graph, inp: Tensor, layer: int, *, chooses_rows: bool) -> Tens
         feed = op.get_rows(feed, graph.output_rows()) if style.parallel else feed
     if style.parallel:
         out = graph.feed_forward(feed, name)
+        if style.attention_first:
+            return op.like("add", op.like("add", cur, out), inp)
         return op.like("add", op.like("add", out, inp), cur)
     cur = residual_scale(graph, post_norm(graph, cur, name, "post_attention_norm"))
     middle = op.like("add", cur, inp)
@@ -71,29 +75,34 @@ def self_attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     """Attention of a layer, from its input to the output matrix."""
     style, model, name = graph.style, graph.model, f"blk.{layer}"
     q, k, v = graph.queries_keys_values(cur, layer, flat=style.flat_qk_norm)
-    if f"{name}.attn_q_norm.weight" in model.tensors:
-        q = graph.norm(q, f"{name}.attn_q_norm")
-    if style.flat_qk_norm:
-        q = op.reshape(q, model.key_length(layer), model.heads(layer), graph.tokens)
-    turns = _turns(graph, layer)
-    factors = graph.rope_factors(layer)
-    if turns:
-        q = graph.rope(q, factors)
+    q = _normalized_and_turned(graph, q, layer, f"{name}.attn_q_norm", model.heads(layer))
+    if style.temperature and model.header.metadata.get(f"{model.header.architecture}.attention.temperature_scale"):
+        q = op.like("mul", q, graph.input("temperature", "F32", 1, 1, graph.tokens))
     if style.scaled_queries:
         q = op.like("scale", q)
-    if f"{name}.attn_k_norm.weight" in model.tensors:
-        k = graph.norm(k, f"{name}.attn_k_norm")
+    k = _normalized_and_turned(graph, k, layer, f"{name}.attn_k_norm", model.kv_heads(layer))
     if style.flat_qk_norm:
-        k = op.reshape(k, model.key_length(layer), model.kv_heads(layer), graph.tokens)
         v = op.reshape(v, model.value_length(layer), model.kv_heads(layer), graph.tokens)
-    if turns:
-        k = graph.rope(k, factors)
     return attend(graph, layer, q, k, v, sinks=graph.weight(f"{name}.attn_sinks.weight"))
+
+
+def _normalized_and_turned(graph: Graph, cur: Tensor, layer: int, norm: str, heads: int) -> Tensor:
+    """Queries or keys of a layer, with their norm and turned by their position, where it has these."""
+    style, has_norm = graph.style, f"{norm}.weight" in graph.model.tensors
+    if has_norm and not style.norm_after_rope:
+        cur = graph.norm(cur, norm)
+    if style.flat_qk_norm:
+        cur = op.reshape(cur, graph.model.key_length(layer), heads, graph.tokens)
+    if _turns(graph, layer):
+        cur = graph.rope(cur, graph.rope_factors(layer))
+    return graph.norm(cur, norm) if has_norm and style.norm_after_rope else cur
 
 
 def _turns(graph: Graph, layer: int) -> bool:
     """Whether the queries and keys of a layer are turned by their position."""
     model = graph.model
+    if graph.style.unturned_every:
+        return (layer + 1) % graph.style.unturned_every != 0
     if graph.style.rope == "window":
         return model.is_window(layer) or not model.window
     switch = model.header.metadata.get(f"{model.header.architecture}.rope.scaling.finetuned")

@@ -57,7 +57,7 @@ def _layer(graph: Graph, inp: Tensor, layer: int, extra: Tensor | None) -> Tenso
 def _attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     model, name, tokens = graph.model, f"blk.{layer}", graph.tokens
     head, heads, kv_heads = model.key_length(layer), model.heads(layer), model.kv_heads(layer)
-    factors = None if model.is_window(layer) else graph.weight("rope_freqs.weight")
+    factors = None if model.is_window(layer) else graph.in_layer("rope_freqs.weight", layer)
     q = op.reshape(graph.linear(cur, f"{name}.attn_q"), head, heads, tokens)
     q = graph.rope(graph.norm(q, f"{name}.attn_q_norm"), factors)
     if not model.has_cache(layer):

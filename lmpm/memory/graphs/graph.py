@@ -7,78 +7,47 @@ tensors live at the same time.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lmpm.memory.ggml import tensor as op
-from lmpm.memory.ggml.tensor import Tensor
+from lmpm.memory.graphs.builder import Builder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from lmpm.memory.ggml.tensor import Tensor
     from lmpm.memory.model import Model
     from lmpm.memory.settings import Plan
+    from lmpm.memory.weights import Placement
 
 
-class Graph:
-    """A graph in the making: `nodes` in the order of computation, `leafs` are what they start from.
+class Graph(Builder):
+    """A language model's graph.
 
-    `home` tells in which backend a weight, by its name, or a layer's cache, by `cache.<layer>`, lies.
+    Weights are known by their names, the caches of a layer as `cache.<layer>.`; `placement` says where they lie.
     """
 
-    def __init__(self, model: Model, plan: Plan, home: Callable[[str], int], *, tokens: int, outputs: int) -> None:
-        self.model = model
+    def __init__(self, plan: Plan, placement: Placement) -> None:
+        super().__init__(placement.model.tensors)
+        self.model: Model = placement.model
         self.plan = plan
-        self.style = model.architecture.style
-        self.tokens = tokens
-        self.outputs = outputs
+        self.style = self.model.architecture.style
+        self.tokens = plan.tokens
+        self.outputs = plan.outputs
         self.sequences = plan.sequences
-        self.nodes: list[Tensor] = []
-        self.leafs: list[Tensor] = []
-        self._home = home
-        self._weights: dict[str, Tensor] = {}
-        self._inputs: dict[str, Tensor] = {}
+        self._placement = placement
+        self._states: tuple[Tensor, Tensor] | None = None
+        self._rows: Tensor
 
-    # the graph itself
+    def settle(self, weight: Tensor) -> None:
+        """Say where a weight or a cache lies."""
+        weight.home = self._placement.of(weight.name)
+        weight.is_plain = self._placement.is_plain(weight.name)
 
-    def expand(self, result: Tensor) -> Tensor:
-        """Put a tensor and all that it needs at the end of the order; ggml.c, ggml_visit_parents_graph."""
-        if not result.seen:
-            result.seen = True
-            for source in result.sources:
-                self.expand(source)
-            (self.nodes if result.op else self.leafs).append(result)
-        return result
-
-    def input(self, name: str, kind: str, *ne: int) -> Tensor:
-        """A tensor that is filled before the graph runs: the same one for the same name."""
-        if name not in self._inputs:
-            made = Tensor(kind, ne)
-            made.name = name
-            made.is_input = True
-            self._inputs[name] = made
-        return self._inputs[name]
-
-    def fixed(self, name: str, kind: str, *ne: int) -> Tensor:
-        """A tensor that has its bytes elsewhere."""
-        if name not in self._weights:
-            made = Tensor(kind, ne)
-            made.name = name
-            made.fixed = True
-            made.home = self._home(name)
-            self._weights[name] = made
-        return self._weights[name]
-
-    def weight(self, name: str) -> Tensor | None:
-        """A weight of the file, None when it has none of that name."""
+    def in_layer(self, name: str, layer: int) -> Tensor | None:
+        """A weight that stands once in the file and in every backend that has layers."""
         entry = self.model.tensors.get(name)
-        return self.fixed(name, entry.type, *entry.shape) if entry else None
-
-    def need(self, name: str) -> Tensor:
-        """A weight that the architecture cannot do without. Raises KeyError."""
-        found = self.weight(name)
-        if found is None:
-            raise KeyError(name)
-        return found
+        home = self._placement.of_layer(layer)
+        return self.fixed(f"{name} in {home}", entry.type, *entry.shape, home=home) if entry else None
 
     def output_weight(self) -> Tensor:
         """The matrix that gives the logits: a file with tied embeddings has it once, the output twice."""
@@ -90,21 +59,35 @@ class Graph:
     def embeddings(self) -> Tensor:
         """The rows of the tokens. Vectors may come instead, so that their input is reserved, too."""
         rows = op.get_rows(self.need("token_embd.weight"), self.input("tokens", "I32", self.tokens))
+        wide = self.model.wide * (1 + self.deep_inputs)
+        if self.deep_inputs:
+            rows = op.pad(rows, wide - self.model.wide)
         self.expand(rows)
-        self.expand(self.input("vectors", "F32", self.model.wide, self.tokens))
-        if self.style.scaled_embeddings and (
-            not self.style.scaled_residual or "embedding_scale" in self.keys or "attention.embedding_scale" in self.keys
-        ):
-            rows = op.like("scale", rows)
-            if self.style.scaled_residual:  # part of the input itself
-                self.expand(rows)
+        self.expand(self.input("vectors", "F32", wide, self.tokens))
+        if self.deep_inputs:
+            self._rows = rows
+            return self.deep_input()
+        if self.style.scaled_embeddings == "always":
+            return op.like("scale", rows)
+        if self.style.scaled_embeddings == "key" and "embedding_scale" in self.keys:
+            return self.expand(op.like("scale", rows))
         return rows
 
-    @property
+    @cached_property
+    def deep_inputs(self) -> int:
+        """How many layers of a picture's encoder are added behind the first layers (Qwen3-VL)."""
+        return self.model.header.integer("n_deepstack_layers")
+
+    def deep_input(self) -> Tensor:
+        """A part of the rows that came in, one beside the other."""
+        return op.view(self._rows, (self.model.wide, self.tokens), self._rows.nb[1:2])
+
+    @cached_property
     def keys(self) -> frozenset[str]:
         """The keys of the architecture that the file has."""
         prefix = f"{self.model.header.architecture}."
-        return frozenset(key.removeprefix(prefix) for key in self.model.header.metadata if key.startswith(prefix))
+        found = (key.removeprefix(prefix) for key in self.model.header.metadata if key.startswith(prefix))
+        return frozenset((*found, *self.style.assumed_keys))
 
     def positions(self) -> Tensor:
         """The position of each token."""
@@ -120,6 +103,13 @@ class Graph:
     def output_rows(self) -> Tensor:
         """Which tokens give an output."""
         return self.input("output rows", "I32", self.outputs)
+
+    def state_order(self) -> tuple[Tensor, Tensor]:
+        """Which states the sequences at hand use, and which others are kept: none, when all are in use."""
+        if self._states is None:
+            order = self.input("states", "I32", self.sequences)
+            self._states = op.view(order, (self.sequences,)), op.view(order, (0,))
+        return self._states
 
     # blocks
 
@@ -167,11 +157,11 @@ class Graph:
 
     def rope_factors(self, layer: int) -> Tensor | None:
         """Factors of the frequencies; llama-model.cpp, get_rope_factors."""
-        if found := self.weight("rope_freqs.weight"):
+        if found := self.in_layer("rope_freqs.weight", layer):
             return found
         original = self.model.header.integer("rope.scaling.original_context_length", self.model.context_length)
         length = "long" if self.plan.cells > original else "short"
-        return self.weight(f"rope_factors_{length}.weight") or self.weight(f"blk.{layer}.rope_factors_{length}.weight")
+        return self.in_layer(f"rope_factors_{length}.weight", layer)
 
     def feed_forward(self, cur: Tensor, name: str, suffix: str = "") -> Tensor:
         """A feed forward: gated by a matrix of its own, by half of a fused one, or not."""
@@ -242,6 +232,9 @@ class Graph:
     def _through_experts(self, cur: Tensor, chosen: Tensor, name: str) -> Tensor:
         def through(cur: Tensor, part: str) -> Tensor:
             cur = op.mul_mat_id(self.need(f"{name}.{part}.weight"), cur, chosen)
+            if scale := self.weight(f"{name}.{part}.scale"):
+                by_token = op.repeat(op.reshape(scale, 1, scale.ne[0], 1), 1, scale.ne[0], chosen.ne[1])
+                cur = op.like("mul", cur, op.get_rows(by_token, chosen))
             bias = self.weight(f"{name}.{part}.bias")
             return op.like("add_id", cur, bias, chosen) if bias else cur
 

@@ -31,10 +31,10 @@ def read(graph: Graph, layer: int, which: str, through: Read = op.get_rows) -> T
     rows = op.reshape(every, size, count)
     cleared = op.view(rows, (size,))
     graph.expand(Tensor(cleared.type, cleared.ne, "scale", (cleared,), root=cleared))
-    order = graph.input("states", "I32", count)
-    used = through(rows, op.view(order, (count,)))
+    order, others = graph.state_order()
+    used = through(rows, order)
     graph.expand(used)
-    rest = op.get_rows(rows, op.view(order, (0,)))
+    rest = op.get_rows(rows, others)
     graph.expand(op.copy_into(rest, op.view(every, (size, 0), every.nb[1:2])))
     return used
 

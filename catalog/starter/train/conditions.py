@@ -31,7 +31,7 @@ def quote(text: str) -> str:
 
 def mention(rng: random.Random, column: Column) -> str:
     """Say a column: its words most of the time, or its SQL spelling."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         return column.name.sql
     return column.name.spoken
 
@@ -39,7 +39,7 @@ def mention(rng: random.Random, column: Column) -> str:
 def novel_text(rng: random.Random, heldout: bool) -> str:
     """Return a made-up text value: words, capitals, digits, apostrophes."""
     parts = []
-    for _ in range(rng.choices((1, 2, 3), (70, 25, 5))[0]):
+    for _ in range(rng.choices((1, 2, 3), (85, 13, 2))[0]):
         pool = rng.random()
         word = (
             identifiers.invented_word(rng, heldout)
@@ -50,24 +50,24 @@ def novel_text(rng: random.Random, heldout: bool) -> str:
         parts.append(word.capitalize() if style < 0.5 else word.upper() if style < 0.58 else word)
     text = rng.choices((" ", "-", "_"), (90, 6, 4))[0].join(parts)
     roll = rng.random()
-    if roll < 0.06:
+    if roll < 0.02:
         text += rng.choice((" ", "-", "")) + str(rng.randint(1, 9999))
-    elif roll < 0.09:
+    elif roll < 0.03:
         text = (
             "".join(rng.choice(string.ascii_uppercase) for _ in range(rng.randint(2, 3)))
             + rng.choice(("-", ""))
             + str(rng.randint(10, 99999))
         )
-    elif roll < 0.13:
+    elif roll < 0.045:
         text = rng.choice(("O'", "D'", "Mc", "L'")) + text.capitalize()
-    elif roll < 0.16:
+    elif roll < 0.055:
         text += "'s " + rng.choice(words.CATEGORIES)
     return text
 
 
 def text_value(rng: random.Random, column: Column, heldout: bool) -> str:
     """Return a value that suits a text column."""
-    if rng.random() < 0.35 or (heldout and rng.random() < 0.5):
+    if rng.random() < 0.2 or (heldout and rng.random() < 0.3):
         return novel_text(rng, heldout)
     if column.role == "place":
         return rng.choice(words.PLACES)
@@ -91,12 +91,12 @@ def vary_case(rng: random.Random, text: str) -> str:
 
 def number(rng: random.Random, real: bool) -> str:
     """Return a number as it is written, of any size."""
-    top = rng.choice((10, 50, 100, 100, 1000, 1000, 5000, 10000, 100000, 1000000))
+    top = rng.choice((10, 50, 100, 100, 100, 1000, 1000, 5000, 10000, 100000))
     whole = rng.randint(0, top)
     if rng.random() < 0.3 and whole > 20:
         whole -= whole % 10 ** (len(str(whole)) - 1)
     sign = "-" if rng.random() < 0.03 and whole else ""
-    if real and rng.random() < 0.4:
+    if real and rng.random() < 0.2:
         return f"{sign}{whole}.{rng.choice((str(rng.randint(1, 9)), f'{rng.randint(1, 99):02d}'))}"
     return f"{sign}{whole}"
 
@@ -146,7 +146,7 @@ def numeric(rng: random.Random, table: Table, column: Column, ref: str, heldout:
 def textual(rng: random.Random, table: Table, column: Column, ref: str, heldout: bool) -> Condition:
     """Compare a text column."""
     special = {"place": "place", "category": "category", "status": "status"}.get(column.role)
-    weights = (40, 30 if special else 0, 9, 8, 6, 8, 10)
+    weights = (40, 30 if special else 0, 7, 6, 5, 7, 7)
     op = rng.choices(("eq", "role", "ne", "starts", "ends", "contains", "in"), weights)[0]
     value, other = text_value(rng, column, heldout), text_value(rng, column, heldout)
     while other == value:
@@ -190,7 +190,7 @@ def say_date(rng: random.Random, year: int, month: int, day: int) -> str:
             f"{name} {day} {year}",
             f"'{year}-{month:02d}-{day:02d}'",
         ),
-        (62, 12, 10, 8, 8),
+        (75, 8, 7, 5, 5),
     )[0]
 
 

@@ -117,9 +117,9 @@ def is_heldout_word(word: str) -> bool:
 def invented_word(rng: random.Random, heldout: bool) -> str:
     """Return a pronounceable invented word of the asked part."""
     while True:
-        count = rng.choices((1, 2, 3, 4), (30, 56, 12, 2))[0]
+        count = rng.choices((1, 2, 3, 4), (35, 62, 3, 0))[0]
         word = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) for _ in range(count))
-        if 3 <= len(word) <= 14 and word not in RESERVED and is_heldout_word(word) == heldout:
+        if 3 <= len(word) <= 10 and word not in RESERVED and is_heldout_word(word) == heldout:
             return word
 
 
@@ -133,7 +133,7 @@ def random_letters(rng: random.Random, heldout: bool) -> str:
 
 def novel_word(rng: random.Random, heldout: bool) -> str:
     """Return an invented word or, now and then, a run of letters."""
-    return random_letters(rng, heldout) if rng.random() < 0.08 else invented_word(rng, heldout)
+    return random_letters(rng, heldout) if rng.random() < 0.03 else invented_word(rng, heldout)
 
 
 def spell(said: tuple[str, ...], style: str) -> str:
@@ -153,7 +153,7 @@ def spell(said: tuple[str, ...], style: str) -> str:
 
 def choose_style(rng: random.Random) -> str:
     """Draw the spelling style of one schema."""
-    return rng.choices(("snake", "camel", "pascal", "upper", "title"), (74, 10, 7, 5, 4))[0]
+    return rng.choices(("snake", "camel", "pascal", "upper", "title"), (88, 5, 3, 2, 2))[0]
 
 
 def entity_words(rng: random.Random, source: str, heldout: bool) -> tuple[str, ...]:
@@ -161,15 +161,15 @@ def entity_words(rng: random.Random, source: str, heldout: bool) -> tuple[str, .
     if source == "invented":
         first = novel_word(rng, heldout)
         roll = rng.random()
-        if roll < 0.62:
+        if roll < 0.8:
             return (first,)
-        if roll < 0.78:
+        if roll < 0.88:
             return (first, novel_word(rng, heldout))
-        if heldout or roll < 0.9:
+        if heldout or roll < 0.94:
             return (first, rng.choice(words.HELDOUT_ENTITIES if heldout else words.ENTITIES))
         return (rng.choice(words.MODIFIERS), first)
     noun = rng.choice(words.HELDOUT_ENTITIES if heldout else words.ENTITIES)
-    if rng.random() < 0.25:
+    if rng.random() < 0.12:
         modifier = novel_word(rng, True) if heldout and rng.random() < 0.3 else rng.choice(words.MODIFIERS)
         if modifier != noun:
             return (modifier, noun)
@@ -181,10 +181,10 @@ def table_name(rng: random.Random, source: str, style: str, heldout: bool, plura
     while True:
         said = entity_words(rng, source, heldout)
         spelt = (*said[:-1], pluralise(said[-1])) if plural else said
-        sql = spell(spelt, "flat" if style == "snake" and len(said) == 2 and rng.random() < 0.08 else style)
-        if rng.random() < 0.05:
+        sql = spell(spelt, "flat" if style == "snake" and len(said) == 2 and rng.random() < 0.02 else style)
+        if rng.random() < 0.01:
             sql += rng.choice(("", "_")) + str(rng.choice((1, 2, 3, 10, 24, 99, 2024, 2025)))
-        elif rng.random() < 0.04:
+        elif rng.random() < 0.01:
             sql = rng.choice(("tbl_", "t_", "app_", "dim_")) + sql
         if sql.lower() not in RESERVED:
             return Name(sql, said)
@@ -194,7 +194,7 @@ def column_name(rng: random.Random, snake: str, style: str) -> Name:
     """Turn a snake-case column into a name of the schema's style."""
     said = tuple(snake.split("_"))
     sql = spell(said, style)
-    if rng.random() < 0.03:
+    if rng.random() < 0.005:
         digits = str(rng.randint(1, 99))
         sql, said = sql + rng.choice(("", "_")) + digits, (*said, digits)
     return Name(sql + "_" if sql.lower() in RESERVED else sql, said)

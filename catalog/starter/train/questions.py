@@ -140,7 +140,7 @@ class Draft:
     def where(self, must: bool, chance: float = 0.4, table: Table | None = None, prefix: str = "") -> str:
         """Fill the condition slots and return the WHERE clause, or nothing."""
         table = table or self.table
-        if not self.has("w", "k", "b", "uw") or not (must or self.rng.random() < chance):
+        if not self.has("w", "k", "b", "uw") or not (must or self.rng.random() < 0.6 * chance):
             if must:
                 raise ImpossibleError
             return ""
@@ -149,7 +149,7 @@ class Draft:
             raise ImpossibleError
         rel, verb, sql = first.rel, first.verb, first.sql
         self._note(first)
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.08:
             second = conditions.draw(self.rng, table, False, prefix, self.used)
             if second:
                 word = "and" if self.rng.random() < 0.65 else "or"
@@ -253,7 +253,7 @@ class Draft:
 
     def finish(self, sql: str) -> Question:
         """Fill the template, add the writer's habits, and return the question."""
-        template = phrases.misspell(self.rng, self.template) if self.rng.random() < 0.05 else self.template
+        template = phrases.misspell(self.rng, self.template) if self.rng.random() < 0.02 else self.template
         text = phrases.fill(template, self.slots)
         asks = text.split(" ")[0] in ("how", "what", "what's", "which", "who", "can", "could", "for", "on", "in")
         mark = "?" if asks else "."

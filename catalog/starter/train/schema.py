@@ -77,7 +77,7 @@ def _pick(rng: random.Random, train: list[str], test: list[str], heldout: bool, 
     """Choose a snake-case column from a list, or invent one."""
     if source == "invented" and rng.random() < 0.6:
         first = identifiers.novel_word(rng, heldout)
-        if rng.random() < 0.24:
+        if rng.random() < 0.12:
             return (
                 first
                 + "_"
@@ -90,7 +90,7 @@ def _pick(rng: random.Random, train: list[str], test: list[str], heldout: bool, 
         return first
     if heldout and rng.random() < 0.75:
         return rng.choice(test)
-    if rng.random() < 0.12:
+    if rng.random() < 0.05:
         return rng.choice(words.MODIFIERS) + "_" + rng.choice(train)
     return rng.choice(train)
 
@@ -155,7 +155,7 @@ def _table(rng: random.Random, source: str, style: str, heldout: bool, plural: b
     if rng.random() < 0.72:
         label = identifiers.column_name(rng, rng.choice(words.LABEL_COLUMNS), style)
         add(Column(label, "text", rng.choice(TYPES["text"]), "label", None, rng.random() < 0.3))
-    wanted = rng.choices((2, 3, 4, 5, 6, 7, 9), (6, 7, 5, 3, 1, 0.4, 0.3))[0]
+    wanted = rng.choices((2, 3, 4, 5, 6, 7, 9), (8, 8, 5, 2, 0.7, 0.2, 0.1))[0]
     add(_draw(rng, rng.choice(("int", "real")), style, heldout, source))
     for _ in range(wanted - 1):
         kind = rng.choices(("text", "int", "real", "date", "flag"), (38, 18, 18, 20, 6))[0]
@@ -181,11 +181,11 @@ def _link(rng: random.Random, child: Table, parent: Table, style: str) -> bool:
 def draw(rng: random.Random, heldout: bool = False) -> Schema:
     """Draw a schema: one or two tables, in one naming style and one layout."""
     while True:
-        source = rng.choices(("real", "invented"), (50, 50))[0]
+        source = rng.choices(("real", "invented"), (65, 35))[0]
         style = identifiers.choose_style(rng)
         plural = rng.random() < 0.75
         tables = [_table(rng, source, style, heldout, plural)]
-        if rng.random() < 0.5:
+        if rng.random() < 0.42:
             other = _table(rng, source if rng.random() < 0.8 else "real", style, heldout, plural)
             if other.name.sql.lower() == tables[0].name.sql.lower() or set(other.name.said) & set(tables[0].name.said):
                 continue

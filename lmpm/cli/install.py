@@ -12,6 +12,7 @@ from lmpm.cli.asking import wish_from, wish_options
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NothingFitsError, SmokeTestError, SpecError
+from lmpm.reference import NameReference, parse
 from lmpm.size import duration
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ class _Run:
         resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where)
         install.require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
-        why = render.reason(resolution.choice, offline=self.app.offline, ref=ref)
+        online = None
+        if self.app.offline and isinstance(parse(ref), NameReference):
+            online = self.app.resolver.resolve(ref, self.app.machine, wish, where="catalog").choice
+        why = render.reason(resolution.choice, offline=self.app.offline, ref=ref, online=online)
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)
         return resolution
 

@@ -39,14 +39,16 @@ def needs(choice: Choice, candidate: Candidate) -> str:
     return " · ".join((fit(candidate, choice.machine), *words))
 
 
-def reason(choice: Choice, *, offline: bool, ref: str) -> str:
-    """The sentence that says why the chosen one was chosen."""
+def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = None) -> str:
+    """The sentence that says why the chosen one was chosen; `online` is what a network would give."""
     chosen, request = choice.chosen, choice.request
     if chosen is None:
         return ""
     if not isinstance(chosen.variant.source, HubSource):
         what = request.task or ref
-        return f"offline: the only {what} model on this machine. With a network lmpm would take a larger one"
+        better = online.chosen.variant if online and online.chosen else None
+        instead = f" With a network lmpm would take {better.title} {better.quant}: drop `--offline`" if better else ""
+        return f"offline: the only {what} model on this machine.{instead}"
     where = "offline: " if offline else ""
     here = " on this machine" if offline else ""
     context = f"{chosen.memory.context:,} tokens"

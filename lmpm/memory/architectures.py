@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lmpm.memory.model import Model
 
 Kind = Literal[
-    "decoder", "delta", "encoder", "gemma3n", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h", "rwkv7",
-    "side_by_side",
+    "decoder", "delta", "encoder", "gemma3n", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h",
+    "rwkv7", "side_by_side",
 ]  # fmt: skip
 Keeps = Literal["cache", "state", "both", "nothing"]
 Experts = Literal["softmax", "sigmoid", "softmax_weight", "sigmoid_first", "key"]
@@ -198,7 +198,8 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "exaone-moe": Architecture(style=Style(rope="window", gating="key"), window_period=4, window_default=128),
     "apertus": Architecture(),
     "starcoder2": Architecture(style=Style(layer_norm=True)),
-    "deepseek2": Architecture(kind="latent", style=Style(gating="key")),
+    "deepseek2": Architecture(kind="latent", style=Style(gating="key", temperature="key")),
+    "mistral4": Architecture(kind="latent", style=Style(gating="key", temperature="key")),
     "lfm2": Architecture(
         kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)
     ),

@@ -14,6 +14,7 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     "DeepSeek-V2-Lite": lambda: latent.deepseek(latent=True),
     "DeepSeek-V2-Lite (old)": lambda: latent.deepseek(latent=False),
     "DeepSeek-V3": lambda: latent.deepseek(latent=True, large=True),
+    "Mistral-4 (as DeepSeek-V3)": latent.mistral4,
     "Qwen3.5-4B": latent.qwen35,
     "Qwen3.5-35B-A3B": lambda: latent.qwen35(experts=True),
     "Qwen3-Next-80B-A3B": latent.qwen3_next,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.shapes.blocks import experts_of, gated, model_of, norms, ssm_keys
@@ -131,3 +132,13 @@ def deepseek(*, latent: bool, large: bool = False) -> ModelShape:
     return model_of(
         "deepseek2", layer, layers=layers, wide=wide, vocabulary=129280 if large else 102400, context=163840, keys=keys,
     )  # fmt: skip
+
+
+def mistral4() -> ModelShape:
+    """As DeepSeek V3 is, with queries scaled by their position."""
+    like = deepseek(latent=True, large=True)
+    more = {
+        "attention.temperature_scale": 0.1, "attention.temperature_length": 8192, "rope.scaling.type": "yarn",
+        "rope.scaling.factor": 32.0, "rope.scaling.original_context_length": 8192,
+    }  # fmt: skip
+    return replace(like, architecture="mistral4", keys=dict(like.keys) | more)

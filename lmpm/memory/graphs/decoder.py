@@ -78,8 +78,7 @@ def self_attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     style, model, name = graph.style, graph.model, f"blk.{layer}"
     q, k, v = graph.queries_keys_values(cur, layer, flat=style.flat_qk_norm)
     q = _normalized_and_turned(graph, q, layer, f"{name}.attn_q_norm", model.heads(layer))
-    if _has_temperature(graph, layer):
-        q = op.like("mul", q, graph.input("temperature", "F32", 1, 1, graph.tokens))
+    q = with_temperature(graph, q, layer)
     if style.scaled_queries:
         q = op.like("scale", q)
     k = _normalized_and_turned(graph, k, layer, f"{name}.attn_k_norm", model.kv_heads(layer))
@@ -102,13 +101,12 @@ def _normalized_and_turned(graph: Graph, cur: Tensor, layer: int, norm: str, hea
     return graph.norm(cur, norm) if has_norm and style.norm_after_rope else cur
 
 
-def _has_temperature(graph: Graph, layer: int) -> bool:
-    """Whether the queries of a layer are scaled by their position."""
-    if graph.style.temperature == "unturned":
-        return not _turns(graph, layer)
+def with_temperature(graph: Graph, q: Tensor, layer: int) -> Tensor:
+    """The queries of a layer, scaled by their position where the architecture does so."""
     header = graph.model.header
     scale = header.metadata.get(f"{header.architecture}.attention.temperature_scale")
-    return graph.style.temperature == "key" and bool(scale)
+    scaled = {"no": False, "key": bool(scale), "unturned": not _turns(graph, layer)}[graph.style.temperature]
+    return op.like("mul", q, graph.input("temperature", "F32", 1, 1, graph.tokens)) if scaled else q
 
 
 def _turns(graph: Graph, layer: int) -> bool:

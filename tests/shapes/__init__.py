@@ -21,6 +21,8 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     "LFM2-1.2B": recurrent.lfm2,
     "Granite-4-Tiny": recurrent.granite_hybrid,
     "Nemotron-H-8B": recurrent.nemotron_h,
+    "Nemotron-3-Nano-30B-A3B": recurrent.nemotron_h_moe,
+    "Nemotron-3 (latent experts)": lambda: recurrent.nemotron_h_moe(latent=1024),
     "Falcon-H1-1.5B": recurrent.falcon_h1,
     "Jamba-3B": recurrent.jamba,
     "Mamba-2.8B": recurrent.mamba1,

@@ -13,6 +13,7 @@ from lmpm import dryrun, engine, memory
 from lmpm.errors import EngineError, IntegrityError
 from lmpm.gguf_header import read_file
 from lmpm.memory import LLAMA_SERVER, LMPM, Settings
+from lmpm.memory.architectures import ARCHITECTURES
 from lmpm.memory.fit import largest_context
 from lmpm.memory.ggml import tensor as op
 from lmpm.memory.ggml.allocator import Buffer, allocate
@@ -92,6 +93,18 @@ def test_a_dry_run_of_a_file_that_llama_cpp_does_not_know(tmp_path: Path) -> Non
     broken = dryrun.Part("m.gguf", 8, lambda offset, length: b"nonsense"[offset : offset + length])
     with pytest.raises(IntegrityError):
         dryrun.dry_run([broken], engine.LoadPlan(context=512))
+
+
+def test_every_known_architecture_is_measured() -> None:
+    assert {shape().architecture for shape in MODELS.values()} == set(ARCHITECTURES)
+
+
+def test_layers_that_predict_further_tokens_take_nothing(tmp_path: Path) -> None:
+    model = header_model(tmp_path, "GLM-4.5-Air")
+    placement = Placement(model, replace(LMPM, context=512))
+    assert model.all_layers == model.layers + 1
+    assert not model.has_cache(model.layers)
+    assert not any(tensor.name.startswith(f"blk.{model.layers}.") for tensor, _ in placement.weights())
 
 
 def test_an_unknown_architecture_gives_a_bound(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class Architecture:
         if self.keeps in ("nothing", "state"):
             return False
         shared = model.header.integer("attention.shared_kv_layers")
-        if layer >= (self.cached_layers or model.all_layers - shared):
+        if layer >= min(model.layers, self.cached_layers or model.all_layers - shared):
             return False
         if self.keeps == "cache":
             return True

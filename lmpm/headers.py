@@ -28,22 +28,25 @@ if TYPE_CHECKING:
 SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
 
-def parts_of(resolver: Resolver, ref: str, machine: Machine, home: Path) -> tuple[Part, ...]:
-    """The files of a local GGUF, a task, a model or a repository, shards in load order.
+def parts_of(resolver: Resolver, ref: str, machine: Machine, home: Path) -> tuple[tuple[Part, ...], Part | None]:
+    """The files of a local GGUF, a task, a model or a repository, shards in load order, and its mmproj.
 
     Raises the errors of resolving, and SpecError for a file that is not there.
     """
     named = reference.parse(ref)
     if isinstance(named, reference.FileReference):
-        return tuple(_local(path, str(path)) for path in _shards(named.path))
+        return tuple(_local(path, str(path)) for path in _shards(named.path)), None
     where: Where = "here" if resolver.hub.offline else "hub"
     choice = resolver.resolve(ref, machine, Wish(), where=where).choice
     require_choice(choice)
     if choice.chosen is None:
         raise NotFoundError(f"`{ref}` names no model")
     variant = choice.chosen.variant
-    files = [file for file in variant.files if file.role == "model"]
-    return tuple(_part(resolver, variant.source, file, home) for file in files)
+    parts = [(file.role, _part(resolver, variant.source, file, home)) for file in variant.files]
+    return (
+        tuple(part for role, part in parts if role == "model"),
+        next((part for role, part in parts if role == "mmproj"), None),
+    )
 
 
 def read(part: Part) -> Header:

@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import quant as quants
+from lmpm.errors import IntegrityError, SpecError
 from lmpm.headers import read
 from lmpm.memory import LMPM, estimate, shape_of
+from lmpm.memory.fit import largest_context
 from lmpm.memory.ggml.backend import Backend
+from lmpm.memory.model import Model
 from lmpm.memory.need import Need, need
-from lmpm.memory.settings import CONTEXT_STEP, Settings, with_context
+from lmpm.memory.settings import Settings, refusal
 from lmpm.speed import predict
 from lmpm.types import HubSource, ModelFile, Variant
+from lmpm.validate import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,15 +53,27 @@ class Inspection:
     speed: Speed | None
 
 
-def inspect(parts: Sequence[Part], machine: Machine, settings: Settings = LMPM) -> Inspection:
-    """Judge a model, given as its files in load order.
+def inspect(
+    parts: Sequence[Part], machine: Machine, settings: Settings = LMPM, *, mmproj: Part | None = None
+) -> Inspection:
+    """Judge a model, given as its files in load order, and the file of its encoder of pictures.
 
-    `settings.context` 0 means what the model was trained for. Raises IntegrityError when a file is no GGUF.
+    `settings.context` 0 means what the model was trained for. Raises IntegrityError when a file is no usable
+    GGUF, and SpecError for settings that llama.cpp refuses.
     """
-    header = joined([read(part) for part in parts])
+    headers = [read(part) for part in parts]
+    header = replace(headers[0], tensors=tuple(tensor for item in headers for tensor in item.tensors))
+    model = Model(*headers)
+    pictures = read(mmproj) if mmproj else None
     files = [ModelFile(path=part.name, size=part.size) for part in parts]
+    if why := refusal(settings, model):
+        raise SpecError(f"llama.cpp does not run `{files[0].path}` so: {why}")
     gpus = gpus_of(machine)
-    needed = need(header, settings, gpus)
+    try:
+        needed = need(model, settings, gpus, mmproj=pictures)
+        largest = largest_context(model, settings, lambda item: fits(item, machine), gpus, mmproj=pictures)
+    except ValueError as error:
+        raise IntegrityError(f"`{printable(files[0].path)}` is not a usable GGUF file: {error}") from error
     variant = _variant(header, files)
     memory = replace(estimate(variant, needed.context), source="estimated")
     return Inspection(
@@ -73,14 +89,9 @@ def inspect(parts: Sequence[Part], machine: Machine, settings: Settings = LMPM) 
         has_chat_template="tokenizer.chat_template" in header.metadata,
         need=needed,
         fits=fits(needed, machine),
-        max_context=largest_context(header, settings, machine),
+        max_context=largest,
         speed=predict(machine, variant, memory, prompt=TYPICAL_PROMPT),
     )
-
-
-def joined(headers: Sequence[Header]) -> Header:
-    """The keys of the first shard with the tensors of all."""
-    return replace(headers[0], tensors=tuple(tensor for header in headers for tensor in header.tensors))
 
 
 def gpus_of(machine: Machine) -> tuple[Backend, ...]:
@@ -101,19 +112,6 @@ def fits(needed: Need, machine: Machine) -> bool:
     if not machine.vram:  # one memory for both
         return sum(gpu.total for gpu in gpus) <= machine.budget and needed.must_fit <= machine.memory
     return all(gpu.total <= machine.budget // len(gpus) for gpu in gpus) and on_host <= machine.host_budget
-
-
-def largest_context(header: Header, settings: Settings, machine: Machine) -> int:
-    """The largest context, in steps of 256 and up to what the model was trained for, that fits."""
-    gpus = gpus_of(machine)
-    low, high = 0, max(1, header.integer("context_length") // CONTEXT_STEP)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fits(need(header, with_context(settings, middle * CONTEXT_STEP), gpus), machine):
-            low = middle
-        else:
-            high = middle - 1
-    return low * CONTEXT_STEP
 
 
 def _variant(header: Header, files: Sequence[ModelFile]) -> Variant:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from lmpm.gguf_header import read_file
-from lmpm.inspection import fits, gpus_of, largest_context
+from lmpm.inspection import fits, gpus_of
 from lmpm.machine import load_chips, parse_spec
 from lmpm.memory import LMPM, Settings
-from lmpm.memory.need import need
+from lmpm.memory.fit import largest_context
+from lmpm.memory.need import Need, need
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import BAD_FILES, write_llama
 from tests.hub import LoopbackHub
@@ -22,7 +23,7 @@ PARTS = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "mmp
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny-llama.Q8_0.gguf"
-    return write_llama(path, layers=3, dim=64, heads=4, kv_heads=2, ffn=192, context=8192, quant="Q8_0")[0]
+    return write_llama(path, layers=3, dim=128, heads=4, kv_heads=2, ffn=192, context=8192, quant="Q8_0")[0]
 
 
 def machine(spec: str) -> Any:
@@ -38,8 +39,8 @@ def test_a_file_is_told_in_json(cli: Cli, model: Path) -> None:
     assert memory["context"] == 4096 and memory["source"] == "estimated"
     assert set(memory["parts"]) == set(PARTS) and all(isinstance(size, int) for size in memory["parts"].values())
     assert memory["total"] == sum(memory["parts"].values()) == sum(item["total"] for item in memory["devices"])
-    # 3 layers of 2 heads with 16 elements, a key and a value, f16
-    assert memory["parts"]["kv_cache"] == 4096 * 3 * 2 * 16 * 2 * 2
+    # 3 layers of 2 heads with 32 elements, a key and a value, f16
+    assert memory["parts"]["kv_cache"] == 4096 * 3 * 2 * 32 * 2 * 2
     low, high = found["speed"]["decode"]
     assert 0 < low < high and found["speed"]["unit"] == "tok/s"
     assert found["fits"] is True and found["max_context"] == 8192
@@ -67,6 +68,7 @@ def test_settings_change_what_they_should(cli: Cli, model: Path) -> None:
     assert parts("--ubatch", 2048)["compute"] > plain["compute"]
     assert parts("--preset", "llama-server")["output"] == 4 * plain["output"]
     cli.call("inspect", model, "--kv-type", "q3_x").failed(2, "q3_x")
+    cli.call("inspect", model, "--kv-type", "q8_0", "--flash-attn", "off").failed(2, "need flash attention")
 
 
 def test_a_gpu_and_the_host_share_a_model(model: Path) -> None:
@@ -84,7 +86,11 @@ def test_the_largest_context_is_the_edge(model: Path) -> None:
     header = read_file(model)
     for spec in ("CPU, 2 cores, 1GB", "M2 16GB", "RTX 3060 12GB, 32GB"):
         box = machine(spec)
-        largest = largest_context(header, LMPM, box)
+
+        def fitting(needed: Need, box: Any = box) -> bool:
+            return fits(needed, box)
+
+        largest = largest_context(header, LMPM, fitting, gpus_of(box))
         assert largest == 8192 or not fits(need(header, Settings(context=largest + 256), gpus_of(box)), box)
         assert not largest or fits(need(header, Settings(context=largest), gpus_of(box)), box)
 

@@ -13,13 +13,15 @@ from lmpm import dryrun, engine, memory
 from lmpm.errors import EngineError, IntegrityError
 from lmpm.gguf_header import read_file
 from lmpm.memory import LLAMA_SERVER, LMPM, Settings
+from lmpm.memory.architectures import ARCHITECTURES
+from lmpm.memory.fit import largest_context
 from lmpm.memory.ggml import tensor as op
 from lmpm.memory.ggml.allocator import Buffer, allocate
 from lmpm.memory.ggml.backend import Backend, repacking
 from lmpm.memory.model import Model
 from lmpm.memory.need import need as needed
 from lmpm.memory.projector import projector_need
-from lmpm.memory.settings import resolve
+from lmpm.memory.settings import refusal, resolve
 from lmpm.memory.weights import Placement
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 from tests.shapes import MODELS, write
@@ -93,6 +95,18 @@ def test_a_dry_run_of_a_file_that_llama_cpp_does_not_know(tmp_path: Path) -> Non
         dryrun.dry_run([broken], engine.LoadPlan(context=512))
 
 
+def test_every_known_architecture_is_measured() -> None:
+    assert {shape().architecture for shape in MODELS.values()} == set(ARCHITECTURES)
+
+
+def test_layers_that_predict_further_tokens_take_nothing(tmp_path: Path) -> None:
+    model = header_model(tmp_path, "GLM-4.5-Air")
+    placement = Placement(model, replace(LMPM, context=512))
+    assert model.all_layers == model.layers + 1
+    assert not model.has_cache(model.layers)
+    assert not any(tensor.name.startswith(f"blk.{model.layers}.") for tensor, _ in placement.weights())
+
+
 def test_an_unknown_architecture_gives_a_bound(tmp_path: Path) -> None:
     unknown = needed(read_file(write_unknown_architecture(tmp_path / "u.gguf")), replace(LMPM, context=512))
     known = needed(read_file(write_llama(tmp_path / "k.gguf", layers=1)[0]), replace(LMPM, context=512))
@@ -100,6 +114,50 @@ def test_an_unknown_architecture_gives_a_bound(tmp_path: Path) -> None:
     assert not known.is_bound
     assert unknown.compute > known.compute
     assert unknown.kv_cache == known.kv_cache
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [("block_count", 10**6, "layers"), ("expert_used_count", 7, "experts"), ("context_length", 2**63, "not below"),
+     ("attention.head_count", -1, "not below"), ("nextn_predict_layers", 5, "layers")],
+)  # fmt: skip
+def test_numbers_that_llama_cpp_refuses(tmp_path: Path, key: str, value: int, reason: str) -> None:
+    header = read_file(write_llama(tmp_path / "m.gguf", layers=1)[0])
+    metadata = dict(header.metadata) | {f"llama.{key}": value}
+    with pytest.raises(ValueError, match=reason):
+        needed(replace(header, metadata=metadata), replace(LMPM, context=512))
+    with pytest.raises(ValueError, match="tensor table"):
+        needed(replace(header, tensors=()), replace(LMPM, context=512))
+
+
+def test_a_header_that_lies_gives_a_bound(tmp_path: Path) -> None:
+    header = read_file(write_llama(tmp_path / "m.gguf", layers=2)[0])
+    without = tuple(tensor for tensor in header.tensors if tensor.name != "blk.1.ffn_down.weight")
+    settings = replace(LMPM, context=512)
+    found = needed(replace(header, tensors=without), settings)
+    assert found.is_bound
+    assert found.compute >= needed(header, settings).compute
+
+
+def test_the_largest_context_that_fits(tmp_path: Path) -> None:
+    model = header_model(tmp_path, "Llama-3.2-1B")
+    budget = 4 * 2**30
+    found = largest_context(model, LMPM, lambda item: item.total <= budget)
+    assert found % 256 == 0
+    assert needed(model, replace(LMPM, context=found)).total <= budget
+    assert needed(model, replace(LMPM, context=found + 256)).total > budget
+    assert largest_context(model, LMPM, lambda item: item.total <= 2**20) == 0
+    assert largest_context(model, LMPM, lambda item: item.total <= 2**40) == model.context_length
+
+
+def test_settings_that_llama_cpp_refuses(tmp_path: Path) -> None:
+    llama, phi = header_model(tmp_path, "Llama-3.2-1B"), header_model(tmp_path, "Phi-2")
+    assert refusal(replace(LMPM, kv_type="q8_0"), llama) is None
+    assert "flash attention" in str(refusal(replace(LMPM, kv_type="q8_0", flash_attention="off"), llama))
+    assert "80 elements" in str(refusal(replace(LMPM, kv_type="q8_0"), phi))
+    assert refusal(replace(LMPM, kv_type="q8_0", value_type="f16", flash_attention="off"), phi) is None
+    latent = header_model(tmp_path, "DeepSeek-V2-Lite")
+    assert "one type" in str(refusal(replace(LMPM, value_type="q8_0"), latent))
 
 
 def test_an_encoder_keeps_no_cache(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any)
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     if options["exact"] and not app.is_this_machine:
         raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
-    parts = parts_of(app.resolver, ref, app.machine, app.settings.home)
+    parts, mmproj = parts_of(app.resolver, ref, app.machine, app.settings.home)
     settings = replace(_settings(options), repack=_repacking(app))
-    found = inspect(parts, app.machine, settings)
+    found = inspect(parts, app.machine, settings, mmproj=mmproj)
     exact = _ask(parts, settings, found) if options["exact"] else None
     if as_json:
         put_json(_json(found, exact))

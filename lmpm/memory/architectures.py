@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from lmpm.memory.model import Model
 
 Kind = Literal[
-    "decoder", "delta", "encoder", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h", "rwkv7",
-    "side_by_side",
+    "decoder", "delta", "encoder", "gemma3n", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h",
+    "rwkv7", "side_by_side",
 ]  # fmt: skip
 Keeps = Literal["cache", "state", "both", "nothing"]
-Experts = Literal["softmax", "sigmoid", "softmax_weight", "key"]
+Experts = Literal["softmax", "sigmoid", "softmax_weight", "sigmoid_first", "key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,8 @@ class Style:
     flat_qk_norm: bool = False  # queries and keys are normalized before they are cut into heads
     norm_after_rope: bool = False  # queries and keys
     unturned_every: int = 0  # every such layer's queries and keys are not turned by their position
-    temperature: bool = False  # queries are scaled by their position, where the key is there
+    temperature: Literal["no", "key", "unturned"] = "no"  # where queries are scaled by their position
+    turned_norm: bool = False  # queries and keys that are turned are normalized then, without weights
     assumed_keys: tuple[str, ...] = ()  # keys that old files lack, and that have a value nevertheless
     scaled_embeddings: Literal["no", "key", "always"] = "no"
     scaled_queries: bool = False
@@ -61,17 +62,17 @@ class Architecture:
     keeps: Keeps = "cache"
     style: Style = field(default_factory=Style)
     window_period: int | None = None  # every such layer sees all (0: only the key's array says); None: no windows
-    dense_first: bool = False  # the layer that sees all is the first of a period
     window_default: int = 0  # tokens, when the key is absent; 0: no windows then
     window_only_at_layers: int = 0  # windows exist only in models of so many layers
-    fixed_window: int = 0  # tokens, whatever the key says
+    fixed_window: int = 0  # tokens, whatever the key says, unless it is 0
     tied_twice: bool = False  # tied embeddings are loaded twice even into one buffer
     cached_layers: int = 0  # only the first so many layers keep a cache (0: all)
     state_rule: Literal["none", "all", "no_kv_heads", "no_kv_heads_no_ff", "interval", "by_tensors"] = "none"
 
     def window(self, header: Header) -> int:
         """Tokens that a window layer sees."""
-        return self.fixed_window or header.integer("attention.sliding_window", self.window_default)
+        found = header.integer("attention.sliding_window", self.window_default)
+        return min(found, self.fixed_window or found)
 
     def window_layers(self, header: Header, layers: int) -> tuple[bool, ...]:
         """Which layers see only a window."""
@@ -87,8 +88,7 @@ class Architecture:
         period = pattern if isinstance(pattern, int) else self.window_period
         if not period:
             return (True,) * layers
-        full = 0 if self.dense_first else period - 1
-        return tuple(layer % period != full for layer in range(layers))
+        return tuple((layer + 1) % period != 0 for layer in range(layers))
 
     def is_recurrent(self, model: Model, layer: int) -> bool:
         """Whether a layer keeps a state."""
@@ -115,8 +115,7 @@ class Architecture:
         if self.keeps in ("nothing", "state"):
             return False
         shared = model.header.integer("attention.shared_kv_layers")
-        kept = self.cached_layers or (model.all_layers - shared)
-        if layer >= kept:
+        if layer >= min(model.layers, self.cached_layers or model.all_layers - shared):
             return False
         if self.keeps == "cache":
             return True
@@ -138,7 +137,13 @@ _STACKED: Final = Style(first_norm=False)
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "llama": Architecture(style=Style(normalized_experts=True)),
-    "mistral3": Architecture(style=Style(normalized_experts=True, temperature=True)),
+    "llama4": Architecture(
+        style=Style(unturned_every=4, temperature="unturned", turned_norm=True, gating="sigmoid_first"),
+        window_period=4,
+        window_default=8192,
+        fixed_window=8192,
+    ),
+    "mistral3": Architecture(style=Style(normalized_experts=True, temperature="key")),
     "smollm3": Architecture(style=Style(unturned_every=4)),
     "granite": Architecture(style=replace(_GRANITE, normalized_experts=True)),
     "granitemoe": Architecture(style=replace(_GRANITE, normalized_experts=True)),
@@ -175,6 +180,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "gemma": Architecture(style=replace(_GEMMA, soft_cap=False)),
     "gemma2": Architecture(style=replace(_GEMMA, attention_soft_cap=True), window_period=2, window_default=4096),
     "gemma3": Architecture(style=_GEMMA, window_period=6),
+    "gemma3n": Architecture(kind="gemma3n", style=_GEMMA, window_period=5, cached_layers=20, tied_twice=True),
     "gemma4": Architecture(
         kind="gemma4", style=replace(_GEMMA, scaled_queries=False), window_period=0, tied_twice=True
     ),
@@ -189,8 +195,11 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "exaone4": Architecture(
         style=replace(_STACKED, rope="window"), window_period=4, window_default=4096, window_only_at_layers=64
     ),
+    "exaone-moe": Architecture(style=Style(rope="window", gating="key"), window_period=4, window_default=128),
+    "apertus": Architecture(),
     "starcoder2": Architecture(style=Style(layer_norm=True)),
-    "deepseek2": Architecture(kind="latent", style=Style(gating="key")),
+    "deepseek2": Architecture(kind="latent", style=Style(gating="key", temperature="key")),
+    "mistral4": Architecture(kind="latent", style=Style(gating="key", temperature="key")),
     "lfm2": Architecture(
         kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)
     ),

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from lmpm.memory.architectures import Architecture
 
 VOCABULARY: Final = "tokenizer.ggml.tokens"
+MOST: Final = 2**32  # numbers are unsigned, of 32 bits
+MOST_LAYERS: Final = 512  # llama-hparams.h, LLAMA_MAX_LAYERS
+MOST_EXPERTS: Final = 1024  # llama-hparams.h, LLAMA_MAX_EXPERTS
 STATEFUL: Final = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv\.)")
 
 
 class Model:
-    """A header read as llama.cpp reads it. Layer numbers count from 0."""
+    """A header read as llama.cpp reads it. Layer numbers count from 0.
+
+    Raises ValueError when llama.cpp would refuse the numbers in it.
+    """
 
     def __init__(self, header: Header, *more_shards: Header) -> None:
         self.header = header
@@ -36,6 +42,19 @@ class Model:
         self.wide = header.integer("embedding_length")
         self.experts = header.integer("expert_count")
         self.context_length = header.integer("context_length")
+        self._check()
+
+    def _check(self) -> None:
+        for key, value in self.header.metadata.items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if key.startswith(f"{self.header.architecture}.") and not all(_is_plausible(item) for item in numbers):
+                raise ValueError(f"`{key}` is not below {MOST}")
+        used = max(self.header.integers("expert_used_count"), default=0)
+        ahead = self.header.integer("nextn_predict_layers")
+        if not 0 <= ahead <= self.all_layers <= MOST_LAYERS:
+            raise ValueError(f"{self.all_layers} layers are not between 0 and {MOST_LAYERS}")
+        if not 0 <= used <= self.experts <= MOST_EXPERTS:
+            raise ValueError(f"{used} of {self.experts} experts are not between 0 and {MOST_EXPERTS}")
 
     @cached_property
     def layers(self) -> int:
@@ -143,3 +162,7 @@ class Model:
     def expert_count_used(self, layer: int) -> int:
         """Experts that a token goes through."""
         return self.by_layer("expert_used_count", layer)
+
+
+def _is_plausible(value: object) -> bool:
+    return not isinstance(value, int) or 0 <= value < MOST

@@ -94,8 +94,8 @@ def need(
     table. Raises ValueError when it was not.
     """
     model = header if isinstance(header, Model) else Model(header)
-    if not model.tensors:
-        raise ValueError("the tensor table is needed")
+    if "token_embd.weight" not in model.tensors:
+        raise ValueError("a tensor table with `token_embd.weight` is needed")
     placement = Placement(model, settings, gpus)
     used = {placement.of_layer(layer) for layer in range(model.all_layers)}
     plan = resolve(settings, model, [placement.backends[number] for number in sorted(used)])
@@ -110,7 +110,7 @@ def need(
         where = placement.of_layer(layer)
         keys_values[where] += cache.layer_cache(model, plan, layer, placement.backends[where])
         states[where] += cache.layer_state(model, plan, layer, placement.backends[where])
-    compute = _compute(model, plan, placement)
+    compute, is_exact = _compute(model, plan, placement)
     output = _output(model, plan)
     tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
     extra = [GPU_OVERHEAD[gpu.kind] for gpu in gpus] + [HOST_OVERHEAD]
@@ -142,19 +142,19 @@ def need(
         overhead=sum(extra),
         reclaimable=reclaimable,
         devices=tuple(devices),
-        is_bound=not model.is_known or bool(pictures and pictures.is_bound),
+        is_bound=not is_exact or bool(pictures and pictures.is_bound),
     )
 
 
-def _compute(model: Model, plan: Plan, placement: Placement) -> list[int]:
-    """The compute buffer of each backend, for a full batch."""
+def _compute(model: Model, plan: Plan, placement: Placement) -> tuple[list[int], bool]:
+    """The compute buffer of each backend, for a full batch, and whether it is exact: else it is a bound."""
     graph = Graph(plan, placement)
     try:
         build(graph)
-    except KeyError:  # a weight that no known graph lacks
-        return _bound(model, plan, placement)
+    except (KeyError, IndexError, ZeroDivisionError):  # weights or numbers that no known graph has
+        return _bound(model, plan, placement), False
     sizes = compute_buffers(graph, placement.backends, pipeline=_is_pipeline(placement))
-    return sizes if model.is_known else [int(size * BOUND) for size in sizes]
+    return (sizes, True) if model.is_known else ([int(size * BOUND) for size in sizes], False)
 
 
 def _bound(model: Model, plan: Plan, placement: Placement) -> list[int]:

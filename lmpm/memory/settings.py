@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from lmpm.memory.ggml.tensor import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,6 +139,22 @@ def padded(context: int) -> int:
     return -(-context // CONTEXT_STEP) * CONTEXT_STEP
 
 
-def with_context(settings: Settings, context: int) -> Settings:
-    """The same settings at another context."""
-    return replace(settings, context=context)
+def refusal(settings: Settings, model: Model) -> str | None:
+    """Why llama.cpp does not run a model at these settings, None when it does.
+
+    Follows llama-context.cpp, llama_init_from_model.
+    """
+    if not any(model.has_cache(layer) for layer in range(model.layers)):
+        return None
+    key_type, value_type = settings.kv_type.upper(), (settings.value_type or settings.kv_type).upper()
+    if settings.quantizes_values and settings.flash_attention == "off":
+        return f"values of type {value_type.lower()} need flash attention"
+    if model.is_latent and key_type != value_type:
+        return "keys and values of a compressed cache have one type"
+    if settings.flash_attention == "off":
+        return None
+    for layer in range(model.layers):
+        for kind, length in ((key_type, model.key_length(layer)), (value_type, model.value_length(layer))):
+            if length % TYPES[kind][0]:
+                return f"heads of {length} elements cannot be cut into the blocks of {kind.lower()}"
+    return None

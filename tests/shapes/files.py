@@ -36,15 +36,15 @@ def write(path: Path, shape: ModelShape, quant: str = "Q4_K") -> Path:
     prefix = shape.architecture
     writer.add_uint32(f"{prefix}.vocab_size", shape.vocabulary)
     for key, value in shape.keys.items():
-        _add(writer, key if key.startswith("tokenizer.") else f"{prefix}.{key}", value)
+        _add(writer, key if key.startswith(("tokenizer.", "xielu.")) else f"{prefix}.{key}", value)
     size = 0
     for name, dims in shape.tensors.items():
         kind = _type(name, dims, quant, shape.types)
         block, block_size = TYPES[kind]
         nbytes = int(np.prod(dims)) // block * block_size
         rows = (*reversed(dims[1:]), dims[0] // block * block_size)
-        if block == 1:
-            dtype: Any = {"F32": np.float32, "F16": np.float16}.get(kind, np.float32)
+        if kind in ("F32", "F16"):
+            dtype: Any = np.float32 if kind == "F32" else np.float16
             writer.add_tensor_info(name, tuple(reversed(dims)), np.dtype(dtype), nbytes)
         else:
             writer.add_tensor_info(name, rows, np.dtype(np.uint8), nbytes, raw_dtype=GGMLQuantizationType[kind])

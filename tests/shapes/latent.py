@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.shapes.blocks import experts_of, gated, model_of, norms, ssm_keys
@@ -9,13 +10,17 @@ from tests.shapes.files import ModelShape, Shapes
 
 
 def qwen35(*, experts: bool = False) -> ModelShape:
+    """With a layer at the end that predicts a second token."""
     wide, layers, head = (2048, 40, 256) if experts else (2560, 32, 256)
     heads, kv_heads, key, key_heads, value_heads = (16, 2, 128, 16, 32)
     inner = value_heads * 128
 
     def layer(number: int) -> Shapes:
         part = norms(wide, "attn_norm", "post_attention_norm")
-        if (number + 1) % 4 == 0:
+        if number == layers:
+            part |= norms(wide, "nextn.enorm", "nextn.hnorm", "nextn.shared_head_norm")
+            part["nextn.eh_proj.weight"] = (2 * wide, wide)
+        if (number + 1) % 4 == 0 or number == layers:
             part |= {
                 "attn_q.weight": (wide, 2 * head * heads), "attn_k.weight": (wide, head * kv_heads),
                 "attn_v.weight": (wide, head * kv_heads), "attn_output.weight": (head * heads, wide),
@@ -38,13 +43,14 @@ def qwen35(*, experts: bool = False) -> ModelShape:
     keys = ssm_keys(inner=inner, state=key, rank=value_heads, groups=key_heads) | {
         "attention.head_count": heads, "attention.head_count_kv": kv_heads, "attention.key_length": head,
         "attention.value_length": head, "feed_forward_length": 9216, "rope.dimension_count": 64,
+        "nextn_predict_layers": 1,
     }  # fmt: skip
     more: dict[str, Any] = {"rope.dimension_sections": [11, 11, 10, 0]}
     if experts:
         more |= {"expert_count": 256, "expert_used_count": 8, "expert_feed_forward_length": 512,
                  "expert_shared_feed_forward_length": 512}  # fmt: skip
     return model_of(
-        "qwen35moe" if experts else "qwen35", layer, layers=layers, wide=wide, vocabulary=248320,
+        "qwen35moe" if experts else "qwen35", layer, layers=layers + 1, wide=wide, vocabulary=248320,
         tied=not experts, context=262144, keys=keys | more,
     )  # fmt: skip
 
@@ -131,3 +137,13 @@ def deepseek(*, latent: bool, large: bool = False) -> ModelShape:
     return model_of(
         "deepseek2", layer, layers=layers, wide=wide, vocabulary=129280 if large else 102400, context=163840, keys=keys,
     )  # fmt: skip
+
+
+def mistral4() -> ModelShape:
+    """As DeepSeek V3 is, with queries scaled by their position."""
+    like = deepseek(latent=True, large=True)
+    more = {
+        "attention.temperature_scale": 0.1, "attention.temperature_length": 8192, "rope.scaling.type": "yarn",
+        "rope.scaling.factor": 32.0, "rope.scaling.original_context_length": 8192,
+    }  # fmt: skip
+    return replace(like, architecture="mistral4", keys=dict(like.keys) | more)

@@ -32,6 +32,31 @@ def lfm2_moe() -> ModelShape:
     )  # fmt: skip
 
 
+def gemma3n() -> ModelShape:
+    wide, layers, head, ff, vocabulary, streams = 2048, 35, 256, 16384, 262144, 4
+
+    def layer(_: int) -> Shapes:
+        part = norms(wide, "attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm", "post_norm",
+                     "altup_router_norm", "altup_correct_scale", "laurel_post_norm")  # fmt: skip
+        part |= norms(head, "attn_q_norm", "attn_k_norm") | attention(wide, head, 8, 2) | gated(wide, ff)
+        return part | {
+            "inp_gate.weight": (wide, 256), "proj.weight": (256, wide),
+            "altup_correct_coef.weight": (streams, streams), "altup_router.weight": (wide, streams),
+            "altup_predict_coef.weight": (streams, streams * streams),
+            "laurel_l.weight": (wide, 64), "laurel_r.weight": (64, wide),
+        }  # fmt: skip
+
+    return model_of(
+        "gemma3n", layer, layers=layers, wide=wide, vocabulary=vocabulary, context=32768, tied=True,
+        once={"altup_proj.weight": (wide, wide, streams - 1), "altup_unembd_proj.weight": (wide, wide, streams - 1),
+              "per_layer_token_embd.weight": (256 * layers, vocabulary),
+              "per_layer_model_proj.weight": (wide, 256 * layers), "per_layer_proj_norm.weight": (256,)},
+        keys={"attention.head_count": 8, "attention.head_count_kv": 2, "attention.key_length": head,
+              "attention.value_length": head, "feed_forward_length": ff, "attention.sliding_window": 512,
+              "final_logit_softcapping": 30.0},
+    )  # fmt: skip
+
+
 def jina_v2() -> ModelShape:
     wide, ff = 768, 3072
 
@@ -56,6 +81,17 @@ def _mrope(deep: int = 0) -> dict[str, object]:
 
 
 MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
+    "Llama-4-Scout": lambda: transformer(
+        "llama4", layers=48, wide=5120, heads=40, kv_heads=8, ff=16384, vocabulary=202048, head=128, experts=16,
+        used=1, expert_ff=8192, shared_ff=8192, once={"rope_freqs.weight": (64,)}, context=10485760,
+        keys={"interleave_moe_layer_step": 1, "rope.dimension_count": 128},
+    ),
+    "K-EXAONE-30B-A3B": lambda: transformer(
+        "exaone-moe", layers=32, wide=2048, heads=32, kv_heads=4, ff=8192, vocabulary=153600, head=128,
+        qk_norm="head", experts=128, used=8, expert_ff=1024, shared_ff=1024, dense_layers=1, expert_bias=True,
+        keys={"attention.sliding_window": 128, "leading_dense_block_count": 1, "expert_gating_func": 2,
+              "expert_weights_norm": True, "expert_weights_scale": 2.5, "expert_shared_count": 1},
+    ),
     "SmolLM3-3B": lambda: transformer(
         "smollm3", layers=36, wide=2048, heads=16, kv_heads=4, ff=11008, vocabulary=128256, tied=True, context=65536
     ),
@@ -160,5 +196,11 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
         "minicpm", layers=40, wide=2304, heads=36, kv_heads=36, ff=5760, vocabulary=122753, tied=True, context=4096
     ),
     "LFM2-8B-A1B": lfm2_moe,
+    "Gemma-3n-E4B": gemma3n,
+    "Apertus-8B": lambda: transformer(
+        "apertus", layers=32, wide=4096, heads=32, kv_heads=8, ff=21504, vocabulary=131072, gate=False,
+        qk_norm="head", context=65536,
+        keys={f"xielu.{name}": [0.5] * 32 for name in ("alpha_n", "alpha_p", "beta", "eps")},
+    ),
     "jina-embeddings-v2": jina_v2,
 }  # fmt: skip

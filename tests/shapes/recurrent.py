@@ -106,6 +106,38 @@ def nemotron_h() -> ModelShape:
     )  # fmt: skip
 
 
+def nemotron_h_moe(*, latent: int = 0) -> ModelShape:
+    """Nemotron 3 Nano; `latent` is the width that tokens are squeezed to for its experts."""
+    wide, inner, layers, experts, ff = 2688, 4096, 52, 128, 1856
+    attended = (5, 12, 19, 26, 33, 42)
+    kv = [2 if layer in attended else 0 for layer in range(layers)]
+    feed = [ff if layer not in attended and layer % 2 else 0 for layer in range(layers)]
+
+    def layer(number: int) -> Shapes:
+        part = experts_of(latent or wide, ff, experts, gate=False) | {
+            "ffn_gate_inp.weight": (wide, experts), "exp_probs_b.bias": (experts,),
+            "ffn_up_shexp.weight": (wide, 2 * ff), "ffn_down_shexp.weight": (2 * ff, wide),
+        }  # fmt: skip
+        if latent:
+            part |= {"ffn_latent_down.weight": (wide, latent), "ffn_latent_up.weight": (latent, wide)}
+        if kv[number]:
+            part = attention(wide, 128, 32, 2)
+        elif not feed[number]:
+            part = mamba2_layer(wide, inner=inner, state=128, heads=64, groups=8)
+        return norms(wide, "attn_norm") | part
+
+    return model_of(
+        "nemotron_h_moe", layer, layers=layers, wide=wide, vocabulary=131072, context=262144,
+        keys=ssm_keys(inner=inner, state=128, rank=64, groups=8)
+        | {"attention.head_count": 32, "attention.head_count_kv": kv, "feed_forward_length": feed,
+           "attention.key_length": 128, "attention.value_length": 128, "attention.layer_norm_epsilon": 1e-5,
+           "expert_count": experts, "expert_used_count": 6, "expert_feed_forward_length": ff,
+           "expert_shared_feed_forward_length": 2 * ff, "expert_weights_norm": True, "expert_weights_scale": 2.5,
+           "expert_group_count": 1, "expert_group_used_count": 1}
+        | ({"moe_latent_size": latent} if latent else {}),
+    )  # fmt: skip
+
+
 def lfm2() -> ModelShape:
     wide, layers = 2048, 16
     kv = [8 if layer in (2, 5, 8, 10, 12, 14) else 0 for layer in range(layers)]

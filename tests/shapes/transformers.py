@@ -164,11 +164,14 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
         experts=64, used=8, expert_ff=1024, context=4096,
     ),
     "GLM-4.5-Air": lambda: transformer(
-        "glm4moe", layers=46, wide=4096, heads=96, kv_heads=8, ff=10944, vocabulary=151552, qkv_bias=True, head=128,
+        "glm4moe", layers=47, wide=4096, heads=96, kv_heads=8, ff=10944, vocabulary=151552, qkv_bias=True, head=128,
         first_norms=("attn_norm", "post_attention_norm"), experts=128, used=8, expert_ff=1408, shared_ff=1408,
         dense_layers=1, expert_bias=True,
         keys={"leading_dense_block_count": 1, "expert_gating_func": 2, "expert_weights_norm": True,
-              "expert_weights_scale": 1.0, "expert_shared_count": 1, "rope.dimension_count": 64},
+              "expert_weights_scale": 1.0, "expert_shared_count": 1, "rope.dimension_count": 64,
+              "nextn_predict_layers": 1},
+        once={"blk.46.nextn.eh_proj.weight": (8192, 4096)}
+        | {f"blk.46.nextn.{name}.weight": (4096,) for name in ("enorm", "hnorm", "shared_head_norm")},
     ),
     "Gemma-2-9B": lambda: transformer(
         "gemma2", layers=42, wide=3584, heads=16, kv_heads=8, ff=14336, vocabulary=256000, tied=True, head=256,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.memory.graphs.decoder import decoder
 from lmpm.memory.graphs.delta import delta
 from lmpm.memory.graphs.encoder import encoder, gemma_encoder
+from lmpm.memory.graphs.gemma3n import gemma3n
 from lmpm.memory.graphs.gemma4 import gemma4
 from lmpm.memory.graphs.hybrid import hybrid, mamba, nemotron_h, side_by_side
 from lmpm.memory.graphs.latent import latent
@@ -22,6 +23,7 @@ BUILDERS: Final[Mapping[Kind, Callable[[Graph], None]]] = {
     "decoder": decoder,
     "delta": delta,
     "encoder": encoder,
+    "gemma3n": gemma3n,
     "gemma4": gemma4,
     "gemma_encoder": gemma_encoder,
     "hybrid": hybrid,

@@ -6,7 +6,7 @@ others differ in what an `architectures.Style` says and in the tensors that the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmpm.memory.ggml import tensor as op
 from lmpm.memory.graphs.attention import attend
@@ -15,6 +15,8 @@ from lmpm.memory.graphs.encoder import pool
 if TYPE_CHECKING:
     from lmpm.memory.ggml.tensor import Tensor
     from lmpm.memory.graphs.graph import Graph
+
+LARGEST_LLAMA_4: Final = 128  # experts: Maverick's queries and keys are not normalized
 
 
 def decoder(graph: Graph) -> None:
@@ -76,8 +78,7 @@ def self_attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     style, model, name = graph.style, graph.model, f"blk.{layer}"
     q, k, v = graph.queries_keys_values(cur, layer, flat=style.flat_qk_norm)
     q = _normalized_and_turned(graph, q, layer, f"{name}.attn_q_norm", model.heads(layer))
-    if style.temperature and model.header.metadata.get(f"{model.header.architecture}.attention.temperature_scale"):
-        q = op.like("mul", q, graph.input("temperature", "F32", 1, 1, graph.tokens))
+    q = with_temperature(graph, q, layer)
     if style.scaled_queries:
         q = op.like("scale", q)
     k = _normalized_and_turned(graph, k, layer, f"{name}.attn_k_norm", model.kv_heads(layer))
@@ -95,14 +96,24 @@ def _normalized_and_turned(graph: Graph, cur: Tensor, layer: int, norm: str, hea
         cur = op.reshape(cur, graph.model.key_length(layer), heads, graph.tokens)
     if _turns(graph, layer):
         cur = graph.rope(cur, graph.rope_factors(layer))
+        if style.turned_norm and graph.model.experts != LARGEST_LLAMA_4:
+            cur = op.like("rms_norm", cur)
     return graph.norm(cur, norm) if has_norm and style.norm_after_rope else cur
+
+
+def with_temperature(graph: Graph, q: Tensor, layer: int) -> Tensor:
+    """The queries of a layer, scaled by their position where the architecture does so."""
+    header = graph.model.header
+    scale = header.metadata.get(f"{header.architecture}.attention.temperature_scale")
+    scaled = {"no": False, "key": bool(scale), "unturned": not _turns(graph, layer)}[graph.style.temperature]
+    return op.like("mul", q, graph.input("temperature", "F32", 1, 1, graph.tokens)) if scaled else q
 
 
 def _turns(graph: Graph, layer: int) -> bool:
     """Whether the queries and keys of a layer are turned by their position."""
     model = graph.model
-    if graph.style.unturned_every:
-        return (layer + 1) % graph.style.unturned_every != 0
+    if every := graph.style.unturned_every:
+        return (layer + 1) % every != 0
     if graph.style.rope == "window":
         return model.is_window(layer) or not model.window
     switch = model.header.metadata.get(f"{model.header.architecture}.rope.scaling.finetuned")

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def gemma4(graph: Graph) -> None:
     """Build the whole graph."""
     cur = graph.embeddings()
-    extra = _layer_inputs(graph, cur) if "per_layer_token_embd.weight" in graph.model.tensors else None
+    wide = graph.model.header.integer("embedding_length_per_layer_input")
+    extra = layer_inputs(graph, cur, wide) if "per_layer_token_embd.weight" in graph.model.tensors else None
     for layer in range(graph.model.layers):
         cur = _layer(graph, cur, layer, extra)
     finish(graph, cur, rows_after_norm=True)
 
 
-def _layer_inputs(graph: Graph, cur: Tensor) -> Tensor:
+def layer_inputs(graph: Graph, cur: Tensor, wide: int) -> Tensor:
     """What each layer gets beside the last one's output: [features, tokens, layers]."""
-    wide = graph.model.header.integer("embedding_length_per_layer_input")
     layers, tokens = graph.model.layers, graph.tokens
     rows = op.get_rows(graph.need("per_layer_token_embd.weight"), graph.input("layer tokens", "I32", tokens))
     rows = graph.expand(op.like("scale", op.reshape(rows, wide, layers, tokens)))

@@ -189,9 +189,10 @@ class Graph(Builder):
         if logits is None:
             logits = self.linear(source, f"{name}.ffn_gate_inp")
         probabilities = logits
-        if gating in ("softmax", "sigmoid"):
+        if gating in ("softmax", "sigmoid", "sigmoid_first"):
             probabilities = op.like("soft_max" if gating == "softmax" else "unary", logits)
-        selection = probabilities
+        weighs_first = gating == "sigmoid_first"  # Llama 4: what goes into an expert is weighed
+        selection = logits if weighs_first else probabilities
         if bias := self.weight(f"{name}.exp_probs_b.bias"):
             selection = op.like("add", probabilities, bias)
         selection = self._best_groups(selection, tokens)
@@ -207,8 +208,10 @@ class Graph(Builder):
             weights = op.like("scale", weights)
         self.expand(weights)
         cur = op.reshape(cur, cur.ne[0], 1, tokens)
+        if weighs_first:
+            cur = op.like("mul", op.repeat(cur, cur.ne[0], used, tokens), weights)
         out = self._through_experts(cur, chosen, name)
-        out = self.expand(op.like("mul", out, weights))
+        out = self.expand(out if weighs_first else op.like("mul", out, weights))
         views = [self.expand(op.view(out, (out.ne[0], tokens), out.nb[2:3])) for _ in range(used)]
         total = views[0]
         for item in views[1:]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.memory.ggml import tensor as op
 from lmpm.memory.graphs.attention import attend
-from lmpm.memory.graphs.decoder import feed_forward, finish
+from lmpm.memory.graphs.decoder import feed_forward, finish, with_temperature
 
 if TYPE_CHECKING:
     from lmpm.memory.ggml.tensor import Tensor
@@ -56,8 +56,7 @@ def _attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     q = op.concat(op.permute(q_plain, 0, 2, 1, 3), q_turned, 0)
     v = op.reshape(compressed, rank, 1, tokens)
     k = op.concat(v, k_turned, 0)
-    if "attention.temperature_scale" in graph.keys:
-        q = op.like("mul", q, graph.input("temperature", "F32", 1, 1, tokens))
+    q = with_temperature(graph, q, layer)
     return attend(graph, layer, q, k, v, latent_values=graph.need(f"{name}.attn_v_b.weight"))
 
 
@@ -70,6 +69,6 @@ def _unfolded(graph: Graph, layer: int, q: Tensor, compressed: Tensor, k_turned:
     row = op.row_size(kv.type, plain + value)
     k_plain = op.view(kv, (plain, heads, tokens), (row, row * heads))
     v = op.cont(op.view(kv, (value, heads, tokens), (row, row * heads)))
-    q = graph.rope(q)
+    q = with_temperature(graph, graph.rope(q), layer)
     k = op.concat(k_plain, op.repeat(k_turned, turned, heads, tokens), 0)
     return attend(graph, layer, q, k, v)

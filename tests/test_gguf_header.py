@@ -32,6 +32,7 @@ from tests.gguf_files import (
     write_unknown_architecture,
 )
 from tests.hub import LoopbackHub, Sparse
+from tests.mutations import mutate
 from tests.transfers import emptied
 
 REPO = "acme/tiny-GGUF"
@@ -254,24 +255,10 @@ class TestBadFiles:
         refused = 0
         began = time.process_time()
         for _ in range(600):
-            mutant = bytearray(data)
-            for _ in range(rng.randint(1, 4)):
-                at = rng.randrange(end if rng.random() < 0.5 else 900)
-                match rng.randrange(5):
-                    case 0:
-                        mutant[at] ^= 1 << rng.randrange(8)
-                    case 1:
-                        mutant[at : at + 8] = rng.choice([b"\xff" * 8, struct.pack("<Q", 1 << 62), b"\0" * 8])
-                    case 2:
-                        del mutant[at : at + rng.randint(1, 100)]
-                    case 3:
-                        start = rng.randrange(end)
-                        mutant[at:at] = data[start : start + rng.randint(1, 100)]
-                    case _:
-                        mutant[at : at + 4] = struct.pack("<I", rng.choice([0, 8, 9, 12, 13, 1 << 31]))
+            mutant = mutate(data, end, rng)
             for tensors in (True, False):
                 try:
-                    header = read_bytes(bytes(mutant), tensors=tensors)
+                    header = read_bytes(mutant, tensors=tensors)
                 except IntegrityError:
                     refused += 1
                 else:

@@ -45,7 +45,7 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @json_option
 @common
 def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-    """Show what a GGUF file is, its memory by part at a context, and its speed, from its header alone.
+    """Show what a GGUF is, needs and does, from its header alone.
 
     REF is a task, a model, a repository with a quant, or a file.
     """

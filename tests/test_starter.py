@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "catalog" / "starter"
 MODEL = FOLDER / "text-to-sql-starter-Q8_0.gguf"
 CARD = FOLDER / "README.md"
 SEED = 20270101  # not the seed of the card's figures
-CASES = 60
+CASES = 150
 SIZE_LIMIT = 6_000_000
 
 
@@ -84,9 +84,9 @@ def stated(test: str) -> float:
     ],
 )
 def test_the_card_is_honest(model: Llama, split: str, test: str) -> None:
-    """On questions that neither training nor the card's own figures saw, less two standard deviations."""
+    """On questions that neither training nor the card's own figures saw, less three standard deviations."""
     claim = stated(test)
-    assert accuracy(model, split) >= claim - 2 * math.sqrt(claim * (1 - claim) / CASES)
+    assert accuracy(model, split) >= claim - 3 * math.sqrt(claim * (1 - claim) / CASES)
 
 
 def test_it_answers_more_than_chance_and_echo() -> None:

@@ -43,7 +43,7 @@ def write_bytes(path: Path, data: bytes, *, check: Callable[[Path], None] | None
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise disk_error(error, path, "write") from error
 
@@ -80,7 +80,8 @@ def _write_new(path: Path, data: bytes, *, mode: int | None) -> None:
         path.chmod(mode)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make a rename survive a power cut, where the system lets directories be synced. Raises OSError."""
     if os.name == "nt":
         return  # a directory cannot be opened there
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -84,16 +84,6 @@ def is_same_file(one: Path, other: Path) -> bool:
     return False
 
 
-def sync_directory(path: Path) -> None:
-    """Make a rename survive a power cut, where the system lets directories be synced."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def remove_empty(folder: Path, root: Path) -> None:
     """Remove a folder below `root` and those around it, as far as they are empty."""
     with contextlib.suppress(OSError):

@@ -43,7 +43,6 @@ MAX_STRING_BYTES: Final = 16 * MIB
 MAX_DIMS: Final = 4  # GGML_MAX_DIMS
 
 # The engine's child process.
-ENGINE_LOAD_TIMEOUT_S: Final = 300.0
 ENGINE_SMOKE_TIMEOUT_S: Final = 300.0
 ENGINE_OUTPUT_BYTES: Final = 1 * MIB  # what is kept of its messages
 ENGINE_EXTRA_MEMORY_BYTES: Final = 2 * GIB  # Python, tokenizer tables, scratch: beyond the planned need

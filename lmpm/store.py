@@ -243,7 +243,8 @@ class Store:
                 raise DiskError(f"`{blob}` is a directory, expected a file", path=blob, hint="Remove it")
             self.part(source, file).replace(blob)
             blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
-            disk.sync_directory(blob.parent)
+            with contextlib.suppress(OSError):  # not every system lets directories be synced
+                atomic.sync_directory(blob.parent)
             self._stamps.note(Stamp.of(blob), _digest(file))
         return self.expose(source, file)
 

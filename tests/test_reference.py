@@ -44,9 +44,9 @@ def test_forms(text: str, reference: Reference) -> None:
     assert parse(text) == reference
 
 
-def test_the_home_directory_is_meant_by_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert parse("~/m.gguf") == FileReference(Path("/home/ada/m.gguf"))
+def test_the_home_directory_is_meant_by_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse("~/m.gguf") == FileReference(tmp_path / "m.gguf")
 
 
 def test_a_bare_file_name_is_a_file_when_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

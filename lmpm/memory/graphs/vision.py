@@ -27,7 +27,6 @@ SIDES: Final[Mapping[str, tuple[int, int]]] = {
     "qwen3vl_merger": (46, 2),
 }  # fmt: skip
 MERGED: Final[Mapping[str, int]] = {"gemma3": 4}  # patches of a token's side
-FIRST_MERGE: Final = 2  # Qwen-VL joins 2 x 2 patches
 
 
 class Vision(Builder):

@@ -21,10 +21,10 @@ MAX_TOKENS = 620
 EARLY_STEPS = 1100
 FULL_WEIGHTS = (0.1, 0.0)
 DROPOUT = 0.1
-DROPOUT_SHARES = (0.4, 0.08)
+DROPOUT_SHARES = (0.08, 0.08)
 # Lists of names to be repeated in another order teach copying early; few are kept later.
-COPY_STEPS = 900
-COPY_SHARES = (0.2, 0.02)
+COPY_STEPS = 1000
+COPY_SHARES = (0.25, 0.03)
 COPY_WEIGHT = 0.99
 
 

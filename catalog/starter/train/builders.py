@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from catalog.starter.train import conditions, joins, phrases, words
+from catalog.starter.train import conditions, joins
 from catalog.starter.train.questions import Builder, Draft, ImpossibleError
-from catalog.starter.train.schema import Table
-
-
-def label_of(table: Table, prefix: str = "") -> str:
-    """The column that names a row, or all columns."""
-    return prefix + table.label.name.sql if table.label else prefix + "*"
 
 
 def count_all(d: Draft) -> str:
@@ -26,10 +20,6 @@ def select_all(d: Draft) -> str:
 
 def select_where(d: Draft) -> str:
     return f"SELECT * FROM {d.table.name.sql}{d.where(True)}"
-
-
-def which_where(d: Draft) -> str:
-    return f"SELECT {label_of(d.table)} FROM {d.table.name.sql}{d.where(True)}"
 
 
 def columns(d: Draft) -> str:
@@ -54,19 +44,8 @@ def aggregate(function: str) -> Builder:
     """Return the builder of one aggregate."""
 
     def run(d: Draft) -> str:
-        column = (
-            d.column("int", "real", "date")
-            if function in ("MAX", "MIN") and d.rng.random() < 0.2
-            else d.column("int", "real")
-        )
+        column = d.column("int", "real")
         d.say(column, "c")
-        if column.kind == "date":
-            d.template = (
-                d.template.replace("highest", "latest")
-                .replace("largest", "latest")
-                .replace("lowest", "earliest")
-                .replace("smallest", "earliest")
-            )
         return f"SELECT {function}({column.name.sql}) FROM {d.table.name.sql}{d.where(False)}"
 
     return run
@@ -112,26 +91,6 @@ def having(d: Draft) -> str:
     )
 
 
-def having_agg(d: Draft) -> str:
-    if "{t}" not in d.template and len(d.schema.tables) > 1:
-        raise ImpossibleError
-    group, column, function = d.column("text"), d.column("int", "real"), d.function()
-    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
-    d.say(group, "g")
-    d.say(column, "c")
-    by, total = group.name.sql, f"{function}({column.name.sql})"
-    return f"SELECT {by} FROM {d.table.name.sql} GROUP BY {by} HAVING {total} {d.quantity(False)}"
-
-
-def top_group(d: Draft) -> str:
-    group = d.column("text")
-    d.say(group, "g")
-    d.slots["c9"] = d.slots["g"]
-    where = d.where(False, 0.2)
-    by = group.name.sql
-    return f"SELECT {by} FROM {d.table.name.sql}{where} GROUP BY {by} ORDER BY COUNT(*) DESC LIMIT 1"
-
-
 def ordered(d: Draft) -> str:
     column = d.column("text", "int", "real", "date")
     d.say(column, "c")
@@ -152,65 +111,43 @@ def columns_ordered(d: Draft) -> str:
 
 def top_n(d: Draft) -> str:
     column = d.column("int", "real", "real", "date")
-    n = d.rng.choice((2, 3, 3, 5, 5, 10, 4, 6, 7, 20, 15))
     d.say(column, "c")
-    d.slots["n"] = (
-        str(n)
-        if d.rng.random() < 0.8 or n > 10
-        else ["", "", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"][n]
-    )
+    n = d.top()
     down = d.extreme(column)
-    if "{x} {c} {t}" in d.template and d.has("x"):
+    if "{x} {c} {t}" in d.template and d.has("w") and column.kind == "date":
         raise ImpossibleError
-    where = d.where(False, 0.25)
-    return f"SELECT {label_of(d.table)} FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT {n}"
+    return f"SELECT * FROM {d.table.name.sql}{d.where(False, 0.25)} ORDER BY {column.name.sql}{down} LIMIT {n}"
 
 
 def superlative(d: Draft) -> str:
     column = d.column("int", "real", "real", "date")
     d.say(column, "c")
     down = d.extreme(column)
-    compared = words.COMPARATIVES.get(column.name.said[-1])
-    if compared and len(column.name.said) == 1 and not d.heldout and d.rng.random() < 0.5:
-        d.slots["x"] = compared[2 if down else 3]
-        d.template = phrases.expand(
-            d.rng,
-            d.rng.choice(
-                (
-                    "(which|what|who) is the {x} {s} {w}",
-                    "(show|find|give me|get) the {x} {s} {w}",
-                    "which {s} {w} is the {x}",
-                    "{x} {s} {w}",
-                )
-            ),
-        )
     where = d.where(False, 0.25)
-    return f"SELECT {label_of(d.table)} FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT 1"
+    return f"SELECT * FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT 1"
 
 
-def superlative_value(d: Draft) -> str:
-    by, shown = d.column("int", "real", "date"), d.column("text", "int", "real", "date")
+def columns_top(d: Draft) -> str:
+    label = d.table.label
+    shown = label if label and d.rng.random() < 0.6 else d.column("text", "int", "real", "date")
+    d.used.add(shown.name.sql)
+    by = d.column("int", "real", "date")
     d.say(by, "c")
     d.say(shown, "d")
+    n = d.top()
     down = d.extreme(by)
-    return f"SELECT {shown.name.sql} FROM {d.table.name.sql}{d.where(False, 0.25)} ORDER BY {by.name.sql}{down} LIMIT 1"
+    return f"SELECT {shown.name.sql} FROM {d.table.name.sql}{d.where(False, 0.2)} ORDER BY {by.name.sql}{down} LIMIT {n}"
 
 
 def value_of(d: Draft) -> str:
-    if d.has("w"):
-        column = d.column("text", "int", "real", "date")
-        d.say(column, "c")
-        return f"SELECT {column.name.sql} FROM {d.table.name.sql}{d.where(True)}"
     label = d.table.label
-    if label is None or (len(d.schema.tables) > 1 and not d.has("s")):
+    if label is None:
         raise ImpossibleError
     d.used.add(label.name.sql)
     column = d.column("text", "int", "real", "date")
     d.say(column, "c")
-    value = conditions.text_value(d.rng, label, d.heldout)
-    d.slots["v"] = conditions.wrap(d.rng, value)
-    if "{v}'s" in d.template:
-        d.slots["v"] = value
+    value = conditions.text_value(d.rng, label, False)
+    d.slots["v"] = value if "{v}'s" in d.template else conditions.wrap(d.rng, value)
     d.hints.append((d.table.name.sql, label.name.sql, value))
     return f"SELECT {column.name.sql} FROM {d.table.name.sql} WHERE {label.name.sql} = {conditions.quote(value)}"
 
@@ -222,7 +159,6 @@ BUILDERS: dict[str, Builder] = {
         count_where,
         select_all,
         select_where,
-        which_where,
         columns,
         columns2,
         distinct,
@@ -230,23 +166,15 @@ BUILDERS: dict[str, Builder] = {
         group_count,
         group_agg,
         having,
-        having_agg,
-        top_group,
         ordered,
         columns_ordered,
         top_n,
         superlative,
-        superlative_value,
+        columns_top,
         value_of,
         joins.join_count,
         joins.join_agg,
-        joins.join_top,
-        joins.join_top_n,
-        joins.join_having,
-        joins.join_none,
         joins.join_where,
         joins.join_count_where,
-        joins.join_agg_where,
-        joins.join_list,
     )
 } | {"avg": aggregate("AVG"), "sum": aggregate("SUM"), "max": aggregate("MAX"), "min": aggregate("MIN")}

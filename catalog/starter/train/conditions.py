@@ -15,13 +15,24 @@ Hint = tuple[str, str, str | float]
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition: words after a noun (rel), words after "how many T" (verb), SQL and its values."""
+    """One condition: words after a noun (rel), words after "how many T" (verb), SQL, its values and its phrasings."""
 
     rel: str
     verb: str
     sql: str
     hints: tuple[Hint, ...]
     kind: str
+    phrasing: str
+
+    @property
+    def rel_key(self) -> str:
+        """Name the list of the words after a noun."""
+        return self.phrasing.replace("*", "r:")
+
+    @property
+    def verb_key(self) -> str:
+        """Name the list of the words after "how many T"."""
+        return self.phrasing.replace("*", "v:")
 
 
 def quote(text: str) -> str:
@@ -114,7 +125,7 @@ def wrap(rng: random.Random, text: str) -> str:
 def _say(rng: random.Random, key: str, heldout: bool, slots: dict[str, str]) -> tuple[str, str]:
     """Fill the rel and verb phrases of one key."""
     return tuple(
-        phrases.fill(phrases.choose(rng, phrases.CONDITIONS[form + key], heldout), slots) for form in ("r:", "v:")
+        phrases.fill(phrases.choose(rng, form + key, heldout), slots) for form in ("r:", "v:")
     )  # type: ignore[return-value]
 
 
@@ -126,10 +137,6 @@ def numeric(rng: random.Random, table: Table, column: Column, ref: str, heldout:
         low, high = high, low
     slots = {"c": mention(rng, column), "cs": column.name.plural, "v": low, "w": high}
     rel, verb = _say(rng, op, heldout, slots)
-    compared = words.COMPARATIVES.get(column.name.said[-1])
-    if compared and len(column.name.said) == 1 and op in ("gt", "lt") and rng.random() < 0.4:
-        word = compared[op == "lt"]
-        rel, verb = rng.choice((f"{word} {low}", f"that are {word} {low}")), f"are {word} {low}"
     symbols = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "=", "ne": "!="}
     sql = (
         f"{ref} BETWEEN {low} AND {high}"
@@ -140,12 +147,13 @@ def numeric(rng: random.Random, table: Table, column: Column, ref: str, heldout:
     )
     names = (table.name.sql, column.name.sql)
     hints = ((*names, float(low)), (*names, float(high))) if op in ("between", "in") else ((*names, float(low)),)
-    return Condition(rel, verb, sql, hints, op)
+    return Condition(rel, verb, sql, hints, op, "*" + op)
 
 
 def textual(rng: random.Random, table: Table, column: Column, ref: str, heldout: bool) -> Condition:
     """Compare a text column."""
-    special = {"place": "place", "category": "category", "status": "status"}.get(column.role)
+    alone = len(table.role(column.role)) == 1
+    special = column.role if alone and column.role in ("place", "category", "status") else ""
     weights = (40, 30 if special else 0, 7, 6, 5, 7, 7)
     op = rng.choices(("eq", "role", "ne", "starts", "ends", "contains", "in"), weights)[0]
     value, other = text_value(rng, column, heldout), text_value(rng, column, heldout)
@@ -175,7 +183,12 @@ def textual(rng: random.Random, table: Table, column: Column, ref: str, heldout:
     filled = {"starts": value + "ora", "ends": "mel" + value, "contains": "a" + value + "e"}.get(op, value)
     hints: tuple[Hint, ...] = ((*names, filled), (*names, other)) if op == "in" else ((*names, filled),)
     return Condition(
-        rel, verb, sqls.get(op, f"{ref} = '{text}'"), hints, "eq" if key in ("place", "category", "status") else op
+        rel,
+        verb,
+        sqls.get(op, f"{ref} = '{text}'"),
+        hints,
+        "eq" if key in ("place", "category", "status") else op,
+        "*" + key,
     )
 
 
@@ -190,15 +203,15 @@ def say_date(rng: random.Random, year: int, month: int, day: int) -> str:
             f"{name} {day} {year}",
             f"'{year}-{month:02d}-{day:02d}'",
         ),
-        (75, 8, 7, 5, 5),
+        (86, 5, 4, 3, 2),
     )[0]
 
 
 def moment(rng: random.Random, column: Column, ref: str, heldout: bool) -> tuple[str, str, str, tuple[str, ...]]:
     """Draw a moment or span: kind, words, SQL and sample values."""
     kind = rng.choices(
-        ("month", "year", "on", "after", "before", "since", "until", "between", "afteryear", "beforeyear", "sinceyear"),
-        (26, 16, 7, 13, 11, 6, 4, 8, 3, 3, 3),
+        ("month", "year", "on", "after", "before", "since", "between"),
+        (28, 18, 8, 15, 13, 8, 10),
     )[0]
     year, month = rng.choice((rng.randint(2015, 2027), rng.randint(1950, 2030))), rng.randint(1, 12)
     day = rng.randint(1, calendar.monthrange(year, month)[1])
@@ -212,16 +225,16 @@ def moment(rng: random.Random, column: Column, ref: str, heldout: bool) -> tuple
             later_day,
         )
     name = words.MONTHS[month - 1]
-    name = rng.choices((name, name[:3], name.lower()), (80, 8, 12))[0]
+    name = rng.choices((name, name.lower()), (90, 10))[0]
     slots = {
         "m": rng.choices(
-            (f"{name} {year}", f"{name} of {year}", f"{name}, {year}", f"{year}-{month:02d}"), (80, 8, 5, 7)
+            (f"{name} {year}", f"{name} of {year}", f"{year}-{month:02d}"), (86, 8, 6)
         )[0],
         "y": str(year),
         "x": say_date(rng, year, month, day),
         "z": say_date(rng, later_year, later_month, later_day),
     }
-    said = phrases.fill(phrases.choose(rng, phrases.MOMENTS[kind], heldout), slots)
+    said = phrases.fill(phrases.choose(rng, "moment:" + kind, heldout), slots)
     sql = {
         "month": f"{ref} LIKE '{year}-{month:02d}-%'",
         "year": f"{ref} LIKE '{year}-%'",
@@ -229,34 +242,31 @@ def moment(rng: random.Random, column: Column, ref: str, heldout: bool) -> tuple
         "after": f"{ref} > '{first}'",
         "before": f"{ref} < '{first}'",
         "since": f"{ref} >= '{first}'",
-        "until": f"{ref} <= '{first}'",
         "between": f"{ref} BETWEEN '{first}' AND '{second}'",
-        "afteryear": f"{ref} > '{year}-12-31'",
-        "beforeyear": f"{ref} < '{year}-01-01'",
-        "sinceyear": f"{ref} >= '{year}-01-01'",
     }[kind]
     return kind, said, sql, (first, second) if kind == "between" else (first,)
 
 
 def dated(rng: random.Random, table: Table, column: Column, ref: str, heldout: bool) -> Condition:
     """Place a date column in time."""
-    kind, said, sql, values = moment(rng, column, ref, heldout and rng.random() < 0.5)
+    kind, said, sql, values = moment(rng, column, ref, heldout)
     mode = column.verb[1] if column.verb and rng.random() < 0.75 else "n"
     slots = {"c": mention(rng, column), "d": said, "p": column.verb[0] if column.verb else ""}
     rel, verb = (
-        phrases.fill(phrases.choose(rng, phrases.DATE_PHRASES[form + mode], heldout), slots) for form in ("r:", "v:")
+        phrases.fill(phrases.choose(rng, "date:" + form + mode, heldout), slots) for form in ("r:", "v:")
     )
-    return Condition(
-        rel, verb, sql, tuple((table.name.sql, column.name.sql, value) for value in values), "date-" + kind
-    )
+    hints = tuple((table.name.sql, column.name.sql, value) for value in values)
+    return Condition(rel, verb, sql, hints, "date-" + kind, "date:*" + mode)
 
 
 def flagged(rng: random.Random, table: Table, column: Column, ref: str, heldout: bool) -> Condition:
     """Test a yes/no column."""
     yes = rng.random() < 0.65
     slots = {"c": mention(rng, column), "f": column.verb[0] if column.verb else column.name.spoken}
-    rel, verb = _say(rng, "flag" if yes else "noflag", heldout, slots)
-    return Condition(rel, verb, f"{ref} = {int(yes)}", ((table.name.sql, column.name.sql, float(yes)),), "flag")
+    key = "flag" if yes else "noflag"
+    rel, verb = _say(rng, key, heldout, slots)
+    hints = ((table.name.sql, column.name.sql, float(yes)),)
+    return Condition(rel, verb, f"{ref} = {int(yes)}", hints, "flag", "*" + key)
 
 
 def draw(
@@ -273,7 +283,8 @@ def draw(
     if not column.not_null and column.kind != "flag" and rng.random() < 0.09:
         missing = rng.random() < 0.65
         slots = {"c": mention(rng, column), "cs": column.name.plural, "v": "", "w": ""}
-        rel, verb = _say(rng, "null" if missing else "notnull", heldout, slots)
-        return Condition(rel, verb, f"{ref} IS {'' if missing else 'NOT '}NULL", (), "null")
+        key = "null" if missing else "notnull"
+        rel, verb = _say(rng, key, heldout, slots)
+        return Condition(rel, verb, f"{ref} IS {'' if missing else 'NOT '}NULL", (), "null", "*" + key)
     makers = {"int": numeric, "real": numeric, "text": textual, "date": dated, "flag": flagged}
     return makers[column.kind](rng, table, column, ref, heldout)

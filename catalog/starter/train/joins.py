@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from catalog.starter.train import conditions, phrases
-from catalog.starter.train.heads import BELONGS
 from catalog.starter.train.questions import Draft, ImpossibleError
 
 
@@ -19,9 +18,9 @@ def _link(d: Draft) -> tuple[str, str, str]:
 
 
 def _parent_label(d: Draft) -> str:
-    """The parent's naming column, or its key."""
-    column = d.parent.label or d.parent.key
-    return f"{d.parent.name.sql}.{column.name.sql}"
+    """The parent's naming column."""
+    assert d.parent.label
+    return f"{d.parent.name.sql}.{d.parent.label.name.sql}"
 
 
 def _by_parent(d: Draft, shown: str, tail: str = "") -> str:
@@ -38,35 +37,13 @@ def join_count(d: Draft) -> str:
 def join_agg(d: Draft) -> str:
     column, function = d.column("int", "real"), d.function()
     d.say(column, "c")
-    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
     return _by_parent(d, f", {function}({d.table.name.sql}.{column.name.sql})")
-
-
-def join_top(d: Draft) -> str:
-    return _by_parent(d, "", " ORDER BY COUNT(*) DESC LIMIT 1")
-
-
-def join_top_n(d: Draft) -> str:
-    n = d.rng.choice((2, 3, 3, 5, 5, 10, 4))
-    d.slots["n"] = str(n)
-    return _by_parent(d, "", f" ORDER BY COUNT(*) DESC LIMIT {n}")
-
-
-def join_having(d: Draft) -> str:
-    return _by_parent(d, "", f" HAVING COUNT(*) {d.quantity(True)}")
-
-
-def join_none(d: Draft) -> str:
-    child, parent, on = _link(d)
-    foreign = d.table.foreign
-    assert foreign
-    return f"SELECT {_parent_label(d)} FROM {parent} LEFT JOIN {child} ON {on} WHERE {child}.{foreign.name.sql} IS NULL"
 
 
 def _parent_where(d: Draft) -> str:
     """Say a condition on the parent and return the WHERE clause."""
     label = d.parent.label
-    if label and d.rng.random() < 0.45:
+    if label and d.rng.random() < 0.55:
         value = conditions.text_value(d.rng, label, d.heldout)
         said, where = conditions.wrap(d.rng, value), f"{d.parent.name.sql}.{label.name.sql} = {conditions.quote(value)}"
         d.hints.append((d.parent.name.sql, label.name.sql, value))
@@ -74,15 +51,16 @@ def _parent_where(d: Draft) -> str:
         rel = d.rng.choice((said, said, f"with {name} {said}", f"named {said}"))
         verb = d.rng.choice((f"is {said}", f"{name} is {said}", f"is named {said}"))
     else:
-        drawn = conditions.draw(d.rng, d.parent, d.heldout and d.rng.random() < 0.6, d.parent.name.sql + ".", set())
+        drawn = conditions.draw(d.rng, d.parent, d.heldout, d.parent.name.sql + ".", set())
         if drawn is None:
             raise ImpossibleError
         rel, verb, where = drawn.rel, "", drawn.sql
         d.hints.extend(drawn.hints)
         d.kinds.append(drawn.kind)
-    template = phrases.choose(d.rng, BELONGS, d.heldout)
+    d.novel = d.novel or d.heldout
+    template = phrases.choose(d.rng, "belongs", d.heldout)
     while "{vp}" in template and not verb:
-        template = phrases.choose(d.rng, BELONGS, d.heldout)
+        template = phrases.choose(d.rng, "belongs", d.heldout)
     noun = d.slots["u"] if verb or d.rng.random() < 0.4 else d.slots["us"]
     d.slots["uw"] = f"{noun} {rel}"
     d.slots["b"] = phrases.fill(template, {"uw": d.slots["uw"], "u": d.slots["u"], "vp": verb})
@@ -99,24 +77,3 @@ def join_where(d: Draft) -> str:
 def join_count_where(d: Draft) -> str:
     child, parent, on = _link(d)
     return f"SELECT COUNT(*) FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
-
-
-def join_agg_where(d: Draft) -> str:
-    child, parent, on = _link(d)
-    column, function = d.column("int", "real"), d.function()
-    d.say(column, "c")
-    d.slots["a"] = "total" if d.slots["a"] == "sum of" else d.slots["a"]
-    return f"SELECT {function}({child}.{column.name.sql}) FROM {child} JOIN {parent} ON {on}{_parent_where(d)}"
-
-
-def join_list(d: Draft) -> str:
-    child, parent, on = _link(d)
-    own = d.table.label if d.table.label and d.rng.random() < 0.5 else d.column("text", "int", "real", "date")
-    theirs = (
-        d.parent.label
-        if d.parent.label and d.rng.random() < 0.5
-        else d.rng.choice(d.parent.of("text", "int", "real", "date"))
-    )
-    d.say(own, "c")
-    d.say(theirs, "d")
-    return f"SELECT {child}.{own.name.sql}, {parent}.{theirs.name.sql} FROM {child} JOIN {parent} ON {on}"

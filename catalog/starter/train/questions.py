@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from catalog.starter.train import conditions, heads, phrases
+from catalog.starter.train import conditions, phrases
 from catalog.starter.train.conditions import Condition, Hint
 from catalog.starter.train.schema import Column, Schema, Table
 
@@ -15,8 +15,7 @@ WEIGHTS: dict[str, float] = {
     "count_all": 2.5,
     "count_where": 12,
     "select_all": 2.5,
-    "select_where": 8,
-    "which_where": 6,
+    "select_where": 12,
     "columns": 9,
     "columns2": 4,
     "avg": 4,
@@ -27,31 +26,23 @@ WEIGHTS: dict[str, float] = {
     "count_distinct": 3,
     "group_count": 5,
     "group_agg": 4,
-    "having": 3,
-    "having_agg": 2,
-    "top_group": 3,
+    "having": 4,
     "ordered": 4,
     "columns_ordered": 5,
     "top_n": 5,
     "superlative": 4,
-    "superlative_value": 3,
+    "columns_top": 4,
     "value_of": 4,
     "join_count": 5,
     "join_agg": 5,
-    "join_top": 3,
-    "join_top_n": 2,
-    "join_having": 3,
-    "join_none": 3,
     "join_where": 7,
-    "join_count_where": 5,
-    "join_agg_where": 4,
-    "join_list": 4,
+    "join_count_where": 6,
 }
 AGGREGATES = {
     "AVG": ["average", "average", "mean", "avg"],
-    "SUM": ["total", "total", "sum of", "overall"],
-    "MAX": ["highest", "maximum", "largest"],
-    "MIN": ["lowest", "minimum", "smallest"],
+    "SUM": ["total", "total", "summed", "overall"],
+    "MAX": ["highest", "maximum", "largest", "max"],
+    "MIN": ["lowest", "minimum", "smallest", "min"],
 }
 ADJECTIVES = {
     "number": (
@@ -60,7 +51,10 @@ ADJECTIVES = {
     ),
     "date": (["latest", "most recent", "newest", "latest"], ["earliest", "earliest", "oldest", "first"]),
 }
+NUMERALS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 10: "ten"}
 RESULT_LIMIT = 320
+# How often a question of the held-out phrasings has a held-out head; the others have a held-out condition.
+HEAD_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -81,11 +75,12 @@ class ImpossibleError(Exception):
 class Draft:
     """The state of one question while it is built."""
 
-    def __init__(self, rng: random.Random, schema: Schema, kind: str, heldout: bool) -> None:
-        """Expand a head template of the kind and choose the table."""
-        self.rng, self.schema, self.kind, self.heldout = rng, schema, kind, heldout
-        self.template = phrases.choose(rng, heads.HEADS[kind], heldout)
-        self.slots = dict.fromkeys(("w", "k", "b", "w0", "w1", "w9", "h9", "in9", "of9"), "")
+    def __init__(self, rng: random.Random, schema: Schema, kind: str, heldout: tuple[bool, bool]) -> None:
+        """Expand a head template of the kind and choose the table; heldout says if head and conditions are."""
+        self.rng, self.schema, self.kind = rng, schema, kind
+        self.novel, self.heldout = heldout
+        self.template = phrases.head(rng, kind, self.novel)
+        self.slots = dict.fromkeys(("w", "k", "b", "w0"), "")
         self.hints: list[Hint] = []
         self.kinds: list[str] = []
         self.used: set[str] = set()
@@ -97,10 +92,10 @@ class Draft:
             assert self.table.parent
             parent = self.table.parent
             self.parent: Table = parent
-            self.slots.update(u=self._table(parent, False), us=self._table(parent, True), us9=parent.name.plural)
+            self.slots.update(u=self._table(parent, False), us=self._table(parent, True))
         else:
             self.table = rng.choice(schema.tables)
-        self.slots.update(t=self._table(self.table, True), s=self._table(self.table, False), t9=self.table.name.spoken)
+        self.slots.update(t=self._table(self.table, True), s=self._table(self.table, False))
 
     def _table(self, table: Table, plural: bool) -> str:
         """Say a table: plural or singular words, or now and then its SQL name."""
@@ -120,7 +115,7 @@ class Draft:
             raise ImpossibleError
         column = self.rng.choice(found)
         self.used.add(column.name.sql)
-        if not self.has("t", "s", "w", "b", "t9") and any(
+        if not self.has("t", "s", "w", "b") and any(
             column.name.spoken == c.name.spoken for t in self.schema.tables if t is not self.table for c in t.columns
         ):
             raise ImpossibleError
@@ -144,7 +139,7 @@ class Draft:
             if must:
                 raise ImpossibleError
             return ""
-        first = conditions.draw(self.rng, table, self.heldout and self.rng.random() < 0.6, prefix, self.used)
+        first = conditions.draw(self.rng, table, self.heldout, prefix, self.used)
         if first is None:
             raise ImpossibleError
         rel, verb, sql = first.rel, first.verb, first.sql
@@ -166,6 +161,8 @@ class Draft:
         """Keep a condition's kind and values."""
         self.hints.extend(condition.hints)
         self.kinds.append(condition.kind)
+        said = condition.verb_key if self.has("k") else condition.rel_key
+        self.novel = self.novel or (self.heldout and bool(phrases.SPLIT[said][1]))
 
     def direction(self, column: Column) -> str:
         """Fill the ordering words and return the SQL direction."""
@@ -213,6 +210,12 @@ class Draft:
         self.slots.update(o=self.rng.choice(o), z=self.rng.choice(z))
         return " DESC" if down else ""
 
+    def top(self) -> int:
+        """Fill the number of rows wanted and return it."""
+        n = self.rng.choice((2, 3, 3, 4, 5, 5, 6, 7, 8, 10, 10, 15, 20, 25, 50, 100))
+        self.slots["n"] = NUMERALS[n] if n in NUMERALS and self.rng.random() < 0.2 else str(n)
+        return n
+
     def extreme(self, column: Column) -> str:
         """Fill the superlative slots and return the SQL direction."""
         down = self.rng.random() < 0.68
@@ -236,7 +239,6 @@ class Draft:
         extra = self.rng.random()
         self.slots.update(
             q=f"{value} or more" if op == ">=" and extra < 0.25 else f"{word} {value}",
-            q9=word if op != "<" else "less than",
             n=value,
         )
         if not count:
@@ -247,8 +249,6 @@ class Draft:
         """Choose an aggregate function and say it."""
         function = self.rng.choice(("AVG", "AVG", "SUM", "SUM", "MAX", "MIN"))
         self.slots["a"] = self.rng.choice(AGGREGATES[function])
-        if self.slots["a"] == "sum of" and "{a} {c}" not in self.template:
-            self.slots["a"] = "total"
         return function
 
     def finish(self, sql: str) -> Question:
@@ -277,9 +277,10 @@ def build(rng: random.Random, schema: Schema, heldout: bool = False, kind: str |
     while True:
         chosen = kind or rng.choices(names, [WEIGHTS[name] for name in names])[0]
         try:
-            draft = Draft(rng, schema, chosen, heldout)
+            head = heldout and rng.random() < HEAD_SHARE
+            draft = Draft(rng, schema, chosen, (head, heldout and (not head or rng.random() < 0.25)))
             question = draft.finish(builders.BUILDERS[chosen](draft))
         except ImpossibleError:
             continue
-        if len(question.text) <= RESULT_LIMIT and "{" not in question.text:
+        if draft.novel == heldout and len(question.text) <= RESULT_LIMIT and "{" not in question.text:
             return question

@@ -140,8 +140,10 @@ def _draw(rng: random.Random, kind: str, style: str, heldout: bool, source: str)
     return Column(name, kind, rng.choice(TYPES[kind]), role, verb, rng.random() < 0.2)
 
 
-def _table(rng: random.Random, source: str, style: str, heldout: bool, plural: bool) -> Table:
-    """Draw one table."""
+def _table(
+    rng: random.Random, source: str, style: str, heldout: bool, plural: bool, labelled: bool = False
+) -> Table:
+    """Draw one table, with a column that names its rows if it must have one."""
     name = identifiers.table_name(rng, source, style, heldout, plural)
     key_words = "id" if rng.random() < 0.8 else "_".join((*name.said, "id"))
     columns = [Column(identifiers.column_name(rng, key_words, style), "id", rng.choice(TYPES["id"]), "key")]
@@ -152,7 +154,7 @@ def _table(rng: random.Random, source: str, style: str, heldout: bool, plural: b
             taken.add(column.name.sql.lower())
             columns.append(column)
 
-    if rng.random() < 0.72:
+    if labelled or rng.random() < 0.72:
         label = identifiers.column_name(rng, rng.choice(words.LABEL_COLUMNS), style)
         add(Column(label, "text", rng.choice(TYPES["text"]), "label", None, rng.random() < 0.3))
     wanted = rng.choices((2, 3, 4, 5, 6, 7, 9), (8, 8, 5, 2, 0.7, 0.2, 0.1))[0]
@@ -181,11 +183,12 @@ def _link(rng: random.Random, child: Table, parent: Table, style: str) -> bool:
 def draw(rng: random.Random, heldout: bool = False) -> Schema:
     """Draw a schema: one or two tables, in one naming style and one layout."""
     while True:
-        source = rng.choices(("real", "invented"), (65, 35))[0]
+        source = rng.choices(("real", "invented"), (55, 45))[0]
         style = identifiers.choose_style(rng)
         plural = rng.random() < 0.75
-        tables = [_table(rng, source, style, heldout, plural)]
-        if rng.random() < 0.42:
+        paired = rng.random() < 0.38
+        tables = [_table(rng, source, style, heldout, plural, paired)]
+        if paired:
             other = _table(rng, source if rng.random() < 0.8 else "real", style, heldout, plural)
             if other.name.sql.lower() == tables[0].name.sql.lower() or set(other.name.said) & set(tables[0].name.said):
                 continue
@@ -194,7 +197,7 @@ def draw(rng: random.Random, heldout: bool = False) -> Schema:
             tables.append(other)
             if rng.random() < 0.3:
                 tables.reverse()
-        elif rng.random() < 0.3:
+        elif rng.random() < 0.2:
             stub = _table(rng, "real", style, heldout, plural)
             if _link(rng, tables[0], stub, style):
                 tables[0].parent = None

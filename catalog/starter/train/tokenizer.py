@@ -24,8 +24,7 @@ QWEN2 = (
 # Words that are one token together with the space before them; none begins an identifier.
 SPACED: list[str] = (
     words.listed("""SELECT FROM WHERE AND OR ORDER BY GROUP LIMIT LIKE BETWEEN IN IS NOT NULL JOIN ON HAVING DESC
-COUNT TEXT INTEGER INT REAL DATE VARCHAR PRIMARY KEY REFERENCES TABLE the of with what have each which
-are whose where many than there their How What Which Show List Find""")
+COUNT TEXT INTEGER INT REAL DATE VARCHAR PRIMARY KEY REFERENCES TABLE which whose where How What Which""")
 )
 
 

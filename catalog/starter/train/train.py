@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from catalog.starter.train import batches, tokenizer
-from catalog.starter.train.batches import Batch
+from catalog.starter.train.batches import COPY_WEIGHT, Batch
 from catalog.starter.train.model import Decoder, Shape
 
 SEED = 20260501
 WARMUP = 100
-DECAY_SHARE = 0.5
-MUON_RATE, ADAM_RATE, MUON_MOMENTUM, WEIGHT_DECAY = 0.02, 3e-3, 0.95, 0.01
+DECAY_SHARE = 0.95
+MUON_RATE, ADAM_RATE, MUON_MOMENTUM, WEIGHT_DECAY = 0.012, 2e-3, 0.95, 0.01
 SAVE_SECONDS = 150
 # Newton-Schulz coefficients of Muon (K. Jordan, https://kellerjordan.github.io/posts/muon/).
 NEWTON = (3.4445, -4.7750, 2.0315)
@@ -108,7 +108,7 @@ def seen(segments: Tensor) -> Tensor:
 
 
 def loss_of(model: Decoder, batch: Batch) -> tuple[Tensor, float]:
-    """Weighted next-token loss and the plain loss on answers."""
+    """Weighted next-token loss a learnt token, and the plain loss on answers (0 where a batch has none)."""
     tokens, segments, weights = (torch.from_numpy(x) for x in (batch.tokens, batch.segments, batch.weights))
     follows = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] >= 0) & (weights[:, 1:] > 0)
     keep = functional.pad(follows, (0, 1))
@@ -116,8 +116,8 @@ def loss_of(model: Decoder, batch: Batch) -> tuple[Tensor, float]:
     weight = weights[:, 1:][follows]
     logits = functional.linear(states, model.embedding.weight)
     losses = functional.cross_entropy(logits, tokens[:, 1:][follows], reduction="none")
-    answers = weight == 1.0
-    return (losses * weight).sum() / answers.sum(), float(losses.detach()[answers].mean())
+    answers = losses.detach()[weight == 1.0]
+    return (losses * weight).sum() / (weight >= COPY_WEIGHT).sum(), float(answers.mean()) if len(answers) else 0.0
 
 
 def save(path: Path, model: Decoder, optimizers: list[torch.optim.Optimizer], step: int, progress: float) -> None:

@@ -1,7 +1,8 @@
 """What the Hub says of a repository: its commit, files with size and sha256, licence and access.
 
 huggingface_hub speaks with the server; here its answers become our records and its errors ours. One
-request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`.
+request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`. Answers are kept for a while
+in `cache`, where one is given.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from lmpm import license as licenses
-from lmpm import limits, validate
+from lmpm import limits, repository, validate
 from lmpm.answer import refuse_endless
 from lmpm.errors import (
     LmpmError,
@@ -24,7 +24,6 @@ from lmpm.errors import (
 )
 from lmpm.http import asked_wait_s, explain, file_url, read_body, transient_errors
 from lmpm.size import duration
-from lmpm.types import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,34 +32,14 @@ if TYPE_CHECKING:
 
     from lmpm.gguf_header import Header, ReadAt
     from lmpm.http import Http
+    from lmpm.hub_cache import HubCache
+    from lmpm.repository import Repository
+    from lmpm.types import ModelFile
 
 Answer = TypeVar("Answer")
 
 METADATA_ATTEMPTS: Final = 3
 METADATA_BACKOFF_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repository:
-    """A repository of the Hub at one commit. `files` are its GGUF files, by path."""
-
-    id: str
-    revision: str
-    files: tuple[ModelFile, ...]
-    license: str
-    gated: bool
-    private: bool
-    base_models: tuple[str, ...] = ()
-    downloads: int = 0
-    likes: int = 0
-    parameters: int | None = None
-    architecture: str = ""
-    context_length: int | None = None
-    has_chat_template: bool = False
-
-    def file(self, path: str) -> ModelFile | None:
-        """The file at `path`, if it is there."""
-        return next((file for file in self.files if file.path == path), None)
 
 
 @dataclass(slots=True)
@@ -72,6 +51,8 @@ class Hub:
     timeout_s: float = limits.METADATA_TIMEOUT_S
     backoff_s: float = METADATA_BACKOFF_S
     sleep: Callable[[float], None] = time.sleep
+    cache: HubCache | None = None
+    oldest_s: float = 0.0  # age of the oldest kept answer that was used
     _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
 
     @property
@@ -86,25 +67,39 @@ class Hub:
         RateLimitedError or NetworkError.
         """
         if (repo, revision) not in self._known:
-            info = self._patiently(lambda: self._ask(repo, revision))
-            with self._translated(repo, revision):
-                found = _repository(info)
-                if revision != found.revision and _is_commit(revision):
-                    raise ValueError(f"commit {found.revision[:7]} instead of {str(revision)[:7]}")
+            found = self._kept_repository(repo, revision)
+            if found is None:
+                data = self.patiently(lambda: self._ask(repo, revision))
+                with self._translated(repo, revision):
+                    found = _checked(data, revision)
+                if self.cache:
+                    self.cache.put(data, "repository", repo, revision or "")
             self._known[repo, revision] = found
         return self._known[repo, revision]
 
+    def _kept_repository(self, repo: str, revision: str | None) -> Repository | None:
+        kept = self.cache.get("repository", repo, revision or "") if self.cache else None
+        if kept is None or not (kept.is_fresh or self.offline):
+            return None
+        try:
+            found = _checked(kept.data, revision)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+        self.oldest_s = max(self.oldest_s, kept.age_s)
+        return found
+
     def _ask(self, repo: str, revision: str | None) -> Any:
-        """The answer of huggingface_hub."""
+        """The answer of huggingface_hub, as far as it is used."""
         if self.offline:
             raise OfflineError(
                 f"`{repo}` cannot be looked up: the network is switched off",
                 hint="Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE",
             )
         with self._translated(repo, revision):
-            return self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
+            info = self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
+            return _as_json(info)
 
-    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+    def patiently(self, ask: Callable[[], Answer]) -> Answer:
         """What `ask` returns; failures that may pass are tried again."""
         for attempt in range(1, METADATA_ATTEMPTS):
             wait = self.backoff_s * 2 ** (attempt - 1)
@@ -163,7 +158,7 @@ class Hub:
                 f"`{repo}` cannot be looked up: HF_HUB_OFFLINE is set", hint="Unset it, or use `--offline`"
             ) from error
         except errors.HfHubHTTPError as error:
-            raise self._refused(repo, error) from error
+            raise self.refused(repo, error.response) from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise NetworkError(
                 f"`{self.host}` answered something that is no description of `{repo}`: "
@@ -171,11 +166,11 @@ class Hub:
                 hint="Check HF_ENDPOINT and your proxy",
             ) from error
         except OSError as error:  # and with it the errors of the HTTP client
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
                 raise
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
 
     def _missing(self, repo: str) -> NotFoundError:
         return NotFoundError(
@@ -183,9 +178,8 @@ class Hub:
             hint="Check the name; for a private repository, `hf auth login`",
         )
 
-    def _refused(self, repo: str, error: Any) -> LmpmError:
+    def refused(self, repo: str, response: Any) -> LmpmError:
         """The error for an HTTP status that has no class of its own."""
-        response = error.response
         status = response.status_code
         if status == 401 and not self.http.token:
             return self._missing(repo)  # the Hub answers so to strangers, also for what does not exist
@@ -209,7 +203,7 @@ class Hub:
             hint="A token (`hf auth login`) raises the limit",
         )
 
-    def _unreachable(self, error: Exception) -> NetworkError:
+    def unreachable(self, error: Exception) -> NetworkError:
         return NetworkError(
             f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
             hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
@@ -222,7 +216,7 @@ class Hub:
             with self.http.get(f"{self.http.endpoint}/api/whoami-v2") as response:
                 status = response.status_code
         except transient_errors() as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
         took = duration(time.monotonic() - began)
         if self.http.token and status in (401, 403):
             raise NotPermittedError(f"`{self.host}` does not accept your token", hint="Run `hf auth login`")
@@ -243,7 +237,7 @@ class Hub:
         url = file_url(self.http.endpoint, repo, revision, file.path)
 
         def read_at(offset: int, length: int) -> bytes:
-            return self._patiently(lambda: self._read(url, repo, file, offset, length))
+            return self.patiently(lambda: self._read(url, repo, file, offset, length))
 
         return read_at
 
@@ -256,7 +250,7 @@ class Hub:
                 self._check_bytes(response, repo, file, offset)
                 return read_body(response, length)
         except transient_errors() as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
 
     def _check_bytes(self, response: requests.Response, repo: str, file: ModelFile, offset: int) -> None:
         """Refuse every answer whose body is not the file's bytes from `offset`."""
@@ -278,45 +272,36 @@ class Hub:
             raise NetworkError(f"`{self.host}` compresses `{name}`")
 
 
-def _repository(info: Any) -> Repository:
-    """Our record from huggingface_hub's, with everything checked that is used later.
-
-    Files whose names could not be stored safely are left out, as are those without a sha256.
-    """
-    files = []
-    for sibling in info.siblings or ():
-        with contextlib.suppress(ValueError):
-            path = validate.file_path(sibling.rfilename)
-            digest = validate.sha256(sibling.lfs.sha256) if sibling.lfs else None
-            size = _count(sibling.lfs.size) if sibling.lfs else None
-            if digest and size and size <= limits.MAX_FILE_BYTES:
-                files.append(ModelFile(path=path, size=size, sha256=digest, role=_role(path)))
+def _as_json(info: Any) -> dict[str, Any]:
+    """What is used of an answer, in the form of the API: GGUF files only, and no chat template."""
+    siblings = [
+        {"rfilename": item.rfilename, "lfs": {"sha256": item.lfs.sha256, "size": item.lfs.size} if item.lfs else None}
+        for item in info.siblings or ()
+        if isinstance(item.rfilename, str) and ".gguf" in item.rfilename.lower()
+    ]
     facts = info.gguf if isinstance(info.gguf, dict) else {}
-    tags = [tag for tag in info.tags or () if isinstance(tag, str)]
-    return Repository(
-        id=validate.repo_id(info.id),
-        revision=validate.revision(info.sha),
-        files=tuple(sorted(files, key=lambda file: file.path)),
-        license=licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), "")),
-        gated=bool(info.gated),
-        private=bool(info.private),
-        base_models=tuple(tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")),
-        downloads=info.downloads if isinstance(info.downloads, int) else 0,
-        likes=info.likes if isinstance(info.likes, int) else 0,
-        parameters=_count(facts.get("total")),
-        architecture=str(facts.get("architecture") or "")[:64],
-        context_length=_count(facts.get("context_length")),
-        has_chat_template=bool(facts.get("chat_template")),
-    )
+    kept = {name: facts.get(name) for name in ("total", "architecture", "context_length")}
+    return {
+        "id": info.id,
+        "sha": info.sha,
+        "siblings": siblings,
+        "tags": [tag for tag in info.tags or () if isinstance(tag, str)],
+        "gguf": kept | {"chat_template": bool(facts.get("chat_template"))},
+        "gated": bool(info.gated),
+        "private": bool(info.private),
+        "downloads": info.downloads,
+        "likes": info.likes,
+        "createdAt": info.created_at.isoformat() if info.created_at else None,
+        "lastModified": info.last_modified.isoformat() if info.last_modified else None,
+    }
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
-def _role(path: str) -> Any:
-    """Projectors are named `mmproj...` by everyone who publishes them."""
-    return "mmproj" if path.rpartition("/")[2].lower().startswith("mmproj") else "model"
+def _checked(data: Any, revision: str | None) -> Repository:
+    """The record of an answer. Raises ValueError when it is not of the commit that was asked for."""
+    found = repository.repository(data)
+    if revision != found.revision and _is_commit(revision):
+        raise ValueError(f"commit {found.revision[:7]} instead of {str(revision)[:7]}")
+    return found
 
 
 def _is_commit(revision: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 # Bits per weight of a whole file, measured on Llama-3.1-8B (llama.cpp tools/quantize/README.md@311c2c9f).
@@ -57,42 +58,115 @@ BITS: Final[dict[str, float]] = {
     "BF16": 16.00,
     "F32": 32.00,
 }
+
+# Names that leave the type open, and the type that stands for them: what such a file is, its header tells.
+VAGUE: Final[dict[str, str]] = {
+    "1BIT": "IQ1_M",
+    "2BIT": "Q2_K",
+    "3BIT": "Q3_K_M",
+    "4BIT": "Q4_0",
+    "5BIT": "Q5_0",
+    "6BIT": "Q6_K",
+    "8BIT": "Q8_0",
+    "16BIT": "F16",
+    "32BIT": "F32",
+    "INT4": "Q4_0",
+    "INT8": "Q8_0",
+    "Q1": "IQ1_M",
+    "Q2": "Q2_K",
+    "Q3": "Q3_K_M",
+    "Q4": "Q4_0",
+    "Q5": "Q5_0",
+    "Q6": "Q6_K",
+    "Q8": "Q8_0",
+}
+UNKNOWN: Final = "unknown"  # the quant of a file whose name says none
 _RANK: Final = {name: rank for rank, name in enumerate(BITS)}
-_SYNONYMS: Final = {"FP16": "F16", "FP32": "F32", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M"}
+_SYNONYMS: Final = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M"}
 
 _NAME: Final = r"""
-    (?: BF16 | FP?16 | FP?32
+    (?: BF16 | FP?16 | FP?32 | B?FLOAT(?:16|32)
       | MXFP4 (?: _MOE )? | NVFP4 | TQ[12]_0
       | I?Q[1-8] (?: [_-] (?: KSS | KS | KT | KL | KV | BN | XXS | XS | XL | NL | K | S | M | L | [01] ))
-                 (?: [_-] (?: XL | [SML] | R[48] | [48]_[48] ))?
-      | Q[2-6]K[SML]?
+                 (?: [_-] (?: XL | XS | [SMLP] | R[48] | [48]_[48] ))?
+      | Q_?[2-6]_?K_?[SML]? | Q[458][01]
     )"""
 _PATTERN: Final = re.compile(
     rf"(?<![A-Za-z0-9]) (?P<prefix> (?: UD | i1 ) [_-] )? (?P<name> {_NAME} ) (?![A-Za-z0-9])",
     re.IGNORECASE | re.VERBOSE,
 )
+# The same names grown together with the word before them: `InstructQ3_K_L`, `GGUFQ5KM`.
+_GROWN: Final = re.compile(
+    r"(?<=[a-z0-9F]) (?P<prefix>)? (?P<name> I?Q[1-8] (?: _K(?:_[SML])? | K[SML] | _?[01] | K | _(?:XXS|XS|NL|[SM]) ))"
+    r" (?= [^A-Za-z0-9] | [A-Z][a-z] | $ )",
+    re.VERBOSE,
+)
+# Schemes of forks of llama.cpp and of single makers. They tell the files of a repository apart.
+_SCHEME: Final = re.compile(
+    r"""(?<![A-Za-z0-9])
+    (?: [A-Z]{0,2}Q[1-8] (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+ | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
+      | APEX (?: -I )? - [A-Z]+ | NexaQuant | MoQ - [0-9.]+ | [0-9]{1,2} \. [0-9]{1,2} [_-]? (?: bpw | bits? )
+      | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) _ [A-Z]+ [0-9]?
+    ) (?![A-Za-z0-9])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OPEN: Final = re.compile(
+    r"(?<![A-Za-z0-9]) (?<!\d\.) (?P<name> [IT]?Q[1-8] | QK[1-8] | INT[48] | (?:1|2|3|4|5|6|8|16|32) -? BIT ) (?![A-Za-z0-9])",
+    re.IGNORECASE | re.VERBOSE,
+)
 _SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
+_SUFFIX: Final = re.compile(r"(?:\.gguf)+$", re.IGNORECASE)
+# Names of types that llama.cpp no longer loads, or never did: repacked ones, and those of its forks.
+_FOREIGN: Final = re.compile(r"_(?:[48]_[48]|R[48]|KSS|KS|KT|KL|KV|BN)$|^IQ[1-6]_K$|^IQ[56]|^Q6_0$|^Q8_K$")
+_TAIL: Final = re.compile(r"_(?:XL|XS|[SMLP])$")  # single tensors raised or lowered: `Q5_0_L`, `Q6_K_M`
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A quant in a name, and where it stands. `is_exact` tells a type of llama.cpp from a maker's own scheme."""
+
+    label: str
+    start: int
+    end: int
+    is_exact: bool
 
 
 def normalise(name: str) -> str | None:
     """The one spelling of a quant: `q4_k_m` is `Q4_K_M`, `ud-q4_k_xl` is `UD-Q4_K_XL`; None for no quant."""
     match = _PATTERN.fullmatch(name.strip())
-    if match is None:
-        return None
+    return _label(match) if match else None
+
+
+def _label(match: re.Match[str]) -> str:
     label = match["name"].upper().replace("-", "_")
-    if re.fullmatch(r"Q[2-6]K[SML]?", label):
-        label = "_".join((label[:2], *label[2:]))
+    if floating := re.fullmatch(r"(B?)(?:FP?|FLOAT)(16|32)", label):
+        label = f"{floating[1]}F{floating[2]}"
+    elif short := re.fullmatch(r"Q_?([2-6])_?K_?([SML]?)", label):
+        label = f"Q{short[1]}_K_{short[2]}".rstrip("_")
+    elif short := re.fullmatch(r"Q([458])([01])", label):
+        label = f"Q{short[1]}_{short[2]}"
     prefix = {"U": "UD-", "I": "i1-"}[match["prefix"][0].upper()] if match["prefix"] else ""
     return prefix + _SYNONYMS.get(label, label)
 
 
+def find(text: str) -> Found | None:
+    """The quant in a name without its ending: the last type of llama.cpp, else a maker's scheme, else a width."""
+    for pattern in (_PATTERN, _GROWN):
+        if exact := list(pattern.finditer(text)):
+            return Found(_label(exact[-1]), exact[-1].start(), exact[-1].end(), True)
+    for pattern in (_SCHEME, _OPEN):
+        if vague := list(pattern.finditer(text)):
+            match = vague[-1]
+            return Found(match.group().upper().replace("-BIT", "BIT"), match.start(), match.end(), False)
+    return None
+
+
 def from_filename(path: str) -> str | None:
-    """The quant that a GGUF's path names: the last in the file's own name, else in its folder."""
-    folders, _, file = _SHARD.sub("", path).rpartition("/")
-    for part in (file, folders):
-        found = [normalise(match.group()) for match in _PATTERN.finditer(part)]
-        if found:
-            return found[-1]
+    """The quant that a GGUF's path names: in the file's own name, else in its nearest folder that names one."""
+    *folders, file = _SUFFIX.sub("", _SHARD.sub("", path)).split("/")
+    for part in (file, *reversed(folders)):
+        if found := find(part):
+            return found.label
     return None
 
 
@@ -106,19 +180,31 @@ def has_importance_matrix(name: str) -> bool:
     return name != base(name)
 
 
+def nearest(name: str) -> str | None:
+    """The known quant that a name stands for: itself, that of its bits, or its kind; None for a foreign scheme."""
+    plain = base(name)
+    if plain in BITS:
+        return plain
+    if plain in VAGUE:
+        return VAGUE[plain]
+    kind = _TAIL.sub("", plain)
+    return kind if kind in BITS and not _FOREIGN.search(plain) else None
+
+
 def is_loadable(name: str) -> bool:
-    """Whether llama.cpp knows the quant; those of its forks and those it dropped are not."""
-    return base(name) in BITS
+    """Whether llama.cpp loads the quant, as far as its name tells; those of forks and dropped ones are not."""
+    return not _FOREIGN.search(base(name)) and (nearest(name) is not None or name == UNKNOWN)
 
 
 def bits_per_weight(name: str) -> float | None:
     """Typical bits per weight of a file of this quant; None where the quant is not known."""
-    return BITS.get(base(name))
+    known = nearest(name)
+    return BITS[known] if known else None
 
 
 def order(name: str) -> tuple[int, str]:
     """A sort key: from the coarsest quant to the finest, unknown ones last."""
-    return _RANK.get(base(name), len(_RANK)), name
+    return _RANK.get(nearest(name) or "", len(_RANK)), name
 
 
 def shard(path: str) -> tuple[int, int] | None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.catalog.schema import CatalogModel, Task
-    from lmpm.hub import Hub, Repository
+    from lmpm.hub import Hub
+    from lmpm.repository import Repository
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile
 

@@ -30,7 +30,7 @@ from lmpm.types import HubSource, ModelFile, Source, Variant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmpm.hub import Repository
+    from lmpm.repository import Repository
     from lmpm.progress import Reporter
 
 PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache prune` knows what it is
@@ -125,7 +125,7 @@ class Store:
 
         Digests are the names of the blobs; sizes are those on disk.
         """
-        from lmpm.hub import Repository
+        from lmpm.repository import Repository
 
         for commit in self._commits(repo):
             if revision in (None, commit):

@@ -6,7 +6,7 @@ import pytest
 
 from lmpm import catalog
 from lmpm.catalog import Catalog
-from lmpm.hub import Repository
+from lmpm.repository import Repository
 from lmpm.listing import variants_of_repository
 from lmpm.types import HubSource, ModelFile, Variant
 

@@ -41,8 +41,8 @@ FILES = [
     ("unsloth.Q8_0.gguf", "Q8_0"),
     ("Model-AD-Q4_K-IQ4_XS.gguf", "IQ4_XS"),
     ("nexus-medical-q4km.gguf", "Q4_K_M"),
-    ("Model-APEX-I-Compact.gguf", None),
-    ("Phi-3-mini-4k-instruct-q4.gguf", None),
+    ("Model-APEX-I-Compact.gguf", "APEX-I-COMPACT"),
+    ("Phi-3-mini-4k-instruct-q4.gguf", "Q4"),
     ("model.gguf", None),
 ]
 

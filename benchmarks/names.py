@@ -1,0 +1,68 @@
+"""How many of the names of real GGUF files are understood: `python benchmarks/names.py LISTINGS.jsonl`.
+
+A line of the listings is a JSON object with `repo_id` and `files`, as the Hub's API gives them. A file counts
+as classified when its kind is known and, for a model, its quant: a type of llama.cpp, the scheme of a maker, or
+that the name says none at all, in which case only the header can. What is left are names with a quant in them
+that is not understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from lmpm import filename
+from lmpm.filename import FileName
+
+# What looks like a quant to people: a name with it in which none was found is not understood.
+LOOKS_LIKE_A_QUANT: Final = re.compile(
+    r"(?<![a-z])i?q[1-8](?![a-z0-9.])|[1-8]-?bit|bpw|fp?16|mxfp|nvfp|int[48]", re.IGNORECASE
+)
+
+
+def main() -> None:
+    """Count the kinds and print the share, and a random sample for reading."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("listings", type=Path)
+    parser.add_argument("--sample", type=int, default=0, help="print this many files with what was understood")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--unclear", action="store_true", help="print every name that was not classified")
+    options = parser.parse_args()
+    names = [
+        (row["repo_id"], filename.parse(path, repository=row["repo_id"]))
+        for row in map(json.loads, options.listings.read_text(encoding="utf-8").splitlines())
+        for path in row["files"]
+        if path.lower().endswith(".gguf")
+    ]
+    counts = Counter(_class(name) for _, name in names)
+    print(f"{len(names):,} files")
+    for kind, count in counts.most_common():
+        print(f"{count:8,}  {count / len(names):7.2%}  {kind}")
+    unclear = [(repo, name) for repo, name in names if _class(name) == "not understood"]
+    print(f"classified: {1 - len(unclear) / len(names):.3%}")
+    silent = counts["model, its name says no quant"]
+    print(f"classified with a quant or another kind than model: {1 - (len(unclear) + silent) / len(names):.3%}")
+    if options.unclear:
+        for repo, name in unclear:
+            print(f"{repo}  {name.path}")
+    for repo, name in random.Random(options.seed).sample(names, options.sample):
+        print(f"{name.kind:8} {name.quant or '-':14} {name.model or '(repo)':44} {repo}  {name.path}")
+
+
+def _class(name: FileName) -> str:
+    if name.kind != "model":
+        return name.kind
+    if name.quant is None:
+        file = name.path.rpartition("/")[2]
+        return "not understood" if LOOKS_LIKE_A_QUANT.search(file) else "model, its name says no quant"
+    return "model, a type of llama.cpp" if name.is_exact else "model, a scheme of its maker"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Repositories of the Hub as its API describes them: one in full, or a row of a listing."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm import filename, limits, validate
+from lmpm import license as licenses
+from lmpm.types import ModelFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What a row of a listing is asked for. Not `gguf` and `cardData`: they bring chat templates and model cards along.
+ROW_FIELDS: Final = (
+    "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags",
+)  # fmt: skip
+_RELATIONS: Final = ("quantized", "finetune", "merge", "adapter")
+MAX_TAGS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a listing says of a repository.
+
+    `base_models` are those that its card names, `relation` what it says it is of them: `quantized`, `finetune`,
+    `merge` or `adapter`; empty where it says neither. `downloads` are those of the last 30 days. `created` and
+    `modified` are seconds since the epoch, 0 where not known. `license` is `unknown` where none is stated.
+    """
+
+    id: str
+    revision: str | None = None
+    license: str = "unknown"
+    gated: bool = False
+    private: bool = False
+    base_models: tuple[str, ...] = ()
+    relation: str = ""
+    downloads: int = 0
+    likes: int = 0
+    created: float = 0.0
+    modified: float = 0.0
+
+    @property
+    def publisher(self) -> str:
+        """The account that it belongs to."""
+        return self.id.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name without the account."""
+        return self.id.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository(Row):
+    """A repository of the Hub at one commit. `files` are its GGUF files, by path; `pieces` what is cut of one."""
+
+    revision: str = ""
+    files: tuple[ModelFile, ...] = ()
+    pieces: tuple[str, ...] = ()
+    parameters: int | None = None
+    architecture: str = ""
+    context_length: int | None = None
+    has_chat_template: bool = False
+
+    def file(self, path: str) -> ModelFile | None:
+        """The file at `path`, if it is there."""
+        return next((file for file in self.files if file.path == path), None)
+
+
+def row(data: Any) -> Row:
+    """A row of a listing from the API's JSON. Raises ValueError or TypeError for what is none."""
+    return Row(**_facts(data))
+
+
+def repository(data: Any) -> Repository:
+    """A repository from the API's JSON, with everything checked that is used later.
+
+    Files whose names could not be stored safely are left out, as are those without a sha256.
+    Raises KeyError, ValueError or TypeError for what describes none.
+    """
+    files, pieces = [], []
+    for sibling in data.get("siblings") or ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            path = validate.file_path(sibling["rfilename"])
+            kind = filename.parse(path).kind if ".gguf" in path.lower() else None
+            if kind == "piece":
+                pieces.append(path)
+            lfs = sibling.get("lfs") or {}
+            digest, size = validate.sha256(lfs["sha256"]), _count(lfs.get("size"))
+            if size and size <= limits.MAX_FILE_BYTES:
+                role: Any = "mmproj" if kind == "mmproj" else "model"
+                files.append(ModelFile(path=path, size=size, sha256=digest, role=role))
+    gguf = data.get("gguf")
+    facts = gguf if isinstance(gguf, dict) else {}
+    return Repository(
+        **_facts(data) | {"revision": validate.revision(data.get("sha"))},
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        pieces=tuple(sorted(pieces)),
+        parameters=_count(facts.get("total")),
+        architecture=str(facts.get("architecture") or "")[:64],
+        context_length=_count(facts.get("context_length")),
+        has_chat_template=bool(facts.get("chat_template")),
+    )
+
+
+def _facts(data: Any) -> dict[str, Any]:
+    """What a listing and a page have in common."""
+    tags = [tag for tag in list(data.get("tags") or ())[:MAX_TAGS] if isinstance(tag, str)]
+    bases, relation = _lineage(tags)
+    sha = data.get("sha")
+    return {
+        "id": validate.repo_id(data["id"]),
+        "revision": validate.revision(sha) if sha else None,
+        "license": licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), "")),
+        "gated": bool(data.get("gated")),
+        "private": bool(data.get("private")),
+        "base_models": bases,
+        "relation": relation,
+        "downloads": _count(data.get("downloads")) or 0,
+        "likes": _count(data.get("likes")) or 0,
+        "created": _seconds(data.get("createdAt")),
+        "modified": _seconds(data.get("lastModified")),
+    }
+
+
+def _lineage(tags: Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """The base models in the tags, and the relation to them: `base_model:quantized:org/name`."""
+    bases, relation = [], ""
+    for tag in tags:
+        head, _, rest = tag.partition(":")
+        if head != "base_model":
+            continue
+        kind, _, name = rest.rpartition(":")
+        relation = kind if kind in _RELATIONS else relation
+        with contextlib.suppress(ValueError):
+            bases.append(validate.repo_id(name))
+    return tuple(dict.fromkeys(bases)), relation
+
+
+def _seconds(text: object) -> float:
+    """`2025-01-20T16:06:46.000Z` as seconds since the epoch, 0 for anything else."""
+    if not isinstance(text, str):
+        return 0.0
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -79,6 +79,19 @@ class UnknownNameError(NotFoundError):
         self.suggestions = tuple(suggestions)
 
 
+class AmbiguousNameError(NotFoundError):
+    """Several models are as likely to be meant. `choices` are their keys, with what a user would read of each."""
+
+    def __init__(self, name: str, *, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__(
+            f"`{name}` may mean {len(choices)} models",
+            details=[text for _, text in choices],
+            hint="Type more of the name, or name a repository: `user/repo`",
+        )
+        self.name = name
+        self.choices = tuple(choices)
+
+
 class NothingFitsError(NotFoundError):
     """Every candidate was rejected; `details` lists the nearest of them."""
 

@@ -140,7 +140,7 @@ def _is_matrix(bare: str) -> bool:
     found = _IMATRIX.search(bare)
     if found is None:
         return False
-    if found.start() == 0 or bare[found.start() - 1] == "." and found.group() == "imatrix":
+    if found.start() == 0 or (bare[found.start() - 1] == "." and found.group() == "imatrix"):
         return True
     before = quant.find(bare[: found.start()].rstrip("-_."))
     ends_there = before is not None and before.end == len(bare[: found.start()].rstrip("-_."))

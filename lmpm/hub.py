@@ -7,6 +7,7 @@ in `cache`, where one is given.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import time
 from dataclasses import dataclass, field
@@ -72,9 +73,9 @@ class Hub:
                 data = self.patiently(lambda: self._ask(repo, revision))
                 with self._translated(repo, revision):
                     found = _checked(data, revision)
-                if self.cache:
-                    self.cache.put(data, "repository", repo, revision or "")
-            self._known[repo, revision] = found
+                for name in {revision or "", found.revision} if self.cache else ():
+                    self.cache.put(data, "repository", repo, name)  # type: ignore[union-attr]
+            self._known[repo, revision] = self._known[repo, found.revision] = found
         return self._known[repo, revision]
 
     def _kept_repository(self, repo: str, revision: str | None) -> Repository | None:
@@ -204,6 +205,7 @@ class Hub:
         )
 
     def unreachable(self, error: Exception) -> NetworkError:
+        """The error for a server that cannot be talked to."""
         return NetworkError(
             f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
             hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
@@ -231,6 +233,25 @@ class Hub:
 
         read_at = self.reader(repo, revision, file)
         return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+
+    def start(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
+        """What reads pieces of a remote file, its first 64 KiB with one request, and none when they are kept.
+
+        It raises as `header` does.
+        """
+        remote = self.reader(repo, revision, file)
+        kept = self.cache.get("start", file.sha256) if self.cache and file.sha256 else None
+        first = base64.b64decode(kept.data) if kept and isinstance(kept.data, str) else b""
+        if not first:
+            first = remote(0, min(limits.HEADER_PREFIX_BYTES, file.size))
+            if self.cache and file.sha256:
+                self.cache.put(base64.b64encode(first).decode(), "start", file.sha256)
+
+        def read_at(offset: int, length: int) -> bytes:
+            inside = offset + length <= len(first)
+            return first[offset : offset + length] if inside else remote(offset, length)
+
+        return read_at
 
     def reader(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
         """What reads pieces of a remote file, a request each. It raises as `header` does."""
@@ -286,6 +307,7 @@ def _as_json(info: Any) -> dict[str, Any]:
         "sha": info.sha,
         "siblings": siblings,
         "tags": [tag for tag in info.tags or () if isinstance(tag, str)],
+        "safetensors": {"total": info.safetensors.total} if info.safetensors else None,
         "gguf": kept | {"chat_template": bool(facts.get("chat_template"))},
         "gated": bool(info.gated),
         "private": bool(info.private),

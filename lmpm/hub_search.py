@@ -95,15 +95,13 @@ def _page(hub: Hub, url: str) -> tuple[list[Any], str | None]:
     except transient_errors() as error:
         raise hub.unreachable(error) from error
     try:
-        if len(body) > most:
-            raise ValueError(f"more than {most:,} bytes")
-        document = json.loads(body)
-        if not isinstance(document, list):
-            raise TypeError("no list")
-    except (ValueError, TypeError, RecursionError) as error:
+        document = json.loads(body) if len(body) <= most else None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, list):
         raise NetworkError(
             f"`{hub.host}` answered something that is no list of repositories", hint="Check HF_ENDPOINT and your proxy"
-        ) from error
+        )
     fields = ("id", *repository.ROW_FIELDS)
     return [{name: item.get(name) for name in fields} for item in document if isinstance(item, dict)], following
 

@@ -6,7 +6,6 @@ quants that llama.cpp does not load are told apart from what can be run, and nam
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 LEAST_BITS, MOST_BITS = 1.0, 40.0  # per weight, of any file there is
 FULL_SCORE: Final = 100.0  # a model named by the user is compared with its own quants only
 NEAR_BITS: Final = 0.1  # by which a file's bits per weight may differ from those of the quant that it is taken for
+SIGHT: Final = frozenset({"vision"})
 COMMON: Final = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32")
 
 
@@ -104,18 +104,27 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
 
 
 def variants(
-    repository: Repository, found: Contents, catalog: Catalog, *, shape: Shape | None = None, model: str | None = None
+    repository: Repository,
+    found: Contents,
+    catalog: Catalog,
+    *,
+    shape: Shape | None = None,
+    model: str | None = None,
+    sees: bool = False,
 ) -> tuple[Variant, ...]:
-    """Every usable quant of the main model as a candidate. `model` names it where it is known better."""
+    """Every usable quant of the main model as a candidate, with its projector where it is to see.
+
+    `model` names it where it is known better.
+    """
     named = model or found.title
     known = catalog.model(named) or catalog.model(found.title)
     if not found.sets:
         return ()
     smallest = min(found.sets, key=lambda item: item.size)
     parameters = parameters_of(repository, smallest)
-    projector = _projector(repository, found) if known and "vision" in known.capabilities else ()
+    projector = _projector(repository, found) if sees else ()
     bare = Variant(
-        model=title.slug(named),
+        model=named.lower().replace(" ", "-"),
         title=named,
         source=HubSource(repository.id, repository.revision),
         quant="",
@@ -124,7 +133,7 @@ def variants(
         context_length=repository.context_length or (known.context_length if known else 0),
         architecture=repository.architecture,
         shape=shape or (known.shape if known else None),
-        capabilities=known.capabilities if known else frozenset(),
+        capabilities=(known.capabilities if known else frozenset()) | (SIGHT if projector else frozenset()),
         trust=catalog.trust(repository.id),
         gated=repository.gated,
         score=FULL_SCORE,
@@ -217,8 +226,3 @@ def _by_size(repository: Repository, file: ModelFile) -> str:
 def _numbers(missing: tuple[int, ...]) -> str:
     shown = ", ".join(map(str, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     return f"{shown} {'is' if len(missing) == 1 else 'are'}"
-
-
-def is_gguf(path: str) -> bool:
-    """Whether a path is that of a GGUF file."""
-    return re.search(r"\.gguf$", path, re.IGNORECASE) is not None

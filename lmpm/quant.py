@@ -104,14 +104,16 @@ _GROWN: Final = re.compile(
 # Schemes of forks of llama.cpp and of single makers. They tell the files of a repository apart.
 _SCHEME: Final = re.compile(
     r"""(?<![A-Za-z0-9])
-    (?: [A-Z]{0,2}Q[1-8] (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+ | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
+    (?: [A-Z]{0,2}Q[1-8] (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
+      | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
       | APEX (?: -I )? - [A-Z]+ | NexaQuant | MoQ - [0-9.]+ | [0-9]{1,2} \. [0-9]{1,2} [_-]? (?: bpw | bits? )
       | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) _ [A-Z]+ [0-9]?
     ) (?![A-Za-z0-9])""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OPEN: Final = re.compile(
-    r"(?<![A-Za-z0-9]) (?<!\d\.) (?P<name> [IT]?Q[1-8] | QK[1-8] | INT[48] | (?:1|2|3|4|5|6|8|16|32) -? BIT ) (?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9]) (?<!\d\.)"
+    r" (?P<name> [IT]?Q[1-8] | QK[1-8] | INT[48] | (?:1|2|3|4|5|6|8|16|32) -? BIT ) (?![A-Za-z0-9])",
     re.IGNORECASE | re.VERBOSE,
 )
 _SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)

@@ -1,7 +1,8 @@
 """What the user named: a task, a model, a repository, one file of it, or a local file.
 
 `text-to-sql` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
-`user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `user/repo/path/file.gguf` · a resolve URL · `./file.gguf`
+`user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `user/repo/path/file.gguf` · a resolve URL · `./file.gguf` ·
+words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from lmpm.errors import SpecError
 
 HUB_HOSTS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MAX_TEXT_CHARS: Final = 120
+_TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?: +[A-Za-z0-9][A-Za-z0-9._+-]*)+")
 _HINT: Final = "Write a task, a model, or `user/repo:Q4_K_M`; all tasks: `lmpm catalog list`"
 
 
@@ -25,6 +28,14 @@ class NameReference:
     """A task or a model of the catalog, perhaps with a quant."""
 
     name: str
+    quant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextReference:
+    """Words of a model's name, to be searched for on the Hub."""
+
+    text: str
     quant: str | None = None
 
 
@@ -51,7 +62,7 @@ class FileReference:
     path: Path
 
 
-Reference = NameReference | HubReference | FileReference
+Reference = NameReference | TextReference | HubReference | FileReference
 
 
 def parse(text: str) -> Reference:
@@ -75,8 +86,10 @@ def _is_local_file(text: str) -> bool:
     return text.lower().endswith(".gguf") and text.count("/") < 2 and Path(text).is_file()
 
 
-def _name(text: str) -> NameReference:
+def _name(text: str) -> NameReference | TextReference:
     name, _, tag = text.partition(":")
+    if len(name) <= MAX_TEXT_CHARS and _TEXT.fullmatch(name):
+        return TextReference(" ".join(name.split()), parse_quant(tag) if tag else None)
     if not _NAME.fullmatch(name):
         shown = validate.printable(text[:80])
         raise SpecError(f"`{shown}` is no name of a task or model", hint=_HINT)

@@ -65,6 +65,7 @@ class Repository(Row):
     architecture: str = ""
     context_length: int | None = None
     has_chat_template: bool = False
+    full_parameters: int | None = None  # of the weights in full precision, where it holds them
 
     def file(self, path: str) -> ModelFile | None:
         """The file at `path`, if it is there."""
@@ -96,14 +97,16 @@ def repository(data: Any) -> Repository:
                 files.append(ModelFile(path=path, size=size, sha256=digest, role=role))
     gguf = data.get("gguf")
     facts = gguf if isinstance(gguf, dict) else {}
+    weights = data.get("safetensors")
     return Repository(
-        **_facts(data) | {"revision": validate.revision(data.get("sha"))},
+        **(_facts(data) | {"revision": validate.revision(data.get("sha"))}),
         files=tuple(sorted(files, key=lambda file: file.path)),
         pieces=tuple(sorted(pieces)),
         parameters=_count(facts.get("total")),
         architecture=str(facts.get("architecture") or "")[:64],
         context_length=_count(facts.get("context_length")),
         has_chat_template=bool(facts.get("chat_template")),
+        full_parameters=_count(weights.get("total")) if isinstance(weights, dict) else None,
     )
 
 

@@ -16,12 +16,12 @@ from lmpm.errors import (
     LmpmError,
     NotFoundError,
     NotPermittedError,
-    OfflineError,
     SpecError,
     UnknownNameError,
 )
-from lmpm.listing import variants_of_repository
-from lmpm.reference import FileReference, HubReference, NameReference, parse
+from lmpm.evidence import Evidence
+from lmpm.finder import Finder, Found
+from lmpm.reference import FileReference, HubReference, NameReference, TextReference, parse
 from lmpm.size import human
 from lmpm.types import Candidate, Choice, HubSource, Reason, Rejected, Request, Variant
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.catalog.schema import CatalogModel, Task
+    from lmpm.funnel import Funnel
     from lmpm.hub import Hub
-    from lmpm.repository import Repository
+    from lmpm.reference import Reference
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile
 
@@ -60,6 +61,7 @@ class Wish:
     publishers_allowed: frozenset[str] | None = None
     publishers_denied: frozenset[str] = frozenset()
     prefer: Literal["quality", "speed", "small"] = "quality"
+    model: str | None = None  # which of the models that words may mean, by its key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +69,15 @@ class Resolution:
     """A choice and what stands behind it.
 
     `variants` are all candidates, for the other machines of a lock. `pinned` tells that commit and
-    digests of the choice are known. `task` is None where a repository does no task of the catalog.
+    digests of the choice are known. `task` is None where a repository does no task of the catalog. `funnel`
+    tells how a search came to the variants.
     """
 
     choice: Choice
     task: Task | None
     variants: tuple[Variant, ...]
     pinned: bool
+    funnel: Funnel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,19 @@ class Resolver:
         what is on this machine already. Raises UnknownNameError or SpecError for the reference, and the
         errors of `Hub.repository`.
         """
-        request, task, variants = self._candidates(text, wish)
+        request, task, found = self._candidates(text, wish)
+        variants = found.variants
+        untrue: tuple[Rejected, ...] = ()
         if where == "here":
             variants = self._on_this_machine(variants, task)
+        elif found.is_unproven and not self.hub.offline:
+            variants, untrue = Evidence(self.catalog, self.hub).proved(request, machine, variants)
         choice = select.select(request, machine, variants)
         if where == "hub":
             choice = self._confirm(choice, variants)
+        choice = replace(choice, rejected=(*untrue, *choice.rejected), notes=(*choice.notes, *found.notes))
         pinned = choice.chosen is not None and is_pinned(choice.chosen.variant)
-        return Resolution(choice=choice, task=task, variants=variants, pinned=pinned)
+        return Resolution(choice=choice, task=task, variants=variants, pinned=pinned, funnel=found.funnel)
 
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         """The variant with commit, sizes and digests as the Hub has them, and what differs from before.
@@ -117,7 +126,7 @@ class Resolver:
                 raise
             found = self.hub.repository(repo)
             notes.append(f"`{self.hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
-        self._require_access(found)
+        self.finder.require_access(found)
         files = []
         for file in variant.files:
             there = found.file(file.path)
@@ -131,9 +140,9 @@ class Resolver:
         pinned = replace(variant, source=HubSource(found.id, found.revision), files=tuple(files))
         return pinned, tuple(notes)
 
-    def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, tuple[Variant, ...]]:
+    def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """The request in full, its task, and the variants that could answer it."""
-        reference = parse(text)
+        reference = self._known_words(parse(text))
         if isinstance(reference, FileReference):
             raise SpecError(
                 f"`{reference.path}` is a file: it needs no resolving",
@@ -142,6 +151,8 @@ class Resolver:
         if isinstance(reference, HubReference):
             return self._of_repository(reference, text, wish)
         wish = replace(wish, quant=wish.quant or reference.quant)
+        if isinstance(reference, TextReference):
+            return self._searched(reference.text, text, wish)
         if task := self.catalog.task(reference.name):
             if wish.task:
                 raise SpecError(
@@ -149,51 +160,59 @@ class Resolver:
                     hint="`--task` goes with a model or a repository",
                 )
             variants = self.catalog.variants(task)
-            return self._request(text, wish, task, model=None), task, variants
+            return self._request(text, wish, task, model=None), task, Found(task.name, variants)
         if model := self.catalog.model(reference.name):
             task = self._task_of(model, wish)
             variants = self.catalog.variants_of(model, task)
             self._check_quant(wish, variants)
-            return self._request(text, wish, task, model=model.name), task, variants
-        raise self._unknown(reference)
+            return self._request(text, wish, task, model=model.name), task, Found(model.name, variants)
+        return self._named_nowhere(reference, text, wish)
 
-    def _of_repository(
-        self, reference: HubReference, text: str, wish: Wish
-    ) -> tuple[Request, Task | None, tuple[Variant, ...]]:
+    def _known_words(self, reference: Reference) -> Reference:
+        """Words that spell a task or model of the catalog as its name: `text to sql`."""
+        if not isinstance(reference, TextReference):
+            return reference
+        name = "-".join(reference.text.split())
+        known = self.catalog.task(name) or self.catalog.task(reference.text) or self.catalog.model(name)
+        return NameReference(known.name, reference.quant) if known else reference
+
+    def _named_nowhere(self, reference: NameReference, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
+        """A name that the catalog does not have: looked for on the Hub, unless it is a task misspelt."""
+        unknown = self._unknown(reference)
+        if self.hub.offline or any(self.catalog.task(name) for name in unknown.suggestions):
+            raise unknown
+        try:
+            return self._searched(reference.name, text, wish)
+        except UnknownNameError:
+            raise unknown from None
+
+    def _searched(self, words: str, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
+        """The variants of the model that the Hub has for words."""
+        sees = bool(wish.task) and "vision" in self._known_task(wish.task or "").capabilities
+        found = self.finder.by_text(words, model=wish.model, quant=wish.quant, sees=sees)
+        return self._of_found(found, text, wish)
+
+    def _of_repository(self, reference: HubReference, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         wish = replace(wish, quant=wish.quant or reference.quant)
-        if self.hub.offline:
-            variants = self._held(reference)
-        else:
-            found = self.hub.repository(reference.repo, reference.revision)
-            self._require_access(found)
-            variants = variants_of_repository(found, self.catalog, self.hub, path=reference.path)
-        if not variants:
-            raise NotFoundError(
-                f"`{reference.repo}` holds no GGUF model" + (f" at `{reference.path}`" if reference.path else ""),
-                hint="Look for a repository whose name ends in `-GGUF`",
-            )
-        self._check_quant(wish, variants)
-        default = "embeddings" if variants[0].architecture in ENCODERS else "chat"
+        sees = bool(wish.task) and "vision" in self._known_task(wish.task or "").capabilities
+        found = self.finder.of_repository(reference, self.store, wanted=wish.quant, sees=sees)
+        return self._of_found(found, text, wish)
+
+    def _of_found(self, found: Found, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
+        self._check_quant(wish, found.variants)
+        first = found.variants[0]
+        default = "embeddings" if first.architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
-        return self._request(text, wish, task, model=variants[0].model), task, variants
+        return self._request(text, wish, task, model=first.model), task, found
 
-    def _require_access(self, repository: Repository) -> None:
-        """Raise NotPermittedError for a gated repository without a token to open it."""
-        if repository.gated and not self.hub.http.token:
-            raise NotPermittedError(
-                f"`{repository.id}` is gated: its publisher asks you to accept terms first",
-                hint=f"Accept them at {self.hub.http.endpoint}/{repository.id}, then `hf auth login`",
-            )
+    def request(self, text: str, wish: Wish) -> Request:
+        """The request for a model that no task of the catalog is known for."""
+        return self._request(text, wish, None, model=text)
 
-    def _held(self, reference: HubReference) -> tuple[Variant, ...]:
-        """Variants of a repository as far as the store holds it."""
-        found = self.store.repository(reference.repo, reference.revision)
-        if found is None:
-            raise OfflineError(
-                f"`{reference.repo}` is not on this machine, and the network is switched off",
-                hint="Drop `--offline`",
-            )
-        return variants_of_repository(found, self.catalog, None, path=reference.path)
+    @property
+    def finder(self) -> Finder:
+        """What looks for models on the Hub."""
+        return Finder(self.catalog, self.hub)
 
     def _request(self, text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
         context = wish.context or (task.context if task else DEFAULT_CONTEXT)

@@ -30,8 +30,8 @@ from lmpm.types import HubSource, ModelFile, Source, Variant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmpm.repository import Repository
     from lmpm.progress import Reporter
+    from lmpm.repository import Repository
 
 PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache prune` knows what it is
 STARTER_OWNER: Final = "lmpm"  # starters live beside Hub repositories, under a folder of their own

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Literal
 
 from lmpm import quant
@@ -103,6 +103,7 @@ class Title:
         return tuple(word for word in self.words if word in DERIVED)
 
 
+@lru_cache(maxsize=8192)
 def parse(text: str) -> Title:
     """The words of a model's name, of a repository's, or of what a user typed."""
     name = _ENDING.sub("", text.strip().rpartition("/")[2])
@@ -111,6 +112,7 @@ def parse(text: str) -> Title:
     return Title(name.strip("-_. "), words(name))
 
 
+@lru_cache(maxsize=8192)
 def words(text: str) -> tuple[str, ...]:
     """A text in the words of names: `Llama3.1-8B` is `llama 3.1 8b`; `v0.3` is `0.3`; `2_5` is `2.5`."""
     plain = re.sub(r"(?<=\d)_(?=\d(?:\D|$))", ".", text.lower())

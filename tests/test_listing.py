@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lmpm import catalog
+from lmpm import catalog, listing
 from lmpm.catalog import Catalog
 from lmpm.repository import Repository
-from lmpm.listing import variants_of_repository
 from lmpm.types import HubSource, ModelFile, Variant
 
 
@@ -30,7 +29,7 @@ def listed(real: Catalog, *paths: str, path: str | None = None, **facts: object)
         private=False,
         parameters=None,
     )
-    return variants_of_repository(repository, real, None, path=path)
+    return listing.variants(repository, listing.contents(repository, path=path), real)
 
 
 def quants(variants: tuple[Variant, ...]) -> dict[str, list[str]]:
@@ -52,7 +51,13 @@ def quants(variants: tuple[Variant, ...]) -> dict[str, list[str]]:
         (["m-Q8_0-00001-of-00003.gguf", "m-Q8_0-00003-of-00003.gguf"], {}),
         (["m-Q4_0.gguf", "mmproj-m-F16.gguf"], {"Q4_0": ["m-Q4_0.gguf"]}),
         (["m-Q4_0.gguf", "m-imatrix.gguf", "m-lora-F16.gguf", "vocab-Q8_0.gguf"], {"Q4_0": ["m-Q4_0.gguf"]}),
-        (["README.gguf"], {}),
+        (["model.gguf"], {"unknown": ["model.gguf"]}),  # what it is, its header says
+        (["m-Q4_0_4_8.gguf", "m-IQ4_KS.gguf", "m-Q8_0.gguf"], {"Q8_0": ["m-Q8_0.gguf"]}),  # not loaded by llama.cpp
+        (["m-Q8_0.gguf", "Q8_0/m-Q8_0-00001-of-00001.gguf"], {"Q8_0": ["m-Q8_0.gguf"]}),
+        (
+            ["m.Q6_K.gguf-00001-of-00002.gguf", "m.Q6_K.gguf-00002-of-00002.gguf"],
+            {"Q6_K": ["m.Q6_K.gguf-00001-of-00002.gguf", "m.Q6_K.gguf-00002-of-00002.gguf"]},
+        ),
         ([], {}),
     ],
 )

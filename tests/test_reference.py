@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lmpm.errors import SpecError
-from lmpm.reference import FileReference, HubReference, NameReference, Reference, parse, parse_quant
+from lmpm.reference import FileReference, HubReference, NameReference, Reference, TextReference, parse, parse_quant
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -35,6 +35,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
             f"https://hf.co/Qwen/Q/blob/{COMMIT}/d/m-Q8_0.gguf?download=true",
             HubReference("Qwen/Q", revision=COMMIT, path="d/m-Q8_0.gguf"),
         ),
+        ("deepseek r1  distill qwen 7b", TextReference("deepseek r1 distill qwen 7b")),
+        ("qwen3 8b:q5_k_m", TextReference("qwen3 8b", "Q5_K_M")),
         ("./model.gguf", FileReference(Path("model.gguf"))),
         ("/models/model.gguf", FileReference(Path("/models/model.gguf"))),
         ("../m.gguf", FileReference(Path("../m.gguf"))),
@@ -77,7 +79,9 @@ def test_a_reference_reads_its_own_text(reference: HubReference) -> None:
         "   ",
         "é",
         "-x",
-        "a b",
+        "a $b",
+        "a b\tc",
+        "word " * 40,
         "hf:../../etc",
         "a/../b",
         "a/b/../c.gguf",
@@ -108,7 +112,7 @@ def test_what_is_no_reference(text: str) -> None:
 def test_a_quant_that_is_none_gets_the_nearest_names() -> None:
     assert parse_quant("iq4_xs") == "IQ4_XS"
     with pytest.raises(SpecError) as caught:
-        parse_quant("Q4_KM")
+        parse_quant("Q4_K_N")
     assert "`Q4_K_M`" in (caught.value.hint or "")
     with pytest.raises(SpecError) as caught:
         parse_quant("zzz")

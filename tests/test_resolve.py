@@ -122,9 +122,11 @@ class TestHub:
             card_data={"license": "mit"},
         )
         hub.faults.add(faults.OtherBody(b"no gguf at all"), "*/resolve/*")
-        with pytest.raises(Exception, match="New-7B"):  # its header is read before it is chosen
-            online.resolve("someone/New-7B-GGUF", machine, Wish(), where="hub")
-        assert commit
+        choice = online.resolve("someone/New-7B-GGUF", machine, Wish(), where="hub").choice
+        assert commit and choice.chosen is None  # its header is read before it is chosen
+        assert [(item.reason, "is not a usable GGUF file" in item.detail) for item in choice.rejected] == [
+            ("untrusted", True)
+        ]
 
     def test_what_is_gone_is_passed_over(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
         with pytest.raises(NotFoundError) as caught:

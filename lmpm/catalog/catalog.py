@@ -149,7 +149,7 @@ class Catalog:
 
     def quant_loss(self, quant: str, parameters: int, score: float) -> float:
         """Points of the score that the quant loses in a model of this size; a quant not known loses most."""
-        known = self.quants.get(quants.base(quant))
+        known = self.quants.get(quants.base(quant)) or self.quants.get(quants.nearest(quant) or "")
         if known is None:
             return round(self.loss_rule.most * score, 2)
         divergence = known.divergence_imatrix if quants.has_importance_matrix(quant) else known.divergence

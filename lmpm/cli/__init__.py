@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "install": "install",
     "resolve": "resolve",
+    "search": "search",
     "why": "why",
     "list": "list",
     "path": "path",
@@ -76,6 +77,7 @@ def cli() -> None:
 
     \b
     lmpm install text-to-sql     choose for this machine, download, test, pin in lmpm.lock
+    lmpm search "qwen3 8b"       models on the Hub, and what fits this machine
     lmpm verify                  prove on this machine what lmpm.lock pins
     lmpm why text-to-sql         every candidate, and why it was not taken
 

@@ -12,6 +12,8 @@ from lmpm.resolve import Wish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmpm.resolve import Resolution
+
 
 class Size(click.ParamType[int]):
     """A size such as `8GB`."""
@@ -71,3 +73,23 @@ def overlay(wish: Wish, options: dict[str, Any]) -> Wish:
     names = ("task", "context", "quant", "min_speed", "max_size", "licenses_allowed")
     changes: dict[str, Any] = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
     return replace(wish, **changes, prefer=said.prefer if said.prefer != "quality" else wish.prefer)
+
+
+def choosing_model(resolve: Callable[[Wish], Resolution], wish: Wish, *, may_ask: bool) -> Resolution:
+    """What `resolve` gives for the wish. Where words may mean several models, a terminal is asked which.
+
+    Raises AmbiguousNameError, with the list, for a script.
+    """
+    from lmpm.cli.console import is_terminal
+    from lmpm.errors import AmbiguousNameError
+
+    try:
+        return resolve(wish)
+    except AmbiguousNameError as error:
+        if not may_ask or not is_terminal():
+            raise
+        click.echo(error.message, err=True)
+        for number, line in enumerate(error.details, start=1):
+            click.echo(f"  {number}  {line}", err=True)
+        number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
+        return resolve(replace(wish, model=error.choices[number - 1][0]))

@@ -29,6 +29,11 @@ def colour_wanted() -> bool:
     return os.environ.get("TERM") != "dumb" and sys.stderr is not None and sys.stderr.isatty()
 
 
+def is_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """Writes for people; `quiet` keeps only errors and data, `verbose` adds the details."""

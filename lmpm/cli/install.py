@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmpm.cli import render, workspace
-from lmpm.cli.asking import wish_from, wish_options
+from lmpm.cli.asking import choosing_model, wish_from, wish_options
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NothingFitsError, SmokeTestError, SpecError
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     """Choose, download, prove and pin a model for this machine.
 
-    REF is a task (`text-to-sql`), a model of the catalog, or a repository (`user/repo:Q4_K_M`). Without
-    REF everything in `lmpm.lock` is brought to this machine.
+    REF is a task (`text-to-sql`), a model of the catalog, a repository (`user/repo:Q4_K_M`), or words of a
+    model's name (`"qwen3 8b"`), searched for on the Hub. Without REF everything in `lmpm.lock` is brought to
+    this machine.
     """
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     if options["name"] and len(refs) != 1:
@@ -88,7 +89,11 @@ class _Run:
         from lmpm.machine import describe
 
         where: Where = "here" if self.app.offline else "hub"
-        resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where)
+        resolution = choosing_model(
+            lambda asked: self.app.resolver.resolve(ref, self.app.machine, asked, where=where),
+            wish,
+            may_ask=not self.console.quiet,
+        )
         install.require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
         online = None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render, workspace
-from lmpm.cli.asking import wish_from, wish_options
+from lmpm.cli import funnel, render, workspace
+from lmpm.cli.asking import choosing_model, wish_from, wish_options
 from lmpm.cli.console import Console, put, put_json, put_table
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NetworkError
-from lmpm.reference import HubReference, parse
-from lmpm.size import human
+from lmpm.reference import NameReference, parse
+from lmpm.size import duration, human
 
 if TYPE_CHECKING:
     from lmpm.resolve import Resolution
@@ -33,13 +33,14 @@ SHOWN_ROWS = 12
 def command(ref: str, as_json: bool, explain: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     """Choose a variant for a machine without downloading it.
 
-    Without a network a task or model is answered from the catalog alone.
+    REF is a task, a model, a repository, or words of a model's name. Without a network a task or model is
+    answered from the catalog alone, anything else from what the Hub answered before.
     """
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     resolution = resolve(app, ref, options)
     choice = resolution.choice
     if as_json:
-        put_json(render.choice_json(choice))
+        put_json({**render.choice_json(choice), "funnel": funnel.as_json(resolution.funnel)})
     if choice.chosen is None:
         from lmpm.install import require_choice
 
@@ -56,14 +57,22 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
     wish = with_policy(wish_from(options), policy)
     if not app.offline:
         try:
-            return app.resolver.resolve(ref, app.machine, wish, where="hub")
+            return choosing_model(
+                lambda asked: app.resolver.resolve(ref, app.machine, asked, where="hub"),
+                wish,
+                may_ask=not app.console.quiet,
+            )
         except NetworkError as error:
-            if isinstance(parse(ref), HubReference):
+            if not isinstance(parse(ref), NameReference):
                 raise
             found = app.resolver.resolve(ref, app.machine, wish, where="catalog")
             choice = replace(found.choice, notes=(*found.choice.notes, f"not confirmed: {error.message}"))
             return replace(found, choice=choice)
-    return app.resolver.resolve(ref, app.machine, wish, where="catalog")
+    found = app.resolver.resolve(ref, app.machine, wish, where="catalog")
+    if app.hub.oldest_s:
+        note = f"from what the Hub answered {duration(app.hub.oldest_s)} ago"
+        found = replace(found, choice=replace(found.choice, notes=(*found.choice.notes, note)))
+    return found
 
 
 def show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
@@ -84,6 +93,7 @@ def show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
     for note in choice.notes:
         app.console.note(note)
     if explain:
+        funnel.put_funnel(resolution.funnel, everything=False)
         put_candidates(choice, SHOWN_ROWS)
         return
     put(f"{render.repo_of(variant.source)}:{variant.quant}  {variant.title}  {human(variant.size)}  {variant.license}")

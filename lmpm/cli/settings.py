@@ -179,9 +179,12 @@ class App:
     def hub(self) -> Hub:
         """The Hub's metadata."""
         from lmpm.hub import METADATA_BACKOFF_S, Hub
+        from lmpm.hub_cache import HubCache, identity_of
 
         base = self.settings.retry_base_s
-        return Hub(self.http, offline=self.offline, backoff_s=METADATA_BACKOFF_S if base is None else base)
+        cache = HubCache(self.settings.home / "hub", identity_of(self.settings.endpoint, self.http.token))
+        backoff_s = METADATA_BACKOFF_S if base is None else base
+        return Hub(self.http, offline=self.offline, backoff_s=backoff_s, cache=cache)
 
     @cached_property
     def resolver(self) -> Resolver:

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from lmpm.cli import render, workspace
+from lmpm.cli import funnel, render, workspace
 from lmpm.cli.asking import overlay, wish_options
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.resolve import SHOWN_ROWS, put_candidates
 from lmpm.cli.settings import App, common, hardware_option, json_option
-from lmpm.reference import HubReference, parse
+from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
 
@@ -26,8 +26,8 @@ from lmpm.size import human
 def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     """Show every candidate and why it was taken or not.
 
-    NAME is a task, a model, a repository or an entry of the lock. Tasks and models are answered from the
-    catalog's facts; only a repository is asked for over the network.
+    NAME is a task, a model, a repository, words of a model's name or an entry of the lock. Tasks and models
+    are answered from the catalog's facts; only a repository or words are asked for over the network.
     """
     from lmpm.install import wish_of, with_policy
     from lmpm.machine import describe
@@ -38,16 +38,18 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     line = manifest.models.get(name)
     wish = overlay(wish_of(line, manifest.policy) if line else Wish(), options)
     ref = (line.ref or line.task or name) if line else name
-    app.offline = app.offline or not isinstance(parse(ref), HubReference)
-    choice = app.resolver.resolve(ref, app.machine, with_policy(wish, manifest.policy), where="catalog").choice
+    app.offline = app.offline or _is_known(app, ref)
+    resolution = app.resolver.resolve(ref, app.machine, with_policy(wish, manifest.policy), where="catalog")
+    choice = resolution.choice
     locked = project.lock().get(name) if project.lock_path.exists() else None
     if as_json:
         rungs = [{"model": c.model, "quant": c.quant, "memory": c.memory} for c in locked.candidates] if locked else []
-        put_json({**render.choice_json(choice), "locked": rungs})
+        put_json({**render.choice_json(choice), "funnel": funnel.as_json(resolution.funnel), "locked": rungs})
         return
     title = f"{name} on {describe(app.machine)}, context {choice.request.context:,}"
     put(f"{title}: {choice.considered} {'candidate' if choice.considered == 1 else 'candidates'}")
     put("")
+    funnel.put_funnel(resolution.funnel, everything=everything)
     put_candidates(choice, None if everything else SHOWN_ROWS)
     if locked is not None:
         from lmpm.locked import rung_for
@@ -59,3 +61,9 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
             mark = "›" if number == taken else " "
             targets = f"  for {', '.join(rung.targets)}" if rung.targets else ""
             put(f"  {mark} rung {number}  {rung.model}  {rung.quant}  needs {human(rung.memory)}{targets}")
+
+
+def _is_known(app: App, ref: str) -> bool:
+    """Whether the catalog alone can answer."""
+    found = parse(ref)
+    return isinstance(found, NameReference) and bool(app.catalog.task(found.name) or app.catalog.model(found.name))

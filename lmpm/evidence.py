@@ -1,0 +1,164 @@
+"""What the headers of remote files say of candidates: the shape to plan with, and whether a name is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from lmpm import claim, memory, quant, select, title
+from lmpm.errors import IntegrityError, NotFoundError, NotPermittedError
+from lmpm.types import HubSource, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmpm.catalog import Catalog
+    from lmpm.gguf_header import Header
+    from lmpm.hub import Hub
+    from lmpm.repository import Repository
+    from lmpm.types import Choice, Machine, ModelFile, Request, Variant
+
+READS: Final = 6  # headers that are read before the rest is left as it is named
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Reads the first 64 KiB of files on the Hub, once for each."""
+
+    catalog: Catalog
+    hub: Hub
+    _headers: dict[str, Header] = field(default_factory=dict)
+
+    def proved(
+        self, request: Request, machine: Machine, variants: Sequence[Variant]
+    ) -> tuple[tuple[Variant, ...], tuple[Rejected, ...]]:
+        """The variants with their shape, without those that the winner's header shows to be something else.
+
+        A quant that is not what it is called is left out alone; a model that is another, with its repository.
+        """
+        untrue: list[Rejected] = []
+        left = tuple(variants)
+        for _ in range(READS):
+            choice = select.select(request, machine, left)
+            likely = choice.chosen.variant if choice.chosen else _nearest(choice)
+            if likely is None:
+                break
+            try:
+                why = self.contradiction(likely)
+                if why is None:
+                    shaped = self.shaped(left, likely)
+                    again = select.select(request, machine, shaped).chosen
+                    if again is None or _is_read(again.variant, likely):
+                        return shaped, tuple(untrue)
+                    likely, why = again.variant, self.contradiction(again.variant)
+                    if why is None:
+                        return shaped, tuple(untrue)
+            except IntegrityError as error:
+                why = error.message
+            judged = select.judge(request, machine, likely)
+            untrue.append(Rejected(judged, "untrusted", why))
+            about_quant = why.startswith("it is called")
+            left = tuple(
+                item for item in left if not _is_read(item, likely) and (about_quant or not _shares(item, likely))
+            )
+        return left, tuple(untrue)
+
+    def shaped(self, variants: Sequence[Variant], likely: Variant) -> tuple[Variant, ...]:
+        """The variants with the shape of their model, read from the header of the one that is likely taken."""
+        header = self._header(likely)
+        parameters = self._parameters(likely, header)
+        shape = memory.shape_of(header, parameters=parameters)
+        active = title.parse(likely.title).active_parameters
+        if shape is not None and active and active < parameters:
+            shape = replace(shape, active_parameters=active)
+        stated = claim.stated_quant(header) or claim.main_type(header)
+        return tuple(
+            replace(
+                variant,
+                quant=stated if stated and variant.quant == quant.UNKNOWN else variant.quant,
+                shape=shape or variant.shape,
+                architecture=header.architecture or variant.architecture,
+                context_length=header.integer("context_length", variant.context_length),
+            )
+            for variant in variants
+        )
+
+    def contradiction(self, variant: Variant) -> str | None:
+        """What the file's own header says against its name, in words; None when nothing does.
+
+        Raises IntegrityError when it is no GGUF, and the errors of the Hub.
+        """
+        header = self._header(variant)
+        size = sum(file.size for file in variant.files if file.role == "model")
+        return claim.contradiction(self._claim(variant), header, size)
+
+    def _claim(self, variant: Variant) -> claim.Claim:
+        """What the name, the catalog or the original weights say of a variant."""
+        known = self.catalog.model(variant.title)
+        if known:
+            return claim.Claim(
+                quant=variant.quant, parameters=known.parameters, is_exact=True, said_by="the catalog",
+                architecture=known.architecture,
+            )  # fmt: skip
+        repository = self._repository_of(variant)
+        for base in repository.base_models if repository else ():
+            original = self._original(base) if title.parse(base).key == title.parse(variant.title).key else None
+            if original and original.full_parameters:
+                exact = original.full_parameters
+                return claim.Claim(quant=variant.quant, parameters=exact, is_exact=True, said_by=f"`{base}`")
+        return claim.Claim(quant=variant.quant, parameters=title.parse(variant.title).parameters)
+
+    def _header(self, variant: Variant) -> Header:
+        repo, revision = _source(variant)
+        file = _first(variant)
+        name = file.sha256 or f"{repo}/{file.path}"
+        if name not in self._headers:
+            self._headers[name] = claim.read_start(self.hub.start(repo, revision, file), file)
+        return self._headers[name]
+
+    def _parameters(self, variant: Variant, header: Header) -> int:
+        counted = claim.parameters_of(header)
+        if counted and counted[0] == counted[1]:
+            return counted[0]
+        repository = self._repository_of(variant)
+        if repository and repository.parameters:
+            return repository.parameters
+        bits = quant.bits_per_weight(variant.quant) or 8.0
+        return counted[1] if counted else int(8 * variant.size / bits)
+
+    def _repository_of(self, variant: Variant) -> Repository | None:
+        repo, revision = _source(variant)
+        try:
+            return self.hub.repository(repo, revision)
+        except NotFoundError:
+            return None
+
+    def _original(self, base: str) -> Repository | None:
+        try:
+            return self.hub.repository(base)
+        except (NotFoundError, NotPermittedError):
+            return None
+
+
+def _nearest(choice: Choice) -> Variant | None:
+    """The variant that lacks least, so that what is said of it rests on its header."""
+    near = next((item for item in choice.rejected if item.reason in ("memory", "speed", "worse")), None)
+    return near.candidate.variant if near else None
+
+
+def _is_read(one: Variant, other: Variant) -> bool:
+    return one.source == other.source and one.files == other.files
+
+
+def _shares(one: Variant, other: Variant) -> bool:
+    return one.source == other.source
+
+
+def _first(variant: Variant) -> ModelFile:
+    return next(file for file in variant.files if file.role == "model")
+
+
+def _source(variant: Variant) -> tuple[str, str]:
+    if not isinstance(variant.source, HubSource):
+        raise TypeError("a starter is no repository")
+    return variant.source.repo, variant.source.revision or "main"

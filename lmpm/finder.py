@@ -1,0 +1,350 @@
+"""Candidates on the Hub for what is no name of the catalog: words of a model's name, or a repository.
+
+Requests are few: the pages of one search, the model's own repository, and the repositories that are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from lmpm import groups, hub_search, listing, quant, title, trust
+from lmpm import license as licenses
+from lmpm.errors import (
+    AmbiguousNameError,
+    LmpmError,
+    NotFoundError,
+    NotPermittedError,
+    OfflineError,
+    UnknownNameError,
+)
+from lmpm.funnel import Funnel, LeftOut, OtherModel
+from lmpm.types import HubSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lmpm.catalog import Catalog
+    from lmpm.groups import Group
+    from lmpm.hub import Hub
+    from lmpm.hub_search import Listing
+    from lmpm.reference import HubReference
+    from lmpm.repository import Repository, Row
+    from lmpm.store import Store
+    from lmpm.trust import Trust
+    from lmpm.types import Variant
+
+LOOKS: Final = 3  # repositories of a model that are looked at
+MOST_LOOKS: Final = 5  # where those hold nothing that was asked for
+SHOWN_OTHERS: Final = 50
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_GLUED: Final = re.compile(r"(?<=[A-Za-z]{3})(?=\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Variants to choose among, best trusted first, what they are called, and how they were found."""
+
+    model: str
+    variants: tuple[Variant, ...]
+    funnel: Funnel | None = None
+    notes: tuple[str, ...] = ()
+    is_unproven: bool = False  # nobody has looked into its files yet
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Looks for models on the Hub. `now` tells the time in seconds since the epoch."""
+
+    catalog: Catalog
+    hub: Hub
+    now: Callable[[], float] = time.time
+
+    def by_text(self, text: str, *, model: str | None = None, quant: str | None = None, sees: bool = False) -> Found:
+        """The variants of the model that words mean; `model` is its key where the user has said which.
+
+        Raises UnknownNameError when nothing matches, AmbiguousNameError when several models do as well,
+        NotPermittedError when all is gated, and the errors of the Hub.
+        """
+        listing_, ranked = self.search(text)
+        group = self._meant(text, ranked, model)
+        return self._of_group(text, group, listing_, ranked, wanted=quant, sees=sees)
+
+    def of_repository(
+        self, reference: HubReference, store: Store, *, wanted: str | None = None, sees: bool = False
+    ) -> Found:
+        """The variants of one repository, as the Hub or, offline, the store has it.
+
+        Raises NotFoundError when it holds no model, NotPermittedError when it is gated or imitates a known account,
+        and the errors of the Hub.
+        """
+        if not _COMMIT.fullmatch(reference.revision or ""):
+            self._require_genuine(reference.repo)
+        repository = self._repository(reference, store)
+        self.require_access(repository, offers_copy=True)
+        contents = listing.contents(repository, path=reference.path)
+        if not contents.sets and not repository.files and not repository.pieces and not self.hub.offline:
+            return self._copies_of(repository, wanted=wanted, sees=sees)
+        if not contents.sets:
+            raise _holds_nothing(repository, contents, reference)
+        variants = listing.variants(repository, contents, self.catalog, sees=sees)
+        gated = repository.gated and self.hub.http.token is None
+        variants = tuple(replace(variant, gated=gated) for variant in variants)
+        return Found(contents.title, variants, notes=contents.remarks(), is_unproven=True)
+
+    def _repository(self, reference: HubReference, store: Store) -> Repository:
+        if not self.hub.offline:
+            return self.hub.repository(reference.repo, reference.revision)
+        held = store.repository(reference.repo, reference.revision)
+        if held is not None:
+            return held
+        try:
+            return self.hub.repository(reference.repo, reference.revision)  # as it was kept
+        except OfflineError:
+            raise OfflineError(
+                f"`{reference.repo}` is not on this machine, and the network is switched off",
+                hint="Drop `--offline`",
+            ) from None
+
+    def require_access(self, repository: Repository, *, offers_copy: bool = False) -> None:
+        """Raise NotPermittedError, with a copy that may be had, for a gated repository without a token to open it."""
+        if not repository.gated or self.hub.http.token:
+            return
+        accept = f"Accept them at {self.hub.http.endpoint}/{repository.id}, then `hf auth login`"
+        copy = self._ungated_copy(repository) if offers_copy and not self.hub.offline else None
+        raise NotPermittedError(
+            f"`{repository.id}` is gated: its publisher asks you to accept terms first",
+            hint=f"Take the copy that is not: `{copy}`. Or: {accept[0].lower()}{accept[1:]}" if copy else accept,
+        )
+
+    def search(self, text: str) -> tuple[Listing, tuple[Group, ...]]:
+        """What the Hub finds for words, and the groups that have all of them, likeliest first."""
+        ranked: tuple[Group, ...] = ()
+        found = None
+        for query in _queries(text):
+            again = hub_search.search(self.hub, query)
+            ranked = groups.ranked(groups.grouped(again.rows), text)
+            found = again if found is None or ranked else found
+            if ranked:
+                break
+        if found is None:
+            raise ValueError("nothing to search for")
+        return found, ranked
+
+    def _copies_of(self, repository: Repository, *, wanted: str | None, sees: bool = False) -> Found:
+        """The variants of copies of a repository that holds no GGUF file itself: the original weights."""
+        found = hub_search.search(self.hub, "", tag=f"base_model:quantized:{repository.id}")
+        ranked = groups.ranked(groups.grouped(found.rows), repository.id.rpartition("/")[2])
+        if not ranked:
+            raise NotFoundError(
+                f"`{repository.id}` holds no GGUF model", hint="Look for a repository whose name ends in `-GGUF`"
+            )
+        return self._of_group(repository.id, ranked[0], found, ranked, wanted=wanted, sees=sees)
+
+    def _ungated_copy(self, repository: Row) -> str | None:
+        """A trusted repository of the same model that asks for no agreement, where the licence allows copies."""
+        name = title.parse(repository.name).text
+        try:
+            _, ranked = self.search(name)
+        except LmpmError:
+            return None  # that there is none is no news: the error is about the gate
+        key = title.parse(repository.base_models[0] if repository.base_models else name).key
+        group = next((item for item in ranked if key in (item.title.key, title.parse(item.name).key)), None)
+        if group is None:
+            return None
+        rows = [row for row in group.rows if not row.gated and not row.private and row.id != repository.id]
+        judged = self._judged(rows, group, None)
+        allowed = [
+            row
+            for row, points in judged
+            if points.is_trusted and (licenses.permits_commercial_use(row.license) or row.license == repository.license)
+        ]
+        return allowed[0].id if allowed else None
+
+    def _require_genuine(self, repo: str) -> None:
+        """Raise NotPermittedError for an account that only looks like a known one."""
+        account, _, name = repo.partition("/")
+        known = trust.imitated(account, self.catalog.publishers)
+        if known:
+            raise NotPermittedError(
+                f"`{account}` is not `{known}`, whose name it resembles: nothing was taken from it",
+                hint=f"Did you mean `{known}/{name}`? If not, name the commit: `{repo}@<40 hex>`",
+            )
+
+    def judge_row(self, row: Row, group: Group) -> Trust:
+        """Trust in a repository by what the listing says of it alone."""
+        return self._judged((row,), group, None)[0][1]
+
+    # -- from a group to variants ------------------------------------------------
+
+    def _meant(self, text: str, ranked: Sequence[Group], model: str | None) -> Group:
+        if model is not None:
+            chosen = next((group for group in ranked if group.title.key == model), None)
+            if chosen is not None:
+                return chosen
+        likely = groups.best(ranked, text)
+        if not likely:
+            raise UnknownNameError("model on the Hub", text, listing="Look around with `lmpm search`")
+        if len(likely) > 1:
+            raise AmbiguousNameError(text, choices=[(group.title.key, _line(group)) for group in likely[:12]])
+        return likely[0]
+
+    def _of_group(
+        self, text: str, group: Group, found: Listing, ranked: Sequence[Group], *, wanted: str | None, sees: bool
+    ) -> Found:
+        """Look at the best trusted repositories of a model and put their variants together."""
+        original = self._original(group)
+        judged = self._judged(group.rows, group, original)
+        left, able = self._sifted(judged)
+        looked = self._look(able, original, wanted, left)
+        if not looked and any(item.reason == "gated" for item in left):
+            raise self._all_gated(group, judged)
+        if not looked:
+            raise NotFoundError(
+                f"None of the {len(group.rows)} repositories of {group.name} holds a model that can be taken",
+                details=[f"{item.repo}: {item.detail}" for item in left[:8]],
+            )
+        model = group.name
+        merged = self._merged(model, looked, sees)
+        seen = {repository.id for repository, _, _ in looked} | {item.repo for item in left}
+        left += [
+            LeftOut(row.id, "less trusted", "; ".join(points.reasons)) for row, points in able if row.id not in seen
+        ]
+        others = [item for item in ranked if item.title.key != group.title.key]
+        left += [LeftOut(row.id, "other model", item.name) for item in others for row in item.rows]
+        taken_from = {_repo(variant) for variant in merged}
+        funnel = Funnel(
+            typed=text,
+            model=model,
+            matches=len(found.rows),
+            is_complete=found.is_complete,
+            of_model=len(group.rows),
+            trusted=len(able),
+            looked_at=len(looked),
+            variants=sum(len(contents.sets) for _, contents, _ in looked),
+            taken=tuple((item.id, points.reasons) for item, _, points in looked if item.id in taken_from),
+            left_out=tuple(left),
+            others=tuple(
+                OtherModel(item.name, len(item.rows), item.downloads, item.tier == groups.DERIVATIVE)
+                for item in others[:SHOWN_OTHERS]
+            ),
+            age_s=found.age_s,
+        )
+        notes = tuple(note for _, contents, _ in looked[:1] for note in contents.remarks())
+        return Found(model, merged, funnel, notes, is_unproven=True)
+
+    def _original(self, group: Group) -> Repository | None:
+        """The repository of the model's own weights, where the Hub has it."""
+        if group.base is None:
+            return None
+        try:
+            return self.hub.repository(group.base)
+        except (NotFoundError, NotPermittedError):
+            return None
+
+    def _judged(self, rows: Sequence[Row], group: Group, original: Repository | None) -> list[tuple[Row, Trust]]:
+        mended = min(original.modified, original.created + trust.MENDING_S) if original else 0.0
+        license_ = original.license if original else "unknown"
+        now = self.now()
+        judged = [
+            (row, trust.of_row(row, self.catalog, owner=group.publisher, license_=license_, mended=mended, now=now))
+            for row in rows
+        ]
+        return sorted(judged, key=lambda item: (-item[1].points, item[0].id))
+
+    def _sifted(self, judged: Sequence[tuple[Row, Trust]]) -> tuple[list[LeftOut], list[tuple[Row, Trust]]]:
+        """What is left out for whose it is, and the rest; without one that is trusted the best known ones stay."""
+        left, able = [], []
+        has_trusted = any(points.is_trusted and self._opens(row) for row, points in judged)
+        for row, points in judged:
+            if points.imitates:
+                left.append(LeftOut(row.id, "untrusted", f"only looks like `{points.imitates}`"))
+            elif not self._opens(row):
+                left.append(LeftOut(row.id, "gated", "its publisher asks for an account and an agreement"))
+            elif has_trusted and not points.is_trusted:
+                left.append(LeftOut(row.id, "untrusted", "; ".join(points.reasons)))
+            else:
+                able.append((row, points))
+        return left, able
+
+    def _opens(self, row: Row) -> bool:
+        return not row.gated or self.hub.http.token is not None
+
+    def _look(
+        self,
+        able: Sequence[tuple[Row, Trust]],
+        original: Repository | None,
+        wanted: str | None,
+        left: list[LeftOut],
+    ) -> list[tuple[Repository, listing.Contents, Trust]]:
+        """The repositories that hold something usable, most trusted first; what has none is added to `left`."""
+        looked: list[tuple[Repository, listing.Contents, Trust]] = []
+        parameters = original.full_parameters if original else None
+        for number, (row, points) in enumerate(able[:MOST_LOOKS]):
+            if number >= LOOKS and looked:
+                break
+            try:
+                repository = self.hub.repository(row.id)
+            except (NotFoundError, NotPermittedError) as error:
+                left.append(LeftOut(row.id, "unreadable", error.message))
+                continue
+            contents = listing.contents(repository)
+            if not contents.sets:
+                left.append(LeftOut(row.id, "unreadable", "holds no complete model that llama.cpp loads"))
+            elif wanted and not any(item.quant.upper() == wanted.upper() for item in contents.sets):
+                left.append(LeftOut(row.id, "quant", f"has no {wanted}"))
+            else:
+                looked.append(
+                    (repository, contents, trust.with_files(points, repository, contents, parameters=parameters))
+                )
+        return sorted(looked, key=lambda item: (-item[2].points, item[0].id))
+
+    def _merged(
+        self, model: str, looked: Sequence[tuple[Repository, listing.Contents, Trust]], sees: bool
+    ) -> tuple[Variant, ...]:
+        """Each quant from the most trusted repository that has it."""
+        best: dict[str, Variant] = {}
+        for rank, (repository, contents, _) in enumerate(looked):
+            for variant in listing.variants(repository, contents, self.catalog, model=model, sees=sees):
+                gated = variant.gated and self.hub.http.token is None
+                best.setdefault(variant.quant, replace(variant, trust=rank, gated=gated))
+        return tuple(sorted(best.values(), key=lambda variant: quant.order(variant.quant)))
+
+    def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Trust]]) -> NotPermittedError:
+        repo = next(row.id for row, points in judged if row.gated and not points.imitates)
+        return NotPermittedError(
+            f"`{repo}` is gated, and there is no trusted copy of {group.name} that is not",
+            hint=f"Accept its terms at {self.hub.http.endpoint}/{repo}, then `hf auth login`",
+        )
+
+
+def _holds_nothing(repository: Repository, contents: listing.Contents, reference: HubReference) -> NotFoundError:
+    """Why a repository with files has nothing to choose among."""
+    details = list(contents.remarks())
+    if contents.foreign:
+        kinds = ", ".join(sorted({item.quant for item in contents.foreign})[:4])
+        details.append(f"llama.cpp does not load {kinds}")
+    for kind, paths in contents.beside.items():
+        details.append(f"{len(paths)} of its files: {kind}")
+    return NotFoundError(
+        f"`{repository.id}` holds no GGUF model" + (f" at `{reference.path}`" if reference.path else ""),
+        details=details,
+        hint="Look for a repository whose name ends in `-GGUF`",
+    )
+
+
+def _queries(text: str) -> tuple[str, ...]:
+    """What to ask the Hub's search: every word, numbers apart from what they are glued to; then the usual spelling."""
+    words = [part for word in text.replace("-", " ").replace("_", " ").split() for part in _GLUED.split(word)]
+    return tuple(dict.fromkeys((" ".join(words), "-".join(text.split()))))
+
+
+def _line(group: Group) -> str:
+    size = f", {group.title.parameters / 1e9:g}B" if group.title.parameters else ""
+    return f"{group.name}{size}: {len(group.rows)} repositories, {group.downloads:,} downloads a month"
+
+
+def _repo(variant: Variant) -> str:
+    return variant.source.repo if isinstance(variant.source, HubSource) else ""

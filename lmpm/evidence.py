@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import claim, memory, quant, select, title
-from lmpm.errors import IntegrityError, NotFoundError, NotPermittedError
+from lmpm.errors import IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.types import HubSource, Rejected
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Evidence:
     def _original(self, base: str) -> Repository | None:
         try:
             return self.hub.repository(base)
-        except (NotFoundError, NotPermittedError):
+        except (NotFoundError, NotPermittedError, NetworkError):
             return None
 
 

@@ -15,6 +15,7 @@ from lmpm import license as licenses
 from lmpm.errors import (
     AmbiguousNameError,
     LmpmError,
+    NetworkError,
     NotFoundError,
     NotPermittedError,
     OfflineError,
@@ -241,7 +242,7 @@ class Finder:
             return None
         try:
             return self.hub.repository(group.base)
-        except (NotFoundError, NotPermittedError):
+        except (NotFoundError, NotPermittedError, NetworkError):
             return None
 
     def _judged(self, rows: Sequence[Row], group: Group, original: Repository | None) -> list[tuple[Row, Trust]]:

@@ -180,10 +180,10 @@ def _model_of(row: Row, originals: dict[str, str]) -> tuple[Title, str | None]:
     if own.key in originals:
         return own, originals[own.key]
     # an account that stands before the name, where no card tells it: `google_gemma-3-4b-it`
-    for start in (1, 2):
-        rest = " ".join(own.words[start:])
-        if rest in originals and not set(own.words[:start]) & DERIVED:
-            return Title(own.text, own.words[start:]), originals[rest]
+    for mark in "_.":
+        rest = title.parse(own.text.partition(mark)[2])
+        if rest.key in originals and len(own.words) > len(rest.words):
+            return rest, originals[rest.key]
     return own, None
 
 

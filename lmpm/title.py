@@ -33,13 +33,29 @@ THINKING: Final = frozenset({"thinking", "think", "reasoning", "reasoner"})
 BASE: Final = frozenset({"base", "pt", "pretrained", "pretrain", "foundation"})
 # Words that tell nothing of which model it is: how it was packed, and accounts that stand before the name.
 PACKING: Final = frozenset(
-    {"gguf", "ggml", "hf", "imatrix", "imat", "quantized", "quants", "unsloth", "bf", "v", "model", "official", "mtp"}
+    {
+        "gguf",
+        "ggml",
+        "hf",
+        "imatrix",
+        "imat",
+        "quantized",
+        "quants",
+        "unsloth",
+        "bf",
+        "v",
+        "model",
+        "official",
+        "mtp",
+        "apex",
+        "unquantized",
+    }
 )
 # What was done to the model that the rest of the name names. None of these is the model itself.
 DERIVED: Final = frozenset(
     """
-    abliterated abliteration ablated obliterated lorablated uncensored decensored unaligned unfiltered unhinged heretic
-    heresy josiefied
+    abliterated abliteration ablated obliterated lorablated uncensored decensored derestricted unaligned unfiltered
+    unhinged heretic heresy josiefied jailbreak jailbroken crack cracked aggressive
     merge merged mergekit slerp ties dare della breadcrumbs frankenmerge passthrough stock blend fusion mix
     rp roleplay erp nsfw lewd lewded story writer storyteller novelist waifu
     distill distilled distillation claude opus sonnet gemini

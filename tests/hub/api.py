@@ -19,7 +19,7 @@ _SHORT: Final = (
 )  # fmt: skip
 _FULL: Final = (*_SHORT, "author", "sha", "siblings", "gated", "disabled", "lastModified")
 _PAGE: Final = (
-    *_FULL, "model-index", "config", "cardData", "gguf", "spaces", "usedStorage", "trendingScore",
+    *_FULL, "model-index", "config", "cardData", "gguf", "spaces", "usedStorage", "trendingScore", "safetensors",
 )  # fmt: skip
 _SORT: Final[dict[str, Callable[[Repository], Any]]] = {
     "downloads": lambda repo: repo.downloads,
@@ -134,13 +134,15 @@ def _row(repository: Repository, commit: Commit, names: Iterable[str], *, blobs:
         "model-index": lambda: None,
         "config": dict,
         "spaces": list,
+        "safetensors": lambda: repository.safetensors,
         "gguf": lambda: repository.gguf_at(commit),
         "siblings": lambda: [_sibling(file, blobs=blobs) for file in commit.files.values()],
         "usedStorage": lambda: sum(file.size for file in commit.files.values() if file.lfs),
     }
     row = {name: facts[name]() for name in names if name in facts}
-    if row.get("gguf", ...) is None:
-        del row["gguf"]
+    for name in ("gguf", "safetensors"):  # left out where there are no such files
+        if row.get(name, ...) is None:
+            del row[name]
     return row
 
 

@@ -80,6 +80,7 @@ class Repository:
     tags: tuple[str, ...] = ()
     card_data: dict[str, Any] = field(default_factory=dict)
     gguf: dict[str, Any] | None = None  # None: read from the first GGUF file
+    safetensors: dict[str, Any] | None = None
     pipeline_tag: str | None = "text-generation"
     library_name: str | None = None
     created_at: str = "2025-01-01T00:00:00.000Z"

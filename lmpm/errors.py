@@ -80,11 +80,15 @@ class UnknownNameError(NotFoundError):
 
 
 class AmbiguousNameError(NotFoundError):
-    """Several models are as likely to be meant. `choices` are their keys, with what a user would read of each."""
+    """Several models are as likely to be meant. `choices` are their keys, with what a user would read of each.
 
-    def __init__(self, name: str, *, choices: Sequence[tuple[str, str]]) -> None:
+    `is_exact` is False where none of them has the very name that was typed.
+    """
+
+    def __init__(self, name: str, *, choices: Sequence[tuple[str, str]], is_exact: bool = True) -> None:
+        exact = f"`{name}` may mean {len(choices)} models"
         super().__init__(
-            f"`{name}` may mean {len(choices)} models",
+            exact if is_exact else f"No model is called `{name}` and nothing more; these have it in their names",
             details=[text for _, text in choices],
             hint="Type more of the name, or name a repository: `user/repo`",
         )

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 LOOKS: Final = 3  # repositories of a model that are looked at
 MOST_LOOKS: Final = 5  # where those hold nothing that was asked for
 SHOWN_OTHERS: Final = 50
+SHOWN_CHOICES: Final = 12
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_GLUED: Final = re.compile(r"(?<=[A-Za-z]{3})(?=\d)")
+_GLUED: Final = re.compile(r"(?<=[a-z]{3})(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,9 @@ class Finder:
         likely = groups.best(ranked, text)
         if not likely:
             raise UnknownNameError("model on the Hub", text, listing="Look around with `lmpm search`")
-        if len(likely) > 1:
-            raise AmbiguousNameError(text, choices=[(group.title.key, _line(group)) for group in likely[:12]])
+        if len(likely) > 1 or not likely[0].is_meant:
+            choices = [(group.title.key, _line(group)) for group in likely[:SHOWN_CHOICES]]
+            raise AmbiguousNameError(text, choices=choices, is_exact=likely[0].is_meant)
         return likely[0]
 
     def _of_group(
@@ -337,9 +339,13 @@ def _holds_nothing(repository: Repository, contents: listing.Contents, reference
 
 
 def _queries(text: str) -> tuple[str, ...]:
-    """What to ask the Hub's search: every word, numbers apart from what they are glued to; then the usual spelling."""
-    words = [part for word in text.replace("-", " ").replace("_", " ").split() for part in _GLUED.split(word)]
-    return tuple(dict.fromkeys((" ".join(words), "-".join(text.split()))))
+    """What to ask the Hub's search: every word that a name must have, then the usual spelling.
+
+    Numbers stand apart from what they are glued to, and words that some names leave out are left out.
+    """
+    said = [part for word in re.split(r"[ _-]+", text.lower()) for part in _GLUED.split(word) if part]
+    told = [word for word in said if word not in groups.PLAIN]
+    return tuple(dict.fromkeys((" ".join(told or said), "-".join(text.lower().split()))))
 
 
 def _line(group: Group) -> str:

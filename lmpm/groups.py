@@ -58,6 +58,11 @@ class Group:
         """How many words it has that change which model it is, beyond those typed."""
         return sum(word not in PLAIN and not _is_version(word) for word in self.extra)
 
+    @property
+    def is_meant(self) -> bool:
+        """Whether its name has nothing that would have been typed, had it been meant."""
+        return self.tier < DERIVATIVE and not self.distance
+
     @cached_property
     def publisher(self) -> str:
         """The account that made the model; empty where nobody says."""
@@ -97,15 +102,16 @@ def ranked(groups: Sequence[Group], typed: str) -> tuple[Group, ...]:
 def best(groups: Sequence[Group], typed: str) -> tuple[Group, ...]:
     """The group that is meant, or those that are as likely as it; empty when there is none.
 
+    A group alone is meant only when `is_meant` says so: a derived model or one of another name never is.
     `groups` are ranked. The very name that was typed goes first; a model tuned for chat goes before the plain one
     of that name when more people use it; of several versions of one model the newest that is in use is meant.
     """
     wanted = title.parse(typed)
     if not groups:
         return ()
-    top = [group for group in groups if group.tier <= TUNED] or [
-        group for group in groups if group.tier == groups[0].tier and group.distance == groups[0].distance
-    ]
+    top = [group for group in groups if group.tier <= TUNED] or [group for group in groups if group.is_meant]
+    if not top:
+        return tuple(groups)
     top = _newest_versions(top, wanted)
     exact = [group for group in top if group.tier == EXACT]
     rivals = sorted(top, key=lambda group: -group.downloads)
@@ -119,7 +125,8 @@ def _judged(group: Group, wanted: Title) -> Group | None:
     """The group with how well it matches, or None when a word that was typed is not in it."""
     words = Counter(group.title.words)
     lacking = Counter(wanted.words) - words
-    if any(word not in PACKING and not (word in INSTRUCT and set(words) & INSTRUCT) for word in lacking):
+    ignored = PACKING | OWNERS | (INSTRUCT if set(words) & INSTRUCT else frozenset())
+    if any(word not in ignored for word in lacking):
         return None
     if wanted.sizes and not wanted.sizes <= group.title.sizes:
         return None
@@ -140,7 +147,11 @@ def _newest_versions(groups: list[Group], wanted: Title) -> list[Group]:
     """Of groups that differ in their version alone the newest, unless nobody uses it or one was typed."""
     lines: dict[tuple[str, ...], list[Group]] = {}
     for group in groups:
-        line = tuple(word for word in group.title.words if not _is_version(word) or word in wanted.versions)
+        line = tuple(
+            word
+            for word in group.title.words
+            if word not in PACKING and (not _is_version(word) or word in wanted.versions)
+        )
         lines.setdefault(line, []).append(group)
     chosen = []
     for versions in lines.values():

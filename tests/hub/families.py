@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from lmpm import filename, quant, title
+from lmpm import catalog, quant, title
 from tests.hub.content import Content, listed
 from tests.hub.server import LoopbackHub
 
@@ -76,7 +76,8 @@ def _parse(line: str) -> Listed:
 def add_listed(hub: LoopbackHub, item: Listed, **facts: Any) -> None:
     """Serve a listed repository: its files have the header of a model of its size, and no weights."""
     parameters = title.parse(item.id).parameters or DEFAULT_PARAMETERS
-    shape = facts.pop("shape", None)
+    known = _catalog().model(title.parse(item.bases[0] if item.bases else item.id).text)
+    shape = facts.pop("shape", None) or Shape(architecture=known.architecture if known else "llama", vocabulary=0)
     files = dict(_files(item.id, item.files, parameters, shape))
     card: dict[str, Any] = {"base_model": list(item.bases)} if item.bases else {}
     if item.license:
@@ -92,14 +93,16 @@ def add_listed(hub: LoopbackHub, item: Listed, **facts: Any) -> None:
     hub.add_repo(item.id, files, **(settings | facts))
 
 
-def _files(
-    repo: str, files: dict[str, int], parameters: int, shape: Shape | None
-) -> Iterator[tuple[str, Content]]:
+@cache
+def _catalog() -> catalog.Catalog:
+    return catalog.load(catalog.directory())
+
+
+def _files(repo: str, files: dict[str, int], parameters: int, shape: Shape) -> Iterator[tuple[str, Content]]:
+    head = header(shape, name=repo)
     for path, size in files.items():
-        label = filename.parse(path, repository=repo).quant or "Q4_K_M"
-        bits = quant.bits_per_weight(label) or 4.5
+        bits = quant.bits_per_weight(quant.from_filename(path) or "Q4_K_M") or 4.5
         known = size or int(parameters * bits / _BITS)
-        head = header(shape or Shape(architecture="llama", vocabulary=0), name=repo)
         yield path, listed(max(known, len(head)), f"{repo}/{path}", head)
 
 

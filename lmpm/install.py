@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import ladder
 from lmpm import manifest as manifests
-from lmpm.errors import LockError, NothingFitsError, NotPermittedError
+from lmpm.errors import LockError, NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock_types import Lock, LockedModel
 from lmpm.manifest import ManifestModel
 from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
-from lmpm.types import StarterSource
+from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lmpm.catalog import Catalog
+    from lmpm.hub import Hub
     from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
     from lmpm.project import Project
@@ -136,6 +137,21 @@ def _recorded_floor(resolution: Resolution, line: ManifestModel) -> float | None
         return None
     request = resolution.choice.request
     return request.min_speed if request.speed_kind == "decode" else 0.0
+
+
+def vanished_commits(locked: LockedModel, hub: Hub) -> tuple[str, ...]:
+    """Remarks on locked commits that the Hub does not have any more, a request for each repository."""
+    remarks = []
+    sources = {rung.source for rung in locked.candidates if isinstance(rung.source, HubSource) and rung.source.revision}
+    for source in sorted(sources, key=str):
+        try:
+            hub.repository(source.repo, source.revision)
+        except NotFoundError:
+            remarks.append(
+                f"`{source.repo}` does not have the locked commit {str(source.revision)[:7]} any more: its history was "
+                "rewritten, or the name changed hands"
+            )
+    return tuple(remarks)
 
 
 def stale_lines(manifest: Manifest, lock: Lock) -> list[ManifestModel]:

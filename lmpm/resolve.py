@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 CONFIRMATIONS: Final = 5  # how many choices are looked up on the Hub before giving up
 ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
+PINS_SEEN: Final = 1787356800.0  # 2026-08-22, when the newest commits of the catalog were seen, in epoch seconds
 DEFAULT_CONTEXT: Final = 8192  # tokens, for a model that no task tells more about
 DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read
 ENCODERS: Final = frozenset(
@@ -125,6 +126,11 @@ class Resolver:
             if revision is None:
                 raise
             found = self.hub.repository(repo)
+            if found.created > PINS_SEEN:
+                raise NotPermittedError(
+                    f"`{repo}` was made after the catalog pinned a repository of that name: it may have changed hands",
+                    hint=f"Look at it first; to take it nevertheless, name its commit: `{repo}@{found.revision}`",
+                ) from None
             notes.append(f"`{self.hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
         self.finder.require_access(found)
         files = []

@@ -58,6 +58,9 @@ def command(
         return
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
+    if upgrade:
+        app.hub.cache = None  # whoever upgrades asks for what is there now
+        _remark_vanished(app, [found for name in manifest.models if (found := project.lock().get(name))])
     lines = _named(manifest, names) if upgrade else install.stale_lines(manifest, project.lock())
     entries = [(line, _resolve(app, manifest, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
@@ -76,6 +79,14 @@ def _named(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestModel]:
             listing = "In lmpm.toml: " + ", ".join(f"`{known}`" for known in manifest.models)
             raise UnknownNameError("model of this project", name, listing=listing)
     return [line for line in manifest.models.values() if not names or line.name in names]
+
+
+def _remark_vanished(app: App, locked: list[LockedModel]) -> None:
+    from lmpm import install
+
+    for model in locked if not app.offline else ():
+        for remark in install.vanished_commits(model, app.hub):
+            app.console.note(remark)
 
 
 def _resolve(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:

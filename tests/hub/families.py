@@ -85,8 +85,8 @@ def add_listed(hub: LoopbackHub, item: Listed, **facts: Any) -> None:
     settings: dict[str, Any] = {
         "downloads": item.downloads,
         "likes": item.likes,
-        "created_at": f"{item.created or '2025-06-01'}T00:00:00.000Z",
-        "last_modified": f"{item.modified or '2025-06-01'}T00:00:00.000Z",
+        "created_at": f"{item.created}T00:00:00.000Z" if item.created else None,
+        "last_modified": f"{item.modified}T00:00:00.000Z" if item.modified else None,
         "card_data": card,
         "gguf": {"total": parameters, "architecture": "", "context_length": 32768},
     }

@@ -313,7 +313,7 @@ class TestLies:
         add_story(hub, matches=12)
         hub.delete(REAL)
         size, now = 4_900_000_000, "2025-06-01T00:00:00.000Z"
-        self.add(hub, REAL, LLAMA_8B, {f"{FAMILY}-Q4_K_M.gguf": size}, last_modified=now)
+        self.add(hub, REAL, LLAMA_8B, {f"{FAMILY}-Q4_K_M.gguf": size}, last_modified=now, gguf={"total": 8_030_261_312})
         found = resolver(real, tmp_path, hub).resolve(f"{TYPED}:Q4_K_M", machine(real), Wish(), where="hub")
         assert taken(found)[0] != REAL
         lies = [item for item in found.choice.rejected if item.reason == "untrusted"]

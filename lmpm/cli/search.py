@@ -86,9 +86,8 @@ def _put_match(match: Match, *, everything: bool) -> None:
     repos = f"{len(match.rows)} {'repo' if len(match.rows) == 1 else 'repos'}" if match.rows else ""
     facts = (repos, f"{parameters / 1e9:.2g}B" if parameters else "", license_)
     mark = " · in the catalog" if known else ""
-    put(
-        f"{known.title if known and not match.rows else group.name}   {' · '.join(fact for fact in facts if fact)}{mark}"
-    )
+    name = known.title if known and not match.rows else group.name
+    put(f"{name}   {' · '.join(fact for fact in facts if fact)}{mark}")
     if not match.rows:
         return
     first = match.rows[0]

@@ -14,6 +14,7 @@ from lmpm import select
 from lmpm.errors import (
     HashMismatchError,
     LmpmError,
+    NetworkError,
     NotFoundError,
     NotPermittedError,
     SpecError,
@@ -185,12 +186,17 @@ class Resolver:
     def _named_nowhere(self, reference: NameReference, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """A name that the catalog does not have: looked for on the Hub, unless it is a task misspelt."""
         unknown = self._unknown(reference)
-        if self.hub.offline or any(self.catalog.task(name) for name in unknown.suggestions):
+        has_number = any(char.isdigit() for char in reference.name)  # as the names of models have
+        if self.hub.offline or not has_number or any(self.catalog.task(name) for name in unknown.suggestions):
             raise unknown
         try:
             return self._searched(reference.name, text, wish)
         except UnknownNameError:
             raise unknown from None
+        except NetworkError:
+            if unknown.suggestions:
+                raise unknown from None
+            raise
 
     def _searched(self, words: str, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """The variants of the model that the Hub has for words."""

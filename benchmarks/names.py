@@ -12,7 +12,6 @@ import argparse
 import json
 import random
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -65,4 +64,4 @@ def _class(name: FileName) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

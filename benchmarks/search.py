@@ -21,6 +21,7 @@ from lmpm.errors import LmpmError
 from lmpm.http import Http
 from lmpm.hub import Hub
 from lmpm.hub_cache import HubCache
+from lmpm.kept import Kept
 from lmpm.resolve import Resolver, Wish
 from lmpm.store import Store
 from lmpm.types import HubSource, Machine
@@ -96,7 +97,9 @@ def _measured(known: Catalog, place: Path, hub: LoopbackHub, here: Machine, ref:
 
 def _resolver(known: Catalog, place: Path, hub: LoopbackHub) -> Resolver:
     return Resolver(
-        known, Hub(Http(hub.endpoint), cache=HubCache(place / "hub")), Store(place / "store", place / "home")
+        known,
+        Hub(Http(hub.endpoint), cache=HubCache(place / "hub"), kept=Kept(place / "headers")),
+        Store(place / "store", place / "home"),
     )
 
 

@@ -113,7 +113,7 @@ class Evidence:
         file = _first(variant)
         name = file.sha256 or f"{repo}/{file.path}"
         if name not in self._headers:
-            self._headers[name] = claim.read_start(self.hub.start(repo, revision, file), file)
+            self._headers[name] = claim.read_start(self.hub.reader(repo, revision, file), file)
         return self._headers[name]
 
     def _parameters(self, variant: Variant, header: Header) -> int:

@@ -21,7 +21,7 @@ from lmpm.errors import (
     OfflineError,
     UnknownNameError,
 )
-from lmpm.funnel import Funnel, LeftOut, OtherModel
+from lmpm.funnel import Found, Funnel, LeftOut, OtherModel
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -43,17 +43,6 @@ SHOWN_OTHERS: Final = 50
 SHOWN_CHOICES: Final = 12
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _GLUED: Final = re.compile(r"(?<=[a-z]{3})(?=\d)")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Variants to choose among, best trusted first, what they are called, and how they were found."""
-
-    model: str
-    variants: tuple[Variant, ...]
-    funnel: Funnel | None = None
-    notes: tuple[str, ...] = ()
-    is_unproven: bool = False  # nobody has looked into its files yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from lmpm.types import Variant
 
 Left = Literal["other model", "gated", "untrusted", "less trusted", "quant", "unreadable"]
 
@@ -54,3 +57,14 @@ class Funnel:
             f"{self.looked_at} looked at",
             f"{self.variants} variants",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Variants to choose among, best trusted first, what they are called, and how they were found."""
+
+    model: str
+    variants: tuple[Variant, ...]
+    funnel: Funnel | None = None
+    notes: tuple[str, ...] = ()
+    is_unproven: bool = False  # nobody has looked into its files yet

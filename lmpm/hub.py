@@ -7,7 +7,6 @@ in `cache`, where one is given.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from lmpm import limits, repository, validate
 from lmpm.answer import refuse_endless
 from lmpm.errors import (
+    IntegrityError,
     LmpmError,
     NetworkError,
     NotFoundError,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lmpm.gguf_header import Header, ReadAt
     from lmpm.http import Http
     from lmpm.hub_cache import HubCache
+    from lmpm.kept import Kept
     from lmpm.repository import Repository
     from lmpm.types import ModelFile
 
@@ -45,7 +46,7 @@ METADATA_BACKOFF_S: Final = 0.5
 
 @dataclass(slots=True)
 class Hub:
-    """The Hub at `http.endpoint`. `offline` refuses every request before it is made."""
+    """The Hub at `http.endpoint`. `offline` refuses every request before it is made; `kept` are headers read before."""
 
     http: Http
     offline: bool = False
@@ -53,6 +54,7 @@ class Hub:
     backoff_s: float = METADATA_BACKOFF_S
     sleep: Callable[[float], None] = time.sleep
     cache: HubCache | None = None
+    kept: Kept | None = None
     oldest_s: float = 0.0  # age of the oldest kept answer that was used
     _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
 
@@ -232,35 +234,21 @@ class Hub:
         from lmpm import gguf_header
 
         read_at = self.reader(repo, revision, file)
-        return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
-
-    def start(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
-        """What reads pieces of a remote file, its first 64 KiB with one request, and none when they are kept.
-
-        It raises as `header` does.
-        """
-        remote = self.reader(repo, revision, file)
-        kept = self.cache.get("start", file.sha256) if self.cache and file.sha256 else None
-        first = base64.b64decode(kept.data) if kept and isinstance(kept.data, str) else b""
-        if not first:
-            first = remote(0, min(limits.HEADER_PREFIX_BYTES, file.size))
-            if self.cache and file.sha256:
-                self.cache.put(base64.b64encode(first).decode(), "start", file.sha256)
-
-        def read_at(offset: int, length: int) -> bytes:
-            inside = offset + length <= len(first)
-            return first[offset : offset + length] if inside else remote(offset, length)
-
-        return read_at
+        try:
+            return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+        except IntegrityError:
+            if self.kept and file.sha256:
+                self.kept.drop(file.sha256)
+            raise
 
     def reader(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
-        """What reads pieces of a remote file, a request each. It raises as `header` does."""
+        """What reads pieces of a remote file, a request each unless it is kept. It raises as `header` does."""
         url = file_url(self.http.endpoint, repo, revision, file.path)
 
         def read_at(offset: int, length: int) -> bytes:
             return self.patiently(lambda: self._read(url, repo, file, offset, length))
 
-        return read_at
+        return self.kept.reader(file.sha256, read_at) if self.kept and file.sha256 else read_at
 
     def _read(self, url: str, repo: str, file: ModelFile, offset: int, length: int) -> bytes:
         """Bytes of a remote file, fewer only where it ends."""

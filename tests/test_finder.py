@@ -23,6 +23,7 @@ from lmpm.errors import (
 from lmpm.http import Http
 from lmpm.hub import Hub
 from lmpm.hub_cache import HubCache
+from lmpm.kept import Kept
 from lmpm.resolve import Resolution, Resolver, Wish
 from lmpm.store import Store
 from lmpm.types import HubSource, Machine
@@ -92,7 +93,7 @@ def machine(real: Catalog, spec: str = M2) -> Machine:
 
 
 def resolver(real: Catalog, place: Path, server: LoopbackHub, token: str | None = None, **options: Any) -> Resolver:
-    hub = Hub(Http(server.endpoint, token=token), backoff_s=0.0, **options)
+    hub = Hub(Http(server.endpoint, token=token), backoff_s=0.0, kept=Kept(place / "headers"), **options)
     return Resolver(real, hub, Store(place / "store", place / "home"))
 
 
@@ -306,7 +307,7 @@ class TestLies:
     def add(self, hub: LoopbackHub, repo: str, shape: Any, sizes: dict[str, int], **facts: Any) -> None:
         head = header(shape, name=repo)
         files = {path: listed(size, f"{repo}/{path}", head) for path, size in sizes.items()}
-        settings = {"card_data": {"base_model": [ORIGINAL], "license": "mit"}, "downloads": 50_000, "likes": 100}
+        settings: dict[str, Any] = {"card_data": {"base_model": [ORIGINAL], "license": "mit"}, "downloads": 50_000, "likes": 100}
         hub.add_repo(repo, files, **(settings | facts))
 
     def test_an_8b_called_7b_is_passed_over(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:

@@ -55,10 +55,11 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
 
     policy = workspace.read_manifest(workspace.project(app, is_global=False)).policy
     wish = with_policy(wish_from(options), policy)
+    appraiser = app.appraiser("at hand" if app.offline else "doubtful")
     if not app.offline:
         try:
             return choosing_model(
-                lambda asked: app.resolver.resolve(ref, app.machine, asked, where="hub"),
+                lambda asked: app.resolver.resolve(ref, app.machine, asked, where="hub", appraiser=appraiser),
                 wish,
                 may_ask=not app.console.quiet,
             )
@@ -68,7 +69,7 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
             found = app.resolver.resolve(ref, app.machine, wish, where="catalog")
             choice = replace(found.choice, notes=(*found.choice.notes, f"not confirmed: {error.message}"))
             return replace(found, choice=choice)
-    found = app.resolver.resolve(ref, app.machine, wish, where="catalog")
+    found = app.resolver.resolve(ref, app.machine, wish, where="catalog", appraiser=appraiser)
     if app.hub.oldest_s:
         note = f"from what the Hub answered {duration(app.hub.oldest_s)} ago"
         found = replace(found, choice=replace(found.choice, notes=(*found.choice.notes, note)))

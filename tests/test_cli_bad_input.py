@@ -22,7 +22,7 @@ from tests.lock_samples import TEXT
         ("install text-to-sq", 3, ["`text-to-sq`", "Did you mean `text-to-sql`?", "lmpm catalog list"]),
         ("install nonsense", 3, ["No task or model is called `nonsense`", "lmpm catalog list"]),
         ("install qwen2.5-coder-7b-instuct", 3, ["Did you mean `qwen2.5-coder-7b-instruct`"]),
-        ("install qwen2.5-coder-7b-instruct:Q4_K_N", 2, ["`Q4_K_N` is no quant", "Did you mean `Q4_K_M`"]),
+        ("install qwen2.5-coder-7b-instruct:Q4_K_N", 2, ["`Q4_K_N` is no quant", "Did you mean", "`Q4_K_M`"]),
         ("install qwen2.5-coder-7b-instruct:Q2_K", 3, ["No quant of this model is called `Q2_K`", "There are: "]),
         ("install embeddings --quant foo", 2, ["`foo` is no quant", "Examples: `Q4_K_M`"]),
         ("resolve text-to-sql --task chat", 2, ["`--task` goes with a model"]),

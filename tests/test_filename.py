@@ -12,7 +12,7 @@ FILES = [
     ("Qwen3-8B-Q4_K_M.gguf", "model", "Qwen3-8B", "Q4_K_M", None),
     ("UD-IQ1_S/GLM-5-UD-IQ1_S-00004-of-00006.gguf", "model", "GLM-5", "UD-IQ1_S", (4, 6)),
     ("Meta-Llama-3.1-405B.Q3_K_S.gguf-00007-of-00009.gguf", "model", "Meta-Llama-3.1-405B", "Q3_K_S", (7, 9)),
-    ("Model.i1-IQ3_XS.gguf", "model", "Model", "i1-IQ3_XS", None),
+    ("Luna.i1-IQ3_XS.gguf", "model", "Luna", "i1-IQ3_XS", None),
     ("gemma-4-E4B_q4_0-it.gguf", "model", "gemma-4-E4B-it", "Q4_0", None),
     ("unsloth.Q8_0.gguf", "model", "", "Q8_0", None),
     ("Q3_K_S/Q3_K_S-00001-of-00028.gguf", "model", "", "Q3_K_S", (1, 28)),

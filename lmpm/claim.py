@@ -48,6 +48,7 @@ K_BLOCK: Final = 256  # elements of a row that a K-quant packs together; other r
 SIZE_TOLERANCE: Final = 0.04  # between two counts of the same parameters
 NAME_TOLERANCE: Final = (0.6, 1.5)  # of the parameters that a name rounds; experts share layers, tables are not counted
 LEAN, RICH = 0.75, 1.6  # of a quant's usual bits per weight: small models hold large tables in finer types
+TELLING_BYTES: Final = 64 * limits.MIB  # of a file whose size tells its bits per weight
 KNOWN_SIZE_KEYS: Final = frozenset(
     {"llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "mistral3", "smollm3"}
 )
@@ -161,6 +162,8 @@ def _against_size(claim: Claim, header: Header, size: int) -> str | None:
         if counted[1] < low * claim.parameters or counted[0] > high * claim.parameters:
             has = f"{counted[0] / 1e9:.1f}B"
             return f"it has {has} parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+    if header.tensors or size < TELLING_BYTES:
+        return None  # the types of the tensors have told, or the file is mostly header
     bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None
     count = counted[0] if counted else known
     if bits and count and claim.quant not in quant.VAGUE and not LEAN * bits <= 8 * size / count <= RICH * bits:

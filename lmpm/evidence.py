@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import claim, memory, quant, select, title
-from lmpm.errors import IntegrityError, NetworkError, NotFoundError, NotPermittedError
+from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.types import HubSource, Rejected
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmpm.repository import Repository
     from lmpm.types import Choice, Machine, ModelFile, Request, Variant
 
+NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
 READS: Final = 6  # headers that are read before the rest is left as it is named
 
 
@@ -54,9 +55,14 @@ class Evidence:
                     if why is None:
                         return shaped, tuple(untrue)
             except IntegrityError as error:
+                if not _others(left, likely):
+                    raise
                 why = error.message
+            unknown = why.startswith("llama.cpp does not run")
+            if unknown and not _others(left, likely):
+                raise EngineError(f"`{_first(likely).path}` cannot be run: {why}", hint=NEWER)
             judged = select.judge(request, machine, likely)
-            untrue.append(Rejected(judged, "untrusted", why))
+            untrue.append(Rejected(judged, "engine" if unknown else "untrusted", why))
             about_quant = why.startswith("it is called")
             left = tuple(
                 item for item in left if not _is_read(item, likely) and (about_quant or not _shares(item, likely))
@@ -144,6 +150,11 @@ def _nearest(choice: Choice) -> Variant | None:
     """The variant that lacks least, so that what is said of it rests on its header."""
     near = next((item for item in choice.rejected if item.reason in ("memory", "speed", "worse")), None)
     return near.candidate.variant if near else None
+
+
+def _others(left: Sequence[Variant], likely: Variant) -> bool:
+    """Whether another repository is there to take its place."""
+    return any(not _shares(item, likely) for item in left)
 
 
 def _is_read(one: Variant, other: Variant) -> bool:

@@ -14,6 +14,7 @@ from lmpm import machine as machines
 from lmpm.catalog import Catalog
 from lmpm.errors import (
     AmbiguousNameError,
+    EngineError,
     HashMismatchError,
     LmpmError,
     NotPermittedError,
@@ -307,7 +308,11 @@ class TestLies:
     def add(self, hub: LoopbackHub, repo: str, shape: Any, sizes: dict[str, int], **facts: Any) -> None:
         head = header(shape, name=repo)
         files = {path: listed(size, f"{repo}/{path}", head) for path, size in sizes.items()}
-        settings: dict[str, Any] = {"card_data": {"base_model": [ORIGINAL], "license": "mit"}, "downloads": 50_000, "likes": 100}
+        settings: dict[str, Any] = {
+            "card_data": {"base_model": [ORIGINAL], "license": "mit"},
+            "downloads": 50_000,
+            "likes": 100,
+        }
         hub.add_repo(repo, files, **(settings | facts))
 
     def test_an_8b_called_7b_is_passed_over(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
@@ -328,9 +333,8 @@ class TestLies:
 
     def test_an_architecture_that_llama_cpp_does_not_run(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         self.add(hub, REAL, replace(QWEN_7B, architecture="flux"), {f"{FAMILY}-Q4_K_M.gguf": 4_683_073_504})
-        found = resolver(real, tmp_path, hub).resolve(REAL, machine(real), Wish(), where="hub")
-        assert found.choice.chosen is None
-        assert "does not run the architecture `flux`" in found.choice.rejected[0].detail
+        with pytest.raises(EngineError, match="does not run the architecture `flux`"):
+            resolver(real, tmp_path, hub).resolve(REAL, machine(real), Wish(), where="hub")
 
 
 def test_a_namespace_that_was_registered_anew_is_noticed(hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:

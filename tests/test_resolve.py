@@ -12,6 +12,7 @@ from lmpm import catalog
 from lmpm.catalog import Catalog
 from lmpm.errors import (
     HashMismatchError,
+    IntegrityError,
     NetworkError,
     NotFoundError,
     NotPermittedError,
@@ -122,11 +123,9 @@ class TestHub:
             card_data={"license": "mit"},
         )
         hub.faults.add(faults.OtherBody(b"no gguf at all"), "*/resolve/*")
-        choice = online.resolve("someone/New-7B-GGUF", machine, Wish(), where="hub").choice
-        assert commit and choice.chosen is None  # its header is read before it is chosen
-        assert [(item.reason, "is not a usable GGUF file" in item.detail) for item in choice.rejected] == [
-            ("untrusted", True)
-        ]
+        with pytest.raises(IntegrityError, match="New-7B"):  # its header is read before it is chosen
+            online.resolve("someone/New-7B-GGUF", machine, Wish(), where="hub")
+        assert commit
 
     def test_what_is_gone_is_passed_over(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
         with pytest.raises(NotFoundError) as caught:

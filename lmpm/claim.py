@@ -45,13 +45,12 @@ ARCHITECTURES: Final = frozenset(
 )
 
 K_BLOCK: Final = 256  # elements of a row that a K-quant packs together; other rows fall back to older types
-SIZE_TOLERANCE: Final = 0.04  # between two counts of the same parameters
+SIZE_TOLERANCE: Final = 0.01  # between two counts of the same parameters
 NAME_TOLERANCE: Final = (0.6, 1.5)  # of the parameters that a name rounds; experts share layers, tables are not counted
 LEAN, RICH = 0.75, 1.6  # of a quant's usual bits per weight: small models hold large tables in finer types
 TELLING_BYTES: Final = 64 * limits.MIB  # of a file whose size tells its bits per weight
-KNOWN_SIZE_KEYS: Final = frozenset(
-    {"llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "mistral3", "smollm3"}
-)
+# Whose size follows from their keys, and whose weights hold nothing beside the text model.
+KNOWN_SIZE_KEYS: Final = frozenset({"llama", "qwen2", "qwen3", "gemma2", "phi3", "smollm3"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +155,8 @@ def _against_quant(claim: Claim, header: Header) -> str | None:
 def _against_size(claim: Claim, header: Header, size: int) -> str | None:
     counted = parameters_of(header)
     if counted and claim.parameters:
-        low, high = NAME_TOLERANCE
-        if claim.is_exact:
-            low, high = 1 - SIZE_TOLERANCE, 1 + SIZE_TOLERANCE
-        if counted[1] < low * claim.parameters or counted[0] > high * claim.parameters:
-            has = f"{counted[0] / 1e9:.1f}B"
-            return f"it has {has} parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+        if _is_another_size(claim, counted):
+            return f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
     if header.tensors or size < TELLING_BYTES:
         return None  # the types of the tensors have told, or the file is mostly header
     bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None
@@ -169,3 +164,15 @@ def _against_size(claim: Claim, header: Header, size: int) -> str | None:
     if bits and count and claim.quant not in quant.VAGUE and not LEAN * bits <= 8 * size / count <= RICH * bits:
         return f"it is called {claim.quant}, its size is that of {8 * size / count:.1f} bits per weight"
     return None
+
+
+def _is_another_size(claim: Claim, counted: tuple[int, int]) -> bool:
+    """Whether the counted parameters, with one table or two, cannot be those that are claimed.
+
+    The original may be larger than its text model: it can hold an encoder of pictures.
+    """
+    least, most, said = *counted, claim.parameters or 0
+    if not claim.is_exact:
+        return most < NAME_TOLERANCE[0] * said or least > NAME_TOLERANCE[1] * said
+    nearest = min(abs(least - said), abs(most - said))
+    return nearest > SIZE_TOLERANCE * said and said < most

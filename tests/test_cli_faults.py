@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -245,6 +246,7 @@ def test_names_from_the_hub_cannot_move_the_cursor_or_leave_the_store(
     tiny.faults.add(faults.EditJson(rename), META)
     cli.call("install", REPO).failed(3, "holds no GGUF model")
     tiny.faults.clear()
+    shutil.rmtree(Path(cli.environment["LMPM_HOME"]) / "hub")  # the answer that was kept
     tiny.faults.add(faults.Status(403, "\x1b[2J no"), META)
     shown = cli.call("install", REPO).failed(9)
     assert "\x1b" not in shown.err

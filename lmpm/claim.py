@@ -154,9 +154,8 @@ def _against_quant(claim: Claim, header: Header) -> str | None:
 
 def _against_size(claim: Claim, header: Header, size: int) -> str | None:
     counted = parameters_of(header)
-    if counted and claim.parameters:
-        if _is_another_size(claim, counted):
-            return f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+    if counted and claim.parameters and _is_another_size(claim, counted):
+        return f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
     if header.tensors or size < TELLING_BYTES:
         return None  # the types of the tensors have told, or the file is mostly header
     bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None

@@ -31,11 +31,12 @@ class Evidence:
     _headers: dict[str, Header] = field(default_factory=dict)
 
     def proved(
-        self, request: Request, machine: Machine, variants: Sequence[Variant]
+        self, request: Request, machine: Machine, variants: Sequence[Variant], spare: Sequence[Variant] = ()
     ) -> tuple[tuple[Variant, ...], tuple[Rejected, ...]]:
         """The variants with their shape, without those that the winner's header shows to be something else.
 
-        A quant that is not what it is called is left out alone; a model that is another, with its repository.
+        A quant that is not what it is called is left out alone; a model that is another, with its repository. What
+        is left out is replaced from `spare`.
         """
         untrue: list[Rejected] = []
         left = tuple(variants)
@@ -55,18 +56,22 @@ class Evidence:
                     if why is None:
                         return shaped, tuple(untrue)
             except IntegrityError as error:
-                if not _others(left, likely):
+                if not _others((*left, *spare), likely):
                     raise
                 why = error.message
             unknown = why.startswith("llama.cpp does not run")
-            if unknown and not _others(left, likely):
+            if unknown and not _others((*left, *spare), likely):
                 raise EngineError(f"`{_first(likely).path}` cannot be run: {why}", hint=NEWER)
             judged = select.judge(request, machine, likely)
             untrue.append(Rejected(judged, "engine" if unknown else "untrusted", why))
             about_quant = why.startswith("it is called")
-            left = tuple(
-                item for item in left if not _is_read(item, likely) and (about_quant or not _shares(item, likely))
-            )
+            out = [item for item in left if _is_read(item, likely) or (not about_quant and _shares(item, likely))]
+            left = tuple(item for item in left if item not in out)
+            spare = [item for item in spare if about_quant or not _shares(item, likely)]
+            for quant_lost in [item.quant for item in out]:
+                heir = next((item for item in spare if item.quant == quant_lost), None)
+                if heir is not None:
+                    left, spare = (*left, heir), [item for item in spare if item is not heir]
         return left, tuple(untrue)
 
     def shaped(self, variants: Sequence[Variant], likely: Variant) -> tuple[Variant, ...]:

@@ -199,7 +199,7 @@ class Finder:
                 details=[f"{item.repo}: {item.detail}" for item in left[:8]],
             )
         model = group.name
-        merged = self._merged(model, looked, sees)
+        merged, spare = self._merged(model, looked, sees)
         seen = {repository.id for repository, _, _ in looked} | {item.repo for item in left}
         left += [
             LeftOut(row.id, "less trusted", "; ".join(points.reasons)) for row, points in able if row.id not in seen
@@ -225,7 +225,7 @@ class Finder:
             age_s=found.age_s,
         )
         notes = tuple(note for _, contents, _ in looked[:1] for note in contents.remarks())
-        return Found(model, merged, funnel, notes, is_unproven=True)
+        return Found(model, merged, funnel, notes, spare, is_unproven=True)
 
     def _original(self, group: Group) -> Repository | None:
         """The repository of the model's own weights, where the Hub has it."""
@@ -295,14 +295,17 @@ class Finder:
 
     def _merged(
         self, model: str, looked: Sequence[tuple[Repository, listing.Contents, Trust]], sees: bool
-    ) -> tuple[Variant, ...]:
-        """Each quant from the most trusted repository that has it."""
+    ) -> tuple[tuple[Variant, ...], tuple[Variant, ...]]:
+        """Each quant from the most trusted repository that has it, and what others have of them."""
         best: dict[str, Variant] = {}
+        spare: list[Variant] = []
         for rank, (repository, contents, _) in enumerate(looked):
             for variant in listing.variants(repository, contents, self.catalog, model=model, sees=sees):
                 gated = variant.gated and self.hub.http.token is None
-                best.setdefault(variant.quant, replace(variant, trust=rank, gated=gated))
-        return tuple(sorted(best.values(), key=lambda variant: quant.order(variant.quant)))
+                ranked = replace(variant, trust=rank, gated=gated)
+                if best.setdefault(variant.quant, ranked) is not ranked:
+                    spare.append(ranked)
+        return tuple(sorted(best.values(), key=lambda variant: quant.order(variant.quant))), tuple(spare)
 
     def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Trust]]) -> NotPermittedError:
         repo = next(row.id for row, points in judged if row.gated and not points.imitates)

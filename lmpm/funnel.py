@@ -67,4 +67,5 @@ class Found:
     variants: tuple[Variant, ...]
     funnel: Funnel | None = None
     notes: tuple[str, ...] = ()
+    spare: tuple[Variant, ...] = ()  # the same quants from less trusted repositories, most trusted first
     is_unproven: bool = False  # nobody has looked into its files yet

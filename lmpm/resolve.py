@@ -108,7 +108,7 @@ class Resolver:
         elif found.is_unproven and not self.hub.offline:
             from lmpm.evidence import Evidence
 
-            variants, untrue = Evidence(self.catalog, self.hub).proved(request, machine, variants)
+            variants, untrue = Evidence(self.catalog, self.hub).proved(request, machine, variants, found.spare)
         choice = select.select(request, machine, variants)
         if where == "hub" or appraiser:
             choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import groups, hub_search, listing, quant, title, trust
+from lmpm import groups, hub_search, listing, quant, standing, title
 from lmpm import license as licenses
 from lmpm.errors import (
     AmbiguousNameError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lmpm.reference import HubReference
     from lmpm.repository import Repository, Row
     from lmpm.store import Store
-    from lmpm.trust import Trust
+    from lmpm.standing import Standing
     from lmpm.types import Variant
 
 LOOKS: Final = 3  # repositories of a model that are looked at
@@ -157,15 +157,15 @@ class Finder:
     def _require_genuine(self, repo: str) -> None:
         """Raise NotPermittedError for an account that only looks like a known one."""
         account, _, name = repo.partition("/")
-        known = trust.imitated(account, self.catalog.publishers)
+        known = standing.imitated(account, self.catalog.publishers)
         if known:
             raise NotPermittedError(
                 f"`{account}` is not `{known}`, whose name it resembles: nothing was taken from it",
                 hint=f"Did you mean `{known}/{name}`? If not, name the commit: `{repo}@<40 hex>`",
             )
 
-    def judge_row(self, row: Row, group: Group) -> Trust:
-        """Trust in a repository by what the listing says of it alone."""
+    def judge_row(self, row: Row, group: Group) -> Standing:
+        """The standing of a repository by what the listing says of it alone."""
         return self._judged((row,), group, None)[0][1]
 
     # -- from a group to variants ------------------------------------------------
@@ -236,17 +236,17 @@ class Finder:
         except (NotFoundError, NotPermittedError, NetworkError):
             return None
 
-    def _judged(self, rows: Sequence[Row], group: Group, original: Repository | None) -> list[tuple[Row, Trust]]:
-        mended = min(original.modified, original.created + trust.MENDING_S) if original else 0.0
+    def _judged(self, rows: Sequence[Row], group: Group, original: Repository | None) -> list[tuple[Row, Standing]]:
+        mended = min(original.modified, original.created + standing.MENDING_S) if original else 0.0
         license_ = original.license if original else "unknown"
         now = self.now()
         judged = [
-            (row, trust.of_row(row, self.catalog, owner=group.publisher, license_=license_, mended=mended, now=now))
+            (row, standing.of_row(row, self.catalog, owner=group.publisher, license_=license_, mended=mended, now=now))
             for row in rows
         ]
         return sorted(judged, key=lambda item: (-item[1].points, item[0].id))
 
-    def _sifted(self, judged: Sequence[tuple[Row, Trust]]) -> tuple[list[LeftOut], list[tuple[Row, Trust]]]:
+    def _sifted(self, judged: Sequence[tuple[Row, Standing]]) -> tuple[list[LeftOut], list[tuple[Row, Standing]]]:
         """What is left out for whose it is, and the rest; without one that is trusted the best known ones stay."""
         left, able = [], []
         has_trusted = any(points.is_trusted and self._opens(row) for row, points in judged)
@@ -266,13 +266,13 @@ class Finder:
 
     def _look(
         self,
-        able: Sequence[tuple[Row, Trust]],
+        able: Sequence[tuple[Row, Standing]],
         original: Repository | None,
         wanted: str | None,
         left: list[LeftOut],
-    ) -> list[tuple[Repository, listing.Contents, Trust]]:
+    ) -> list[tuple[Repository, listing.Contents, Standing]]:
         """The repositories that hold something usable, most trusted first; what has none is added to `left`."""
-        looked: list[tuple[Repository, listing.Contents, Trust]] = []
+        looked: list[tuple[Repository, listing.Contents, Standing]] = []
         parameters = original.full_parameters if original else None
         for number, (row, points) in enumerate(able[:MOST_LOOKS]):
             if number >= LOOKS and looked:
@@ -289,12 +289,12 @@ class Finder:
                 left.append(LeftOut(row.id, "quant", f"has no {wanted}"))
             else:
                 looked.append(
-                    (repository, contents, trust.with_files(points, repository, contents, parameters=parameters))
+                    (repository, contents, standing.with_files(points, repository, contents, parameters=parameters))
                 )
         return sorted(looked, key=lambda item: (-item[2].points, item[0].id))
 
     def _merged(
-        self, model: str, looked: Sequence[tuple[Repository, listing.Contents, Trust]], sees: bool
+        self, model: str, looked: Sequence[tuple[Repository, listing.Contents, Standing]], sees: bool
     ) -> tuple[tuple[Variant, ...], tuple[Variant, ...]]:
         """Each quant from the most trusted repository that has it, and what others have of them."""
         best: dict[str, Variant] = {}
@@ -307,7 +307,7 @@ class Finder:
                     spare.append(ranked)
         return tuple(sorted(best.values(), key=lambda variant: quant.order(variant.quant))), tuple(spare)
 
-    def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Trust]]) -> NotPermittedError:
+    def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Standing]]) -> NotPermittedError:
         repo = next(row.id for row, points in judged if row.gated and not points.imitates)
         return NotPermittedError(
             f"`{repo}` is gated, and there is no trusted copy of {group.name} that is not",

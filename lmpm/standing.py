@@ -1,4 +1,4 @@
-"""How far a repository is trusted to hold the model that it is named for, in points, with the reasons.
+"""The standing of a repository: how far it is trusted to hold the model that it is named for, in points, with the reasons.
 
 Who publishes counts most; what people do with it, how complete it is and whether its facts agree with those
 of the model decide among the rest. An account that only looks like a known one is never trusted.
@@ -48,7 +48,7 @@ _SHORT, _LONG = 6, 10  # characters of a name from which on one, and two, edits 
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class Standing:
     """Points of a repository, and the reasons for a reader, strongest first. `imitates` names a known account."""
 
     points: float
@@ -77,8 +77,8 @@ def imitated(account: str, publishers: Iterable[Publisher]) -> str | None:
     return None
 
 
-def of_row(row: Row, catalog: Catalog, *, owner: str, license_: str, mended: float, now: float) -> Trust:
-    """Trust in a row of a listing. `owner` made the model under `license_`; `mended` is when its files were last."""
+def of_row(row: Row, catalog: Catalog, *, owner: str, license_: str, mended: float, now: float) -> Standing:
+    """Standing of a row of a listing. `owner` made the model under `license_`; `mended` is when its files were last."""
     points, reasons = _publisher(row.publisher, catalog, owner)
     age = max(now - row.created, 1.0) if row.created else YEAR_S
     monthly = row.downloads * min(max(MONTH_S / age, 1.0), MOST_SCALING)
@@ -91,12 +91,12 @@ def of_row(row: Row, catalog: Catalog, *, owner: str, license_: str, mended: flo
     if mended and row.modified and row.modified < mended:
         points += OUTDATED_POINTS
         reasons.append("made before the model was last mended")
-    return Trust(points, tuple(reasons), imitated(row.publisher, catalog.publishers))
+    return Standing(points, tuple(reasons), imitated(row.publisher, catalog.publishers))
 
 
-def with_files(trust: Trust, repository: Repository, found: Contents, *, parameters: int | None) -> Trust:
-    """Trust once the files are known: how complete they are, and whether the metadata agrees with the name."""
-    points, reasons = trust.points, list(trust.reasons)
+def with_files(before: Standing, repository: Repository, found: Contents, *, parameters: int | None) -> Standing:
+    """Standing once the files are known: how complete they are, and whether the metadata agrees with the name."""
+    points, reasons = before.points, list(before.reasons)
     kinds = {quant.nearest(item.quant) for item in found.sets}
     points += COMPLETE_POINTS * sum(name in kinds for name in USUAL_QUANTS) / len(USUAL_QUANTS)
     reasons.append(f"{len(found.sets)} quants")
@@ -109,7 +109,7 @@ def with_files(trust: Trust, repository: Repository, found: Contents, *, paramet
     if stated and parameters and abs(stated / parameters - 1) > PARAMETER_TOLERANCE:
         points += MISMATCH_POINTS
         reasons.insert(0, f"holds {stated / 1e9:.1f}B parameters, the model has {parameters / 1e9:.1f}B")
-    return Trust(points, tuple(reasons), trust.imitates)
+    return Standing(points, tuple(reasons), before.imitates)
 
 
 def _publisher(account: str, catalog: Catalog, owner: str) -> tuple[float, list[str]]:

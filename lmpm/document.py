@@ -40,6 +40,14 @@ class Table:
     def __iter__(self) -> Iterator[str]:
         return iter(self._data)
 
+    def is_table(self, key: str) -> bool:
+        """Whether a table stands at `key`."""
+        return isinstance(self._data.get(key), dict)
+
+    def is_text(self, key: str) -> bool:
+        """Whether a string stands at `key`."""
+        return isinstance(self._data.get(key), str)
+
     def at(self, key: str) -> str:
         """The path of `key` in the document."""
         return f"{self.place}.{key}" if self.place else key

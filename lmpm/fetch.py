@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import IntegrityError, MissingFilesError
 from lmpm.size import human
-from lmpm.types import ModelFile, Source, StarterSource
+from lmpm.types import FileSource, ModelFile, Source, StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +28,7 @@ class Fetcher:
     downloader: Downloader
     reporter: Reporter
     offline: bool
+    directory: Path  # of the project: where files of the user's own are looked for
 
     def fetch(self, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
         """The paths of the files, in their order; what is missing is brought first.
@@ -35,7 +36,8 @@ class Fetcher:
         Raises MissingFilesError when the network is off, and the errors of a transfer.
         """
         files = tuple(files)
-        wanted = sum(file.size for file in files if self.store.find(source, file) is None)
+        absent = () if isinstance(source, FileSource) else files
+        wanted = sum(file.size for file in absent if self.store.find(source, file) is None)
         if wanted:
             self.store.require_space(wanted - sum(self.store.kept(source, file) for file in files))
         return tuple(self._one(source, file) for file in files)
@@ -43,12 +45,34 @@ class Fetcher:
     def _one(self, source: Source, file: ModelFile) -> Path:
         if isinstance(source, StarterSource):
             return self._starter(source, file)
+        if isinstance(source, FileSource):
+            return self._file(source, file)
         if self.offline:
             found = self.downloader.present(source, file)
             if found is None:
                 raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
             return found
         return self.downloader.fetch(source, file)
+
+    def _file(self, source: FileSource, file: ModelFile) -> Path:
+        """Link the store to a file of the user's own, where the lock says that it lies."""
+        present = self.store.find(source, file)
+        if present is not None and self.store.is_stamped(present, file.sha256 or ""):
+            self.reporter.reused(file.path, file.size)
+            return present
+        origin = self.directory / file.path
+        if origin.is_file():
+            path = self.store.link_file(source, file, origin, self.reporter)
+            self.reporter.finished(file.path, file.size, file.sha256 or "")
+            return path
+        if present is not None:
+            self.store.confirm(present, file, reporter=self.reporter)
+            return present
+        raise missing(
+            [file],
+            f"`{file.path}` is a file that only somebody of your team has",
+            hint=f"Put it at `{origin}`; its sha256 is {file.sha256}",
+        )
 
     def _starter(self, source: StarterSource, file: ModelFile) -> Path:
         """Put the built-in model of a task into the store."""
@@ -72,10 +96,12 @@ class Fetcher:
         return path
 
 
-def missing(files: Iterable[ModelFile], message: str) -> MissingFilesError:
+def missing(
+    files: Iterable[ModelFile], message: str, *, hint: str = "To download what is missing, run `lmpm install`"
+) -> MissingFilesError:
     """The error for files that a lock names and this machine lacks."""
     return MissingFilesError(
         message,
         details=[f"{file.path}  {human(file.size)}" for file in files],
-        hint="To download what is missing, run `lmpm install`",
+        hint=hint,
     )

@@ -7,6 +7,7 @@ request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -57,6 +58,8 @@ class Repository:
     architecture: str = ""
     context_length: int | None = None
     has_chat_template: bool = False
+    template: str | None = None  # sha256 of the chat template that the Hub read from the files
+    identity: str | None = None  # stays when the name goes to somebody else
 
     def file(self, path: str) -> ModelFile | None:
         """The file at `path`, if it is there."""
@@ -297,7 +300,7 @@ def _repository(info: Any) -> Repository:
         id=validate.repo_id(info.id),
         revision=validate.revision(info.sha),
         files=tuple(sorted(files, key=lambda file: file.path)),
-        license=licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), "")),
+        license=_license(info, tags),
         gated=bool(info.gated),
         private=bool(info.private),
         base_models=tuple(tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")),
@@ -307,7 +310,32 @@ def _repository(info: Any) -> Repository:
         architecture=str(facts.get("architecture") or "")[:64],
         context_length=_count(facts.get("context_length")),
         has_chat_template=bool(facts.get("chat_template")),
+        template=_digest(facts.get("chat_template")),
+        identity=_identity(getattr(info, "_id", None)),
     )
+
+
+def _license(info: Any, tags: list[str]) -> str:
+    """The licence by its name; of one that the Hub has no name for, the name that its card gives."""
+    name = licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), ""))
+    if name != "other":
+        return name
+    card = info.card_data.to_dict() if info.card_data else {}
+    try:
+        return licenses.normalise(validate.line(card.get("license_name"))) or name
+    except ValueError:
+        return name
+
+
+def _digest(template: object) -> str | None:
+    return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) and template else None
+
+
+def _identity(value: object) -> str | None:
+    try:
+        return validate.object_id(value)
+    except ValueError:
+        return None
 
 
 def _count(value: object) -> int | None:

@@ -18,7 +18,7 @@ from lmpm.speed import predict, seconds_per_token, will_thrash
 from lmpm.types import Candidate, Choice, HubSource, Machine, Memory, Shape, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lmpm.catalog.schema import SpeedKind
     from lmpm.resolve import Resolution, Resolver
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 # A file that is meant for the smallest machines should still answer well: no floor rung below this
 # share of its model's score.
 FLOOR_QUALITY_SHARE: Final = 0.9
+
+# Machines of common sizes, so that one which nobody declared finds a rung that suits it.
+SIZE_CLASSES: Final = ("CPU, 4 cores, 8GB", "M2, 16GB", "RTX 3060 12GB, 32GB", "RTX 4090, 64GB")
+MAX_RUNGS: Final = 6  # size classes add none beyond; declared targets may
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,9 @@ class Rung:
 
 
 def build(
-    resolution: Resolution, resolver: Resolver, targets: Mapping[str, Machine]
+    resolution: Resolution, resolver: Resolver, targets: Mapping[str, Machine], classes: Sequence[Machine] = ()
 ) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
-    """The rungs for the chosen variant, the declared targets and the smallest machines, best first.
+    """The rungs for the chosen variant, the declared targets, common sizes and the smallest machines, best first.
 
     Also returns remarks on rungs that had to be left out. Raises NothingFitsError when a declared target
     has no answer, and NetworkError: a ladder must not depend on the weather.
@@ -69,10 +73,62 @@ def build(
         except (NotFoundError, NotPermittedError) as error:
             remarks.append(f"no rung for smaller machines: {error.message}")
     ordered = _in_order(rungs, winners, choice.request)
-    return (
-        tuple(_locked(rung, tuple(name for name, taken in served.items() if taken is rung)) for rung in ordered),
-        tuple(remarks),
+    for machine in classes:
+        ordered = _with_class(machine, ordered, winners, choice.request, resolver, pool)
+    locked = tuple(_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor))
+    return _for_targets(locked, targets, choice.request), tuple(remarks)
+
+
+def _with_class(
+    machine: Machine,
+    ordered: list[Candidate],
+    winners: list[tuple[Machine, Candidate]],
+    request: Request,
+    resolver: Resolver,
+    pool: tuple[Variant, ...],
+) -> list[Candidate]:
+    """The rungs with one more for a common size of machine, where it needs one and nobody else is disturbed."""
+    try:
+        rung = _for_target("", machine, request, resolver, pool, ordered, [])
+    except NothingFitsError:
+        return ordered
+    if rung in ordered or len(ordered) >= MAX_RUNGS:
+        return ordered
+    longer = _in_order([*ordered, rung], [(machine, rung), *winners], request)
+    disturbed = any(
+        _first_able(longer, known, request) is not _first_able(ordered, known, request) for known, _ in winners
     )
+    if disturbed:
+        return ordered
+    winners.append((machine, rung))
+    return longer
+
+
+def _first_able(ordered: list[Candidate], machine: Machine, request: Request) -> Candidate | None:
+    return next((rung for rung in ordered if _is_able(rung.variant, request, machine)), None)
+
+
+def _needed(
+    ordered: list[Candidate], machines: list[Machine], choice: Choice, floor: Candidate | None
+) -> list[Candidate]:
+    """The rungs that some machine takes; where nothing reaches the floor, all that it might fall back on."""
+    taken = [_first_able(ordered, machine, choice.request) for machine in machines]
+    if None in taken:
+        return ordered
+    smallest = _same(floor, ordered) if floor else None
+    return [rung for rung in ordered if rung is smallest or any(rung is other for other in taken)]
+
+
+def _for_targets(
+    rungs: tuple[LockedCandidate, ...], targets: Mapping[str, Machine], request: Request
+) -> tuple[LockedCandidate, ...]:
+    """The rungs, each with the targets that take it by what stands in the lock."""
+    ladder = LockedModel(name=request.ref, requested={}, candidates=rungs)
+    places: dict[int, list[str]] = {}
+    for name, machine in targets.items():
+        rung = take(ladder, machine, min_speed=request.min_speed, kind=request.speed_kind)
+        places.setdefault(rung.number, []).append(name)
+    return tuple(replace(rung, targets=tuple(places.get(number, ()))) for number, rung in enumerate(rungs, start=1))
 
 
 def _for_target(
@@ -255,7 +311,7 @@ def _floor(resolution: Resolution, pool: tuple[Variant, ...], chosen: Candidate)
     return smallest
 
 
-def _locked(candidate: Candidate, targets: tuple[str, ...]) -> LockedCandidate:
+def _locked(candidate: Candidate) -> LockedCandidate:
     variant = candidate.variant
     if not is_pinned(variant):
         raise ValueError(f"{variant.title} is not pinned")
@@ -268,6 +324,7 @@ def _locked(candidate: Candidate, targets: tuple[str, ...]) -> LockedCandidate:
         bytes_per_token=max(1, memory.bytes_per_token(variant, candidate.memory.context)),
         layers=variant.shape.layers if variant.shape else 0,
         engine=variant.min_engine_build,
-        targets=targets,
+        template=variant.template,
+        identity=variant.identity,
         files=variant.files,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import select
@@ -21,7 +22,7 @@ from lmpm.errors import (
     UnknownNameError,
 )
 from lmpm.listing import variants_of_repository
-from lmpm.reference import FileReference, HubReference, NameReference, parse
+from lmpm.reference import FileReference, HubReference, NameReference, UrlReference, parse
 from lmpm.size import human
 from lmpm.types import Candidate, Choice, HubSource, Reason, Rejected, Request, Variant
 
@@ -82,6 +83,7 @@ class Resolver:
     catalog: Catalog
     hub: Hub
     store: Store
+    directory: Path = Path()  # the project's: paths of local files start there
 
     def resolve(self, text: str, machine: Machine, wish: Wish, *, where: Where) -> Resolution:
         """The choice for a reference on a machine; `choice.chosen` is None when nothing can be taken.
@@ -91,7 +93,8 @@ class Resolver:
         errors of `Hub.repository`.
         """
         request, task, variants = self._candidates(text, wish)
-        if where == "here":
+        variants = tuple(self._marked(variant) for variant in variants)
+        if where == "here" and all(isinstance(variant.source, HubSource) for variant in variants):
             variants = self._on_this_machine(variants, task)
         choice = select.select(request, machine, variants)
         if where == "hub":
@@ -127,17 +130,20 @@ class Resolver:
             files.append(replace(there, role=file.role))
         if found.license not in ("unknown", "other", variant.license):
             notes.append(f"the Hub states the licence {found.license}, the catalog {variant.license}")
-        pinned = replace(variant, source=HubSource(found.id, found.revision), files=tuple(files))
-        return pinned, tuple(notes)
+        pinned = replace(
+            variant,
+            source=HubSource(found.id, found.revision),
+            files=tuple(files),
+            template=found.template,
+            identity=found.identity,
+        )
+        return self._marked(pinned), tuple(notes)
 
     def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, tuple[Variant, ...]]:
         """The request in full, its task, and the variants that could answer it."""
         reference = parse(text)
-        if isinstance(reference, FileReference):
-            raise SpecError(
-                f"`{reference.path}` is a file: it needs no resolving",
-                hint=f"Try it with `lmpm smoke {reference.path}`",
-            )
+        if isinstance(reference, FileReference | UrlReference):
+            return self._direct(reference, text, wish)
         if isinstance(reference, HubReference):
             return self._of_repository(reference, text, wish)
         wish = replace(wish, quant=wish.quant or reference.quant)
@@ -175,6 +181,27 @@ class Resolver:
         default = "embeddings" if variants[0].architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
         return self._request(text, wish, task, model=variants[0].model), task, variants
+
+    def _direct(
+        self, reference: FileReference | UrlReference, text: str, wish: Wish
+    ) -> tuple[Request, Task | None, tuple[Variant, ...]]:
+        """A file that the user points at: there is nothing to choose, only to judge."""
+        from lmpm import direct
+
+        if isinstance(reference, FileReference):
+            path = self.directory / reference.path
+            variant = direct.of_file(path, self.store, directory=self.directory)
+        else:
+            variant = direct.of_url(reference, self.hub.http, self.store, offline=self.hub.offline)
+        self._check_quant(wish, (variant,))
+        default = "embeddings" if variant.architecture in ENCODERS else "chat"
+        task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
+        return self._request(text, wish, task, model=variant.model), task, (variant,)
+
+    def _marked(self, variant: Variant) -> Variant:
+        """The variant with what is known against it."""
+        why = self.catalog.withdrawn(variant.source, variant.files)
+        return replace(variant, withdrawn=why) if why else variant
 
     def _require_access(self, repository: Repository) -> None:
         """Raise NotPermittedError for a gated repository without a token to open it."""

@@ -72,6 +72,8 @@ def judge(request: Request, machine: Machine, variant: Variant) -> Candidate:
 def refuse(request: Request, machine: Machine, candidate: Candidate) -> Verdict | None:
     """The first reason that excludes a candidate whatever its quality, or None."""
     variant = candidate.variant
+    if variant.withdrawn:
+        return "untrusted", f"withdrawn: {variant.withdrawn}"
     return (
         _asked_for(request, variant)
         or _allowed(request, variant)

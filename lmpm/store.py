@@ -25,7 +25,7 @@ from lmpm.disk import disk_errors, free_space
 from lmpm.errors import DiskError, HashMismatchError
 from lmpm.size import human
 from lmpm.stamps import Stamp, Stamps
-from lmpm.types import HubSource, ModelFile, Source, Variant
+from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,10 @@ class Store:
         """The folder of a repository."""
         if isinstance(source, HubSource):
             return self.root / ("models--" + validate.repo_id(source.repo).replace("/", "--"))
-        return self.root / f"models--{STARTER_OWNER}--{validate.model_name(source.task)}-starter"
+        if isinstance(source, StarterSource):
+            return self.root / f"models--{STARTER_OWNER}--{validate.model_name(source.task)}-starter"
+        kind = "address" if isinstance(source, UrlSource) else "file"
+        return self.root / f"models--{STARTER_OWNER}--{kind}"
 
     def blob(self, source: Source, file: ModelFile) -> Path:
         """Where the bytes of a file lie, or will."""
@@ -115,6 +118,14 @@ class Store:
         if (computed, size) != (expected, file.size):
             raise HashMismatchError(file.path, expected=(expected, file.size), computed=(computed, size))
         self._stamps.note(before, expected)
+
+    def digest(self, path: Path) -> tuple[str, int]:
+        """sha256 and size of a file that nobody has promised anything about. Raises DiskError."""
+        with disk_errors(path, "read"):
+            before = Stamp.of(path)
+        computed, size = disk.hash_file(path)
+        self._stamps.note(before, computed)
+        return computed, size
 
     @property
     def _stamps(self) -> Stamps:
@@ -299,6 +310,17 @@ class Store:
                         hint="The installation of lmpm is damaged: install it again",
                     )
                 return self.publish(source, file, part)
+
+    def link_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
+        """Point at a file of the user's own whose bytes are the promised ones; nothing is copied."""
+        if not self.is_stamped(origin, _digest(file)):
+            self.confirm(origin, file, reporter=reporter)
+        blob = self.blob(source, file)
+        with disk_errors(blob):
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            blob.unlink(missing_ok=True)
+            blob.symlink_to(origin.resolve())
+        return self.expose(source, file)
 
     def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:
         """Copy a file into an emptied part; sha256 and size of what was copied."""

@@ -39,6 +39,7 @@ from lmpm.http import StallWatch, asked_wait_s, explain, file_url, header_number
 from lmpm.progress import Reporter
 from lmpm.size import duration, human
 from lmpm.stamps import Stamp
+from lmpm.types import UrlSource
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Downloader:
     reporter: Reporter = field(default_factory=Reporter)
     _damaged: set[Stamp] = field(default_factory=set)  # files that were hashed in vain
 
-    def fetch(self, source: HubSource, file: ModelFile) -> Path:
+    def fetch(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         """Make a file present and verified; returns the path to open.
 
         Raises IntegrityError, NetworkError, DiskError, NotPermittedError, NotFoundError, or
@@ -101,7 +102,7 @@ class Downloader:
             finally:
                 self.reporter.stopped()
 
-    def present(self, source: HubSource, file: ModelFile) -> Path | None:
+    def present(self, source: HubSource | UrlSource, file: ModelFile) -> Path | None:
         """The path of a file that is already in the store with the right bytes, else None.
 
         What another client downloaded is hashed once; a damaged file counts as absent.
@@ -126,7 +127,7 @@ class Downloader:
                 self.reporter.restarted(file.path, "the copy on disk is damaged")
         return stamp not in self._damaged
 
-    def _transfer(self, source: HubSource, file: ModelFile) -> Path:
+    def _transfer(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         """Fetch, check, and publish; a wrong hash gets one clean second try."""
         with self.store.open_part(source, file) as part:
             attempt = _Attempt(self, source, file, part)
@@ -152,14 +153,18 @@ class _RetryableError(Exception):
 class _Attempt:
     """One file on its way: the part, how far it is, and the hash so far."""
 
-    def __init__(self, owner: Downloader, source: HubSource, file: ModelFile, part: BinaryIO) -> None:
+    def __init__(self, owner: Downloader, source: HubSource | UrlSource, file: ModelFile, part: BinaryIO) -> None:
         self.owner = owner
         self.file = file
         self.part = part
         self.path = owner.store.part(source, file)
-        self.repo = source.repo
-        self.url = file_url(owner.http.endpoint, source.repo, source.revision or "", file.path)
-        self.host = owner.http.host
+        if isinstance(source, UrlSource):
+            self.url, self.host = source.url, urlsplit(source.url).netloc
+            self.terms = "Ask whoever gave you the address"
+        else:
+            self.terms = f"Accept the terms at {owner.http.endpoint}/{source.repo}, then `hf auth login`"
+            self.url = file_url(owner.http.endpoint, source.repo, source.revision or "", file.path)
+            self.host = owner.http.host
         self.restarts_left = 1
         self.offset = 0
         self.digest = hashlib.sha256()
@@ -323,10 +328,9 @@ class _Attempt:
         if status == 408 or status >= 500 or (not at_hub and status in (401, 403, 404, 410)):
             return _RetryableError(f"{status} {printable(response.reason or '')}".strip())
         if status in (401, 403, 451):
-            page = f"{self.owner.http.endpoint}/{self.repo}"
             return NotPermittedError(
                 f"`{self.host}` does not let you download `{name}`: {status}",
-                hint=f"Accept the terms at {page}, then `hf auth login`",
+                hint=self.terms,
             )
         if status in (404, 410):
             return NotFoundError(

@@ -63,7 +63,7 @@ class Verifier:
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
         try:
-            rung = rung_for(model, self.machine, self.catalog)
+            rung = rung_for(model, self.machine)
         except LmpmError as error:
             return Report(name=model.name, rungs=len(model.candidates), error=error)
         report = Report(name=model.name, rung=rung, rungs=len(model.candidates), notes=self._remarks(rung))

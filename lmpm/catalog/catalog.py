@@ -9,7 +9,7 @@ from lmpm import quant as quants
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lmpm.catalog.schema import (
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         Task,
     )
     from lmpm.catalog.shelf import Shelf
-    from lmpm.types import Shape
+    from lmpm.catalog.yanked import Yanked
+    from lmpm.types import Shape, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Catalog:
     quants: Mapping[str, Quant]
     loss_rule: LossRule
     publishers: tuple[Publisher, ...]
+    yanked: tuple[Yanked, ...] = ()
 
     def task(self, name: str) -> Task | None:
         """The task of this name or alias, in any case."""
@@ -146,6 +148,11 @@ class Catalog:
         account = repo.partition("/")[0].lower()
         ranks = (publisher.trust for publisher in self.publishers if publisher.name.lower() == account)
         return next(ranks, max((publisher.trust for publisher in self.publishers), default=0) + 1)
+
+    def withdrawn(self, source: Source, files: Iterable[ModelFile]) -> str:
+        """Why nobody should use these files any more; empty when nothing is known against them."""
+        found = next((item for item in self.yanked if item.means(source, files)), None)
+        return f"{found.reason} ({found.source})" if found else ""
 
     def quant_loss(self, quant: str, parameters: int, score: float) -> float:
         """Points of the score that the quant loses in a model of this size; a quant not known loses most."""

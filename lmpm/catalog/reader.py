@@ -11,6 +11,7 @@ from lmpm.catalog.read_model import read_model
 from lmpm.catalog.read_task import read_task
 from lmpm.catalog.schema import LossRule, Publisher, Quant
 from lmpm.catalog.shelf import Shelf
+from lmpm.catalog.yanked import read_yanked
 from lmpm.document import DocumentError, Table
 from lmpm.errors import CatalogError
 
@@ -73,6 +74,7 @@ class _Reader:
             quants=quants[0] if quants else {},
             loss_rule=quants[1] if quants else _RULE,
             publishers=publishers or (),
+            yanked=self._file("yanked.toml", read_yanked) or (),
         )
 
     def _tasks(self) -> tuple[Task, ...]:

@@ -47,7 +47,12 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     REF is a task (`text-to-sql`), a model of the catalog, or a repository (`user/repo:Q4_K_M`). Without
     REF everything in `lmpm.lock` is brought to this machine.
     """
-    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
+    app = App(
+        Console(quiet, verbose),
+        offline=options["offline"],
+        hardware=options["hardware"],
+        is_global=options["is_global"],
+    )
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
     run = _Run(app, options)
@@ -71,6 +76,7 @@ class _Run:
         """Install one reference; returns what programs may want to know."""
         from lmpm import install
 
+        ref = workspace.own_reference(self.app, ref)
         wish = wish_from(self.options)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
@@ -109,7 +115,7 @@ class _Run:
         if not self.options["no_save"]:
             workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
         path, smoke = self._bring(resolution)
-        self._save(resolution, line)
+        self._save(resolution, line, smoke)
         self.console.blank()
         pinned = "" if self.options["no_save"] else ". Pinned in lmpm.lock; commit it with lmpm.toml"
         self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
@@ -163,15 +169,18 @@ class _Run:
             )
         return smoke
 
-    def _save(self, resolution: Resolution, line: ManifestModel) -> None:
-        """Write the manifest's line and the ladder."""
+    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None) -> None:
+        """Write the manifest's line and the ladder, with what the smoke test showed."""
         from lmpm import install
 
         if self.options["no_save"]:
             return
         manifest = workspace.read_manifest(workspace.project(self.app, is_global=self.is_global))
-        targets = workspace.targets(self.app, manifest)
-        locked, remarks = install.lock_model(resolution, line, self.app.resolver, targets)
+        targets, classes = workspace.targets(self.app, manifest), workspace.size_classes(self.app)
+        locked, remarks = install.lock_model(resolution, line, self.app.resolver, targets, classes)
+        chosen = resolution.choice.chosen
+        if smoke is not None and chosen is not None and self.app.is_this_machine:
+            locked = install.with_proof(locked, chosen.variant.files, install.proof(smoke, self.app.machine, targets))
         with workspace.editing(self.app, is_global=self.is_global) as project:
             install.pin(project, [(line, locked)])
         for remark in remarks:
@@ -182,6 +191,7 @@ class _Run:
     def lock(self) -> list[dict[str, Any]]:
         """Make this machine equal to the lock, which is made or mended first where it may be."""
         from lmpm import install
+        from lmpm.lock import stale_models
 
         project = workspace.project(self.app, is_global=self.is_global)
         if not project.manifest_path.exists() and not project.lock_path.exists():
@@ -190,10 +200,12 @@ class _Run:
                 hint="Name a task: `lmpm install text-to-sql`; all tasks: `lmpm catalog list`",
             )
         manifest = workspace.read_manifest(project)
+        machines = workspace.targets(self.app, manifest)
         if self.options["locked"]:
-            install.require_fresh(manifest, workspace.read_lock(project))
-            return [self._sync_one(model) for model in project.lock().models]
-        stale = install.stale_lines(manifest, project.lock())
+            lock = workspace.read_lock(project)
+            install.require_fresh(manifest, lock, machines)
+            return [self._sync_one(model) for model in lock.models]
+        stale = stale_models(manifest, project.lock(), machines)
         done = [self._relock(line, manifest) for line in stale]
         if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
             workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
@@ -213,7 +225,7 @@ class _Run:
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for
 
-        return rung_for(model, self.app.machine, self.app.catalog)
+        return rung_for(model, self.app.machine)
 
     def _sync_one(self, model: LockedModel) -> dict[str, Any]:
         """Bring the rung of one locked model here; what was fetched is proved."""

@@ -8,13 +8,13 @@ import click
 
 from lmpm.cli import workspace
 from lmpm.cli.console import Console
+from lmpm.cli.relock import relock
 from lmpm.cli.settings import App, common, hardware_option, offline_option
 from lmpm.errors import LockError, SpecError, UnknownNameError
 
 if TYPE_CHECKING:
     from lmpm.lock_types import LockedModel
     from lmpm.manifest import Manifest, ManifestModel
-    from lmpm.resolve import Where
 
 
 @click.command(epilog="Example: `lmpm lock --check` in continuous integration")
@@ -40,9 +40,10 @@ def command(
     What is pinned already and still asked for in the same words stays as it is, unless `--upgrade` is given.
     """
     from lmpm import install
-    from lmpm.lock import staleness
+    from lmpm.lock import stale_models, staleness
+    from lmpm.policy import require_all_permitted
 
-    app = App(Console(quiet, verbose), offline=offline, hardware=hardware)
+    app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global)
     project = workspace.project(app, is_global=is_global)
     if not project.manifest_path.exists():
         raise SpecError(
@@ -50,16 +51,19 @@ def command(
             hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
         )
     manifest = workspace.read_manifest(project)
+    machines = workspace.targets(app, manifest)
     if check:
-        reasons = staleness(manifest, workspace.read_lock(project))
+        lock = workspace.read_lock(project)
+        reasons = staleness(manifest, lock, machines)
         if reasons:
             raise LockError("`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`")
+        require_all_permitted(lock.models, manifest.policy)
         app.console.done("lmpm.lock is up to date")
         return
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
-    lines = _named(manifest, names) if upgrade else install.stale_lines(manifest, project.lock())
-    entries = [(line, _resolve(app, manifest, line)) for line in lines]  # all, before anything is written
+    lines = _named(manifest, names) if upgrade else stale_models(manifest, project.lock(), machines)
+    entries = [(line, relock(app, manifest, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
         changed = install.pin(guarded, entries)
     for line, entry in entries:
@@ -78,24 +82,10 @@ def _named(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestModel]:
     return [line for line in manifest.models.values() if not names or line.name in names]
 
 
-def _resolve(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:
-    """The entry of the lock for one line, and what is to be said about it."""
-    from lmpm import install
-
-    where: Where = "here" if app.offline else "hub"
-    wish = install.wish_of(line, manifest.policy)
-    resolution = app.resolver.resolve(line.ref or line.task or line.name, app.machine, wish, where=where)
-    install.require_choice(resolution.choice)
-    locked, remarks = install.lock_model(resolution, line, app.resolver, workspace.targets(app, manifest))
-    for remark in (*resolution.choice.notes, *remarks):
-        app.console.note(remark)
-    return locked
-
-
 def _show(app: App, line: ManifestModel, entry: LockedModel) -> None:
     from lmpm.locked import rung_for
 
-    candidate = rung_for(entry, app.machine, app.catalog).candidate
+    candidate = rung_for(entry, app.machine).candidate
     count = len(entry.candidates)
     rungs = "1 rung" if count == 1 else f"{count} rungs"
     app.console.say("Locked", f"{line.name}: {rungs}, {candidate.model} {candidate.quant} on this machine")

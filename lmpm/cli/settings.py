@@ -114,7 +114,10 @@ def _seconds(environment: Mapping[str, str], name: str) -> float | None:
 class App:
     """What a command works with; each part is built when it is first asked for."""
 
-    def __init__(self, console: Console, *, offline: bool = False, hardware: str | None = None) -> None:
+    def __init__(
+        self, console: Console, *, offline: bool = False, hardware: str | None = None, is_global: bool = False
+    ) -> None:
+        self.is_global = is_global
         self.console = console
         self.settings = Settings.read(os.environ)
         self.offline = offline or self.settings.offline
@@ -188,7 +191,14 @@ class App:
         """What answers references."""
         from lmpm.resolve import Resolver
 
-        return Resolver(self.catalog, self.hub, self.store)
+        return Resolver(self.catalog, self.hub, self.store, self.project_directory)
+
+    @cached_property
+    def project_directory(self) -> Path:
+        """Where paths of local files start: the project's directory, with `--global` the user's own."""
+        from lmpm.cli import workspace
+
+        return workspace.directory(self, is_global=self.is_global)
 
     @cached_property
     def reporter(self) -> Reporter:

@@ -52,7 +52,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     if locked is not None:
         from lmpm.locked import rung_for
 
-        taken = rung_for(locked, app.machine, app.catalog).number
+        taken = rung_for(locked, app.machine).number
         put("")
         put("In lmpm.lock, best first:")
         for number, rung in enumerate(locked.candidates, start=1):

@@ -67,9 +67,7 @@ def require_savable(app: App, *, is_global: bool) -> None:
 
 def read_manifest(found: Project) -> Manifest:
     """The manifest, empty when there is none."""
-    from lmpm.manifest import parse_manifest
-
-    return parse_manifest(found.manifest_text())
+    return found.manifest()
 
 
 def read_lock(found: Project) -> Lock:
@@ -88,7 +86,8 @@ def remark_stale(app: App, found: Project, lock: Lock) -> None:
 
     if not found.manifest_path.exists():
         return
-    for reason in staleness(read_manifest(found), lock):
+    manifest = read_manifest(found)
+    for reason in staleness(manifest, lock, targets(app, manifest)):
         app.console.note(f"{reason}: `lmpm install` mends it")
 
 
@@ -115,11 +114,30 @@ def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
     return {name: parse_spec(target.hardware, app.chips) for name, target in manifest.targets.items()}
 
 
+def size_classes(app: App) -> list[Machine]:
+    """Machines of common sizes."""
+    from lmpm.ladder import SIZE_CLASSES
+    from lmpm.machine import parse_spec
+
+    return [parse_spec(spec, app.chips) for spec in SIZE_CLASSES]
+
+
+def own_reference(app: App, ref: str) -> str:
+    """What the user typed, the path of a file as it is seen from the project's directory."""
+    from lmpm.reference import FileReference, parse
+
+    reference = parse(ref)
+    if not isinstance(reference, FileReference):
+        return ref
+    path = os.path.relpath(app.settings.directory / reference.path, app.project_directory)
+    return path if path.startswith("..") else f"./{path}"
+
+
 def fetcher(app: App) -> Fetcher:
     """What brings files into the store."""
     from lmpm.fetch import Fetcher
 
-    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline)
+    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline, app.project_directory)
 
 
 def drop_unasked(app: App, manifest: Manifest, *, is_global: bool) -> list[str]:

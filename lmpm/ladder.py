@@ -95,28 +95,32 @@ def _with_class(
     if rung in ordered or len(ordered) >= MAX_RUNGS:
         return ordered
     longer = _in_order([*ordered, rung], [(machine, rung), *winners], request)
-    disturbed = any(
-        _first_able(longer, known, request) is not _first_able(ordered, known, request) for known, _ in winners
-    )
+    disturbed = any(_taken(longer, known, request) is not _taken(ordered, known, request) for known, _ in winners)
     if disturbed:
         return ordered
     winners.append((machine, rung))
     return longer
 
 
-def _first_able(ordered: list[Candidate], machine: Machine, request: Request) -> Candidate | None:
-    return next((rung for rung in ordered if _is_able(rung.variant, request, machine)), None)
+def _taken(ordered: list[Candidate], machine: Machine, request: Request) -> Candidate | None:
+    """The rung that a machine takes by what will stand in the lock; None where none is fast enough."""
+    rungs = LockedModel(name=request.ref, requested={}, candidates=tuple(map(_locked, ordered)))
+    try:
+        rung = take(rungs, machine, min_speed=request.min_speed, kind=request.speed_kind)
+    except NothingFitsError:
+        return None
+    return None if rung.too_slow else ordered[rung.number - 1]
 
 
 def _needed(
     ordered: list[Candidate], machines: list[Machine], choice: Choice, floor: Candidate | None
 ) -> list[Candidate]:
     """The rungs that some machine takes; where nothing reaches the floor, all that it might fall back on."""
-    taken = [_first_able(ordered, machine, choice.request) for machine in machines]
+    taken = [_taken(ordered, machine, choice.request) for machine in machines]
     if None in taken:
         return ordered
-    smallest = _same(floor, ordered) if floor else None
-    return [rung for rung in ordered if rung is smallest or any(rung is other for other in taken)]
+    kept = [choice.chosen, _same(floor, ordered) if floor else None, *taken]
+    return [rung for rung in ordered if any(rung is other for other in kept)]
 
 
 def _for_targets(

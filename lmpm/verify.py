@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lmpm.errors import (
@@ -17,15 +17,19 @@ from lmpm.errors import (
     TransferInterruptedError,
 )
 from lmpm.locked import context_of, prove, rung_for, task_of
+from lmpm.machine import is_same_class
+from lmpm.manifest import Policy
+from lmpm.policy import require_permitted
 from lmpm.size import human
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from lmpm.catalog import Catalog
     from lmpm.fetch import Fetcher
     from lmpm.ladder import Rung
-    from lmpm.lock_types import LockedModel
+    from lmpm.lock_types import LockedModel, Tested
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile, SmokeResult, Source
 
@@ -42,6 +46,8 @@ class Report:
     hashed_s: float = 0.0
     trusted: bool = False  # an unchanged file's stamp was believed
     smoke: SmokeResult | None = None
+    recorded: Tested | None = None  # what the lock says of a machine of this class
+    took_s: float = 0.0
     missing: tuple[ModelFile, ...] = ()
     notes: tuple[str, ...] = ()
     error: LmpmError | None = None
@@ -59,15 +65,28 @@ class Verifier:
     smoke: bool = True
     engine_build: int | None = None
     free_memory: int | None = None
+    policy: Policy = field(default_factory=Policy)
+    targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
 
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
+        began = time.monotonic()
+        return replace(self._check(model), took_s=time.monotonic() - began)
+
+    def _check(self, model: LockedModel) -> Report:
         try:
             rung = rung_for(model, self.machine)
         except LmpmError as error:
             return Report(name=model.name, rungs=len(model.candidates), error=error)
-        report = Report(name=model.name, rung=rung, rungs=len(model.candidates), notes=self._remarks(rung))
+        report = Report(
+            name=model.name,
+            rung=rung,
+            rungs=len(model.candidates),
+            notes=self._remarks(rung),
+            recorded=self._recorded(rung),
+        )
         try:
+            require_permitted(model.name, rung.candidate, self.policy)
             return self._check_rung(model, rung, report)
         except TransferInterruptedError:
             raise  # the user wants an end, not the next model
@@ -150,6 +169,12 @@ class Verifier:
                 f"llama.cpp b{self.engine_build} is too old, {rung.candidate.model} needs b{wanted}",
                 hint="Upgrade it: `pip install --upgrade llama-cpp-python`",
             )
+
+    def _recorded(self, rung: Rung) -> Tested | None:
+        """The figures of the lock, where they were measured on a machine of this class."""
+        tested = rung.candidate.tested
+        like = self.targets.get(tested.on) if tested and tested.on else None
+        return tested if like is not None and is_same_class(self.machine, like) else None
 
     def _remarks(self, rung: Rung) -> tuple[str, ...]:
         """What is worth knowing but is no failure."""

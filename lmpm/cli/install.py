@@ -9,9 +9,10 @@ import click
 
 from lmpm.cli import render, workspace
 from lmpm.cli.asking import wish_from, wish_options
+from lmpm.cli.bring import bring, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
-from lmpm.errors import NothingFitsError, SmokeTestError, SpecError
+from lmpm.errors import NothingFitsError, SpecError
 from lmpm.reference import NameReference, parse
 from lmpm.size import duration
 
@@ -140,10 +141,6 @@ class _Run:
             return None
         return self._sync_one(found)
 
-    def _verified(self, rung: Rung, file: Any) -> Path | None:
-        path = self.app.store.find(rung.candidate.source, file)
-        return path if path and self.app.store.is_stamped(path, file.sha256) else None
-
     def _bring(self, resolution: Resolution) -> tuple[Path, SmokeResult | None]:
         """Fetch the choice and prove it."""
         chosen = resolution.choice.chosen
@@ -154,20 +151,9 @@ class _Run:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
-            smoke = self._prove(paths[0], resolution.task, chosen.memory.context, chosen.memory.total)
+            memory = chosen.memory
+            smoke = prove(self.app, paths[0], resolution.task, context=memory.context, need=memory.total)
         return paths[0], smoke
-
-    def _prove(self, path: Path, task: Any, context: int, need: int) -> SmokeResult | None:
-        from lmpm.locked import prove
-
-        smoke = prove(path, task, context=context, need=need)
-        render.show_smoke(self.console, smoke)
-        if smoke is not None and not smoke.passed:
-            raise SmokeTestError(
-                f"`{path.name}` does not do its task: {smoke.detail}",
-                hint="The file is kept. To pin it all the same, use `--no-smoke`",
-            )
-        return smoke
 
     def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None) -> None:
         """Write the manifest's line and the ladder, with what the smoke test showed."""
@@ -229,24 +215,10 @@ class _Run:
 
     def _sync_one(self, model: LockedModel) -> dict[str, Any]:
         """Bring the rung of one locked model here; what was fetched is proved."""
-        from lmpm.locked import context_of, task_of
-
-        began = time.monotonic()
         rung = self._rung(model)
-        candidate = rung.candidate
+        paths = verified_paths(self.app, rung)
+        if paths is None:
+            return bring(self.app, model, rung, dry_run=self.options["dry_run"], smoke=not self.options["no_smoke"])
+        self.console.done(f"{model.name} is installed: {rung.candidate.model} {rung.candidate.quant}, nothing to do")
         data = {"name": model.name, **render.rung_json(rung, len(model.candidates))}
-        present = [self._verified(rung, file) for file in candidate.files]
-        title = f"{candidate.model} {candidate.quant}"
-        if all(present):
-            self.console.done(f"{model.name} is installed: {title}, nothing to do")
-            return {**data, "path": str(present[0])}
-        self.console.say("Chosen", f"{model.name}: rung {rung.number} of {len(model.candidates)}, {title}")
-        if self.options["dry_run"]:
-            return data
-        paths = workspace.fetcher(self.app).fetch(candidate.source, candidate.files)
-        smoke = None
-        if not self.options["no_smoke"]:
-            task = task_of(model, self.app.catalog)
-            smoke = self._prove(paths[0], task, context_of(model), candidate.memory)
-        self.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
-        return {**data, "path": str(paths[0]), "smoke": render.smoke_json(smoke)}
+        return {**data, "path": str(paths[0])}

@@ -8,13 +8,13 @@ import click
 
 from lmpm.cli import workspace
 from lmpm.cli.console import Console
-from lmpm.cli.relock import relock
+from lmpm.cli.relock import named_lines, relock
 from lmpm.cli.settings import App, common, hardware_option, offline_option
-from lmpm.errors import LockError, SpecError, UnknownNameError
+from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
     from lmpm.lock_types import LockedModel
-    from lmpm.manifest import Manifest, ManifestModel
+    from lmpm.manifest import ManifestModel
 
 
 @click.command(epilog="Example: `lmpm lock --check` in continuous integration")
@@ -40,29 +40,25 @@ def command(
     What is pinned already and still asked for in the same words stays as it is, unless `--upgrade` is given.
     """
     from lmpm import install
-    from lmpm.lock import stale_models, staleness
+    from lmpm.lock import stale_models
     from lmpm.policy import require_all_permitted
 
     app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global)
     project = workspace.project(app, is_global=is_global)
-    if not project.manifest_path.exists():
-        raise SpecError(
-            f"Nothing to lock: no `lmpm.toml` in `{project.directory}` or above",
-            hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
-        )
-    manifest = workspace.read_manifest(project)
-    machines = workspace.targets(app, manifest)
+    manifest = workspace.require_manifest(project)
     if check:
         lock = workspace.read_lock(project)
-        reasons = staleness(manifest, lock, machines)
-        if reasons:
-            raise LockError("`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`")
+        workspace.require_fresh(app, manifest, lock)
         require_all_permitted(lock.models, manifest.policy)
         app.console.done("lmpm.lock is up to date")
         return
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
-    lines = _named(manifest, names) if upgrade else stale_models(manifest, project.lock(), machines)
+    lines = (
+        named_lines(manifest, names)
+        if upgrade
+        else stale_models(manifest, project.lock(), workspace.targets(app, manifest))
+    )
     entries = [(line, relock(app, manifest, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
         changed = install.pin(guarded, entries)
@@ -71,15 +67,6 @@ def command(
     dropped = workspace.drop_unasked(app, manifest, is_global=is_global)
     if not changed and not dropped:
         app.console.done("lmpm.lock is up to date")
-
-
-def _named(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestModel]:
-    """The lines of the manifest that were named, or all. Raises UnknownNameError."""
-    for name in names:
-        if name not in manifest.models:
-            listing = "In lmpm.toml: " + ", ".join(f"`{known}`" for known in manifest.models)
-            raise UnknownNameError("model of this project", name, listing=listing)
-    return [line for line in manifest.models.values() if not names or line.name in names]
 
 
 def _show(app: App, line: ManifestModel, entry: LockedModel) -> None:

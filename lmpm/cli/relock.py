@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.cli import workspace
+from lmpm.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from lmpm.cli.settings import App
     from lmpm.lock_types import LockedModel
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.resolve import Where
+
+
+def named_lines(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestModel]:
+    """The lines of the manifest that were named, or all. Raises UnknownNameError."""
+    for name in names:
+        if name not in manifest.models:
+            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in manifest.models)
+            raise UnknownNameError("model of this project", name, listing=listing)
+    return [line for line in manifest.models.values() if not names or line.name in names]
 
 
 def relock(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:

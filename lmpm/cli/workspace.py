@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import DiskError, LockError, UnknownNameError
+from lmpm.errors import DiskError, LockError, SpecError, UnknownNameError
 from lmpm.project import Project, edit_project, find_project
 
 if TYPE_CHECKING:
@@ -70,6 +70,25 @@ def read_manifest(found: Project) -> Manifest:
     return found.manifest()
 
 
+def require_manifest(found: Project) -> Manifest:
+    """The manifest. Raises SpecError when there is none."""
+    if not found.manifest_path.exists():
+        raise SpecError(
+            f"Nothing to lock: no `lmpm.toml` in `{found.directory}` or above",
+            hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
+        )
+    return read_manifest(found)
+
+
+def require_fresh(app: App, manifest: Manifest, lock: Lock) -> None:
+    """Raise LockError, with every reason, when the lock is not what the manifest asks for."""
+    from lmpm.lock import staleness
+
+    reasons = staleness(manifest, lock, targets(app, manifest))
+    if reasons:
+        raise LockError("`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`")
+
+
 def read_lock(found: Project) -> Lock:
     """The lock. Raises LockError when there is none."""
     if not found.lock_path.exists():
@@ -109,6 +128,8 @@ def locked_model(lock: Lock, name: str) -> LockedModel:
 
 def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
     """The declared machines."""
+    if not manifest.targets:
+        return {}
     from lmpm.machine import parse_spec
 
     return {name: parse_spec(target.hardware, app.chips) for name, target in manifest.targets.items()}

@@ -98,7 +98,7 @@ def template_hash(header: Header) -> str | None:
 
 
 def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Variant:
-    label = quant.from_filename(files[0].path) or "unknown"
+    label = quant.from_filename(files[0].path) or _main_type(header)
     weights = 8 * sum(file.size for file in files)
     parameters = sum(tensor.elements for tensor in header.tensors)
     if len(files) > 1 or not parameters:  # the table of tensors is not known, or only that of one shard
@@ -118,6 +118,14 @@ def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Va
         score_source="named by you",
     )
     return replace(bare, template=template_hash(header))
+
+
+def _main_type(header: Header) -> str:
+    """The tensor type that holds most of the weights, for a name that tells no quant."""
+    sizes: dict[str, int] = {}
+    for tensor in header.tensors:
+        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
+    return max(sizes, key=lambda name: sizes[name], default="unknown")
 
 
 def _shards(path: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import ladder, manifest_edit
+from lmpm import manifest_edit, rungs
 from lmpm.errors import LockError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock import stale_models, staleness
@@ -84,7 +84,7 @@ def require_choice(choice: Choice) -> None:
         raise NothingFitsError(
             f"No {what} model fits this machine: {human(machine.budget + machine.host_budget)} for models, "
             f"the smallest needs {human(rows[0].candidate.memory.total)}",
-            details=tuple(ladder.describe_rejected(replace(choice, rejected=tuple(rows)))),
+            details=tuple(rungs.describe_rejected(replace(choice, rejected=tuple(rows)))),
             hint=lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:],
         )
     if choice.rejected:
@@ -92,7 +92,7 @@ def require_choice(choice: Choice) -> None:
         error = NotPermittedError if forbidden else NothingFitsError
         raise error(
             f"No {what} model can be taken: all {choice.considered} candidates were rejected",
-            details=tuple(ladder.describe_rejected(choice)),
+            details=tuple(rungs.describe_rejected(choice)),
             hint="Loosen what was asked for: `--license`, `--max-size`, `--quant` or the policy in `lmpm.toml`",
         )
     raise NothingFitsError(
@@ -112,12 +112,12 @@ def lock_model(
 
     Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
     """
-    rungs, remarks = ladder.build(resolution, resolver, targets, classes)
+    ladder, remarks = rungs.build(resolution, resolver, targets, classes)
     request = resolution.choice.request
     locked = LockedModel(
         name=line.name,
         requested=line.requested(),
-        candidates=rungs,
+        candidates=ladder,
         context=request.context if line.context is None else None,
         min_speed=request.min_speed if line.min_speed is None else None,
         speed_kind=request.speed_kind,
@@ -129,8 +129,8 @@ def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested |
     """The entry with what a smoke test showed, at the rung whose files it ran."""
     if tested is None:
         return locked
-    rungs = (replace(rung, tested=tested) if rung.files == tuple(files) else rung for rung in locked.candidates)
-    return replace(locked, candidates=tuple(rungs))
+    proved = (replace(rung, tested=tested) if rung.files == tuple(files) else rung for rung in locked.candidates)
+    return replace(locked, candidates=tuple(proved))
 
 
 def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
@@ -149,7 +149,7 @@ def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine])
 def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
     """The entry with what is known of rungs that were pinned before and are pinned again."""
     known = {rung.files: rung for rung in before.candidates} if before else {}
-    rungs = []
+    kept = []
     for rung in locked.candidates:
         old = known.get(rung.files)
         if old is not None and old.source == rung.source:
@@ -159,8 +159,8 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
                 template=rung.template or old.template,
                 identity=rung.identity or old.identity,
             )
-        rungs.append(rung)
-    return replace(locked, candidates=tuple(rungs))
+        kept.append(rung)
+    return replace(locked, candidates=tuple(kept))
 
 
 def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:

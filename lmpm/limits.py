@@ -49,3 +49,7 @@ ENGINE_EXTRA_MEMORY_BYTES: Final = 2 * GIB  # Python, tokenizer tables, scratch:
 
 # Machine probes.
 PROBE_TIMEOUT_S: Final = 3.0
+
+# What is planned for where no task says more.
+DEFAULT_CONTEXT: Final = 8192  # tokens
+DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read

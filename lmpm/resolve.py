@@ -21,6 +21,7 @@ from lmpm.errors import (
     SpecError,
     UnknownNameError,
 )
+from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 from lmpm.listing import variants_of_repository
 from lmpm.reference import FileReference, HubReference, NameReference, UrlReference, parse
 from lmpm.size import human
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 CONFIRMATIONS: Final = 5  # how many choices are looked up on the Hub before giving up
 ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
-DEFAULT_CONTEXT: Final = 8192  # tokens, for a model that no task tells more about
-DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read
 ENCODERS: Final = frozenset(
     {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "modern-bert", "eurobert", "gemma-embedding"}
 )
@@ -196,7 +195,9 @@ class Resolver:
         self._check_quant(wish, (variant,))
         default = "embeddings" if variant.architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
-        return self._request(text, wish, task, model=variant.model), task, (variant,)
+        request = self._request(text, wish, task, model=variant.model)
+        # a task's least context chooses among models; a file that was named is taken as it is
+        return replace(request, min_context=wish.context or 1), task, (variant,)
 
     def _marked(self, variant: Variant) -> Variant:
         """The variant with what is known against it."""

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from lmpm import catalog, ladder
+from lmpm import rungs as choosing
 from lmpm.catalog import Catalog, Task
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.limits import GIB
@@ -72,7 +73,7 @@ def machines() -> dict[str, Machine]:
 @pytest.fixture(scope="module")
 def size_classes() -> dict[str, Machine]:
     chips = load_chips(catalog.directory())
-    return {spec: parse_spec(spec, chips) for spec in ladder.SIZE_CLASSES}
+    return {spec: parse_spec(spec, chips) for spec in choosing.SIZE_CLASSES}
 
 
 def task_named(real: Catalog, name: str) -> Task:
@@ -106,7 +107,7 @@ def resolution_for(request: Request, machine: Machine, variants: Iterable[Varian
 def build(
     resolution: Resolution, targets: dict[str, Machine], pins: Pins | None = None, classes: Sequence[Machine] = ()
 ) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
-    return ladder.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
+    return choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
 
 
 def locked(resolution: Resolution, rungs: tuple[LockedCandidate, ...]) -> LockedModel:
@@ -149,7 +150,7 @@ def test_every_machine_takes_what_was_chosen_for_it(
     for more in ([], classes):
         rungs, remarks = build(resolution, targets, classes=more)
         assert remarks == ()
-        assert len(rungs) <= max(len(targets) + 2, ladder.MAX_RUNGS)
+        assert len(rungs) <= max(len(targets) + 2, choosing.MAX_RUNGS)
         assert sorted(target for rung in rungs for target in rung.targets) == sorted(targets)
         model = locked(resolution, rungs)
         taken = rung_for(model, machines[here])
@@ -166,7 +167,7 @@ def test_a_machine_of_a_common_size_that_nobody_declared_finds_its_own_rung(
     resolution = resolution_for(request_for(task), machines["CPU, 2 cores, 24GB"], real.variants(task), task)
     bare, _ = build(resolution, {})
     rungs, _ = build(resolution, {}, classes=list(size_classes.values()))
-    assert len(bare) <= len(rungs) <= ladder.MAX_RUNGS
+    assert len(bare) <= len(rungs) <= choosing.MAX_RUNGS
     large = size_classes["RTX 4090, 64GB"]
     best = select(resolution.choice.request, large, real.variants(task)).chosen
     assert best is not None
@@ -179,7 +180,7 @@ def test_a_rung_that_no_machine_takes_is_left_out(
     real: Catalog, machines: dict[str, Machine], size_classes: dict[str, Machine]
 ) -> None:
     task = task_named(real, "text-to-sql")
-    everywhere = {"M2, 16GB", *ladder.SIZE_CLASSES}
+    everywhere = {"M2, 16GB", *choosing.SIZE_CLASSES}
     known = {**machines, **size_classes}
     resolution = resolution_for(request_for(task), machines["M2, 16GB"], real.variants(task), task)
     rungs, _ = build(resolution, {}, classes=list(size_classes.values()))

@@ -84,8 +84,6 @@ def _show(app: App, findings: list[Finding]) -> None:
     if app.offline:
         app.console.note("the Hub was not asked what has changed")
     if counts["error"]:
-        show_error(
-            f"The audit failed: {words}", hint="`lmpm lock` chooses anew within the policy; `lmpm diff` shows it"
-        )
+        show_error(f"The audit failed: {words}", hint="`lmpm lock` chooses anew within the policy")
     else:
         app.console.done(f"No errors: {words}" if words else "Nothing was found")

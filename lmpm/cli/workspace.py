@@ -137,8 +137,8 @@ def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
 
 def size_classes(app: App) -> list[Machine]:
     """Machines of common sizes."""
-    from lmpm.ladder import SIZE_CLASSES
     from lmpm.machine import parse_spec
+    from lmpm.rungs import SIZE_CLASSES
 
     return [parse_spec(spec, app.chips) for spec in SIZE_CLASSES]
 

@@ -45,7 +45,7 @@ def bom(lock: Lock, lock_text: str, *, version: str) -> str:
 
 def _component(rung: LockedCandidate, names: list[str]) -> Any:
     """One rung: a model with its files below it."""
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.contact import OrganizationalEntity

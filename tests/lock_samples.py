@@ -27,7 +27,7 @@ min_speed = 10.0
 
 [[model.candidate]]
 model = "Big 14B"
-source = { hf = "org/big-14b-GGUF", revision = "1111111111111111111111111111111111111111", id = "66f2b3c4d5e6f7a8b9c0d1e2" }
+source = { hf = "org/big-14b-GGUF", revision = "RRRR", id = "66f2b3c4d5e6f7a8b9c0d1e2" }
 quant = "Q4_K_M"
 license = "apache-2.0"
 memory = 9985798963
@@ -71,6 +71,7 @@ files = [
     { path = "text-to-sql-starter-Q8_0.gguf", size = 3000000, sha256 = "EEEE" },
 ]
 """
+TEXT = TEXT.replace('"RRRR"', f'"{"1" * 40}"')
 for letter in "ABCDEF":
     TEXT = TEXT.replace(f'"{letter * 4}"', f'"{letter.lower() * 64}"')
 

@@ -166,7 +166,7 @@ class TestChanges:
     def test_a_name_that_somebody_else_registered(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
     ) -> None:
-        del world.state.repositories[REPO]
+        world.state.repositories.clear()
         world.add_repo(REPO, {FILE: tiny("an impostor")}, object_id="f" * 24, card_data={"license": "mit"})
         kinds = {row["kind"] for row in cli.call("outdated", "--json", *MAC).passed().json["changes"]}
         assert {"identity", "history"} <= kinds

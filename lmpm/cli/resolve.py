@@ -54,6 +54,7 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
 
     policy = workspace.read_manifest(workspace.project(app, is_global=False)).policy
     wish = with_policy(wish_from(options), policy)
+    ref = workspace.own_reference(app, ref)
     if not app.offline:
         try:
             return app.resolver.resolve(ref, app.machine, wish, where="hub")

@@ -37,7 +37,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     manifest = workspace.read_manifest(project)
     line = manifest.models.get(name)
     wish = overlay(wish_of(line, manifest.policy) if line else Wish(), options)
-    ref = (line.ref or line.task or name) if line else name
+    ref = (line.ref or line.task or name) if line else workspace.own_reference(app, name)
     app.offline = app.offline or not isinstance(parse(ref), HubReference)
     choice = app.resolver.resolve(ref, app.machine, with_policy(wish, manifest.policy), where="catalog").choice
     locked = project.lock().get(name) if project.lock_path.exists() else None

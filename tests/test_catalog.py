@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from lmpm import catalog, quant
 from lmpm.catalog import Catalog, SqlCase, TextCase
 from lmpm.errors import CatalogError
-from lmpm.types import HubSource, StarterSource
+from lmpm.types import HubSource, ModelFile, StarterSource
 
 SHIPPED = Path(__file__).resolve().parent.parent / "catalog"
 CODER = "models/qwen2.5-coder-7b-instruct.toml"
@@ -122,6 +123,26 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_mistakes_are_told_with_their_place(copy: Path, file: str, old: str, new: str, message: str) -> None:
     edit(copy / file, old, new)
     assert [problem for problem in catalog.check(copy) if problem.startswith(f"{file}: {message}")]
+
+
+def test_the_list_of_files_that_nobody_should_use(copy: Path) -> None:
+    listed = copy / "yanked.toml"
+    digest = "a" * 64
+    row = 'reason = "r"\nsource = "https://example.org"\n'
+    listed.write_text(f'[[yanked]]\nrepo = "Org/Bad"\n{row}[[yanked]]\nsha256 = "{digest}"\n{row}')
+    known = catalog.load(copy)
+    file = ModelFile(path="x.gguf", size=1, sha256="b" * 64)
+    assert known.withdrawn(HubSource("org/bad", "1" * 40), [file]) == "r (https://example.org)"
+    assert known.withdrawn(HubSource("org/good", "1" * 40), [file]) == ""
+    assert known.withdrawn(StarterSource("chat"), [replace(file, sha256=digest)])
+    for wrong, message in (
+        (f"[[yanked]]\n{row}", "yanked[0].repo: expected a `repo` or a `sha256`"),
+        (f'[[yanked]]\nsha256 = "{digest}"\nrevision = "{"1" * 40}"\n{row}', "yanked[0].revision: goes with a `repo`"),
+        (f'[[yanked]]\nrepo = "x"\n{row}', "yanked[0].repo: expected a repository"),
+        (f'[[yanked]]\nrepo = "o/x"\n{row}why = 1\n', "yanked[0].why: is not known here"),
+    ):
+        listed.write_text(wrong)
+        assert any(problem.startswith(f"yanked.toml: {message}") for problem in catalog.check(copy)), wrong
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.catalog.schema import Task
+    from lmpm.catalog.yanked import Yanked
 
 T = TypeVar("T")
 _HINT = "Install lmpm again, or run `lmpm catalog check` on a catalog of your own"
@@ -74,8 +75,14 @@ class _Reader:
             quants=quants[0] if quants else {},
             loss_rule=quants[1] if quants else _RULE,
             publishers=publishers or (),
-            yanked=self._file("yanked.toml", read_yanked) or (),
+            yanked=self._yanked(),
         )
+
+    def _yanked(self) -> tuple[Yanked, ...]:
+        """What nobody should use; a catalog need not know of any."""
+        if not (self._directory / "yanked.toml").exists():
+            return ()
+        return self._file("yanked.toml", read_yanked) or ()
 
     def _tasks(self) -> tuple[Task, ...]:
         names = sorted(path.name for path in (self._directory / "tasks").glob("*.toml"))

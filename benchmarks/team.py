@@ -137,8 +137,9 @@ def _changed(lock: Lock) -> tuple[int, int]:
         moved = _rung(model.name, place, size, revision="2")
         newer.append(replace(rung, source=moved.source, files=moved.files))
     after = lock.with_model(replace(model, candidates=tuple(newer)))
-    lines = list(difflib.unified_diff(emit_lock(lock).splitlines(), emit_lock(after).splitlines(), n=0))[2:]
-    return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
+    lines = difflib.SequenceMatcher(None, emit_lock(lock).splitlines(), emit_lock(after).splitlines(), autojunk=False)
+    changed = [code for code in lines.get_opcodes() if code[0] != "equal"]
+    return sum(j2 - j1 for *_, j1, j2 in changed), sum(i2 - i1 for _, i1, i2, _, _ in changed)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lmpm.catalog.location import directory
+from lmpm.location import directory
 from lmpm.lock import Lock, LockedCandidate, LockedModel, emit_lock, load_lock, write_lock
 from lmpm.locked import rung_for
 from lmpm.machine import load_chips, parse_spec

@@ -1,7 +1,6 @@
 """The catalog: which models do which task, how well, and in which files they come."""
 
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.location import directory
 from lmpm.catalog.reader import check, load
 from lmpm.catalog.schema import (
     CatalogModel,
@@ -13,6 +12,7 @@ from lmpm.catalog.schema import (
     Task,
     TextCase,
 )
+from lmpm.location import directory
 
 __all__ = [
     "Catalog",

@@ -101,7 +101,7 @@ def show_task(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
 def check_files(quiet: bool, verbose: bool) -> int:
     """Check every file of the catalog and print every problem."""
     from lmpm import catalog
-    from lmpm.catalog.location import directory
+    from lmpm.location import directory
 
     problems = catalog.check(directory())
     for problem in problems:

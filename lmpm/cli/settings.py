@@ -127,14 +127,14 @@ class App:
     def catalog(self) -> Catalog:
         """The catalog that came with lmpm."""
         from lmpm import catalog
-        from lmpm.catalog.location import directory
+        from lmpm.location import directory
 
         return catalog.load(directory(), copies=self._copies)
 
     @cached_property
     def chips(self) -> Chips:
         """The table of chips."""
-        from lmpm.catalog.location import directory
+        from lmpm.location import directory
         from lmpm.machine.chips import load_chips
 
         return load_chips(directory(), copies=self._copies)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lmpm import atomic, disk
+from lmpm import atomic
 from lmpm.disk import disk_errors
 from lmpm.errors import LmpmError
 from lmpm.hashing import hash_one

@@ -70,17 +70,24 @@ class Verifier:
     known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
 
     def ahead(self, models: Iterable[LockedModel], *, workers: int | None = None) -> Verifier:
-        """The verifier that has hashed all files of several models, side by side on all cores."""
+        """The verifier that has hashed all files of several models, side by side on all cores.
+
+        Raises DiskError when files are to be fetched and there is no space for all of them.
+        """
         paths: list[Path] = []
         known = dict(self.known)
+        taken = []
         for model in models:
             known |= {file.sha256 or "": file.path for rung in model.candidates for file in rung.files}
             try:
                 candidate = rung_for(model, self.machine, self.catalog).candidate
             except LmpmError:
                 continue  # `check` tells
+            taken.append((candidate.source, candidate.files))
             found = ((file, self.store.find(candidate.source, file)) for file in candidate.files)
             paths += [path for file, path in found if path and not self._is_trusted(path, file)]
+        if self.fetcher is not None:
+            self.fetcher.require_space(taken)
         return replace(self, hashed=hash_all(paths, workers=workers or usable_cores()), known=known)
 
     def check(self, model: LockedModel) -> Report:

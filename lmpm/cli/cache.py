@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import workspace
+from lmpm.cli import render, workspace
 from lmpm.cli.console import Console, put, put_json, put_raw, put_table
 from lmpm.cli.settings import App, common, json_option
 from lmpm.size import human
@@ -280,7 +280,7 @@ def _prune_json(plan: Plan, *, removed: bool) -> dict[str, Any]:
 
 def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]]) -> dict[str, Any]:
     def shown(source: Source, file: ModelFile) -> dict[str, Any]:
-        return {"repo": _repo(source), "path": file.path, "size": file.size, "sha256": file.sha256}
+        return {"repo": render.repo_of(source), "path": file.path, "size": file.size, "sha256": file.sha256}
 
     return {
         "adopted": [
@@ -295,9 +295,3 @@ def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, Mod
         ],
         "lacking": [shown(source, file) for source, file in absent],
     }
-
-
-def _repo(source: Source) -> str:
-    from lmpm.types import HubSource
-
-    return source.repo if isinstance(source, HubSource) else f"starter:{source.task}"

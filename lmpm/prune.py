@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import stat
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -70,7 +71,8 @@ def _is_busy(folder: Path, now: float) -> bool:
     """Whether something arrived in a repository so recently that an install may still be on its way."""
     names = itertools.chain((folder / "blobs").glob("*"), (folder / "snapshots").rglob("*"))
     with contextlib.suppress(OSError):
-        return any(now - name.lstat().st_mtime < PRUNE_QUIET_S for name in names)
+        facts = (name.lstat() for name in names)
+        return any(now - f.st_mtime < PRUNE_QUIET_S for f in facts if not stat.S_ISDIR(f.st_mode))
     return True
 
 

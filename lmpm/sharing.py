@@ -33,31 +33,31 @@ def share(origin: Path, target: Path) -> How:
 
 def _reflink(origin: Path, target: Path) -> bool:
     """Clone a file where the file system shares extents: Btrfs, XFS, APFS."""
-    try:
-        if sys.platform == "darwin":
-            return _clone_on_mac(origin, target)
-        if sys.platform == "linux":
-            return _clone_on_linux(origin, target)
-    except OSError:
-        with suppress(OSError):
-            target.unlink(missing_ok=True)
-    return False
+    if sys.platform == "linux":
+        made = _clone_on_linux(origin, target)
+    elif sys.platform == "darwin":
+        made = _clone_on_mac(origin, target)
+    else:
+        return False
+    if made:
+        target.chmod(0o444)
+    return made
 
 
 def _clone_on_linux(origin: Path, target: Path) -> bool:
     import fcntl
 
     with origin.open("rb") as source, target.open("xb") as clone:
-        fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
-    target.chmod(0o444)
+        try:
+            fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
+        except OSError:  # another disk, or a file system that does not share extents
+            target.unlink()
+            return False
     return True
 
 
 def _clone_on_mac(origin: Path, target: Path) -> bool:
     import ctypes
 
-    clonefile = getattr(ctypes.CDLL(None), "clonefile", None)
-    if clonefile is None or clonefile(os.fsencode(origin), os.fsencode(target), 0):
-        return False
-    target.chmod(0o444)
-    return True
+    clonefile = getattr(ctypes.CDLL(None), "clonefile", None)  # makes nothing where it fails
+    return clonefile is not None and clonefile(os.fsencode(origin.resolve()), os.fsencode(target), 0) == 0

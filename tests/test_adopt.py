@@ -114,9 +114,7 @@ class TestLinking:
         (tmp_path / "ollama" / "loop.gguf").symlink_to("loop.gguf")
         assert taken(store, Neighbour("Ollama", tmp_path / "ollama")) is None
 
-    def test_a_damaged_file_of_the_store_is_replaced_and_not_written_through(
-        self, store: Store, tmp_path: Path
-    ) -> None:
+    def test_a_damaged_file_is_replaced_and_not_written_through(self, store: Store, tmp_path: Path) -> None:
         other = tmp_path / "precious"
         other.write_bytes(b"of somebody else")
         blob = store.blob(ITEM.source, ITEM.file)

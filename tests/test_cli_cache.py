@@ -24,7 +24,7 @@ def store(cli: Cli, tmp_path: Path) -> Store:
     for item in (PINNED, LOOSE):
         bring(made, item, tmp_path / "scratch")
     age(made.root)
-    project(cli.directory, KnownProjects(tmp_path / "unknown"), model("sql", PINNED, ABSENT))
+    project(cli.directory, KnownProjects(tmp_path / "unknown"), model("sql", PINNED), model("later", ABSENT))
     return made
 
 
@@ -63,7 +63,7 @@ class TestList:
         }
         (unfinished,) = data["unfinished"]
         assert (unfinished["path"], unfinished["sha256"]) == (str(part), ABSENT.file.sha256)
-        assert unfinished["used_by"] == [{"project": str(cli.directory), "model": "sql"}]
+        assert unfinished["used_by"] == [{"project": str(cli.directory), "model": "later"}]
         assert data["size"] == PINNED.file.size + LOOSE.file.size
         assert data["projects"] == [{"directory": str(cli.directory), "error": None}]
 
@@ -136,7 +136,7 @@ class TestAdopt:
         place = tmp_path / "models"
         place.mkdir()
         (place / "x.gguf").write_bytes(ABSENT.data)
-        data = cli.call("cache", "adopt", "sql", "--from", place, "--json").passed().json
+        data = cli.call("cache", "adopt", "later", "--from", place, "--json").passed().json
         (item,) = data["adopted"]
         assert (item["path"], item["origin"], item["sha256"]) == (
             "absent.gguf",

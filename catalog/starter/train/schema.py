@@ -140,9 +140,7 @@ def _draw(rng: random.Random, kind: str, style: str, heldout: bool, source: str)
     return Column(name, kind, rng.choice(TYPES[kind]), role, verb, rng.random() < 0.2)
 
 
-def _table(
-    rng: random.Random, source: str, style: str, heldout: bool, plural: bool, labelled: bool = False
-) -> Table:
+def _table(rng: random.Random, source: str, style: str, heldout: bool, plural: bool, labelled: bool = False) -> Table:
     """Draw one table, with a column that names its rows if it must have one."""
     name = identifiers.table_name(rng, source, style, heldout, plural)
     key_words = "id" if rng.random() < 0.8 else "_".join((*name.said, "id"))

@@ -98,6 +98,11 @@ def free_space(path: Path) -> int:
         return shutil.disk_usage(path).free
 
 
+def occupied_by(facts: os.stat_result) -> int:
+    """Bytes of the disk that a file takes; its length where the system does not tell, as on Windows."""
+    return facts.st_blocks * 512 if hasattr(facts, "st_blocks") else facts.st_size  # POSIX's unit in practice
+
+
 def is_same_file(one: Path, other: Path) -> bool:
     """Whether two names lead to the same bytes; False where one of them leads nowhere."""
     with contextlib.suppress(OSError):

@@ -35,15 +35,10 @@ class Fetcher:
         Raises MissingFilesError when the network is off, and the errors of a transfer.
         """
         files = tuple(files)
-        self.require_space([(source, files)])
+        wanted = sum(file.size for file in files if self.store.find(source, file) is None)
+        if wanted:
+            self.store.require_space(wanted - sum(self.store.kept(source, file) for file in files))
         return tuple(self._one(source, file) for file in files)
-
-    def require_space(self, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
-        """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
-        files = {self.store.blob(source, file): (source, file) for source, files in plan for file in files}
-        lacking = [pair for pair in files.values() if self.store.find(*pair) is None]
-        if lacking:
-            self.store.require_space(sum(file.size - self.store.kept(source, file) for source, file in lacking))
 
     def _one(self, source: Source, file: ModelFile) -> Path:
         if isinstance(source, StarterSource):
@@ -75,6 +70,13 @@ class Fetcher:
         path = self.store.adopt_file(source, file, self.catalog.starter_file(task), self.reporter)
         self.reporter.finished(file.path, file.size, file.sha256 or "")
         return path
+
+    def require_space(self, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
+        """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
+        files = {self.store.blob(source, file): (source, file) for source, files in plan for file in files}
+        lacking = [pair for pair in files.values() if self.store.find(*pair) is None]
+        if lacking:
+            self.store.require_space(sum(file.size - self.store.reserved(source, file) for source, file in lacking))
 
 
 def missing(files: Iterable[ModelFile], message: str) -> MissingFilesError:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lmpm.disk import occupied_by
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -191,7 +193,7 @@ class _Folder:
                     repo=self.repo,
                     folder=self.folder,
                     path=path,
-                    size=_on_disk(facts),
+                    size=occupied_by(facts),
                     sha256=ours[1] if ours else None,
                     used_by=self._used_by(ours[1]) if ours else (),
                 )
@@ -212,11 +214,6 @@ class _Folder:
 
 def _is_model(path: Path) -> bool:
     return path.name.lower().endswith(MODEL_SUFFIX)
-
-
-def _on_disk(facts: os.stat_result) -> int:
-    """Bytes that a file takes: a part may have holes. Windows does not tell blocks."""
-    return facts.st_blocks * 512 if hasattr(facts, "st_blocks") else facts.st_size
 
 
 def _facts(path: Path, *, follow: bool = True) -> os.stat_result | None:

@@ -58,7 +58,8 @@ def plan(store: Store, projects: list[Known], *, now: float | None = None) -> Pl
     found = inventory.take(store, projects)
     candidates = [file for file in found.files if file.brought and not file.used_by]
     parts = [part for part in found.unfinished if part.is_ours and not part.used_by]
-    busy = {folder for folder in {item.folder for item in [*candidates, *parts]} if _is_busy(folder, now)}
+    folders = {file.folder for file in candidates} | {part.folder for part in parts}
+    busy = {folder for folder in folders if _is_busy(folder, now)}
     return Plan(
         files=tuple(file for file in candidates if file.folder not in busy),
         unfinished=tuple(part for part in parts if part.folder not in busy),

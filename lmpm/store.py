@@ -189,6 +189,14 @@ class Store:
 
             raise prune.shortage(self, wanted, free)
 
+    def reserved(self, source: Source, file: ModelFile) -> int:
+        """Bytes of the disk that an interrupted transfer of a file already takes, gaps left out."""
+        try:
+            facts = self.part(source, file).stat()
+        except OSError:
+            return 0
+        return min(disk.occupied_by(facts), file.size)
+
     # -- changes -------------------------------------------------------------
 
     @contextlib.contextmanager

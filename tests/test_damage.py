@@ -128,8 +128,8 @@ def test_28_bytes_under_another_name_are_told_by_theirs(verifier: Verifier, stor
         lay(store, item)
     store.blob(one.source, one.file).write_bytes(two.data)
     report = verifier.ahead([pair]).check(pair)
-    (item,) = report.damaged
-    assert (item.path, item.kind, item.computed) == ("one.gguf", "misnamed", two.file.sha256)
+    (found,) = report.damaged
+    assert (found.path, found.kind, found.computed) == ("one.gguf", "misnamed", two.file.sha256)
     assert report.error is not None and "holds the bytes of `two.gguf`" in report.error.message
 
 

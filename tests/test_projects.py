@@ -34,7 +34,8 @@ def test_a_lock_that_was_used_is_remembered_once(known: KnownProjects, tmp_path:
 
 def test_a_directory_without_a_lock_is_none(known: KnownProjects, tmp_path: Path) -> None:
     known.remember(tmp_path)
-    assert known.directories() == known.read() == []
+    assert known.directories() == []
+    assert known.read() == []
 
 
 def test_writing_a_project_remembers_it(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lmpm.fetch import Fetcher
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
+    from lmpm.progress import Reporter
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile, SmokeResult, Source
 
@@ -69,10 +70,12 @@ class Verifier:
     hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
 
-    def ahead(self, models: Iterable[LockedModel], *, workers: int | None = None) -> Verifier:
+    def ahead(
+        self, models: Iterable[LockedModel], *, workers: int | None = None, reporter: Reporter | None = None
+    ) -> Verifier:
         """The verifier that has hashed all files of several models, side by side on all cores.
 
-        Raises DiskError when files are to be fetched and there is no space for all of them.
+        `reporter` is told before each file. Raises DiskError when files are to be fetched and there is no space for all of them.
         """
         paths: list[Path] = []
         known = dict(self.known)
@@ -85,7 +88,11 @@ class Verifier:
                 continue  # `check` tells
             taken.append((candidate.source, candidate.files))
             found = ((file, self.store.find(candidate.source, file)) for file in candidate.files)
-            paths += [path for file, path in found if path and not self._is_trusted(path, file)]
+            for file, path in found:
+                if path and not self._is_trusted(path, file):
+                    paths.append(path)
+                    if reporter:
+                        reporter.hashing(file.path, file.size)
         if self.fetcher is not None:
             self.fetcher.require_space(taken)
         return replace(self, hashed=hash_all(paths, workers=workers or usable_cores()), known=known)

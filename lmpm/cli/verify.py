@@ -54,7 +54,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         engine_build=_engine_build(models),
         free_memory=free_memory() if app.is_this_machine else None,
     )
-    verifier = verifier.ahead(models)
+    verifier = verifier.ahead(models, reporter=app.reporter)
     if not models:
         app.console.say("", "Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP

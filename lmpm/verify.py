@@ -75,7 +75,8 @@ class Verifier:
     ) -> Verifier:
         """The verifier that has hashed all files of several models, side by side on all cores.
 
-        `reporter` is told before each file. Raises DiskError when files are to be fetched and there is no space for all of them.
+        `reporter` is told of each file. Raises DiskError when files are to be fetched and there is no space for
+        all of them.
         """
         paths: list[Path] = []
         known = dict(self.known)

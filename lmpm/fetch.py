@@ -71,12 +71,13 @@ class Fetcher:
         self.reporter.finished(file.path, file.size, file.sha256 or "")
         return path
 
-    def require_space(self, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
-        """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
-        files = {self.store.blob(source, file): (source, file) for source, files in plan for file in files}
-        lacking = [pair for pair in files.values() if self.store.find(*pair) is None]
-        if lacking:
-            self.store.require_space(sum(file.size - self.store.reserved(source, file) for source, file in lacking))
+
+def require_space(store: Store, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
+    """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
+    files = {store.blob(source, file): (source, file) for source, files in plan for file in files}
+    lacking = [pair for pair in files.values() if store.find(*pair) is None]
+    if lacking:
+        store.require_space(sum(file.size - store.reserved(source, file) for source, file in lacking))
 
 
 def missing(files: Iterable[ModelFile], message: str) -> MissingFilesError:

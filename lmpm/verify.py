@@ -18,6 +18,7 @@ from lmpm.errors import (
     SmokeTestError,
     TransferInterruptedError,
 )
+from lmpm.fetch import require_space
 from lmpm.hashing import Hashed, hash_all, usable_cores
 from lmpm.locked import context_of, prove, rung_for, task_of
 from lmpm.size import human
@@ -95,7 +96,7 @@ class Verifier:
                     if reporter:
                         reporter.hashing(file.path, file.size)
         if self.fetcher is not None:
-            self.fetcher.require_space(taken)
+            require_space(self.store, taken)
         return replace(self, hashed=hash_all(paths, workers=workers or usable_cores()), known=known)
 
     def check(self, model: LockedModel) -> Report:

@@ -86,8 +86,10 @@ class _Run:
 
     def _carry_out(self, works: Sequence[_Work]) -> list[dict[str, Any]]:
         """Do what was planned, once there is space for all of it."""
+        from lmpm.fetch import require_space
+
         if not self.options["dry_run"]:
-            workspace.fetcher(self.app).require_space([(work.source, work.files) for work in works])
+            require_space(self.app.store, [(work.source, work.files) for work in works])
         return [work.carry_out() for work in works]
 
     def _plan(self, ref: str) -> _Work:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from lmpm.bench import Bench
     from lmpm.catalog import Catalog
     from lmpm.damage import Damage
     from lmpm.fetch import Fetcher
@@ -68,6 +69,7 @@ class Verifier:
     smoke: bool = True
     engine_build: int | None = None
     free_memory: int | None = None
+    bench: Bench | None = None
     hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
 
@@ -142,7 +144,9 @@ class Verifier:
             if not self.smoke:
                 return report
             task = task_of(model, self.catalog)
-            result = prove(paths[0], task, context=context_of(model), need=candidate.memory)
+            models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
+            context = context_of(model)
+            result = prove(models, task, context=context, need=candidate.memory, bench=self.bench)
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:

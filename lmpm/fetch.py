@@ -96,6 +96,15 @@ class Fetcher:
         return path
 
 
+def require_space(store: Store, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
+    """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
+    downloads = [(source, files) for source, files in plan if not isinstance(source, FileSource)]
+    files = {store.blob(source, file): (source, file) for source, files in downloads for file in files}
+    lacking = [pair for pair in files.values() if store.find(*pair) is None]
+    if lacking:
+        store.require_space(sum(file.size - store.reserved(source, file) for source, file in lacking))
+
+
 def missing(
     files: Iterable[ModelFile], message: str, *, hint: str = "To download what is missing, run `lmpm install`"
 ) -> MissingFilesError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lmpm import quant
 from lmpm.errors import NothingFitsError
 from lmpm.size import human
-from lmpm.speed import predict, seconds_per_token, will_thrash
+from lmpm.speed import kind_of, predict, seconds_per_token, will_thrash
 from lmpm.types import Memory, Shape, Variant
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
         need=candidate.memory,
         touched=candidate.bytes_per_token,
         layers=candidate.layers,
+        sparse=candidate.active_parameters < candidate.parameters if candidate.parameters else None,
+        kind=kind_of(candidate.architecture),
         quant=candidate.quant,
     )
     if seconds is None:
@@ -75,16 +77,18 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
 
 
 def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
-    """Predicted tokens of a prompt per second, from the number of weights that size and quant tell."""
+    """Predicted tokens of a prompt per second; where the lock has no number of weights, size and quant tell it."""
     size = sum(file.size for file in candidate.files if file.role == "model")
-    weights = int(8 * size / (quant.bits_per_weight(candidate.quant) or 8.0))
+    weights = candidate.parameters or int(8 * size / (quant.bits_per_weight(candidate.quant) or 8.0))
     shape = Shape(
         layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
-        feed_forward_length=0, vocabulary=0, parameters=weights, active_parameters=weights,
+        feed_forward_length=0, vocabulary=0, parameters=weights,
+        active_parameters=candidate.active_parameters or weights,
     )  # fmt: skip
     variant = Variant(
         model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,
-        license=candidate.license, files=candidate.files, context_length=0, architecture="", shape=shape,
+        license=candidate.license, files=candidate.files, context_length=0,
+        architecture=candidate.architecture, shape=shape,
     )  # fmt: skip
     need = Memory(
         context=1, weights=candidate.memory, kv_cache=0, recurrent=0, compute=0, output=0, mmproj=0, overhead=0

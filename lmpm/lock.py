@@ -1,4 +1,4 @@
-"""`lmpm.lock` on disk, and the rules on it: which rung a machine takes, and when the lock is stale."""
+"""`lmpm.lock` on disk, and when it is stale."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lmpm.policy import violations
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lmpm.manifest import Manifest, ManifestModel
@@ -28,7 +28,6 @@ __all__ = [
     "emit_lock",
     "load_lock",
     "parse_lock",
-    "select_rung",
     "stale_models",
     "staleness",
     "write_lock",
@@ -82,11 +81,6 @@ def _is_same(path: Path, text: str) -> bool:
         if isinstance(number, int) and number > known:
             raise newer_lock(path.name, f"{key} {number}")
     return False
-
-
-def select_rung(model: LockedModel, fits: Callable[[LockedCandidate], bool]) -> int | None:
-    """The index of the first candidate that `fits`, or None."""
-    return next((index for index, rung in enumerate(model.candidates) if fits(rung)), None)
 
 
 def staleness(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine] | None = None) -> list[str]:

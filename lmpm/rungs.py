@@ -238,7 +238,7 @@ def _floor(resolution: Resolution, pool: tuple[Variant, ...], chosen: Candidate)
 
 
 def _locked(candidate: Candidate) -> LockedCandidate:
-    variant = candidate.variant
+    variant, shape = candidate.variant, candidate.variant.shape
     if not is_pinned(variant):
         raise ValueError(f"{variant.title} is not pinned")
     return LockedCandidate(
@@ -246,9 +246,12 @@ def _locked(candidate: Candidate) -> LockedCandidate:
         model=variant.title,
         quant=variant.quant,
         license=variant.license,
-        memory=candidate.memory.total,
+        memory=memory.estimate(variant, candidate.memory.context).total,
         bytes_per_token=max(1, memory.bytes_per_token(variant, candidate.memory.context)),
-        layers=variant.shape.layers if variant.shape else 0,
+        layers=shape.layers if shape else 0,
+        architecture=variant.architecture,
+        parameters=shape.parameters if shape else 0,
+        active_parameters=shape.active_parameters if shape else 0,
         engine=variant.min_engine_build,
         template=variant.template,
         identity=variant.identity,

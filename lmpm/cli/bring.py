@@ -10,13 +10,14 @@ from lmpm.errors import SmokeTestError
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lmpm.catalog import Task
     from lmpm.cli.settings import App
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
-    from lmpm.types import SmokeResult
+    from lmpm.types import ModelFile, SmokeResult
 
 
 def verified_paths(app: App, rung: Rung) -> list[Path] | None:
@@ -30,15 +31,20 @@ def verified_paths(app: App, rung: Rung) -> list[Path] | None:
     return paths
 
 
-def prove(app: App, path: Path, task: Task | None, *, context: int, need: int) -> SmokeResult | None:
+def model_files(paths: Sequence[Path], files: Sequence[ModelFile]) -> list[Path]:
+    """The files that the engine loads, without an encoder of pictures."""
+    return [path for path, file in zip(paths, files, strict=True) if file.role == "model"]
+
+
+def prove(app: App, paths: Sequence[Path], task: Task | None, *, context: int, need: int) -> SmokeResult | None:
     """Run the smoke test and show it. Raises SmokeTestError when the answers are wrong."""
     from lmpm import locked
 
-    smoke = locked.prove(path, task, context=context, need=need)
+    smoke = locked.prove(paths, task, context=context, need=need, bench=app.bench)
     render.show_smoke(app.console, smoke)
     if smoke is not None and not smoke.passed:
         raise SmokeTestError(
-            f"`{path.name}` does not do its task: {smoke.detail}",
+            f"`{paths[0].name}` does not do its task: {smoke.detail}",
             hint="The file is kept. To pin it all the same, use `--no-smoke`",
         )
     return smoke
@@ -60,6 +66,7 @@ def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: boo
     result = None
     if smoke:
         task = task_of(model, app.catalog)
-        result = prove(app, paths[0], task, context=context_of(model), need=candidate.memory)
+        models = model_files(paths, candidate.files)
+        result = prove(app, models, task, context=context_of(model), need=candidate.memory)
     app.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
     return {**data, "path": str(paths[0]), "smoke": render.smoke_json(result)}

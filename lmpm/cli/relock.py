@@ -29,7 +29,9 @@ def relock(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:
 
     where: Where = "here" if app.offline else "hub"
     wish = install.wish_of(line, manifest.policy)
-    resolution = app.resolver.resolve(line.ref or line.task or line.name, app.machine, wish, where=where)
+    resolution = app.resolver.resolve(
+        line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=app.appraiser("chosen")
+    )
     install.require_choice(resolution.choice)
     machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
     locked, remarks = install.lock_model(resolution, line, app.resolver, machines, classes)

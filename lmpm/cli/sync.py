@@ -46,6 +46,7 @@ def command(
     The lock is taken as it is: a stale one is an error (exit code 7), and so is what the policy forbids (9).
     Nothing is removed.
     """
+    from lmpm.fetch import require_space
     from lmpm.locked import rung_for
     from lmpm.policy import require_permitted
 
@@ -59,6 +60,8 @@ def command(
     rungs = [(model, rung_for(model, machine)) for model in models]
     for model, rung in rungs:  # all, before anything is fetched
         require_permitted(model.name, rung.candidate, manifest.policy)
+    if not dry_run:
+        require_space(app.store, [(rung.candidate.source, rung.candidate.files) for _, rung in rungs])
     done = [_one(app, model, rung, dry_run=dry_run, smoke=not no_smoke and not target) for model, rung in rungs]
     brought = sum(not entry["present"] for entry in done)
     if as_json:

@@ -58,7 +58,9 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         free_memory=free_memory() if app.is_this_machine else None,
         policy=manifest.policy,
         targets=workspace.targets(app, manifest) if app.is_this_machine else {},
+        bench=app.bench,
     )
+    verifier = verifier.ahead(models, reporter=app.reporter)
     if not models:
         app.console.say("", "Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP
@@ -134,6 +136,8 @@ def _show(report: Report, width: int, machine: Machine) -> None:
         put(f"{indent}{'engine':<13}{report.smoke.engine_build}")
         lock_has = _recorded(report)
         put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}{lock_has}")
+        if report.smoke.memory and report.smoke.memory.is_notable:
+            put(f"{indent}{'note':<13}{render.memory_words(report.smoke.memory)}")
     for note in report.notes:
         put(f"{indent}{'note':<13}{note}")
     if report.error is not None:
@@ -177,6 +181,7 @@ def _json(report: Report) -> dict[str, Any]:
         "path": str(report.path) if report.path else None,
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
+        "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
         "smoke": render.smoke_json(report.smoke),
         "recorded": asdict(report.recorded) if report.recorded else None,
         "notes": list(report.notes),

@@ -25,6 +25,7 @@ MAX_REDIRECTS: Final = 10
 
 # Transfer.
 CHUNK_BYTES: Final = 1 * MIB  # the fastest iter_content size measured over loopback
+HASH_BLOCK_BYTES: Final = 1 * MIB  # large enough that a lock of the interpreter costs nothing beside it
 TRANSFER_ATTEMPTS: Final = 5  # without a byte of progress in between
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 30.0

@@ -15,7 +15,6 @@ part away and is retried once from zero.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import random
 import re
 import time
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from lmpm import limits
+from lmpm.digest import GrowingDigest
 from lmpm.disk import disk_errors, write_all
 from lmpm.errors import (
     HashMismatchError,
@@ -136,6 +136,8 @@ class Downloader:
                 if not attempt.offset:
                     self.store.discard_part(source, file)
                 raise
+            finally:
+                attempt.digest.close()
             path = self.store.publish(source, file, part)
         self.reporter.finished(file.path, file.size, file.sha256 or "")
         return path
@@ -162,19 +164,16 @@ class _Attempt:
         self.host = owner.http.host
         self.restarts_left = 1
         self.offset = 0
-        self.digest = hashlib.sha256()
+        self.digest = GrowingDigest(self.path)
         self._take_up_part()
 
     def _take_up_part(self) -> None:
-        """Hash what an earlier run left. A part that is too long is from nowhere: start again."""
+        """Take what an earlier run left. A part that is too long is from nowhere: start again."""
         with disk_errors(self.path):
-            self.part.seek(0, 2)
-            if self.part.tell() > self.file.size:
+            if self.part.seek(0, 2) > self.file.size:
                 self.part.truncate(0)
-            self.part.seek(0)
-            while chunk := self.part.read(limits.CHUNK_BYTES):
-                self.digest.update(chunk)
-            self.offset = self.part.tell()
+            self.offset = self.part.seek(0, 2)
+        self.digest.reach(self.offset)
         self.owner.reporter.started(self.file.path, self.file.size, self.offset)
 
     def restart(self) -> None:
@@ -184,7 +183,8 @@ class _Attempt:
             self.part.truncate(0)
         self.owner.reporter.advanced(-self.offset)
         self.offset = 0
-        self.digest = hashlib.sha256()
+        self.digest.close()
+        self.digest = GrowingDigest(self.path)
 
     def run_twice(self) -> None:
         """Fetch and check; a wrong hash gets one clean second try, after which nothing is kept."""
@@ -298,8 +298,8 @@ class _Attempt:
                 self._refuse_surplus()
             with disk_errors(self.path):
                 write_all(self.part, chunk)
-            self.digest.update(chunk)
             self.offset += len(chunk)
+            self.digest.reach(self.offset)
             self.owner.reporter.advanced(len(chunk))
             stall.note(len(chunk))
         with contextlib.suppress(*transient_errors()):

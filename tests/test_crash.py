@@ -23,7 +23,7 @@ FETCH = """
     from pathlib import Path
     from filelock import FileLock
     import huggingface_hub, requests, urllib3  # warm before the clock of steps runs
-    from lmpm import disk, transfer
+    from lmpm.transfer import journal, part
     from lmpm.errors import LmpmError
     from lmpm.http import Http, transient_errors
     from lmpm.progress import Reporter
@@ -50,16 +50,16 @@ FETCH = """
         if last and event in EVENTS and str(base) in str(arguments[0]):
             stop_here()
 
-    def write_all(file, data):
-        stop_here(lambda: file.write(data[: len(data) // 2]))
-        real_write(file, data)
+    def write_at(descriptor, data, offset):
+        stop_here(lambda: os.pwrite(descriptor, data[: len(data) // 2], offset))
+        real_write(descriptor, data, offset)
 
     def fsync(handle):
         stop_here()
         real_sync(handle)
 
-    real_write, real_sync = transfer.write_all, os.fsync
-    transfer.write_all, os.fsync = write_all, fsync
+    real_write, real_sync = part.write_at, os.fsync
+    part.write_at, journal.write_at, os.fsync = write_at, write_at, fsync
 
     class Waiter(Reporter):
         def waiting(self, name):

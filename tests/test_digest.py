@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lmpm.digest import GrowingDigest
+from lmpm.transfer.digest import GrowingDigest
 from lmpm.errors import DiskError
 from lmpm.limits import HASH_BLOCK_BYTES
 

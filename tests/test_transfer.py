@@ -571,8 +571,8 @@ class TestParts:
 class TestInterruption:
     def test_22_the_user_interrupts(self, site: Site) -> None:
         class Impatient(Recorder):
-            def advanced(self, count: int) -> None:
-                super().advanced(count)
+            def advanced(self, name: str, count: int) -> None:
+                super().advanced(name, count)
                 if self.at >= 100_000:
                     raise KeyboardInterrupt
 

@@ -38,7 +38,7 @@ class Recorder(Reporter):
         self.kept.append(kept)
         self.at = kept
 
-    def advanced(self, count: int) -> None:
+    def advanced(self, name: str, count: int) -> None:
         self.at += count
 
     def waiting(self, name: str) -> None:

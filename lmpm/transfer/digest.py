@@ -52,6 +52,11 @@ class GrowingDigest:
                 raise self._error
             return self._digest.hexdigest()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether `hexdigest` would answer at once."""
+        return self._hashed >= self._written or self._error is not None
+
     def close(self) -> None:
         """End the thread; afterwards it does not touch the file any more."""
         with self._changed:

@@ -576,7 +576,7 @@ class TestInterruption:
                 if self.at >= 100_000:
                     raise KeyboardInterrupt
 
-        site.hub.faults.add(faults.Throttle(2e6), GGUF, times=1)
+        site.hub.faults.add(faults.Stall(200_000), GGUF, times=1)
         patient, site.reporter = site.reporter, Impatient()
         with pytest.raises(TransferInterruptedError) as caught:
             site.fetch()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render, workspace
+from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import wish_from, wish_options
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the model once it is here.")
+@downloading.options
 @workspace.global_option
 @json_option
 @common
@@ -48,6 +49,7 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     REF everything in `lmpm.lock` is brought to this machine.
     """
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
+    downloading.apply(app, options)
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
     run = _Run(app, options)

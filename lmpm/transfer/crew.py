@@ -50,7 +50,7 @@ class Crew:
 
     def run(self) -> None:
         """Fetch, check and publish until there is no more. Raises the LmpmError that ends it all."""
-        while self.jobs or self._admit(wait=True):
+        while self.jobs or self._admit(wait=False) or self._admit(wait=True):
             self._start_lines()
             self._take_events()
             self._report()
@@ -69,7 +69,6 @@ class Crew:
         until = time.monotonic() + limits.CANCEL_PATIENCE_S
         for line in lines:  # one that still waits for an answer finds later that nobody wants it
             line.join(max(0.0, until - time.monotonic()))
-        self._report()
         for job in self.jobs:
             with suppress(DiskError):  # there is a graver reason to stop
                 job.leave()

@@ -124,24 +124,22 @@ class _Haul:
 
     def next_job(self, wait: bool) -> Job | None:
         """Open the next file that nobody else is fetching; with `wait`, the next one in any case."""
+        owner = self.owner
         for file in [*self.waiting]:
             with ExitStack() as stack:
-                if not stack.enter_context(
-                    self.owner.store.transfer_lock(self.source, file, self.owner.reporter, wait=wait)
-                ):
+                lock = owner.store.transfer_lock(self.source, file, owner.reporter, wait=wait)
+                if not stack.enter_context(lock):
                     continue
                 self.waiting.remove(file)
-                if path := self.owner.present(self.source, file):  # another process was faster
+                if path := owner.present(self.source, file):  # another process was faster
                     self.paths[file] = path
                     continue
-                self.paths[file] = self.owner.store.link(self.source, file)
+                self.paths[file] = owner.store.link(self.source, file)
                 self._fetched.append(file)
-                return self._open(file, stack)
+                job = Job(owner.store, owner.http, self.source, file, split=owner.connections > 1)
+                job.held = stack.pop_all()
+                return job
         return None
-
-    def _open(self, file: ModelFile, stack: ExitStack) -> Job:
-        split = self.owner.connections > 1
-        return Job(self.owner.store, self.owner.http, self.source, file, split=split, held=stack.pop_all())
 
     def interrupted(self, jobs: Sequence[Job]) -> TransferInterruptedError:
         """The error for the user's interrupt: how much of all these files is kept."""

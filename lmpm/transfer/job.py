@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lmpm.errors import HashMismatchError
@@ -9,8 +11,6 @@ from lmpm.transfer.part import Part
 from lmpm.transfer.remote import Remote
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-
     from lmpm.http import Http
     from lmpm.store import Store
     from lmpm.transfer.line import Line
@@ -19,17 +19,15 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """A file whose lock is held, by what is in `held`. Raises DiskError."""
+    """A file whose lock is held; `held` gives it back. Raises DiskError when there is no room."""
 
-    def __init__(
-        self, store: Store, http: Http, source: HubSource, file: ModelFile, *, split: bool, held: ExitStack
-    ) -> None:
+    def __init__(self, store: Store, http: Http, source: HubSource, file: ModelFile, *, split: bool) -> None:
         self.store = store
         self.source = source
         self.file = file
-        self.held = held
+        self.held = ExitStack()
         self.remote = Remote(http, source, file)
-        self.part = Part(file, store.part(source, file), store.open_part(source, file), split=split)
+        self.part = self._take_up(split=split)
         self.lines: set[Line] = set()
         self.one_line = not self.part.is_split  # the file is small, or the server ignores ranges
         self.knows_ranges = False  # shown by the first line, which goes alone
@@ -40,6 +38,17 @@ class Job:
         self.restart_due: str | None = None  # why it is to begin anew once its lines have ended
         self.is_second_try = False  # after the bytes of the first had a wrong hash
         self.distrusted = False  # what is there is of another file
+
+    def _take_up(self, *, split: bool) -> Part:
+        handle = self.store.open_part(self.source, self.file)
+        try:
+            return Part(self.file, self.store.part(self.source, self.file), handle, split=split)
+        except BaseException:
+            is_empty = not os.fstat(handle.fileno()).st_size
+            handle.close()
+            if is_empty:
+                self.store.discard_part(self.source, self.file)
+            raise
 
     def next_piece(self, connections: int) -> Piece | None:
         """What another line may fetch now."""
@@ -85,11 +94,8 @@ class Job:
         try:
             if self.distrusted:
                 self.part.plan.forget()
-            if self.part.plan.received:
-                self.part.close()
-            else:
-                self.part.digest.close()
-                self.part.handle.close()
+            self.part.close()
+            if not self.part.plan.received:
                 self.store.discard_part(self.source, self.file)
         finally:
             self.held.close()

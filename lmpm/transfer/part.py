@@ -94,9 +94,11 @@ class Part:
     def close(self) -> None:
         """Leave everything so that a later run can go on. Raises DiskError."""
         self.digest.close()
-        if self._journal is not None:
-            self._journal.close()
-        self.handle.close()
+        try:
+            if self._journal is not None:
+                self._journal.close()
+        finally:
+            self.handle.close()
 
     def _begin_journal(self) -> None:
         if self._journal is not None:

@@ -78,7 +78,7 @@ class Http:
         import requests
 
         try:
-            return self._connected().get(
+            return self._connected(url).get(
                 url,
                 headers=headers,
                 # an auth object, even one that does nothing, keeps requests from taking ~/.netrc instead
@@ -92,22 +92,25 @@ class Http:
                 raise  # a handshake that was cut off: it may pass
             raise NetworkError(
                 f"The certificate of `{urlsplit(url).hostname}` is not trusted",
-                hint="Behind a company proxy, point REQUESTS_CA_BUNDLE at its certificate",
+                hint="Behind a company proxy, point SSL_CERT_FILE at its certificate",
             ) from error
         except ValueError as error:  # also from requests' own look at the Location of an answer
             raise _no_address(url) from error
 
-    def _connected(self) -> requests.Session:
+    def _connected(self, url: str) -> requests.Session:
         import requests
         from requests.adapters import HTTPAdapter
 
         with self._lock:
             if self._session is None:
-                session = requests.Session()
-                session.headers["User-Agent"] = self.user_agent
-                for scheme in ("http://", "https://"):
-                    session.mount(scheme, HTTPAdapter(pool_maxsize=limits.MOST_CONNECTIONS))
-                self._session = session
+                self._session = requests.Session()
+                self._session.headers["User-Agent"] = self.user_agent
+                self._session.adapters.clear()
+                self._session.mount("http://", HTTPAdapter(pool_maxsize=limits.MOST_CONNECTIONS))
+            if url.startswith("https:") and "https://" not in self._session.adapters:
+                from lmpm import trust  # reading certificates takes a while
+
+                self._session.mount("https://", trust.adapter(pool_maxsize=limits.MOST_CONNECTIONS))
             return self._session
 
 
@@ -203,6 +206,7 @@ def explain(error: BaseException) -> str:
     text = str(error)
     for sign, words in (
         ("refused", "connection refused"),
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
         ("Name or service not known", "the name is not known"),
         ("nodename nor servname", "the name is not known"),
         ("Temporary failure in name resolution", "the name cannot be looked up"),

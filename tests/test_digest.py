@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lmpm.transfer.digest import GrowingDigest
 from lmpm.errors import DiskError
 from lmpm.limits import HASH_BLOCK_BYTES
+from lmpm.transfer.digest import GrowingDigest
 
 
 def sha256(data: bytes) -> str:

@@ -61,19 +61,26 @@ class Meter:
             return "checking"
         return f"{duration((self.size - self.done) / self.rate)} left" if self.rate else "…"
 
-    def figures(self) -> list[str]:
+    def figures(self, *, short: bool = False) -> list[str]:
         """Everything there is to say, the most important first."""
         rate = f"{human(self.rate)}/s" if self.rate else "…"
         resumed = [f"{human(self.kept)} resumed"] if self.kept else []
-        return [f"{self.percent:>3} %", f"{human(self.done)} of {human(self.size)}", rate, self.left, *resumed]
+        done, size, left = human(self.done), human(self.size), self.left
+        if not short:
+            return [f"{self.percent:>3} %", f"{done} of {size}", rate, left, *resumed]
+        if done.split()[1] == size.split()[1]:
+            done = done.split()[0]
+        return [f"{self.percent:>3} %", f"{done}/{size}", rate, left.removesuffix(" left"), *resumed]
 
     def line(self, width: int, *, name_width: int, plain: bool = False) -> str:
         """One line of at most `width` cells. `plain` keeps to ASCII."""
-        figures = self.figures()
+        figures = self.figures(short=True)
         if plain:
             figures = [text.replace("…", "-") for text in figures]
         name_width = min(name_width, max(_NAME_LEAST, width // 3))
-        while len(figures) > 1 and name_width + sum(2 + len(text) for text in figures) > width:
+        spare = width - name_width
+        bar = _BAR_LEAST + 2 if spare > sum(2 + len(text) for text in figures[:4]) + _BAR_LEAST else 0
+        while len(figures) > 1 and sum(2 + len(text) for text in figures) + bar > spare:
             figures.pop()
         tail = "".join(f"  {text}" for text in figures)
         bar = min(_BAR_MOST, width - name_width - len(tail) - 2)

@@ -40,7 +40,7 @@ def main() -> int:
             except AssertionError as error:
                 print(f"FAILED after {number} rounds\n{error}")
                 return 1
-            if (number + 1) % 50 == 0:
+            if (number + 1) % 50 == 0 or number < 3:
                 print(f"{number + 1} rounds, {time.monotonic() - began:.0f} s", flush=True)
         tally = torture.tally
     print(f"{tally.rounds} rounds in {time.monotonic() - began:.0f} s, none failed")

@@ -42,6 +42,10 @@ SMALL: Final = {  # limits for files of a megabyte, in the proportions of the re
     "GAUGE_WINDOW_S": 0.05,
 }
 HEADER_RANGE: Final = f"bytes=0-{limits.HEADER_PREFIX_BYTES - 1}"  # asked for when choosing, not when fetching
+PRELOADED: Final = (  # once, for all the processes of a run
+    *("tests.torture", "lmpm.cli.install", "lmpm.fetch", "lmpm.ladder", "lmpm.resolve", "lmpm.transfer"),
+    *("filelock", "huggingface_hub.hf_api", "requests", "tomlkit"),
+)
 ROUNDS_OF_A_STORE: Final = 25  # then an empty one, so that a long run does not fill the disk
 ENDINGS: Final = frozenset({0, 3, 4, 5, 6, 9, 130})  # of a faulty run that was not killed: words, never a crash
 
@@ -51,7 +55,7 @@ class Blow:
     """What hits one install. Plain data, since it crosses to another process."""
 
     kill_at: int | None = None  # bytes of the file that the Hub has sent
-    kill_after: float | None = None  # seconds
+    kill_after: float | None = None  # as a share of how long a run takes
     full_at: int | None = None  # bytes that a file may have at most
     refuse_at: int | None = None  # the write of this number meets a full disk
 
@@ -79,12 +83,13 @@ class Torture:
         self.folder = folder
         self.random = random.Random(seed)
         self.tally = Tally()
+        self.usual_s = 1.0  # how long a run takes that nothing hits
         with tempfile.TemporaryDirectory() as place:
             path = write_bert(Path(place, "m.gguf"), quant="Q8_0", meanings=_meanings())
             self.model = path.read_bytes()
         self.hub = LoopbackHub()
         self.processes = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(["tests.torture", "lmpm.cli.install", "lmpm.hub", "lmpm.transfer"])
+        self.processes.set_forkserver_preload([*PRELOADED])
 
     def __enter__(self) -> Self:
         self.hub.__enter__()
@@ -158,7 +163,7 @@ class Torture:
             case "byte":
                 return Blow(kill_at=self.random.randrange(1, size))
             case "moment":
-                return Blow(kill_after=self.random.uniform(0.0, 0.6))
+                return Blow(kill_after=self.random.random())
             case "full":
                 return Blow(full_at=self.random.randrange(100, size + 20_000))
             case "refused":
@@ -181,8 +186,7 @@ class Torture:
             "surplus": faults.Extra(5),
         }
         self.hub.faults.clear()
-        if self.random.random() < 0.7:
-            self.hub.faults.add(faults.Throttle(self.random.choice([1e6, 4e6])), "*/resolve/*")
+        self.hub.faults.add(faults.Throttle(self.random.choice([0.5e6, 1e6, 4e6])), "*/resolve/*")
         told = self.random.sample([*known], self.random.choice([0, 0, 1, 1, 2, 3]))
         for name in told:
             times, skip = self.random.randint(1, 6), self.random.randint(1, 8)
@@ -208,13 +212,15 @@ class Torture:
         child.start()
         began = time.monotonic()
         while child.is_alive():
-            late = blow.kill_after is not None and time.monotonic() - began >= blow.kill_after
+            late = blow.kill_after is not None and time.monotonic() - began >= blow.kill_after * self.usual_s
             if late or (blow.kill_at is not None and self._sent(content.size) >= blow.kill_at):
                 child.kill()
             assert time.monotonic() - began < 120, "it does not end"
             child.join(0.002)
         code = child.exitcode
         child.close()
+        if blow == Blow():
+            self.usual_s = time.monotonic() - began
         return int(code if code is not None else -1)
 
     def _sent(self, size: int) -> int:

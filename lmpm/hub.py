@@ -132,7 +132,12 @@ class Hub:
             self._trusts = True
             kind, hooks = type(session), session.event_hooks
             # as huggingface_hub makes its own, with the certificates that the bytes will be fetched with
-            options = {"event_hooks": hooks, "follow_redirects": True, "timeout": None, "verify": certificates}
+            options: dict[str, Any] = {
+                "event_hooks": hooks,
+                "follow_redirects": True,
+                "timeout": None,
+                "verify": certificates,
+            }
             huggingface_hub.set_client_factory(lambda: kind(**options))
             session = huggingface_hub.get_session()
         if refuse_endless not in session.event_hooks["response"]:

@@ -59,10 +59,10 @@ def adapter(**options: Any) -> Any:
 
     class Trusting(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
-            return super().init_poolmanager(*args, ssl_context=context(), **kwargs)  # type: ignore[no-untyped-call]
+            return super().init_poolmanager(*args, ssl_context=context(), **kwargs)
 
         def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-            return super().proxy_manager_for(proxy, ssl_context=context(), **kwargs)  # type: ignore[no-untyped-call]
+            return super().proxy_manager_for(proxy, ssl_context=context(), **kwargs)
 
         def cert_verify(self, conn: Any, *_others: Any) -> None:
             conn.cert_reqs = "CERT_REQUIRED"  # without the bundle that requests would add to ours

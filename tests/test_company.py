@@ -60,7 +60,8 @@ def proxy(cli: Cli) -> Iterator[ConnectProxy]:
 def test_a_bundle_that_the_environment_names_is_believed(
     cli: Cli, front: TlsFront, bundle: Path, variable: str
 ) -> None:
-    cli.run(*INSTALL, **{variable: str(bundle)}).passed()
+    cli.environment[variable] = str(bundle)
+    cli.run(*INSTALL).passed()
     assert len(cli.blobs()) == 1 and front.refused == 0
 
 

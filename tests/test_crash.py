@@ -23,7 +23,7 @@ FETCH = """
     from pathlib import Path
     from filelock import FileLock
     import huggingface_hub, requests, urllib3  # warm before the clock of steps runs
-    from lmpm.transfer import journal, part
+    from lmpm import disk
     from lmpm.errors import LmpmError
     from lmpm.http import Http, transient_errors
     from lmpm.progress import Reporter
@@ -58,8 +58,8 @@ FETCH = """
         stop_here()
         real_sync(handle)
 
-    real_write, real_sync = part.write_at, os.fsync
-    part.write_at, journal.write_at, os.fsync = write_at, write_at, fsync
+    real_write, real_sync = disk.write_at, os.fsync
+    disk.write_at, os.fsync = write_at, fsync
 
     class Waiter(Reporter):
         def waiting(self, name):

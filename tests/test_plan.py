@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lmpm import limits
+from lmpm import disk, limits
 from lmpm.transfer import journal
 from lmpm.transfer.journal import LATEST_SLOT, SLOT_BYTES, SYNCED_SLOTS, Journal
 from lmpm.transfer.plan import Piece, Plan
@@ -39,8 +39,8 @@ class TestPlan:
                     fetched.append((piece.at, piece.at + count))
                     assert plan.wrote(piece, count)
                 plan.put_back(piece)
-            elif piece := plan.take(8) if len(active) < 8 else None:
-                active.append(piece)
+            elif len(active) < 8 and (taken := plan.take(8)):
+                active.append(taken)
             assert plan.received == sum(stop - first for first, stop in plan.done)
             assert plan.frontier == (plan.done[0][1] if plan.done and plan.done[0][0] == 0 else 0)
         for piece in active:
@@ -182,7 +182,7 @@ class TestJournal:
     def test_a_record_is_only_called_synced_after_the_sync(self, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
         order: list[str] = []
         plan, kept = keep(part)
-        real = journal.write_at
+        real = disk.write_at
         monkeypatch.setattr(journal, "_sync_data", lambda descriptor: order.append(f"sync {plan.received}"))
 
         def write_at(descriptor: int, data: bytes, offset: int) -> None:
@@ -191,7 +191,7 @@ class TestJournal:
                 order.append("record")
             real(descriptor, data, offset)
 
-        monkeypatch.setattr(journal, "write_at", write_at)
+        monkeypatch.setattr(disk, "write_at", write_at)
         monkeypatch.setattr(limits, "SYNC_STEP_BYTES", 100)
         for number in range(1, 20):
             write(plan, kept, 100)

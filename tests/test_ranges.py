@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lmpm import limits
+from lmpm import disk, limits
 from lmpm.errors import (
     DiskError,
     HashMismatchError,
@@ -32,6 +32,7 @@ from lmpm.transfer import journal
 from lmpm.transfer.plan import Plan
 from lmpm.types import HubSource, ModelFile
 from tests.hub import Generated, LoopbackHub, Token, faults
+from tests.hub.message import Cut, Framing
 from tests.transfers import PATH, REPO, Recorder, Site, emptied, wrong_blobs
 
 GGUF = "*.gguf"
@@ -264,8 +265,8 @@ class TestServer:
     def test_02_connections_that_end_anywhere(self, site: Site, seed: int) -> None:
         rng = random.Random(seed)
         for _ in range(6):
-            cut = rng.choice(["close", "reset"])
-            framing = rng.choice(["length", "chunked", "close"])
+            cut: Cut = rng.choice(("close", "reset"))
+            framing: Framing = rng.choice(("length", "chunked", "close"))
             fault = faults.CutOff(rng.randrange(60_000), cut, framing)
             site.hub.faults.add(fault, GGUF, times=1, skip=rng.randrange(8))
         site.check(site.fetch())
@@ -507,9 +508,7 @@ class TestDisk:
     def test_23_a_write_that_fails_ends_everything_and_keeps_what_came(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from lmpm.transfer import part
-
-        real, calls = part.write_at, [0]
+        real, calls = disk.write_at, [0]
 
         def write_at(descriptor: int, data: bytes, offset: int) -> None:
             calls[0] += 1
@@ -517,10 +516,10 @@ class TestDisk:
                 os.write(os.open("/dev/full", os.O_WRONLY), b"x")
             real(descriptor, data, offset)
 
-        monkeypatch.setattr(part, "write_at", write_at)
+        monkeypatch.setattr(disk, "write_at", write_at)
         error = fails(site, DiskError)
         assert error.exit_code == 6 and "no space left" in error.message
-        monkeypatch.setattr(part, "write_at", real)
+        monkeypatch.setattr(disk, "write_at", real)
         there = kept(site)
         assert there > 0
         site.hub.reset_log()

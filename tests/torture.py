@@ -23,9 +23,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from lmpm import limits
+from lmpm import disk, limits
 from lmpm.lock import load_lock
 from lmpm.transfer import journal
 from tests.gguf_files import write_bert
@@ -206,7 +206,7 @@ class Torture:
             "LMPM_RETRY_BASE": "0",
             "HOME": str(self.base),
         }
-        child = self.processes.Process(  # type: ignore[attr-defined]
+        child = self.processes.Process(
             target=install, args=(arguments, environment, self.project, self.base / "words", blow)
         )
         child.start()
@@ -269,7 +269,6 @@ class Torture:
 def install(arguments: list[str], environment: dict[str, str], directory: Path, words: Path, blow: Blow) -> None:
     """Run lmpm in this process, which is one of its own, and end it."""
     from lmpm.cli import run
-    from lmpm.transfer import part
 
     for name, value in SMALL.items():
         setattr(limits, name, value)
@@ -281,15 +280,15 @@ def install(arguments: list[str], environment: dict[str, str], directory: Path, 
     if blow.full_at is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (blow.full_at, blow.full_at))
     if blow.refuse_at is not None:
-        _refuse(part, blow.refuse_at)
+        _refuse(blow.refuse_at)
     os._exit(run(arguments))
 
 
-def _refuse(module: Any, number: int) -> None:
+def _refuse(number: int) -> None:
     """Let the disk be full from this write on, a half of which still fits."""
-    real, left = module.write_at, number
+    real, left = disk.write_at, number
 
-    def write_at(descriptor: int, data: bytes, offset: int) -> None:
+    def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
         nonlocal left
         left -= 1
         if left <= 0:
@@ -297,4 +296,4 @@ def _refuse(module: Any, number: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor, data, offset)
 
-    module.write_at = write_at
+    disk.write_at = write_at

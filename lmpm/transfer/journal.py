@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from lmpm import limits
-from lmpm.disk import disk_errors, write_at
+from lmpm import disk, limits
+from lmpm.disk import disk_errors
 from lmpm.errors import DiskError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Journal:
         data = head + b"".join(_INTERVAL.pack(*interval) for interval in done)
         data += hashlib.sha256(data).digest()
         with disk_errors(self.path):
-            write_at(self.descriptor, data.ljust(SLOT_BYTES, b"\0"), place(self.plan.size) + slot * SLOT_BYTES)
+            disk.write_at(self.descriptor, data.ljust(SLOT_BYTES, b"\0"), place(self.plan.size) + slot * SLOT_BYTES)
 
     def _ask_for_sync(self) -> None:
         with self._wanted:

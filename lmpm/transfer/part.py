@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from lmpm import limits
-from lmpm.disk import disk_errors, reserve, write_at
+from lmpm import disk, limits
+from lmpm.disk import disk_errors, reserve
 from lmpm.transfer import journal
 from lmpm.transfer.digest import GrowingDigest
 from lmpm.transfer.journal import Journal
@@ -60,7 +60,7 @@ class Part:
     def write(self, descriptor: int, piece: Piece, data: bytes) -> bool:
         """Write the next bytes of a piece; False when nobody wants them any more. Raises DiskError."""
         with disk_errors(self.path):
-            write_at(descriptor, data, piece.at)
+            disk.write_at(descriptor, data, piece.at)
         if not self.plan.wrote(piece, len(data)):
             return False
         self.digest.reach(self.plan.frontier)

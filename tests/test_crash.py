@@ -14,7 +14,7 @@ import pytest
 
 from tests.child import run_script
 from tests.hub import Generated, LoopbackHub, faults
-from tests.transfers import SIZE, WHOLE, Site, wrong_blobs
+from tests.transfers import SIZE, SMALL_LIMITS, WHOLE, Site, wrong_blobs
 
 # A child that fetches the one file. With a number it dies at that step, or the system refuses it: the operations
 # on files that Python itself reports, and the writes and syncs, which it does not. A write is half done then.
@@ -59,7 +59,7 @@ FETCH = """
         real_sync(handle)
 
     real_write, real_sync = disk.write_at, os.fsync
-    disk.write_at, os.fsync = write_at, fsync
+    disk.write_at, os.fsync, os.fdatasync = write_at, fsync, fsync
 
     class Waiter(Reporter):
         def waiting(self, name):
@@ -84,6 +84,12 @@ LIMITED = """
     import resource
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+"""
+
+IN_RANGES = f"""
+    from lmpm import limits
+    for name, value in {SMALL_LIMITS}.items():
+        setattr(limits, name, value)
 """
 
 ROUNDS = """
@@ -126,12 +132,13 @@ def stray(root: Path) -> list[str]:
     return [str(path) for path in files if path.parts[0] != ".locks" and path.parts[1] not in ("snapshots", "blobs")]
 
 
+@pytest.mark.parametrize("limits", ["", IN_RANGES], ids=["one stream", "ranges"])
 @pytest.mark.parametrize(("way", "ends"), [("kill", {-signal.SIGKILL}), ("refuse", {0, 6})])
-def test_21_23_stopped_at_every_step(hub: LoopbackHub, tmp_path: Path, way: str, ends: set[int]) -> None:
+def test_21_23_stopped_at_every_step(hub: LoopbackHub, tmp_path: Path, way: str, ends: set[int], limits: str) -> None:
     """Killed, or refused by the system, at each operation on the disk; then a plain run over what is left."""
     first = Site(hub, tmp_path / "unused")
     hub.faults.add(faults.Throttle(6e6), "*.gguf")  # so that the file arrives in several pieces
-    out, _ = child(first, tmp_path, ROUNDS, way).communicate(timeout=100)
+    out, _ = child(first, tmp_path, limits + ROUNDS, way).communicate(timeout=300)
     results = [json.loads(line) for line in out.splitlines()]
     assert {status for _, status in results[:-1]} == ends, out
     assert results[-1][1] == 100, out
@@ -141,8 +148,7 @@ def test_21_23_stopped_at_every_step(hub: LoopbackHub, tmp_path: Path, way: str,
     for number, _ in results:
         site = Site(hub, tmp_path / str(number))
         assert not wrong_blobs(site.store.root)
-        kept = site.part.stat().st_size if site.part.exists() else 0
-        assert not site.part.exists() or site.part.read_bytes() == WHOLE[:kept]
+        kept = site.kept()
         was_there = site.blob.exists()
         hub.reset_log()
         site.check(site.fetch())

@@ -33,25 +33,17 @@ from lmpm.transfer.plan import Plan
 from lmpm.types import HubSource, ModelFile
 from tests.hub import Generated, LoopbackHub, Token, faults
 from tests.hub.message import Cut, Framing
-from tests.transfers import PATH, REPO, Recorder, Site, emptied, wrong_blobs
+from tests.transfers import PATH, REPO, SMALL_LIMITS, Recorder, Site, emptied, wrong_blobs
 
 GGUF = "*.gguf"
 SIZE = 1_000_000
 MODEL = Generated(SIZE, seed=11)
 WHOLE = MODEL.read(0, SIZE)
-SMALL = {  # limits for files of a megabyte, in the proportions of the real ones
-    "SPLIT_BYTES": 200_000,
-    "PIECE_LEAST_BYTES": 30_000,
-    "PIECE_MOST_BYTES": 120_000,
-    "JOURNAL_STEP_BYTES": 20_000,
-    "SYNC_STEP_BYTES": 100_000,
-    "GAUGE_WINDOW_S": 0.1,
-}
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SMALL.items():
+    for name, value in SMALL_LIMITS.items():
         monkeypatch.setattr(limits, name, value)
 
 
@@ -87,23 +79,6 @@ def asked(site: Site, origin: str = "hub") -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def kept(site: Site) -> int:
-    """What the part claims; all of it has to be true."""
-    if not site.part.exists():
-        return 0
-    data, size = site.part.read_bytes(), site.file.size
-    whole = site.content.read(0, size)
-    if len(data) <= size:
-        assert data == whole[: len(data)]
-        return len(data)
-    with site.part.open("rb") as file:
-        record = journal.read(file.fileno(), site.file.sha256 or "", size)
-    done = record[1] if record else ()
-    for first, stop in done:
-        assert data[first:stop] == whole[first:stop]
-    return sum(stop - first for first, stop in done)
-
-
 def fails(site: Site, kind: type[LmpmError], **options: Any) -> LmpmError:
     with pytest.raises(kind) as caught:
         site.fetch(**options)
@@ -128,9 +103,9 @@ def leave_half(site: Site, after: int = 400_000) -> int:
     site.reporter = patient
     site.hub.faults.clear()
     site.hub.reset_log()
-    assert caught.value.kept == kept(site) < SIZE
+    assert caught.value.kept == site.kept() < SIZE
     assert f"{PATH}" in caught.value.message
-    return kept(site)
+    return site.kept()
 
 
 class TestWithoutFaults:
@@ -280,7 +255,7 @@ class TestServer:
         site.hub.faults.add(faults.NoAnswer(), GGUF, skip=4)
         error = fails(site, NetworkError)
         assert error.hint == "Run the same command again to resume"
-        there = kept(site)
+        there = site.kept()
         assert there > 0
         assert len(site.ranges()) <= 4 + limits.CONNECTIONS + 3
         site.hub.faults.clear()
@@ -356,7 +331,7 @@ class TestServer:
         there = leave_half(site)
         site.hub.faults.add(faults.HTML_PAGE, GGUF)
         assert "web page" in fails(site, IntegrityError).message
-        assert kept(site) == there
+        assert site.kept() == there
 
     @pytest.mark.parametrize(
         ("status", "kind"), [(401, NotPermittedError), (404, NotFoundError), (451, NotPermittedError)]
@@ -366,14 +341,14 @@ class TestServer:
     ) -> None:
         site.hub.faults.add(faults.Status(status), GGUF, skip=4)
         fails(site, kind)
-        assert kept(site) > 0
+        assert site.kept() > 0
         assert len(site.ranges()) <= 5 + limits.CONNECTIONS
 
     def test_12_a_long_wait_is_told(self, site: Site) -> None:
         site.hub.faults.add(faults.Status(429, retry_after="3600"), GGUF, skip=3)
         error = fails(site, RateLimitedError)
         assert isinstance(error, RateLimitedError) and error.retry_after_s == 3600
-        assert kept(site) > 0
+        assert site.kept() > 0
 
     @pytest.mark.parametrize("status", [429, 503])
     def test_12_13_fewer_connections_where_the_server_has_too_much_to_do(self, site: Site, status: int) -> None:
@@ -520,7 +495,7 @@ class TestDisk:
         error = fails(site, DiskError)
         assert error.exit_code == 6 and "no space left" in error.message
         monkeypatch.setattr(disk, "write_at", real)
-        there = kept(site)
+        there = site.kept()
         assert there > 0
         site.hub.reset_log()
         site.check(site.fetch())

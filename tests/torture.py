@@ -27,20 +27,12 @@ from typing import Final, Self
 
 from lmpm import disk, limits
 from lmpm.lock import load_lock
-from lmpm.transfer import journal
 from tests.gguf_files import write_bert
 from tests.hub import Content, LoopbackHub, Repeated, faults
 from tests.hub.content import Overlay
 from tests.hub.demo import _meanings
+from tests.transfers import SMALL_LIMITS, claimed
 
-SMALL: Final = {  # limits for files of a megabyte, in the proportions of the real ones
-    "SPLIT_BYTES": 500_000,
-    "PIECE_LEAST_BYTES": 40_000,
-    "PIECE_MOST_BYTES": 150_000,
-    "JOURNAL_STEP_BYTES": 20_000,
-    "SYNC_STEP_BYTES": 100_000,
-    "GAUGE_WINDOW_S": 0.05,
-}
 HEADER_RANGE: Final = f"bytes=0-{limits.HEADER_PREFIX_BYTES - 1}"  # asked for when choosing, not when fetching
 PRELOADED: Final = (  # once, for all the processes of a run
     *("tests.torture", "lmpm.cli.install", "lmpm.fetch", "lmpm.ladder", "lmpm.resolve", "lmpm.transfer"),
@@ -154,7 +146,7 @@ class Torture:
 
     def _content(self, number: int) -> Content:
         """A model that can be read, unlike every other, large enough for ranges or just too small."""
-        padding = self.random.choice([200_000, 400_000, 900_000, 1_500_000])
+        padding = self.random.choice([40_000, 400_000, 900_000, 1_500_000])
         whole = Repeated(self.model, b"padding ", padding // 8)
         return Overlay(whole, len(self.model), f"{number:08}".encode())
 
@@ -243,16 +235,7 @@ class Torture:
         size, sha256 = content.size, content.sha256
         if any(self.store.glob(f"models--*/blobs/{sha256}")):
             return size
-        for part in self.store.glob(f"models--*/blobs/{sha256}.*"):
-            data, done = part.read_bytes(), ((0, part.stat().st_size),)
-            if len(data) > size:
-                with part.open("rb") as file:
-                    record = journal.read(file.fileno(), sha256, size)
-                done = record[1] if record else ()  # type: ignore[assignment]
-            for first, stop in done:
-                assert data[first:stop] == content.read(first, stop - first), f"{first:,} to {stop:,} is wrong"
-            return sum(stop - first for first, stop in done)
-        return 0
+        return sum(claimed(part, content) for part in self.store.glob(f"models--*/blobs/{sha256}.*"))
 
     def _check_finished(self, content: Content) -> None:
         locked = load_lock(self.project / "lmpm.lock").models
@@ -270,7 +253,7 @@ def install(arguments: list[str], environment: dict[str, str], directory: Path, 
     """Run lmpm in this process, which is one of its own, and end it."""
     from lmpm.cli import run
 
-    for name, value in SMALL.items():
+    for name, value in SMALL_LIMITS.items():
         setattr(limits, name, value)
     os.environ.update(environment)
     os.chdir(directory)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, TypeVar
 
-from lmpm import limits, quant
+from lmpm import compiled, quant
 from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.read_model import read_model
 from lmpm.catalog.read_task import read_task
@@ -25,13 +24,14 @@ _HINT = "Install lmpm again, or run `lmpm catalog check` on a catalog of your ow
 _RULE = LossRule(per_divergence=0.0, reference_parameters=1, exponent=0.0, least_factor=1.0, most_factor=1.0, most=1.0)
 
 
-def load(directory: Path, *, strict: bool = False) -> Catalog:
+def load(directory: Path, *, copies: Path | None = None, strict: bool = False) -> Catalog:
     """The catalog of a directory. Raises CatalogError, for a model's file when the model is first asked for.
 
+    `copies` is where compiled copies of its files are kept, to be read faster the next time.
     `strict` reads everything at once, tells all mistakes, and looks also at keys that are not known and at
     what files say of each other.
     """
-    reader = _Reader(directory, strict=strict)
+    reader = _Reader(directory, copies, strict=strict)
     catalog = reader.catalog()
     if not strict:
         return catalog
@@ -58,8 +58,9 @@ def check(directory: Path) -> list[str]:
 class _Reader:
     """Reads the files of a directory, and raises or collects the problems that it meets."""
 
-    def __init__(self, directory: Path, *, strict: bool) -> None:
+    def __init__(self, directory: Path, copies: Path | None, *, strict: bool) -> None:
         self._directory = directory
+        self._copies = copies
         self._strict = strict
         self.problems: list[str] = []
 
@@ -83,7 +84,7 @@ class _Reader:
     def _file(self, name: str, read: Callable[[Table], T]) -> T | None:
         """One file as a record; None where it has a problem that was collected."""
         try:
-            data = self._parse(name)
+            data = compiled.read(self._directory, name, self._copies)
             table = _TracingTable(data) if self._strict else Table(data)
             record = read(table)
         except DocumentError as error:
@@ -93,21 +94,6 @@ class _Reader:
             for place in table.all_unknown_keys():
                 self._report(f"{name}: {place}: is not known here")
         return record
-
-    def _parse(self, name: str) -> dict[str, object]:
-        path = self._directory / name
-        try:
-            with path.open("rb") as file:
-                data = file.read(limits.MAX_CATALOG_FILE_BYTES + 1)
-            if len(data) > limits.MAX_CATALOG_FILE_BYTES:
-                raise DocumentError("", "is too large for a file of the catalog")
-            return tomllib.loads(data.decode("utf-8"))
-        except OSError as error:
-            raise DocumentError("", f"cannot be read: {error.strerror or error}") from error
-        except UnicodeDecodeError as error:
-            raise DocumentError("", "is not UTF-8") from error
-        except tomllib.TOMLDecodeError as error:
-            raise DocumentError("", f"is not TOML: {error}") from error
 
     def _report(self, problem: str) -> None:
         if not self._strict:

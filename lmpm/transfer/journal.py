@@ -6,7 +6,7 @@ and size of the file:
 
 - two slots are written in turn, only after fdatasync: they hold after a power cut, and a record that is torn
   leaves the one before it;
-- the third is written every few megabytes without any sync. A killed process loses nothing that it gave to the
+- the third is written every megabyte without any sync. A killed process loses nothing that it gave to the
   system, so this one holds as long as the machine has not been started anew, which the boot's own id tells.
 
 A record claims nothing more than is written, and the sha256 of the whole file decides in any case.

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 SAME_QUALITY_POINTS: Final = 1.0  # closer scores are no difference: the faster one is taken
 
+UNUSED_GPU: Final = (
+    "{} is not used: llama-cpp-python here was built for the CPU alone, `lmpm doctor` tells how to mend it"
+)
+
 Verdict = tuple[Reason, str]  # why a candidate is out, and its figures in words
 
 
@@ -53,6 +57,8 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         chosen = min(slow, key=lambda item: (-speed_of(item, request), *_rank(item)))
         notes = (f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task",)
         rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow if other is not chosen]
+    if machine.unused_gpu:
+        notes += (UNUSED_GPU.format(machine.unused_gpu),)
     return Choice(
         request=request,
         machine=machine,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.catalog.schema import EmbeddingCase, SqlCase, TextCase
-from lmpm.engine import EngineLimits, EngineReport, Job, LoadPlan, execute
+from lmpm.engine import EngineLimits, EngineReport, Job, execute
 from lmpm.query import QueryError, extract_sql, run_query, same_rows
-from lmpm.types import SmokeResult
+from lmpm.types import MemoryCheck, SmokeResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lmpm.catalog.schema import SmokeTest
     from lmpm.engine import Generation
+    from lmpm.settings import Settings
 
 NAME: Final = re.compile(r"\{(schema|question|prompt)\}")
 SHOWN_ROWS: Final = 3
@@ -43,7 +44,7 @@ class Verdict:
     answer: str = ""
 
 
-def run_smoke(path: Path, test: SmokeTest, *, plan: LoadPlan, limits: EngineLimits) -> SmokeResult:
+def run_smoke(path: Path, test: SmokeTest, *, plan: Settings, limits: EngineLimits) -> SmokeResult:
     """Ask every case in one run of the engine and judge the answers.
 
     A wrong answer is a result that did not pass. Raises EngineError when the engine itself failed.
@@ -203,8 +204,15 @@ def summarize(test: SmokeTest, verdicts: Sequence[Verdict], report: EngineReport
         decode=_decode_speed(generations),
         peak_memory=report.peak_memory,
         engine_build=report.build,
+        memory=MemoryCheck(estimated=None, planned=None, measured=measured) if (measured := _buffers(report)) else None,
         checks=tuple(f"{'ok' if item.passed else 'failed'}: {item.detail}" for item in verdicts),
     )
+
+
+def _buffers(report: EngineReport) -> int:
+    """Bytes of llama.cpp's buffers; one for computing that was reserved again counts once."""
+    computing = {name: size for name, size in report.buffers if name.endswith("compute")}
+    return sum(computing.values()) + sum(size for name, size in report.buffers if name not in computing)
 
 
 def _decode_speed(generations: Sequence[Generation]) -> float | None:

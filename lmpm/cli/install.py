@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +19,7 @@ from lmpm.size import duration
 from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lmpm.ladder import Rung
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Where, Wish
-    from lmpm.types import SmokeResult
+    from lmpm.types import ModelFile, SmokeResult, Source
 
 
 @click.command(
@@ -54,9 +57,18 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
     run = _Run(app, options)
-    done = [run.reference(ref) for ref in refs] if refs else run.lock()
+    done = run.references(refs) if refs else run.lock()
     if as_json:
         put_json({"dry_run": options["dry_run"], "models": done})
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done for one model: the files that have to be here, and the step that brings them."""
+
+    source: Source
+    files: Sequence[ModelFile]
+    carry_out: Callable[[], dict[str, Any]]
 
 
 class _Run:
@@ -70,20 +82,42 @@ class _Run:
 
     # -- with a reference ------------------------------------------------------
 
-    def reference(self, ref: str) -> dict[str, Any]:
-        """Install one reference; returns what programs may want to know."""
+    def references(self, refs: Sequence[str]) -> list[dict[str, Any]]:
+        """Install references; returns what programs may want to know of each."""
+        return self._carry_out([self._plan(ref) for ref in dict.fromkeys(refs)])
+
+    def _carry_out(self, works: Sequence[_Work]) -> list[dict[str, Any]]:
+        """Do what was planned, once there is space for all of it."""
+        from lmpm.fetch import require_space
+
+        if not self.options["dry_run"]:
+            require_space(self.app.store, [(work.source, work.files) for work in works])
+        return [work.carry_out() for work in works]
+
+    def _plan(self, ref: str) -> _Work:
+        """What a reference asks for: what the lock has for it, or a new choice."""
         from lmpm import install
 
         wish = wish_from(self.options)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
         if (known := self._already(ref, wish, project, manifest)) is not None:
-            return known
+            return self._sync(known)
         resolution = self._choose(ref, install.with_policy(wish, manifest.policy))
         line = install.manifest_line(resolution, wish, self.options["name"])
         if self.options["locked"] and not self.options["dry_run"]:
             install.require_same(workspace.read_lock(project), line.name, resolution)
-        return self._realise(resolution, line)
+        return self._realising(resolution, line)
+
+    def _realising(self, resolution: Resolution, line: ManifestModel) -> _Work:
+        chosen = resolution.choice.chosen
+        if chosen is None:
+            raise ValueError("nothing was chosen")
+        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line))
+
+    def _sync(self, model: LockedModel) -> _Work:
+        candidate = self._rung(model).candidate
+        return _Work(candidate.source, candidate.files, partial(self._sync_one, model))
 
     def _choose(self, ref: str, wish: Wish) -> Resolution:
         """Resolve a reference and show the choice. Raises NothingFitsError."""
@@ -91,7 +125,8 @@ class _Run:
         from lmpm.machine import describe
 
         where: Where = "here" if self.app.offline else "hub"
-        resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where)
+        appraiser = self.app.appraiser("chosen")
+        resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where, appraiser=appraiser)
         install.require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
         online = None
@@ -120,8 +155,8 @@ class _Run:
         self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
-    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> dict[str, Any] | None:
-        """The answer when the lock has this very request for this machine: its files are here, or fetched."""
+    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> LockedModel | None:
+        """The locked model when the lock has this very request for this machine, and there is no better."""
         from lmpm import install
 
         if self.options["dry_run"]:
@@ -137,7 +172,7 @@ class _Run:
         improvable = install.is_improvable(rung.candidate, offline=self.app.offline)
         if improvable and not self.options["locked"]:
             return None
-        return self._sync_one(found)
+        return found
 
     def _verified(self, rung: Rung, file: Any) -> Path | None:
         path = self.app.store.find(rung.candidate.source, file)
@@ -153,17 +188,18 @@ class _Run:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
-            smoke = self._prove(paths[0], resolution.task, chosen.memory.context, chosen.memory.total)
+            models = _models(paths, chosen.variant.files)
+            smoke = self._prove(models, resolution.task, chosen.memory.context, chosen.memory.total)
         return paths[0], smoke
 
-    def _prove(self, path: Path, task: Any, context: int, need: int) -> SmokeResult | None:
+    def _prove(self, paths: Sequence[Path], task: Any, context: int, need: int) -> SmokeResult | None:
         from lmpm.locked import prove
 
-        smoke = prove(path, task, context=context, need=need)
+        smoke = prove(paths, task, context=context, need=need, bench=self.app.bench)
         render.show_smoke(self.console, smoke)
         if smoke is not None and not smoke.passed:
             raise SmokeTestError(
-                f"`{path.name}` does not do its task: {smoke.detail}",
+                f"`{paths[0].name}` does not do its task: {smoke.detail}",
                 hint="The file is kept. To pin it all the same, use `--no-smoke`",
             )
         return smoke
@@ -197,23 +233,24 @@ class _Run:
         manifest = workspace.read_manifest(project)
         if self.options["locked"]:
             install.require_fresh(manifest, workspace.read_lock(project))
-            return [self._sync_one(model) for model in project.lock().models]
+            return self._carry_out([self._sync(model) for model in project.lock().models])
         stale = install.stale_lines(manifest, project.lock())
-        done = [self._relock(line, manifest) for line in stale]
+        works = [self._relock(line, manifest) for line in stale]
         if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
             workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
         fresh = {line.name for line in stale}
-        done += [self._sync_one(model) for model in project.lock().models if model.name not in fresh]
+        works += [self._sync(model) for model in project.lock().models if model.name not in fresh]
+        done = self._carry_out(works)
         if not done:
             self.console.done("Nothing to do: `lmpm.toml` names no models")
         return done
 
-    def _relock(self, line: ManifestModel, manifest: Manifest) -> dict[str, Any]:
-        """Install a line of the manifest that the lock does not have, or has for another request."""
+    def _relock(self, line: ManifestModel, manifest: Manifest) -> _Work:
+        """Choose for a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
         resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
-        return self._realise(resolution, line)
+        return self._realising(resolution, line)
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for
@@ -240,6 +277,11 @@ class _Run:
         smoke = None
         if not self.options["no_smoke"]:
             task = task_of(model, self.app.catalog)
-            smoke = self._prove(paths[0], task, context_of(model), candidate.memory)
+            smoke = self._prove(_models(paths, candidate.files), task, context_of(model), candidate.memory)
         self.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
         return {**data, "path": str(paths[0]), "smoke": render.smoke_json(smoke)}
+
+
+def _models(paths: Sequence[Path], files: Sequence[ModelFile]) -> list[Path]:
+    """The files that the engine loads, without an encoder of pictures."""
+    return [path for path, file in zip(paths, files, strict=True) if file.role == "model"]

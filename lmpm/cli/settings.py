@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,21 @@ from lmpm.errors import DiskError, SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lmpm.appraisal import Appraiser, Reach
+    from lmpm.bench import Bench
     from lmpm.catalog import Catalog
     from lmpm.http import Http
     from lmpm.hub import Hub
     from lmpm.machine.chips import Chips
+    from lmpm.memory.ggml.backend import Repacking
     from lmpm.progress import Reporter
+    from lmpm.projects import KnownProjects
     from lmpm.resolve import Resolver
     from lmpm.store import Store
     from lmpm.transfer import Downloader
     from lmpm.types import Machine
 
+STORE_KEY = "lmpm.store"  # where `--store` is kept in click's context
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -41,6 +46,7 @@ class Settings:
     hardware: str | None
     retry_base_s: float | None
     directory: Path
+    ollama: str | None  # where Ollama keeps its models, if it was told
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -53,6 +59,7 @@ class Settings:
             hardware=environment.get("LMPM_HARDWARE") or None,
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
             directory=_directory(),
+            ollama=environment.get("OLLAMA_MODELS") or None,
         )
 
 
@@ -118,6 +125,9 @@ class App:
     def __init__(self, console: Console, *, offline: bool = False, hardware: str | None = None) -> None:
         self.console = console
         self.settings = Settings.read(os.environ)
+        context = click.get_current_context(silent=True)
+        if context and (place := context.meta.get(STORE_KEY)):
+            self.settings = replace(self.settings, store=place)
         self.offline = offline or self.settings.offline
         self._hardware = hardware or self.settings.hardware
         self.connections = limits.CONNECTIONS
@@ -146,14 +156,35 @@ class App:
 
     @cached_property
     def machine(self) -> Machine:
-        """The machine to choose for: the one described, else this one."""
+        """The machine to choose for: the one described, else this one as far as its engine can use it."""
         if self._hardware:
             from lmpm.machine.spec import parse_spec
 
             return parse_spec(self._hardware, self.chips)
+        return self.bench.machine
+
+    @cached_property
+    def bench(self) -> Bench:
+        """The computer here and its engine, on which models are run whatever machine is chosen for."""
+        from lmpm.bench import Bench
         from lmpm.machine.detect import detect
 
-        return detect(self.chips)
+        return Bench(detect(self.chips), self.settings.home)
+
+    @property
+    def repack(self) -> Repacking:
+        """Which weights the CPU of the machine keeps in another order: here the engine tells."""
+        from lmpm.bench import usual_repacking
+
+        return self.bench.repack if self.is_this_machine else usual_repacking(self.machine)
+
+    def appraiser(self, reach: Reach) -> Appraiser:
+        """What looks closely at a choice."""
+        from lmpm.appraisal import Appraiser
+        from lmpm.parts import Shelf
+
+        shelf = Shelf(store=self.store, hub=self.hub, catalog=self.catalog)
+        return Appraiser(shelf=shelf, reach=reach, bench=self.bench if self.is_this_machine else None)
 
     @property
     def is_this_machine(self) -> bool:
@@ -166,6 +197,13 @@ class App:
         from lmpm.store import Store
 
         return Store(self.settings.store, self.settings.home)
+
+    @cached_property
+    def known_projects(self) -> KnownProjects:
+        """The projects whose locks this user has used."""
+        from lmpm.projects import KnownProjects
+
+        return KnownProjects(self.settings.home / "projects")
 
     @cached_property
     def http(self) -> Http:
@@ -189,9 +227,15 @@ class App:
     def hub(self) -> Hub:
         """The Hub's metadata."""
         from lmpm.hub import METADATA_BACKOFF_S, Hub
+        from lmpm.kept import Kept
 
         base = self.settings.retry_base_s
-        return Hub(self.http, offline=self.offline, backoff_s=METADATA_BACKOFF_S if base is None else base)
+        return Hub(
+            self.http,
+            offline=self.offline,
+            backoff_s=METADATA_BACKOFF_S if base is None else base,
+            kept=Kept(self.settings.home / "headers"),
+        )
 
     @cached_property
     def resolver(self) -> Resolver:
@@ -227,11 +271,25 @@ class App:
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command has."""
     for option in (
+        click.option(
+            "--store",
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep_store,
+            help="Keep files here instead of in the Hugging Face cache.",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Say more."),
         click.option("-q", "--quiet", is_flag=True, help="Print only data and errors."),
     ):
         function = option(function)
     return function
+
+
+def _keep_store(context: click.Context, _parameter: click.Parameter, place: str | None) -> None:
+    if place is not None:
+        if not place:
+            raise SpecError("`--store` is empty, expected a directory")
+        context.meta[STORE_KEY] = Path(place).expanduser().absolute()
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

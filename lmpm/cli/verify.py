@@ -55,7 +55,9 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         smoke=not options["no_smoke"],
         engine_build=_engine_build(models),
         free_memory=free_memory() if app.is_this_machine else None,
+        bench=app.bench,
     )
+    verifier = verifier.ahead(models, reporter=app.reporter)
     if not models:
         app.console.say("", "Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP
@@ -125,6 +127,8 @@ def _show(report: Report, width: int, machine: Machine) -> None:
     if report.smoke is not None:
         put(f"{indent}{'engine':<13}{report.smoke.engine_build}")
         put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}")
+        if report.smoke.memory and report.smoke.memory.is_notable:
+            put(f"{indent}{'note':<13}{render.memory_words(report.smoke.memory)}")
     for note in report.notes:
         put(f"{indent}{'note':<13}{note}")
     if report.error is not None:
@@ -158,6 +162,7 @@ def _json(report: Report) -> dict[str, Any]:
         "path": str(report.path) if report.path else None,
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
+        "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
         "smoke": render.smoke_json(report.smoke),
         "notes": list(report.notes),
         "error": {"message": str(report.error), "exit_code": report.error.exit_code} if report.error else None,

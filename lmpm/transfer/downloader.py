@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lmpm import limits
-from lmpm.disk import disk_errors, occupied
+from lmpm.disk import disk_errors
 from lmpm.errors import IntegrityError, TransferInterruptedError
 from lmpm.progress import Reporter
 from lmpm.size import human
@@ -53,7 +53,7 @@ class Downloader:
         """
         haul = _Haul(self, source, files)
         if haul.waiting:
-            self.store.require_space(sum(file.size - self._reserved(source, file) for file in haul.waiting))
+            self.store.require_space(sum(file.size - self.store.reserved(source, file) for file in haul.waiting))
             self._run(haul)
         return tuple(haul.paths[file] for file in files)
 
@@ -87,10 +87,6 @@ class Downloader:
             raise
         finally:
             self.reporter.stopped()
-
-    def _reserved(self, source: HubSource, file: ModelFile) -> int:
-        """Bytes of the disk that an unfinished transfer of a file has taken already."""
-        return min(file.size, occupied(self.store.part(source, file)))
 
     def _is_sound(self, path: Path, file: ModelFile) -> bool:
         """Whether a file has the right bytes; a damaged one is hashed once, not at every question."""

@@ -126,7 +126,7 @@ class App:
         from lmpm import catalog
         from lmpm.catalog.location import directory
 
-        return catalog.load(directory())
+        return catalog.load(directory(), note=self.console.note)
 
     @cached_property
     def chips(self) -> Chips:

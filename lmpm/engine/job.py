@@ -13,7 +13,7 @@ from lmpm import limits
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Pooling = Literal["none", "mean", "cls", "last"]
+Pooling = Literal["none", "mean", "cls", "last", "rank"]
 FlashAttention = Literal["auto", "on", "off"]
 JobKind = Literal["probe", "run", "plan"]
 
@@ -61,7 +61,11 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of the child: a model is loaded once, then every prompt or text goes through it."""
+    """One run of the child: a model is loaded once, then every prompt or text goes through it.
+
+    `pairs` are code before and after a hole that is to be filled, or with the pooling `rank` a query and a
+    document to be scored; either goes into the form that the file's header gives.
+    """
 
     kind: JobKind
     path: str = ""
@@ -70,6 +74,7 @@ class Job:
     max_tokens: int = 0
     stop: tuple[str, ...] = ()
     memory_bytes: int | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def encode(self) -> dict[str, Any]:
         """The job as JSON values."""
@@ -83,6 +88,7 @@ class Job:
                 **values,
                 "plan": LoadPlan(**values["plan"]),
                 "texts": tuple(values["texts"]),
+                "pairs": tuple((first, second) for first, second in values["pairs"]),
                 "stop": tuple(values["stop"]),
             }
         )
@@ -179,11 +185,13 @@ class EngineReport:
     buffers: tuple[tuple[str, int], ...] = ()
     generations: tuple[Generation, ...] = ()
     embeddings: tuple[tuple[float, ...], ...] = ()
+    scores: tuple[float, ...] = ()  # of the pairs, where they were ranked
 
     def encode(self) -> dict[str, Any]:
         """The report as JSON values."""
         values = dataclasses.asdict(self)
         values["embeddings"] = [_pack(vector) for vector in self.embeddings]
+        values["scores"] = _pack(self.scores)
         return values
 
     @classmethod
@@ -195,6 +203,7 @@ class EngineReport:
                 "buffers": tuple((name, size) for name, size in values["buffers"]),
                 "generations": tuple(Generation(**item) for item in values["generations"]),
                 "embeddings": tuple(_unpack(item) for item in values["embeddings"]),
+                "scores": _unpack(values["scores"]),
             }
         )
 

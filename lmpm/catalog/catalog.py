@@ -67,11 +67,13 @@ class Catalog:
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
 
-        A measured figure goes before an estimated one, then the task's own metric before the others.
+        A measured figure goes before an estimated one, then the task's own metric before the others. None for a
+        model that has no figure, or that always thinks where the user waits for an answer.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
         known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
-        if not known:
+        always_thinks = model.quirks is not None and model.quirks.thinking == "always"
+        if not known or (always_thinks and not task.patient):
             return None
         best = min(known, key=lambda score: (score.estimated, ranks[score.metric]))
         metric = task.metrics[ranks[best.metric]]
@@ -83,7 +85,7 @@ class Catalog:
         return tuple(
             variant
             for model in self.shelf.mentioning(task.name)
-            if any(score.task == task.name for score in model.scores)
+            if self.score(model, task)
             for variant in self.variants_of(model, task)
         )
 

@@ -66,6 +66,7 @@ def read_task(table: Table) -> Task:
         typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
+        patient=table.flag_or("patient", False),
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
         prompt=_prompt(table.table("prompt")) if "prompt" in table else None,

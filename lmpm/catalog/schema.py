@@ -164,7 +164,8 @@ SpeedKind = Literal["decode", "prefill"]
 class Task:
     """What a user wants done, and how it is judged.
 
-    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`.
+    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. Where the user
+    is not `patient`, no model is taken that always thinks before it answers.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Task:
     capabilities: frozenset[str]
     metrics: tuple[Metric, ...]
     smoke: SmokeTest
+    patient: bool = False
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()
     prompt: Prompt | None = None

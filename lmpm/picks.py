@@ -66,11 +66,12 @@ def pick(catalog: Catalog, task: Task, machines: dict[str, Machine]) -> tuple[Ro
 def markdown(catalog: Catalog, chips: Chips) -> str:
     """The page of all tasks and machines."""
     machines = {name: parse_spec(name, chips) for name in MACHINES}
-    sections = ("\n".join(_section(task, pick(catalog, task, machines))) for task in catalog.tasks)
+    sections = ("\n".join(section(task, pick(catalog, task, machines))) for task in catalog.tasks)
     return "\n".join((HEADING, *sections))
 
 
-def _section(task: Task, rows: tuple[Row, ...]) -> Iterator[str]:
+def section(task: Task, rows: tuple[Row, ...]) -> Iterator[str]:
+    """The lines of one task's table."""
     what = "read" if task.speed_kind == "prefill" else "written"
     yield f"## {task.name}"
     yield ""

@@ -174,7 +174,12 @@ def _text_case(table: Table) -> SmokeCase:
 
 
 def _fim_case(table: Table) -> SmokeCase:
-    return FimCase(prefix=table.text("prefix"), suffix=table.text("suffix"), expect=_expected(table))
+    return FimCase(
+        prefix=table.text("prefix"),
+        suffix=table.text("suffix"),
+        expect=_expected(table),
+        reference=table.text("reference"),
+    )
 
 
 def _json_case(table: Table) -> SmokeCase:

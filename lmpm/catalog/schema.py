@@ -48,6 +48,7 @@ class FimCase:
     prefix: str
     suffix: str
     expect: tuple[str, ...]
+    reference: str = ""  # what fills it well
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ def show(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
     if model is None:
         from difflib import get_close_matches
 
-        names = (*app.catalog.task_names(), *app.catalog.model_names())
+        aliases = (alias for task in app.catalog.tasks for alias in task.aliases)
+        names = (*app.catalog.task_names(), *aliases, *app.catalog.model_names())
         near = get_close_matches(name.lower(), names, n=2)
         raise UnknownNameError("task or model", name, suggestions=near, listing="All tasks: `lmpm catalog list`")
     if as_json:

@@ -78,6 +78,12 @@ def normalise(name: str) -> str:
     return _SPELLINGS.get(plain, plain)
 
 
+def describe(name: str) -> str:
+    """The licence with what limits it: `qwen-research (research only)`."""
+    known = LICENSES.get(normalise(name))
+    return f"{name} ({known.note})" if known and known.note else name or "unknown"
+
+
 def permits_commercial_use(name: str) -> bool:
     """Whether the licence permits commercial use; one that is not known here does not."""
     known = LICENSES.get(normalise(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm import gguf_header, ladder, limits
+from lmpm import ladder, limits
 from lmpm.errors import EngineError, IntegrityError
 from lmpm.resolve import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 
@@ -64,6 +64,7 @@ def prove(path: Path, task: Task | None, *, context: int, need: int) -> SmokeRes
     """
     if task is None:
         return None
+    from lmpm import gguf_header
     from lmpm.engine import EngineLimits, LoadPlan
     from lmpm.smoke import run_smoke
 

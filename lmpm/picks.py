@@ -99,7 +99,7 @@ def _line(row: Row) -> str:
         f"{variant.quality:.1f}",
         human(choice.chosen.memory.total),
         _speed(choice.chosen, choice.request),
-        _license(variant.license),
+        licenses.describe(variant.license),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -114,8 +114,3 @@ def _speed(candidate: Candidate, request: Request) -> str:
     speed = candidate.speed.prefill if request.speed_kind == "prefill" else candidate.speed.decode
     text = f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
     return text if speed >= request.min_speed else f"{text} **slow**"
-
-
-def _license(name: str) -> str:
-    known = licenses.LICENSES.get(name)
-    return f"{name}, {known.note}" if known and known.note else name

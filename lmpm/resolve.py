@@ -7,7 +7,6 @@ whether they may be had. A choice that cannot be had is rejected and the next on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import select
@@ -20,7 +19,6 @@ from lmpm.errors import (
     SpecError,
     UnknownNameError,
 )
-from lmpm.listing import variants_of_repository
 from lmpm.reference import FileReference, HubReference, NameReference, parse
 from lmpm.size import human
 from lmpm.types import Candidate, Choice, HubSource, Reason, Rejected, Request, Variant
@@ -183,6 +181,8 @@ class Resolver:
     def _of_repository(
         self, reference: HubReference, text: str, wish: Wish
     ) -> tuple[Request, Task | None, tuple[Variant, ...]]:
+        from lmpm.listing import variants_of_repository
+
         wish = replace(wish, quant=wish.quant or reference.quant)
         if self.hub.offline:
             variants = self._held(reference)
@@ -210,6 +210,8 @@ class Resolver:
 
     def _held(self, reference: HubReference) -> tuple[Variant, ...]:
         """Variants of a repository as far as the store holds it."""
+        from lmpm.listing import variants_of_repository
+
         found = self.store.repository(reference.repo, reference.revision)
         if found is None:
             raise OfflineError(
@@ -230,7 +232,7 @@ class Resolver:
         raise UnknownNameError(
             "task",
             name,
-            suggestions=get_close_matches(name.lower(), self.catalog.task_names(), n=2),
+            suggestions=_near(name.lower(), self.catalog.task_names(), n=2),
             listing="All tasks: `lmpm catalog list`",
         )
 
@@ -238,7 +240,7 @@ class Resolver:
         """Names near to a misspelt one: tasks first, their aliases, then models."""
         tasks = {alias: task.name for task in self.catalog.tasks for alias in (task.name, *task.aliases)}
         models = {model.name: model.name for model in self.catalog.models}
-        near = get_close_matches(reference.name.lower(), [*tasks, *models], n=3, cutoff=0.6)
+        near = _near(reference.name.lower(), [*tasks, *models], n=3, cutoff=0.6)
         suggestions = list(dict.fromkeys((tasks | models)[name] for name in near))
         return UnknownNameError(
             "task or model", reference.name, suggestions=suggestions, listing="All tasks: `lmpm catalog list`"
@@ -250,7 +252,7 @@ class Resolver:
             raise UnknownNameError(
                 "quant of this model",
                 wish.quant,
-                suggestions=get_close_matches(wish.quant, held, n=2),
+                suggestions=_near(wish.quant, held, n=2),
                 listing=f"There are: {', '.join(held)}",
             )
 
@@ -333,6 +335,13 @@ def is_pinned(variant: Variant) -> bool:
     if isinstance(variant.source, HubSource) and not variant.source.revision:
         return False
     return all(file.sha256 for file in variant.files)
+
+
+def _near(name: str, known: Iterable[str], *, n: int, cutoff: float = 0.6) -> list[str]:
+    """The nearest names that are known; imported for a misspelt one only."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(known), n=n, cutoff=cutoff)
 
 
 def _without(variants: tuple[Variant, ...], out: Candidate, *, whole_repository: bool) -> tuple[Variant, ...]:

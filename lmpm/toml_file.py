@@ -6,7 +6,6 @@ import json
 import os
 import re
 import stat
-import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.atomic import disk_error
@@ -66,6 +65,10 @@ def parse(text: str, limit: int) -> dict[str, Any]:
         raise DocumentError(_line(text, text.index("\0")), "holds a NUL character, expected text")
     if deep := _DEEP_KEY.search(text):
         raise DocumentError(_line(text, deep.start()), "holds a key of too many parts")
+    if not text:
+        return {}
+    import tomllib  # not needed where there is no file yet
+
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -93,16 +93,14 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"from {entry.budgets[0] // GB} GB" if entry.budgets else "over 48 GB",
         f"{entry.quality:.1f}",
         f"{entry.metric.title} {entry.score.value:g}{estimated}",
-        _license(entry.model.license, brief=True),
+        _license(entry.model.license),
         entry.score.rule if entry.score.estimated else f"{entry.score.source}, {entry.score.date}",
     )
 
 
-def _license(name: str, *, brief: bool = False) -> str:
-    known = licenses.LICENSES.get(name)
-    if known is None or (brief and known.commercial):
-        return name
-    return f"{name} ({known.note})" if known.note else name
+def _license(name: str) -> str:
+    """A licence, with its limits where they stand in the way of many."""
+    return name if licenses.permits_commercial_use(name) else licenses.describe(name)
 
 
 def model_json(model: CatalogModel) -> dict[str, Any]:
@@ -158,7 +156,7 @@ def put_model(model: CatalogModel) -> None:
     active = f", {model.active_parameters / 1e9:.1f}B active" if model.active_parameters < model.parameters else ""
     put(f"{model.title}: {model.parameters / 1e9:.1f}B parameters{active}, by {model.publisher}")
     rows = [
-        ("licence", _license(model.license)),
+        ("licence", licenses.describe(model.license)),
         ("base model", model.base_model),
         ("context", f"{model.context_length:,} tokens"),
         ("can", ", ".join(sorted(model.capabilities))),

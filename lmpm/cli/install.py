@@ -14,6 +14,7 @@ from lmpm.cli.settings import App, common, hardware_option, json_option, offline
 from lmpm.errors import NothingFitsError, SmokeTestError, SpecError
 from lmpm.reference import NameReference, parse
 from lmpm.size import duration
+from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,9 @@ class _Run:
         install.require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
         online = None
-        if self.app.offline and isinstance(parse(ref), NameReference):
+        chosen = resolution.choice.chosen
+        if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse(ref), NameReference):
+            # a starter is only the best there is without a network: say what one would give
             online = self.app.resolver.resolve(ref, self.app.machine, wish, where="catalog").choice
         why = render.reason(resolution.choice, offline=self.app.offline, ref=ref, online=online)
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmpm.catalog import Catalog
     from lmpm.http import Http
     from lmpm.hub import Hub
-    from lmpm.machine import Chips
+    from lmpm.machine.chips import Chips
     from lmpm.progress import Reporter
     from lmpm.resolve import Resolver
     from lmpm.store import Store
@@ -126,24 +126,31 @@ class App:
         from lmpm import catalog
         from lmpm.catalog.location import directory
 
-        return catalog.load(directory(), note=self.console.note)
+        return catalog.load(directory(), copies=self._copies, note=self.console.note)
 
     @cached_property
     def chips(self) -> Chips:
         """The table of chips."""
-        from lmpm import machine
         from lmpm.catalog.location import directory
+        from lmpm.machine.chips import load_chips
 
-        return machine.load_chips(directory())
+        return load_chips(directory(), copies=self._copies)
+
+    @property
+    def _copies(self) -> Path:
+        """Where compiled copies of the catalog's files are kept."""
+        return self.settings.home / "catalog"
 
     @cached_property
     def machine(self) -> Machine:
         """The machine to choose for: the one described, else this one."""
-        from lmpm import machine
-
         if self._hardware:
-            return machine.parse_spec(self._hardware, self.chips)
-        return machine.detect(self.chips)
+            from lmpm.machine.spec import parse_spec
+
+            return parse_spec(self._hardware, self.chips)
+        from lmpm.machine.detect import detect
+
+        return detect(self.chips)
 
     @property
     def is_this_machine(self) -> bool:

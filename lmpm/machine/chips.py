@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
+from lmpm import compiled
 from lmpm.document import DocumentError, Table
 from lmpm.errors import CatalogError
-from lmpm.limits import GIB, MAX_CATALOG_FILE_BYTES
+from lmpm.limits import GIB
 from lmpm.types import Accelerator
 
 if TYPE_CHECKING:
@@ -204,21 +205,15 @@ def _common_name(chips: list[Chip]) -> str:
     return common if any(char.isdecimal() for char in common) else chips[0].name
 
 
-def load_chips(directory: Path) -> Chips:
-    """Read and check `chips.toml`. Raises CatalogError with the file and the place of a mistake."""
-    import tomllib
+def load_chips(directory: Path, copies: Path | None = None) -> Chips:
+    """Read and check `chips.toml`. Raises CatalogError with the file and the place of a mistake.
 
-    path = directory / FILE_NAME
+    `copies` is where a compiled copy of the file is kept, to be read faster the next time.
+    """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CATALOG_FILE_BYTES + 1)
-        if len(data) > MAX_CATALOG_FILE_BYTES:
-            raise CatalogError(f"`{path}` is larger than {MAX_CATALOG_FILE_BYTES} bytes")
-        return parse_chips(tomllib.loads(data.decode()))
-    except OSError as error:
-        raise CatalogError(f"`{path}` cannot be read: {error.strerror}") from error
-    except (DocumentError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise CatalogError(f"`{path}` is not valid: {error}") from error
+        return parse_chips(compiled.read(directory, FILE_NAME, copies))
+    except DocumentError as error:
+        raise CatalogError(f"`{directory / FILE_NAME}` is not valid: {error}") from error
 
 
 def parse_chips(document: object) -> Chips:

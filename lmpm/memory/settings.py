@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm.memory.ggml.tensor import TYPES
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -153,6 +151,8 @@ def refusal(settings: Settings, model: Model) -> str | None:
         return "keys and values of a compressed cache have one type"
     if settings.flash_attention == "off":
         return None
+    from lmpm.memory.ggml.tensor import TYPES  # settings are read by all, types of tensors by few
+
     for layer in range(model.layers):
         for kind, length in ((key_type, model.key_length(layer)), (value_type, model.value_length(layer))):
             if length % TYPES[kind][0]:

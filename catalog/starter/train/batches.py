@@ -17,11 +17,12 @@ PAIRS = 4
 TOKENS_PER_BATCH = 4608
 POOL = 384
 MAX_TOKENS = 620
-# Before and after EARLY_STEPS: the weight of the prompt's own tokens, and the share of prompts cut at random.
+# Up to EARLY_STEPS the prompt's own tokens are learnt as well, at this weight.
 EARLY_STEPS = 1100
 FULL_WEIGHTS = (0.1, 0.0)
+# Merges dropped at random in a few prompts, so that names are met in other cuts.
 DROPOUT = 0.1
-DROPOUT_SHARES = (0.08, 0.08)
+DROPOUT_SHARE = 0.08
 # Lists of names to be repeated in another order teach copying early; few are kept later.
 COPY_STEPS = 1000
 COPY_SHARES = (0.25, 0.03)
@@ -53,7 +54,7 @@ def prompt_parts(schema_text: str, question: str) -> tuple[str, str]:
 def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer, late: bool) -> Row:
     """Draw a schema with its pairs and tokenise them."""
     drawn = schema.draw(rng)
-    noisy = dropped if rng.random() < DROPOUT_SHARES[late] else plain
+    noisy = dropped if rng.random() < DROPOUT_SHARE else plain
     head = noisy.encode(drawn.text + "\n\n", add_special_tokens=False).ids
     tokens, positions, segments = list(head), list(range(len(head))), [0] * len(head)
     weights = [FULL_WEIGHTS[late] / PAIRS] * len(head)

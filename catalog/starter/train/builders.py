@@ -136,7 +136,8 @@ def columns_top(d: Draft) -> str:
     d.say(shown, "d")
     n = d.top()
     down = d.extreme(by)
-    return f"SELECT {shown.name.sql} FROM {d.table.name.sql}{d.where(False, 0.2)} ORDER BY {by.name.sql}{down} LIMIT {n}"
+    where = d.where(False, 0.2)
+    return f"SELECT {shown.name.sql} FROM {d.table.name.sql}{where} ORDER BY {by.name.sql}{down} LIMIT {n}"
 
 
 def value_of(d: Draft) -> str:

@@ -124,9 +124,7 @@ def wrap(rng: random.Random, text: str) -> str:
 
 def _say(rng: random.Random, key: str, heldout: bool, slots: dict[str, str]) -> tuple[str, str]:
     """Fill the rel and verb phrases of one key."""
-    return tuple(
-        phrases.fill(phrases.choose(rng, form + key, heldout), slots) for form in ("r:", "v:")
-    )  # type: ignore[return-value]
+    return tuple(phrases.fill(phrases.choose(rng, form + key, heldout), slots) for form in ("r:", "v:"))  # type: ignore[return-value]
 
 
 def numeric(rng: random.Random, table: Table, column: Column, ref: str, heldout: bool) -> Condition:
@@ -227,9 +225,7 @@ def moment(rng: random.Random, column: Column, ref: str, heldout: bool) -> tuple
     name = words.MONTHS[month - 1]
     name = rng.choices((name, name.lower()), (90, 10))[0]
     slots = {
-        "m": rng.choices(
-            (f"{name} {year}", f"{name} of {year}", f"{year}-{month:02d}"), (86, 8, 6)
-        )[0],
+        "m": rng.choices((f"{name} {year}", f"{name} of {year}", f"{year}-{month:02d}"), (86, 8, 6))[0],
         "y": str(year),
         "x": say_date(rng, year, month, day),
         "z": say_date(rng, later_year, later_month, later_day),
@@ -252,9 +248,7 @@ def dated(rng: random.Random, table: Table, column: Column, ref: str, heldout: b
     kind, said, sql, values = moment(rng, column, ref, heldout)
     mode = column.verb[1] if column.verb and rng.random() < 0.75 else "n"
     slots = {"c": mention(rng, column), "d": said, "p": column.verb[0] if column.verb else ""}
-    rel, verb = (
-        phrases.fill(phrases.choose(rng, "date:" + form + mode, heldout), slots) for form in ("r:", "v:")
-    )
+    rel, verb = (phrases.fill(phrases.choose(rng, "date:" + form + mode, heldout), slots) for form in ("r:", "v:"))
     hints = tuple((table.name.sql, column.name.sql, value) for value in values)
     return Condition(rel, verb, sql, hints, "date-" + kind, "date:*" + mode)
 

@@ -84,7 +84,5 @@ def gbnf(schema: str) -> str:
         stars = _any([f"{table}.*" for table in tables])
         rules += [f"join-column ::= {_any(qualified)}", f"join-table ::= {_any(list(tables))}"]
         rules.append(QUERY.format(n="join", star=stars))
-        roots.append(
-            'join-head join-table (" LEFT"? " JOIN " join-table " ON " join-column " = " join-column)+ join-tail'
-        )
+        roots.append('join-head join-table " JOIN " join-table " ON " join-column " = " join-column join-tail')
     return f'root ::= " "? ({" | ".join(roots)})\n' + COMMON + "\n".join(rules) + "\n"

@@ -131,9 +131,48 @@ def random_letters(rng: random.Random, heldout: bool) -> str:
             return word
 
 
+def _followers() -> dict[str, list[str]]:
+    """List the letters that follow each two letters in the trained words; "^" begins and "$" ends a word."""
+    known = (*words.ENTITIES, *words.MODIFIERS, *words.TEXT_COLUMNS, *words.INT_COLUMNS, *words.REAL_COLUMNS)
+    found: dict[str, list[str]] = {}
+    for word in {part for name in known for part in name.split("_")}:
+        letters = "^^" + word + "$"
+        for at in range(len(word) + 1):
+            found.setdefault(letters[at : at + 2], []).append(letters[at + 2])
+    return {pair: sorted(after) for pair, after in sorted(found.items())}
+
+
+FOLLOWERS: dict[str, list[str]] = _followers()
+# Real words are never made up again: the held-out ones because they are the test.
+REAL_WORDS: frozenset[str] = frozenset(
+    part
+    for names in (
+        *(words.ENTITIES, words.MODIFIERS, words.TEXT_COLUMNS, words.INT_COLUMNS, words.REAL_COLUMNS),
+        *(words.HELDOUT_ENTITIES, words.HELDOUT_TEXT, words.HELDOUT_INT, words.HELDOUT_REAL, words.HELDOUT_FLAGS),
+    )
+    for name in names
+    for part in name.split("_")
+)
+
+
+def likely_word(rng: random.Random, heldout: bool) -> str:
+    """Return a word of the asked part that looks like English: a chain over three letters of the trained words."""
+    while True:
+        word = "^^"
+        while word[-1] != "$":
+            word += rng.choice(FOLLOWERS[word[-2:]])
+        word = word[2:-1]
+        fits = 4 <= len(word) <= 11 and word not in RESERVED and word not in REAL_WORDS
+        if fits and is_heldout_word(word) == heldout:
+            return word
+
+
 def novel_word(rng: random.Random, heldout: bool) -> str:
-    """Return an invented word or, now and then, a run of letters."""
-    return random_letters(rng, heldout) if rng.random() < 0.03 else invented_word(rng, heldout)
+    """Return a word that nobody uses: of syllables, like English or, now and then, any letters."""
+    roll = rng.random()
+    if roll < 0.03:
+        return random_letters(rng, heldout)
+    return likely_word(rng, heldout) if roll < 0.55 else invented_word(rng, heldout)
 
 
 def spell(said: tuple[str, ...], style: str) -> str:

@@ -301,16 +301,3 @@ delta morning evening monday friday square round sweet spicy vegan male female d
 night fast slow public private json csv
 """)
 MONTHS: list[str] = listed("""January February March April May June July August September October November December""")
-
-# Columns people compare without naming them: last word -> (more, less, most, least).
-COMPARATIVES: dict[str, tuple[str, str, str, str]] = {
-    "price": ("more expensive than", "cheaper than", "most expensive", "cheapest"),
-    "cost": ("more expensive than", "cheaper than", "most expensive", "cheapest"),
-    "age": ("older than", "younger than", "oldest", "youngest"),
-    "height": ("taller than", "shorter than", "tallest", "shortest"),
-    "weight": ("heavier than", "lighter than", "heaviest", "lightest"),
-    "length": ("longer than", "shorter than", "longest", "shortest"),
-    "duration": ("longer than", "shorter than", "longest", "shortest"),
-    "speed": ("faster than", "slower than", "fastest", "slowest"),
-    "depth": ("deeper than", "shallower than", "deepest", "shallowest"),
-}

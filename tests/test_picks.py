@@ -54,6 +54,7 @@ def test_what_is_picked_can_be_recommended(shipped: Catalog, chips: Chips) -> No
             assert permits_commercial_use(variant.license)
             assert not variant.gated
             assert task.capabilities <= variant.capabilities
+            assert task.max_size is None or variant.size <= task.max_size
             others = [item.candidate for item in row.choice.rejected if item.reason in ("worse", "speed")]
             if not is_fast(chosen, row.choice.request):
                 assert not any(is_fast(other, row.choice.request) for other in others), (task.name, row.machine)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.peers import PEERS
 from lmpm import engine
-from lmpm.dryrun import load_plan
 from lmpm.errors import EngineError
 from lmpm.gguf_header import read_file
 from lmpm.memory import LLAMA_SERVER, LMPM, Settings
@@ -121,7 +120,7 @@ def _row(processor: Repacking, job: tuple[str, Path, Settings]) -> Row | None:
     # a dry run reads nothing, so nothing is mapped
     settings = replace(settings, mmap=False, repack="none" if settings.repack == "none" else processor)
     try:
-        planned = engine.dry_run(path, plan=load_plan(settings))
+        planned = engine.dry_run(path, plan=settings)
     except EngineError:
         return None
     found = need(model, settings)

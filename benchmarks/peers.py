@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lmpm.memory.model import Model
-    from lmpm.memory.settings import Settings
+    from lmpm.settings import Settings
 
     Estimate = Callable[[Model, Settings], int]
 

@@ -7,51 +7,64 @@ long as the real one, the rest of which is a hole and takes no space; llama.cpp 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmpm import engine, gguf_header
+from lmpm import atomic, engine, gguf_header
+from lmpm.errors import DiskError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmpm.engine import DryRun, EngineLimits, LoadPlan
+    from lmpm.engine import DryRun, EngineLimits
     from lmpm.gguf_header import Header, ReadAt
-    from lmpm.memory import Settings
+    from lmpm.parts import Part
+    from lmpm.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One file of a model that is somewhere else: its name, its size, and how to read pieces of it."""
+class Oracle:
+    """The llama.cpp of this machine, asked how it would spend memory; what it said is kept in `folder`.
 
-    name: str
-    size: int
-    read_at: ReadAt
+    `installation` and `machine` tell one engine and one computer from another.
+    """
+
+    folder: Path
+    installation: str
+    machine: str
+
+    def ask(self, parts: Sequence[Part], settings: Settings) -> DryRun:
+        """Its plan for files in load order. Raises IntegrityError for a header that is none, and EngineError."""
+        kept = self._place(parts, settings)
+        if kept is not None and (known := _kept(kept)) is not None:
+            return known
+        found = dry_run(parts, settings)
+        if kept is not None:
+            with contextlib.suppress(DiskError, OSError):  # it is asked again then
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                atomic.write_text(kept, json.dumps(found.encode()))
+        return found
+
+    def _place(self, parts: Sequence[Part], settings: Settings) -> Path | None:
+        """Where the plan for these bytes and settings is kept; None for files whose bytes are not known."""
+        if not all(part.sha256 for part in parts):
+            return None
+        key = [self.installation, self.machine, [part.sha256 for part in parts], asdict(settings)]
+        return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()}.json"
 
 
-def load_plan(settings: Settings) -> LoadPlan:
-    """The engine's plan for the settings that memory is estimated at."""
-    return engine.LoadPlan(
-        context=settings.context,
-        batch=settings.batch,
-        ubatch=settings.ubatch,
-        sequences=settings.sequences,
-        unified=settings.unified,
-        outputs=settings.outputs,
-        kv_type=settings.kv_type,
-        value_type=settings.value_type,
-        flash_attention=settings.flash_attention,
-        swa_full=settings.swa_full,
-        gpu_layers=settings.gpu_layers,
-        cpu_expert_layers=settings.expert_layers_on_cpu,
-        repack=settings.repack != "none",
-        embeddings=settings.embeddings,
-    )
+def _kept(path: Path) -> DryRun | None:
+    try:
+        return engine.DryRun.decode(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
-def dry_run(parts: Sequence[Part], plan: LoadPlan, limits: EngineLimits | None = None) -> DryRun:
+def dry_run(parts: Sequence[Part], settings: Settings, limits: EngineLimits | None = None) -> DryRun:
     """How this machine's llama.cpp would spend memory on files that are not here; parts in load order.
 
     Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.
@@ -59,8 +72,8 @@ def dry_run(parts: Sequence[Part], plan: LoadPlan, limits: EngineLimits | None =
     with tempfile.TemporaryDirectory(prefix="lmpm-plan-") as folder:
         files = [sparse_copy(part, Path(folder)) for part in parts]
         if limits is None:
-            return engine.dry_run(files[0], plan=plan)
-        return engine.dry_run(files[0], plan=plan, limits=limits)
+            return engine.dry_run(files[0], plan=settings)
+        return engine.dry_run(files[0], plan=settings, limits=limits)
 
 
 def sparse_copy(part: Part, folder: Path) -> Path:

@@ -212,7 +212,7 @@ class _Cursor:
             wanted = max(length, min(self._step, self._end - self.position))
             self._window = self._read_at(self.position, wanted)
             self._start, at = self.position, 0
-            self._step = min(self._step * 4, 8 * limits.MIB)
+            self._step = min(self._step * 4, limits.HEADER_STEP_BYTES)
             if len(self._window) < length:
                 raise self.fail(f"it ends after {self.position + len(self._window)} bytes, inside its header")
         self.position += length

@@ -15,6 +15,7 @@ from lmpm import license as licenses
 from lmpm import limits, validate
 from lmpm.answer import refuse_endless
 from lmpm.errors import (
+    IntegrityError,
     LmpmError,
     NetworkError,
     NotFoundError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from lmpm.gguf_header import Header, ReadAt
     from lmpm.http import Http
+    from lmpm.kept import Kept
 
 Answer = TypeVar("Answer")
 
@@ -65,13 +67,14 @@ class Repository:
 
 @dataclass(slots=True)
 class Hub:
-    """The Hub at `http.endpoint`. `offline` refuses every request before it is made."""
+    """The Hub at `http.endpoint`. `offline` refuses every request before it is made; `kept` are headers read before."""
 
     http: Http
     offline: bool = False
     timeout_s: float = limits.METADATA_TIMEOUT_S
     backoff_s: float = METADATA_BACKOFF_S
     sleep: Callable[[float], None] = time.sleep
+    kept: Kept | None = None
     _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
 
     @property
@@ -91,7 +94,7 @@ class Hub:
                 found = _repository(info)
                 if revision != found.revision and _is_commit(revision):
                     raise ValueError(f"commit {found.revision[:7]} instead of {str(revision)[:7]}")
-            self._known[repo, revision] = found
+            self._known[repo, revision] = self._known[repo, found.revision] = found
         return self._known[repo, revision]
 
     def _ask(self, repo: str, revision: str | None) -> Any:
@@ -236,16 +239,21 @@ class Hub:
         from lmpm import gguf_header
 
         read_at = self.reader(repo, revision, file)
-        return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+        try:
+            return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+        except IntegrityError:
+            if self.kept and file.sha256:
+                self.kept.drop(file.sha256)
+            raise
 
     def reader(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
-        """What reads pieces of a remote file, a request each. It raises as `header` does."""
+        """What reads pieces of a remote file, a request each unless it is kept. It raises as `header` does."""
         url = file_url(self.http.endpoint, repo, revision, file.path)
 
         def read_at(offset: int, length: int) -> bytes:
             return self._patiently(lambda: self._read(url, repo, file, offset, length))
 
-        return read_at
+        return self.kept.reader(file.sha256, read_at) if self.kept and file.sha256 else read_at
 
     def _read(self, url: str, repo: str, file: ModelFile, offset: int, length: int) -> bytes:
         """Bytes of a remote file, fewer only where it ends."""

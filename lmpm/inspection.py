@@ -1,4 +1,9 @@
-"""What a GGUF is, needs and does on a machine, told from its header alone."""
+"""What a GGUF is, needs and does on a machine, told from its header alone.
+
+Of a remote file the first 64 KiB hold the keys, and they are enough where nothing hangs on single tensors; the
+tensor table lies behind megabytes of vocabulary and is read where it is at hand, asked for, or decides whether
+the model fits.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +12,41 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import quant as quants
 from lmpm.errors import IntegrityError, SpecError
-from lmpm.headers import read
-from lmpm.memory import LMPM, estimate, shape_of
-from lmpm.memory.fit import largest_context
-from lmpm.memory.ggml.backend import Backend
+from lmpm.memory import LMPM, shape_of
+from lmpm.memory.facts import exact_shape, memory_of, planned_need
+from lmpm.memory.fit import fits, gpus_of, largest_context, placed
 from lmpm.memory.model import Model
 from lmpm.memory.need import Need, need
-from lmpm.memory.settings import Settings, refusal
+from lmpm.memory.settings import refusal
+from lmpm.memory.sketch import SKETCH_ERROR, sketch
+from lmpm.memory.touched import parameters, touched_bytes
+from lmpm.parts import at_hand, read
 from lmpm.speed import predict
-from lmpm.types import HubSource, ModelFile, Variant
+from lmpm.types import HeaderFacts, HubSource, ModelFile, Variant
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+    from typing import Literal
 
-    from lmpm.dryrun import Part
+    from lmpm.engine import DryRun
     from lmpm.gguf_header import Header
-    from lmpm.memory.ggml.backend import BackendKind
+    from lmpm.parts import Parts
+    from lmpm.settings import Settings
     from lmpm.types import Machine, Speed
 
+    Source = Literal["estimated", "keys", "upper bound", "dry-run"]
+
 TYPICAL_PROMPT: Final = 1000  # tokens, for the time to the first answer
-KINDS: Final[dict[str, BackendKind]] = {"metal": "metal", "cpu": "cpu"}  # every other GPU allocates like CUDA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A file's facts, and how it would run on a machine.
+    """A file's facts, and how it would run on a machine at `settings`.
 
-    `size` counts all shards. `max_context` is the largest context that fits, 0 when none does.
+    `size` counts all shards. `max_context` is the largest context that fits, 0 when none does. `source` tells
+    what the need was worked out from: the whole header, its keys alone (nearly), or an architecture that is not
+    known (more than enough).
     """
 
     path: str
@@ -46,106 +58,168 @@ class Inspection:
     quant: str
     layers: int
     context_length: int
-    has_chat_template: bool
+    has_chat_template: bool | None  # None: it stands behind what was read
+    settings: Settings
     need: Need
+    source: Source
     fits: bool
     max_context: int
     speed: Speed | None
 
 
-def inspect(
-    parts: Sequence[Part], machine: Machine, settings: Settings = LMPM, *, mmproj: Part | None = None
-) -> Inspection:
-    """Judge a model, given as its files in load order, and the file of its encoder of pictures.
+def inspect(parts: Parts, machine: Machine, settings: Settings = LMPM, *, table: bool = False) -> Inspection:
+    """Judge a model by its files.
 
-    `settings.context` 0 means what the model was trained for. Raises IntegrityError when a file is no usable
-    GGUF, and SpecError for settings that llama.cpp refuses.
+    `settings.context` 0 means what the model was trained for. `table` has the tensor table read wherever the
+    files are. Raises IntegrityError when a file is no usable GGUF, and SpecError for settings that llama.cpp
+    refuses.
     """
-    headers = [read(part) for part in parts]
-    header = replace(headers[0], tensors=tuple(tensor for item in headers for tensor in item.tensors))
-    model = Model(*headers)
-    pictures = read(mmproj) if mmproj else None
-    files = [ModelFile(path=part.name, size=part.size) for part in parts]
-    if why := refusal(settings, model):
-        raise SpecError(f"llama.cpp does not run `{files[0].path}` so: {why}")
-    gpus = gpus_of(machine)
+    name = printable(parts.files[0].name)
     try:
-        needed = need(model, settings, gpus, mmproj=pictures)
-        largest = largest_context(model, settings, lambda item: fits(item, machine), gpus, mmproj=pictures)
+        found = [header for part in parts.every if (header := at_hand(part)) is not None]
+        if len(found) < len(parts.every):
+            rough = None if table or _hangs_on_tensors(settings) else _by_keys(parts, machine, settings)
+            if rough is not None:
+                return rough
+            found = [read(part) for part in parts.every]
+        return _by_table(parts, found, machine, settings)
     except ValueError as error:
-        raise IntegrityError(f"`{printable(files[0].path)}` is not a usable GGUF file: {error}") from error
-    variant = _variant(header, files)
-    memory = replace(estimate(variant, needed.context), source="estimated")
-    return Inspection(
-        path=files[0].path,
-        size=sum(file.size for file in files),
-        shards=len(files),
-        title=_text(header, "general.name") or files[0].path,
-        architecture=header.architecture,
-        parameters=variant.shape.parameters if variant.shape else 0,
-        quant=variant.quant,
-        layers=header.integer("block_count"),
-        context_length=header.integer("context_length"),
-        has_chat_template="tokenizer.chat_template" in header.metadata,
-        need=needed,
-        fits=fits(needed, machine),
-        max_context=largest,
-        speed=predict(machine, variant, memory, prompt=TYPICAL_PROMPT),
+        raise IntegrityError(f"`{name}` is not a usable GGUF file: {error}") from error
+
+
+def as_planned(found: Inspection, plan: DryRun, machine: Machine) -> Inspection:
+    """What was inspected, with llama.cpp's own figures of memory."""
+    needed = planned_need(found.need, plan)
+    return replace(found, need=needed, source="dry-run", fits=fits(needed, machine))
+
+
+def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: Settings) -> Inspection:
+    """To the byte."""
+    model = Model(*headers[: len(parts.files)])
+    pictures = headers[-1] if parts.mmproj else None
+    _check(parts, settings, model)
+    gpus = gpus_of(machine)
+    chosen = placed(model, settings, machine)
+
+    def needed_at(context: int) -> Need:
+        return need(model, replace(chosen, context=context), gpus, mmproj=pictures)
+
+    needed = needed_at(settings.context)
+    variant = _variant(parts, model)
+    facts = HeaderFacts(memory=memory_of(needed, needed.context), touched=touched_bytes(model, settings))
+    shape = exact_shape(model)
+    variant = replace(variant, told=facts, shape=shape or variant.shape, context_length=0)
+    return _told(
+        parts,
+        model,
+        variant,
+        machine,
+        settings=chosen,
+        needed_at=needed_at,
+        source="upper bound" if needed.is_bound else "estimated",
+        count=parameters(model),
     )
 
 
-def gpus_of(machine: Machine) -> tuple[Backend, ...]:
-    """The GPUs that llama.cpp would use, equal in size where there are several."""
-    if machine.accelerator == "cpu":
-        return ()
-    kind = KINDS.get(machine.accelerator, "cuda")
-    count = max(1, machine.gpus)
-    return tuple(Backend(kind, f"GPU {number}" if count > 1 else "GPU") for number in range(count))
+def _by_keys(parts: Parts, machine: Machine, settings: Settings) -> Inspection | None:
+    """Nearly; None where the keys do not decide it."""
+    header = read(parts.files[0], tensors=False)
+    model = Model(header)
+    if not model.is_known or model.architecture.tied_twice:  # what counts twice only the table tells
+        return None
+    _check(parts, settings, model)
+    gpus = gpus_of(machine)
+    size = sum(part.size for part in parts.files)
+    pictures = parts.mmproj.size if parts.mmproj else 0
+
+    def needed_at(context: int) -> Need:
+        return sketch(header, replace(settings, context=context), gpus, size=size, mmproj=pictures)
+
+    needed = needed_at(settings.context)
+    split = bool(machine.vram) and not fits(needed, machine)
+    near = abs(needed.must_fit - machine.budget) <= SKETCH_ERROR * needed.must_fit
+    if split or near:
+        return None
+    variant = _variant(parts, model)
+    count = variant.shape.parameters if variant.shape else 0
+    return _told(parts, model, variant, machine, settings=settings, needed_at=needed_at, source="keys", count=count)
 
 
-def fits(needed: Need, machine: Machine) -> bool:
-    """Whether everything has its place: on the GPUs what lies there, the rest in host memory."""
-    *gpus, host = needed.devices
-    if not gpus:
-        return needed.must_fit <= machine.budget
-    on_host = max(0, host.total - needed.reclaimable)
-    if not machine.vram:  # one memory for both
-        return sum(gpu.total for gpu in gpus) <= machine.budget and needed.must_fit <= machine.memory
-    return all(gpu.total <= machine.budget // len(gpus) for gpu in gpus) and on_host <= machine.host_budget
+def _told(
+    parts: Parts,
+    model: Model,
+    variant: Variant,
+    machine: Machine,
+    *,
+    settings: Settings,
+    needed_at: Callable[[int], Need],
+    source: Source,
+    count: int,
+) -> Inspection:
+    header = model.header
+    needed = needed_at(settings.context)
+    whole = header.tensors or source != "keys"
+    return Inspection(
+        path=parts.files[0].name,
+        size=sum(part.size for part in parts.files),
+        shards=len(parts.files),
+        title=_text(header, "general.name") or parts.files[0].name,
+        architecture=header.architecture,
+        parameters=count,
+        quant=variant.quant,
+        layers=header.integer("block_count"),
+        context_length=header.integer("context_length"),
+        has_chat_template="tokenizer.chat_template" in header.metadata if whole else None,
+        settings=replace(settings, context=needed.context),
+        need=needed,
+        source=source,
+        fits=fits(needed, machine),
+        max_context=largest_context(model.context_length, lambda context: fits(needed_at(context), machine)),
+        speed=predict(machine, variant, memory_of(needed, needed.context), prompt=TYPICAL_PROMPT),
+    )
 
 
-def _variant(header: Header, files: Sequence[ModelFile]) -> Variant:
-    """The file as a candidate, for the speed model."""
-    parameters = sum(tensor.elements for tensor in header.tensors)
-    shape = shape_of(header, parameters=parameters)
-    if shape is not None:
-        shape = replace(shape, active_parameters=_active(header, parameters))
+def _hangs_on_tensors(settings: Settings) -> bool:
+    """Whether it was asked what single tensors decide."""
+    return settings.gpu_layers is not None or settings.expert_layers_on_cpu != 0
+
+
+def _check(parts: Parts, settings: Settings, model: Model) -> None:
+    if why := refusal(settings, model):
+        raise SpecError(f"llama.cpp does not run `{printable(parts.files[0].name)}` so: {why}")
+
+
+def _variant(parts: Parts, model: Model) -> Variant:
+    """The file as a candidate, for the speed model; a file that the user named is known by its header only."""
+    header, name = model.header, parts.files[0].name
+    known = parts.variant
+    count = parameters(model) or (known.shape.parameters if known and known.shape else 0)
+    label = quants.from_filename(name) or (known.quant if known else "") or _most_used_type(model)
+    count = count or int(8 * sum(part.size for part in parts.files) / (quants.bits_per_weight(label) or 8.0))
+    shape = shape_of(header, parameters=count)
+    if known and known.shape and shape:  # what only the table tells the catalog may know
+        shape = replace(
+            shape,
+            active_parameters=known.shape.active_parameters,
+            tied_embeddings=known.shape.tied_embeddings,
+        )
     return Variant(
-        model=files[0].path,
-        title=_text(header, "general.name") or files[0].path,
-        source=HubSource("local/file"),
-        quant=quants.from_filename(files[0].path) or _most_used_type(header),
+        model=name,
+        title=_text(header, "general.name") or name,
+        source=known.source if known else HubSource("local/file"),
+        quant=label,
         license=_text(header, "general.license") or "unknown",
-        files=tuple(files),
+        files=tuple(ModelFile(path=part.name, size=part.size) for part in parts.files),
         context_length=header.integer("context_length"),
         architecture=header.architecture,
         shape=shape,
     )
 
 
-def _active(header: Header, parameters: int) -> int:
-    """Parameters that one token touches: of the experts only those used."""
-    experts, used = header.integer("expert_count"), max(header.integers("expert_used_count") or (0,))
-    if not experts or not used:
-        return parameters
-    routed = sum(tensor.elements for tensor in header.tensors if "_exps." in tensor.name)
-    return parameters - routed + routed * used // experts
-
-
-def _most_used_type(header: Header) -> str:
+def _most_used_type(model: Model) -> str:
     """The tensor type that holds most of the weights, where the name does not tell the quant."""
     sizes: dict[str, int] = {}
-    for tensor in header.tensors:
+    for tensor in model.tensors.values():
         sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
     return max(sizes, key=lambda name: sizes[name], default="unknown")
 

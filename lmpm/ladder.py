@@ -14,7 +14,7 @@ from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.resolve import is_pinned
 from lmpm.size import human
-from lmpm.speed import predict, seconds_per_token, will_thrash
+from lmpm.speed import kind_of, predict, seconds_per_token, will_thrash
 from lmpm.types import Candidate, Choice, HubSource, Machine, Memory, Shape, Variant
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
         need=candidate.memory,
         touched=candidate.bytes_per_token,
         layers=candidate.layers,
+        sparse=candidate.active_parameters < candidate.parameters if candidate.parameters else None,
+        kind=kind_of(candidate.architecture),
         quant=candidate.quant,
     )
     if seconds is None:
@@ -177,16 +179,18 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
 
 
 def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
-    """Predicted tokens of a prompt per second, from the number of weights that size and quant tell."""
+    """Predicted tokens of a prompt per second; where the lock has no number of weights, size and quant tell it."""
     size = sum(file.size for file in candidate.files if file.role == "model")
-    weights = int(8 * size / (quant.bits_per_weight(candidate.quant) or 8.0))
+    weights = candidate.parameters or int(8 * size / (quant.bits_per_weight(candidate.quant) or 8.0))
     shape = Shape(
         layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
-        feed_forward_length=0, vocabulary=0, parameters=weights, active_parameters=weights,
+        feed_forward_length=0, vocabulary=0, parameters=weights,
+        active_parameters=candidate.active_parameters or weights,
     )  # fmt: skip
     variant = Variant(
         model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,
-        license=candidate.license, files=candidate.files, context_length=0, architecture="", shape=shape,
+        license=candidate.license, files=candidate.files, context_length=0,
+        architecture=candidate.architecture, shape=shape,
     )  # fmt: skip
     need = Memory(
         context=1, weights=candidate.memory, kv_cache=0, recurrent=0, compute=0, output=0, mmproj=0, overhead=0
@@ -256,7 +260,7 @@ def _floor(resolution: Resolution, pool: tuple[Variant, ...], chosen: Candidate)
 
 
 def _locked(candidate: Candidate, targets: tuple[str, ...]) -> LockedCandidate:
-    variant = candidate.variant
+    variant, shape = candidate.variant, candidate.variant.shape
     if not is_pinned(variant):
         raise ValueError(f"{variant.title} is not pinned")
     return LockedCandidate(
@@ -264,9 +268,12 @@ def _locked(candidate: Candidate, targets: tuple[str, ...]) -> LockedCandidate:
         model=variant.title,
         quant=variant.quant,
         license=variant.license,
-        memory=candidate.memory.total,
+        memory=memory.estimate(variant, candidate.memory.context).total,
         bytes_per_token=max(1, memory.bytes_per_token(variant, candidate.memory.context)),
-        layers=variant.shape.layers if variant.shape else 0,
+        layers=shape.layers if shape else 0,
+        architecture=variant.architecture,
+        parameters=shape.parameters if shape else 0,
+        active_parameters=shape.active_parameters if shape else 0,
         engine=variant.min_engine_build,
         targets=targets,
         files=variant.files,

@@ -36,6 +36,7 @@ FREE_SPACE_MARGIN_BYTES: Final = 64 * MIB  # left free for everybody else
 # GGUF header: what a real header never exceeds (@huggingface/gguf uses the same kind of caps).
 MAX_HEADER_BYTES: Final = 64 * MIB
 HEADER_PREFIX_BYTES: Final = 64 * KIB  # holds every general.* and architecture key of real models
+HEADER_STEP_BYTES: Final = 2 * MIB  # read ahead at most: a header is not paid for twice
 MAX_KEYS: Final = 100_000
 MAX_TENSORS: Final = 100_000
 MAX_KEY_BYTES: Final = 64 * KIB

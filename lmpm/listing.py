@@ -20,11 +20,17 @@ FULL_SCORE: Final = 100.0  # a model named by the user is compared with its own 
 
 
 def variants_of_repository(
-    repository: Repository, catalog: Catalog, hub: Hub | None, *, path: str | None = None
+    repository: Repository,
+    catalog: Catalog,
+    hub: Hub | None,
+    *,
+    path: str | None = None,
+    quant_asked: str | None = None,
 ) -> tuple[Variant, ...]:
     """Every complete quant of the model in a repository, or the one that `path` belongs to.
 
-    With a `hub` the header of one file is read (64 KiB) for the shape, which all quants share.
+    With a `hub` the header of one file is read (64 KiB) for the shape, which all quants share: of the one
+    that was asked for, else of the smallest.
     Sets of shards that are not complete are left out.
     """
     groups = _groups(repository.files)
@@ -53,7 +59,8 @@ def variants_of_repository(
         score_source="named by you",
     )
     if hub is not None and not bare.gated:
-        header = hub.header(repository.id, repository.revision, smallest[1][0])
+        asked = next((files for label, files in groups.items() if label.upper() == (quant_asked or "").upper()), None)
+        header = hub.header(repository.id, repository.revision, (asked or smallest[1])[0])
         shape = memory.shape_of(header, parameters=parameters)
         bare = replace(
             bare,

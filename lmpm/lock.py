@@ -1,4 +1,4 @@
-"""`lmpm.lock` on disk, and the rules on it: which rung a machine takes, and when the lock is stale."""
+"""`lmpm.lock` on disk, and when it is stale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lmpm.lock_types import REVISION, VERSION, Lock, LockedCandidate, LockedMode
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lmpm.manifest import Manifest, ManifestModel
@@ -26,7 +26,6 @@ __all__ = [
     "emit_lock",
     "load_lock",
     "parse_lock",
-    "select_rung",
     "staleness",
     "write_lock",
 ]
@@ -79,11 +78,6 @@ def _is_same(path: Path, text: str) -> bool:
         if isinstance(number, int) and number > known:
             raise newer_lock(path.name, f"{key} {number}")
     return False
-
-
-def select_rung(model: LockedModel, fits: Callable[[LockedCandidate], bool]) -> int | None:
-    """The index of the first candidate that `fits`, or None."""
-    return next((index for index, rung in enumerate(model.candidates) if fits(rung)), None)
 
 
 def staleness(manifest: Manifest, lock: Lock) -> list[str]:

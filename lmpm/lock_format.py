@@ -142,6 +142,9 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
         memory=table.integer("memory", low=1),
         bytes_per_token=table.integer("bytes_per_token", low=1),
         layers=table.integer("layers"),
+        architecture=validate.field(table, "architecture", validate.line) if "architecture" in table else "",
+        parameters=table.integer("parameters") if "parameters" in table else 0,
+        active_parameters=table.integer("active_parameters") if "active_parameters" in table else 0,
         engine=table.integer("engine", low=1) if "engine" in table else None,
         targets=_targets(table),
         files=tuple(_file(row, strict=strict) for row in table.tables("files")),
@@ -275,6 +278,12 @@ def _emit_candidate(candidate: LockedCandidate) -> Iterator[str]:
     yield f"memory = {candidate.memory}"
     yield f"bytes_per_token = {candidate.bytes_per_token}"
     yield f"layers = {candidate.layers}"
+    if candidate.architecture:
+        yield f"architecture = {toml_file.value(candidate.architecture)}"
+    if candidate.parameters:
+        yield f"parameters = {candidate.parameters}"
+    if candidate.active_parameters:
+        yield f"active_parameters = {candidate.active_parameters}"
     if candidate.engine is not None:
         yield f"engine = {candidate.engine}"
     if candidate.targets:

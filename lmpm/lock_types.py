@@ -21,7 +21,8 @@ REVISION: Final = 0  # a greater one is read, but not written
 class LockedCandidate:
     """One rung of a ladder: a pinned variant and what it costs, so that a machine can decide offline.
 
-    `memory` is the need at the locked context, `bytes_per_token` and `layers` feed the speed rule.
+    `memory` is the need at the locked context. `bytes_per_token`, `layers`, `architecture` and the numbers of
+    parameters (0: not known) feed the speed rule; of a mixture of experts a token goes through the active ones.
     `engine` is the smallest llama.cpp build that loads it. `targets` are the declared machines that it
     serves. `files` stand in load order, an mmproj last.
     """
@@ -34,6 +35,9 @@ class LockedCandidate:
     bytes_per_token: int
     layers: int
     files: tuple[ModelFile, ...]
+    architecture: str = ""
+    parameters: int = 0
+    active_parameters: int = 0
     engine: int | None = None
     targets: tuple[str, ...] = ()
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import ladder, limits
-from lmpm.errors import EngineError, IntegrityError
+from lmpm import ladder, limits, validate
+from lmpm.errors import EngineError, IntegrityError, LmpmError
 from lmpm.resolve import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from lmpm.bench import Bench
     from lmpm.catalog import Catalog
     from lmpm.catalog.schema import Task
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
-    from lmpm.types import Machine, SmokeResult
+    from lmpm.memory.model import Model
+    from lmpm.parts import Part
+    from lmpm.settings import Settings
+    from lmpm.types import Machine, MemoryCheck, SmokeResult
 
 WORKING_MEMORY_SHARE: Final = 1.25  # of the planned need, before the engine's child is stopped
 
@@ -57,21 +63,63 @@ def rung_for(model: LockedModel, machine: Machine, catalog: Catalog) -> Rung:
     return ladder.take(model, machine, min_speed=floor_of(model, task), kind=kind)
 
 
-def prove(path: Path, task: Task | None, *, context: int, need: int) -> SmokeResult | None:
+def prove(
+    paths: Sequence[Path], task: Task | None, *, context: int, need: int, bench: Bench | None = None
+) -> SmokeResult | None:
     """Load a model as planned and ask it its task's questions; None when the task is not known.
 
+    `paths` are its files in load order, without an encoder of pictures. On a `bench` whose GPUs do not hold all
+    layers the rest is kept in host memory, and what the formula, llama.cpp's plan and the run itself say of
+    memory is compared; without one the engine offloads what it can.
     Raises EngineError when llama.cpp cannot run the file.
     """
     if task is None:
         return None
-    from lmpm import gguf_header
-    from lmpm.engine import EngineLimits, LoadPlan
+    from lmpm.engine import EngineLimits
+    from lmpm.memory.fit import settings_for
+    from lmpm.memory.model import Model
+    from lmpm.parts import local, read
     from lmpm.smoke import run_smoke
 
+    parts = [local(path, path.name, _digest(path)) for path in paths]
     try:
-        trained = gguf_header.read_file(path, tensors=False).integer("context_length", context)
+        model = Model(*map(read, parts))
+        settings = settings_for(
+            model,
+            context,
+            embeddings=task.smoke.silent,
+            repack=bench.repack if bench else "avx2",
+            machine=bench.machine if bench else None,
+        )
     except IntegrityError as error:  # the bytes are those that were promised, but they are no model
         raise EngineError(error.message, details=error.details) from error
-    plan = LoadPlan(context=min(context, trained or context), embeddings=task.smoke.kind == "embeddings")
+    except ValueError as error:
+        raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
-    return run_smoke(path, task.smoke, plan=plan, limits=EngineLimits(memory_bytes=allowed))
+    result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed))
+    return replace(result, memory=_compared(result.memory, model, settings, parts, bench)) if bench else result
+
+
+def _compared(
+    check: MemoryCheck | None, model: Model, settings: Settings, parts: Sequence[Part], bench: Bench
+) -> MemoryCheck | None:
+    """What was measured beside what was to be expected. llama.cpp plans without mapping the file."""
+    from lmpm.memory.fit import gpus_of
+    from lmpm.memory.need import need
+
+    if check is None:
+        return None
+    try:
+        needed = need(model, settings, gpus_of(bench.machine))
+        planned = bench.oracle.ask(parts, settings).total + needed.reclaimable if bench.oracle else None
+    except (ValueError, LmpmError):  # the model runs, that is what counts
+        return check
+    return replace(check, estimated=needed.total - needed.tokenizer - needed.overhead, planned=planned)
+
+
+def _digest(path: Path) -> str | None:
+    """The sha256 of a file of the store: the name of its blob."""
+    try:
+        return validate.sha256(path.resolve().name)
+    except ValueError:
+        return None

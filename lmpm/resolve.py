@@ -1,7 +1,8 @@
 """From what the user named to a choice: candidates of the catalog, the Hub or this machine, judged.
 
 On the Hub the choice is confirmed: one request tells the commit, sizes and digests of its files, and
-whether they may be had. A choice that cannot be had is rejected and the next one taken.
+whether they may be had. With an appraiser its header tells what it needs to the byte, and llama.cpp is asked.
+A choice that cannot be had, or does not fit after all, is rejected and the next one taken.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm import select
 from lmpm.errors import (
     HashMismatchError,
-    LmpmError,
     NotFoundError,
     NotPermittedError,
     OfflineError,
@@ -20,19 +20,20 @@ from lmpm.errors import (
     UnknownNameError,
 )
 from lmpm.reference import FileReference, HubReference, NameReference, parse
+from lmpm.settling import settle
 from lmpm.size import human
-from lmpm.types import Candidate, Choice, HubSource, Reason, Rejected, Request, Variant
+from lmpm.types import Choice, HubSource, Request, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lmpm.appraisal import Appraiser
     from lmpm.catalog import Catalog
     from lmpm.catalog.schema import CatalogModel, Task
     from lmpm.hub import Hub, Repository
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile
 
-CONFIRMATIONS: Final = 5  # how many choices are looked up on the Hub before giving up
 ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
 DEFAULT_CONTEXT: Final = 8192  # tokens, for a model that no task tells more about
 DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read
@@ -94,6 +95,7 @@ def request_for(text: str, wish: Wish, task: Task | None, *, model: str | None) 
         publishers_denied=wish.publishers_denied,
         capabilities=task.capabilities if task and model is None else frozenset(),
         prefer=wish.prefer,
+        embeddings=task is not None and task.smoke.silent,
     )
 
 
@@ -105,19 +107,22 @@ class Resolver:
     hub: Hub
     store: Store
 
-    def resolve(self, text: str, machine: Machine, wish: Wish, *, where: Where) -> Resolution:
+    def resolve(
+        self, text: str, machine: Machine, wish: Wish, *, where: Where, appraiser: Appraiser | None = None
+    ) -> Resolution:
         """The choice for a reference on a machine; `choice.chosen` is None when nothing can be taken.
 
         `where` says who answers: the catalog's facts alone, the Hub (the choice is confirmed there), or
-        what is on this machine already. Raises UnknownNameError or SpecError for the reference, and the
+        what is on this machine already. An `appraiser` looks closely at what is chosen.
+        Raises UnknownNameError or SpecError for the reference, and the
         errors of `Hub.repository`.
         """
         request, task, variants = self._candidates(text, wish)
         if where == "here":
             variants = self._on_this_machine(variants, task)
         choice = select.select(request, machine, variants)
-        if where == "hub":
-            choice = self._confirm(choice, variants)
+        if where == "hub" or appraiser:
+            choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
         pinned = choice.chosen is not None and is_pinned(choice.chosen.variant)
         return Resolution(choice=choice, task=task, variants=variants, pinned=pinned)
 
@@ -189,7 +194,9 @@ class Resolver:
         else:
             found = self.hub.repository(reference.repo, reference.revision)
             self._require_access(found)
-            variants = variants_of_repository(found, self.catalog, self.hub, path=reference.path)
+            variants = variants_of_repository(
+                found, self.catalog, self.hub, path=reference.path, quant_asked=wish.quant
+            )
         if not variants:
             raise NotFoundError(
                 f"`{reference.repo}` holds no GGUF model" + (f" at `{reference.path}`" if reference.path else ""),
@@ -262,53 +269,6 @@ class Resolver:
         starter = self.catalog.starter(task) if task else None
         return (*here, starter) if starter else tuple(here)
 
-    def _confirm(self, choice: Choice, variants: tuple[Variant, ...]) -> Choice:
-        """Look the choice up on the Hub; one that cannot be had is rejected and the next one asked for.
-
-        Raises NotPermittedError or NotFoundError when none of the best can be had.
-        """
-        request, machine = choice.request, choice.machine
-        refused: list[Rejected] = []
-        errors: list[LmpmError] = []
-        for _ in range(CONFIRMATIONS):
-            if choice.chosen is None:
-                break
-            wanted = choice.chosen
-            try:
-                pinned, notes = self.pin(wanted.variant)
-            except (NotFoundError, NotPermittedError) as error:
-                errors.append(error)
-                reason: Reason = "gated" if isinstance(error, NotPermittedError) else "unreadable"
-                refused.append(Rejected(wanted, reason, error.message))
-                variants = _without(variants, wanted, whole_repository=True)
-            else:
-                candidate = select.judge(request, machine, pinned)
-                verdict = select.refuse(request, machine, candidate)
-                if verdict is None:
-                    return replace(
-                        choice,
-                        chosen=candidate,
-                        rejected=(*refused, *choice.rejected),
-                        notes=(*choice.notes, *notes),
-                    )
-                refused.append(Rejected(candidate, *verdict))
-                variants = _without(variants, wanted, whole_repository=False)
-            choice = select.select(request, machine, variants)
-        if errors:
-            raise self._none_to_be_had(request, errors)
-        return replace(choice, chosen=None, rejected=(*refused, *choice.rejected))
-
-    def _none_to_be_had(self, request: Request, errors: list[LmpmError]) -> LmpmError:
-        """One error for all that the Hub would not give."""
-        if len(errors) == 1:
-            return errors[0]
-        kind = next((NotPermittedError for error in errors if isinstance(error, NotPermittedError)), NotFoundError)
-        return kind(
-            f"`{self.hub.host}` has none of the {len(errors)} best {request.task or request.ref} models for you",
-            details=list(dict.fromkeys(error.message for error in errors)),
-            hint=next((error.hint for error in errors if isinstance(error, kind)), None),
-        )
-
 
 def _differ(file: ModelFile, there: ModelFile) -> bool:
     """Whether the Hub has other bytes than the catalog says; without a digest the catalog's size is rounded."""
@@ -342,13 +302,3 @@ def _near(name: str, known: Iterable[str], *, n: int, cutoff: float = 0.6) -> li
     from difflib import get_close_matches
 
     return get_close_matches(name, list(known), n=n, cutoff=cutoff)
-
-
-def _without(variants: tuple[Variant, ...], out: Candidate, *, whole_repository: bool) -> tuple[Variant, ...]:
-    if whole_repository:
-        return tuple(variant for variant in variants if _repo(variant) != _repo(out.variant))
-    return tuple(variant for variant in variants if variant is not out.variant)
-
-
-def _repo(variant: Variant) -> str:
-    return variant.source.repo if isinstance(variant.source, HubSource) else str(variant.source)

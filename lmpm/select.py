@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 SAME_QUALITY_POINTS: Final = 1.0  # closer scores are no difference: the faster one is taken
 
+UNUSED_GPU: Final = (
+    "{} is not used: llama-cpp-python here was built for the CPU alone, `lmpm doctor` tells how to mend it"
+)
+
 Verdict = tuple[Reason, str]  # why a candidate is out, and its figures in words
 
 
@@ -56,6 +60,8 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow if other is not chosen]
     if chosen is not None and not permits_commercial_use(chosen.variant.license):
         notes += (f"its licence does not permit every commercial use: {licenses.describe(chosen.variant.license)}",)
+    if machine.unused_gpu:
+        notes += (UNUSED_GPU.format(machine.unused_gpu),)
     return Choice(
         request=request,
         machine=machine,

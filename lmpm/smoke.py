@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import quant
 from lmpm.catalog.schema import EmbeddingCase, FimCase, RankCase, SqlCase
-from lmpm.engine import EngineLimits, EngineReport, Job, LoadPlan, execute
+from lmpm.engine import EngineLimits, EngineReport, Job, execute
 from lmpm.gguf_header import read_file
 from lmpm.judge import Verdict, count, judge, judge_embeddings, judge_ranks
-from lmpm.types import SmokeResult
+from lmpm.types import MemoryCheck, SmokeResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from lmpm.catalog.schema import SmokeTest
     from lmpm.engine import Generation
+    from lmpm.settings import Settings
 
 NAME: Final = re.compile(r"\{(schema|question|prompt)\}")
 
 
-def run_smoke(path: Path, test: SmokeTest, *, plan: LoadPlan, limits: EngineLimits) -> SmokeResult:
+def run_smoke(path: Path, test: SmokeTest, *, plan: Settings, limits: EngineLimits) -> SmokeResult:
     """Ask every case in one run of the engine and judge the answers.
 
     A wrong answer is a result that did not pass. Raises EngineError when the engine itself failed.
@@ -51,10 +52,9 @@ def has_classifier(path: Path) -> bool:
     )
 
 
-def job(path: Path, test: SmokeTest, plan: LoadPlan) -> Job:
+def job(path: Path, test: SmokeTest, plan: Settings) -> Job:
     """What the engine is asked: prompts, texts for vectors, holes to fill, or pairs to score."""
-    silent = test.kind in ("embeddings", "rerank")
-    plan = dataclasses.replace(plan, embeddings=silent, pooling="rank" if test.kind == "rerank" else plan.pooling)
+    plan = dataclasses.replace(plan, embeddings=test.silent, pooling="rank" if test.kind == "rerank" else plan.pooling)
     return Job(
         kind="run",
         path=os.fspath(path),
@@ -113,8 +113,15 @@ def summarize(test: SmokeTest, verdicts: Sequence[Verdict], report: EngineReport
         decode=_decode_speed(generations),
         peak_memory=report.peak_memory,
         engine_build=report.build,
+        memory=MemoryCheck(estimated=None, planned=None, measured=measured) if (measured := _buffers(report)) else None,
         checks=tuple(f"{'ok' if item.passed else 'failed'}: {item.detail}" for item in verdicts),
     )
+
+
+def _buffers(report: EngineReport) -> int:
+    """Bytes of llama.cpp's buffers; one for computing that was reserved again counts once."""
+    computing = {name: size for name, size in report.buffers if name.endswith("compute")}
+    return sum(computing.values()) + sum(size for name, size in report.buffers if name not in computing)
 
 
 def _decode_speed(generations: Sequence[Generation]) -> float | None:

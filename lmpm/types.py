@@ -6,14 +6,19 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
+MemorySource = Literal["estimated", "header", "upper bound", "dry-run"]
 Reason = Literal[
     "memory", "speed", "license", "gated", "context", "capability", "engine",
     "quant", "size", "disk", "worse", "untrusted", "unreadable",
 ]  # fmt: skip
+
+
+NOTABLE_SHARE: Final = 0.02  # by which a prediction of memory may be off without a word
+ROUNDING_BYTES: Final = 64 * 1024  # of llama.cpp's messages together: each is rounded to a hundredth of a MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Machine:
     host_budget: int = 0
     host_bandwidth: int | None = None
     compute: float | None = None  # effective FLOP/s of prompt processing, where known
+    unused_gpu: str = ""  # a GPU that is there, but that the engine cannot use
     sources: tuple[tuple[str, str], ...] = ()  # (fact, where it came from), for `hardware` and `doctor`
 
     def __post_init__(self) -> None:
@@ -104,6 +110,45 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes that a variant needs at a context, by part, and how they are known.
+
+    `estimated`: from what the catalog knows. `header`: from the header of the file itself, to the byte, or an
+    `upper bound` where the architecture is not known. `dry-run`: as this machine's llama.cpp plans it.
+    """
+
+    context: int
+    weights: int
+    kv_cache: int
+    recurrent: int
+    compute: int
+    output: int
+    mmproj: int
+    overhead: int
+    source: MemorySource = "estimated"
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts together."""
+        return (
+            self.weights + self.kv_cache + self.recurrent + self.compute
+            + self.output + self.mmproj + self.overhead
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderFacts:
+    """What the header of a variant's own file tells, for one context, whatever the machine.
+
+    `memory` has everything on one device, nothing twice. `touched` are the bytes that a token reads with the
+    context half full.
+    """
+
+    memory: Memory
+    touched: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One quant of one model in one repository at one revision: its shards in load order, mmproj last."""
 
@@ -116,6 +161,7 @@ class Variant:
     context_length: int
     architecture: str
     shape: Shape | None = None
+    told: HeaderFacts | None = None  # by its header, where that was read
     capabilities: frozenset[str] = frozenset()
     score: float | None = None  # of the model on the task, before the quant's loss
     score_source: str = ""
@@ -138,29 +184,6 @@ class Variant:
     def quality(self) -> float:
         """Expected score on the task: the model's own less what the quant loses."""
         return max(0.0, (self.score or 0.0) - self.quant_loss)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Bytes that a variant needs at a context, by part, and how they are known."""
-
-    context: int
-    weights: int
-    kv_cache: int
-    recurrent: int
-    compute: int
-    output: int
-    mmproj: int
-    overhead: int
-    source: Literal["estimated", "dry-run", "measured"] = "estimated"
-
-    @property
-    def total(self) -> int:
-        """Bytes of all parts together."""
-        return (
-            self.weights + self.kv_cache + self.recurrent + self.compute
-            + self.output + self.mmproj + self.overhead
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +220,7 @@ class Request:
     capabilities: frozenset[str] = frozenset()
     prefer: Literal["quality", "speed", "small"] = "quality"
     engine_build: int | None = None
+    embeddings: bool = False  # vectors of texts are wanted instead of answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +262,30 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryCheck:
+    """Bytes of llama.cpp's buffers, known in three ways: by the formula, by its own plan, and once loaded.
+
+    The first two are None where they could not be had.
+    """
+
+    estimated: int | None
+    planned: int | None
+    measured: int
+
+    @property
+    def difference(self) -> float:
+        """By what share of it the measured size is missed, by the worse of the two; negative: it is larger."""
+        known = [size for size in (self.estimated, self.planned) if size is not None]
+        missed = [(size - self.measured) / self.measured for size in known if self.measured]
+        return max(missed, key=abs, default=0.0)
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether the prediction is worth a word: it misses by more than the rounding of llama.cpp's messages."""
+        return abs(self.difference) > NOTABLE_SHARE and abs(self.difference) * self.measured > ROUNDING_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeResult:
     """What a smoke test showed: the questions, answers and figures of the run."""
 
@@ -249,4 +297,5 @@ class SmokeResult:
     decode: float | None = None  # tokens per second
     peak_memory: int | None = None
     engine_build: str = ""
+    memory: MemoryCheck | None = None
     checks: tuple[str, ...] = field(default=())

@@ -22,6 +22,7 @@ from lmpm.size import human
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lmpm.bench import Bench
     from lmpm.catalog import Catalog
     from lmpm.fetch import Fetcher
     from lmpm.ladder import Rung
@@ -59,6 +60,7 @@ class Verifier:
     smoke: bool = True
     engine_build: int | None = None
     free_memory: int | None = None
+    bench: Bench | None = None
 
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
@@ -99,7 +101,9 @@ class Verifier:
             if not self.smoke:
                 return report
             task = task_of(model, self.catalog)
-            result = prove(paths[0], task, context=context_of(model), need=candidate.memory)
+            models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
+            context = context_of(model)
+            result = prove(models, task, context=context, need=candidate.memory, bench=self.bench)
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from lmpm import engine
-from lmpm.engine import EngineLimits, EngineReport, Job, LoadPlan
+from lmpm.engine import EngineLimits, EngineReport, Job
 from lmpm.engine.failure import last_lines
 from lmpm.errors import EngineError
+from lmpm.settings import Pooling, Settings
 from tests.gguf_files import BAD_FILES, write_bert, write_llama, write_projector, write_unknown_architecture
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAN = LoadPlan(context=256)
+PLAN = Settings(context=256)
 LIMITS = EngineLimits(time_s=60, memory_bytes=1 << 30)
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limit on private memory")
@@ -41,7 +42,7 @@ def embedder(folder: Path) -> Path:
     return write_bert(folder / "bert.gguf", meanings=[["cat", "kitten"], ["car", "truck"]])
 
 
-def failing(path: Path, *, plan: LoadPlan = PLAN, limits: EngineLimits = LIMITS) -> EngineError:
+def failing(path: Path, *, plan: Settings = PLAN, limits: EngineLimits = LIMITS) -> EngineError:
     with pytest.raises(EngineError) as caught:
         engine.generate(path, ["a"], plan=plan, max_tokens=4, limits=limits)
     assert caught.value.exit_code == 8
@@ -131,7 +132,7 @@ def test_answer_ends_with_the_context(model: Path) -> None:
 
 def test_a_prompt_longer_than_a_batch(folder: Path) -> None:
     path = write_llama(folder / "long.gguf", context=4096)[0]
-    answer = engine.generate(path, ["a" * 3000], plan=LoadPlan(context=4096), max_tokens=4, limits=LIMITS)[0]
+    answer = engine.generate(path, ["a" * 3000], plan=Settings(context=4096), max_tokens=4, limits=LIMITS)[0]
     assert answer.prompt_tokens > 3000
     assert answer.tokens
 
@@ -142,15 +143,15 @@ def test_a_prompt_longer_than_the_context_is_refused(model: Path) -> None:
 
 
 def test_embeds(embedder: Path) -> None:
-    plan = LoadPlan(context=256, embeddings=True)
+    plan = Settings(context=256, embeddings=True)
     cat, kitten, truck = engine.embed(embedder, ["cat", "kitten", "truck"], plan=plan, limits=LIMITS)
     assert len(cat) == 64
     assert math.dist(cat, kitten) < math.dist(cat, truck)
 
 
 @pytest.mark.parametrize("pooling", [None, "mean", "last"])
-def test_embeds_with_a_model_that_generates(model: Path, pooling: engine.job.Pooling | None) -> None:
-    plan = LoadPlan(context=256, embeddings=True, pooling=pooling)
+def test_embeds_with_a_model_that_generates(model: Path, pooling: Pooling | None) -> None:
+    plan = Settings(context=256, embeddings=True, pooling=pooling)
     left, right = engine.embed(model, ["one", "two"], plan=plan, limits=LIMITS)
     assert len(left) == 64
     assert left != right
@@ -243,7 +244,7 @@ def test_a_file_that_aborts_llama_cpp(folder: Path) -> None:
 
 @linux_only
 def test_a_model_that_wants_more_memory_than_allowed(model: Path) -> None:
-    plan = LoadPlan(context=1 << 22)  # a cache of 1 GiB
+    plan = Settings(context=1 << 22)  # a cache of 1 GiB
     error = failing(model, plan=plan, limits=EngineLimits(time_s=60, memory_bytes=256 << 20))
     assert error.message == "llama.cpp needed more than its 256.0 MiB of memory while running `tiny.gguf`"
     assert "--context" in str(error.hint)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lmpm.gguf_header import read_file
-from lmpm.inspection import fits, gpus_of
 from lmpm.machine import load_chips, parse_spec
-from lmpm.memory import LMPM, Settings
-from lmpm.memory.fit import largest_context
-from lmpm.memory.need import Need, need
+from lmpm.memory import Settings
+from lmpm.memory.fit import fits, gpus_of, largest_context
+from lmpm.memory.need import need
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import BAD_FILES, write_llama
 from tests.hub import LoopbackHub
+from tests.remote import served
+from tests.shapes import MODELS, write
 
+BIG = "big-Q4_K_M.gguf"
 PARTS = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "mmproj", "tokenizer", "overhead")
 
 
@@ -48,7 +51,10 @@ def test_a_file_is_told_in_json(cli: Cli, model: Path) -> None:
 
 def test_llama_cpp_agrees_when_asked(cli: Cli, model: Path) -> None:
     found = cli.run("inspect", model, "--context", 2048, "--exact", "--json").passed().json
-    exact = found["memory"]["exact"]
+    memory = found["memory"]
+    assert memory["source"] == "dry-run"
+    assert memory["total"] == sum(memory["parts"].values()) == sum(item["total"] for item in memory["devices"])
+    exact = memory["exact"]
     assert exact["total"] > 0
     assert abs(exact["estimated"] - exact["total"]) <= 0.001 * exact["total"]
 
@@ -87,27 +93,69 @@ def test_the_largest_context_is_the_edge(model: Path) -> None:
     for spec in ("CPU, 2 cores, 1GB", "M2 16GB", "RTX 3060 12GB, 32GB"):
         box = machine(spec)
 
-        def fitting(needed: Need, box: Any = box) -> bool:
-            return fits(needed, box)
+        def fits_at(context: int, box: Any = box) -> bool:
+            return fits(need(header, Settings(context=context), gpus_of(box)), box)
 
-        largest = largest_context(header, LMPM, fitting, gpus_of(box))
-        assert largest == 8192 or not fits(need(header, Settings(context=largest + 256), gpus_of(box)), box)
-        assert not largest or fits(need(header, Settings(context=largest), gpus_of(box)), box)
+        largest = largest_context(8192, fits_at)
+        assert largest == 8192 or not fits_at(largest + 256)
+        assert not largest or fits_at(largest)
 
 
-def test_a_remote_file_costs_its_header_once(cli: Cli) -> None:
+@pytest.fixture
+def big(cli: Cli) -> Iterator[tuple[LoopbackHub, int]]:
+    """A Hub with a model of 5 GB and a vocabulary of 150,000 tokens, and the bytes of its header."""
+    content, header = served("Llama-3.1-8B", "Q4_K", file=BIG, tokens=150_000)
+    assert content.size > 4.7e9 and header > 5e6
     with LoopbackHub() as hub:
         cli.environment["HF_ENDPOINT"] = hub.endpoint
-        path = cli.directory / "big.Q8_0.gguf"
-        write_llama(path, layers=4, dim=256, heads=4, kv_heads=2, ffn=1024, context=8192, quant="Q8_0")
-        hub.add_repo("maker/big-GGUF", {"big.Q8_0.gguf": path})
-        ref = "hf:maker/big-GGUF:Q8_0"
-        first = cli.call("inspect", ref, "--json").passed().json
-        assert first["file"]["path"] == "big.Q8_0.gguf" and first["layers"] == 4
-        assert hub.bytes_sent("big.Q8_0.gguf") < path.stat().st_size // 4, "the weights stay where they are"
-        hub.reset_log()
-        assert cli.call("inspect", ref, "--json").passed().json == first
-        assert hub.bytes_sent("big.Q8_0.gguf") <= 64 * 1024, "the tensor table is kept; only the keys are asked again"
+        hub.add_repo("maker/big-GGUF", {BIG: content, "big-Q8_0.gguf": served("Llama-3.1-8B", "Q8_0", file="8")[0]})
+        yield hub, header
+
+
+def test_keys_are_enough_for_a_remote_file(cli: Cli, big: tuple[LoopbackHub, int], tmp_path: Path) -> None:
+    hub, _ = big
+    call = ("inspect", "hf:maker/big-GGUF:Q4_K_M", "-c", 8192, "--hardware", "M2, 16GB", "--json")
+    found = cli.call(*call).passed().json
+    assert hub.count(path="*.gguf") == 1 and hub.bytes_sent(".gguf") == 64 * 1024, hub.requests
+    ours = [item for item in hub.requests if item.path != "/api/agent-harnesses"]  # huggingface_hub's own question
+    assert len(ours) == 2, "the files of the repository, and the front of one"
+    assert found["memory"]["source"] == "keys"
+    assert (found["architecture"], found["quant"], found["layers"]) == ("llama", "Q4_K_M", 32)
+    assert found["fits"] and found["parameters"] == pytest.approx(8.03e9, rel=0.05)
+    hub.reset_log()
+    assert cli.call(*call).passed().json == found
+    assert hub.count(path="*.gguf") == 0, "what was read is kept"
+    local = write(tmp_path / "big-Q4_K_M.gguf", MODELS["Llama-3.1-8B"](), "Q4_K")
+    exact = cli.call("inspect", local, *call[2:]).passed().json
+    assert exact["memory"]["source"] == "estimated" and exact["max_context"] > 8192
+    assert found["memory"]["parts"]["kv_cache"] == exact["memory"]["parts"]["kv_cache"]
+    assert found["memory"]["must_fit"] == pytest.approx(exact["memory"]["must_fit"], rel=0.01)
+    assert found["max_context"] == pytest.approx(exact["max_context"], rel=0.05)
+    assert found["speed"]["decode"] == pytest.approx(exact["speed"]["decode"], rel=0.05)
+
+
+def test_the_tensor_table_costs_the_header_once(cli: Cli, big: tuple[LoopbackHub, int]) -> None:
+    hub, header = big
+    found = cli.call("inspect", "hf:maker/big-GGUF:Q4_K_M", "-c", 8192, "--exact", "--json").passed().json
+    assert header <= hub.bytes_sent(BIG) <= header + 2 * 2**20
+    assert hub.bytes_sent(".gguf") == hub.bytes_sent(BIG)
+    assert found["memory"]["source"] == "dry-run"
+    exact = found["memory"]["exact"]
+    assert abs(exact["estimated"] - exact["total"]) <= 0.001 * exact["total"]
+    hub.reset_log()
+    assert cli.call("inspect", "hf:maker/big-GGUF:Q4_K_M", "-c", 8192, "--exact", "--json").passed().json == found
+    split = cli.call("inspect", "hf:maker/big-GGUF:Q4_K_M", "--gpu-layers", 10, "--hardware", "RTX 4090", "--json")
+    assert split.passed().json["memory"]["source"] == "estimated", "the table is at hand"
+    assert hub.bytes_sent(".gguf") == 0
+
+
+def test_what_hangs_on_tensors_has_the_table_read(cli: Cli, big: tuple[LoopbackHub, int]) -> None:
+    hub, header = big
+    ref = "hf:maker/big-GGUF:Q4_K_M"
+    found = cli.call("inspect", ref, "-c", 8192, "--hardware", "RTX 3050 4GB, 32GB", "--json").passed().json
+    assert hub.bytes_sent(BIG) >= header, "how many layers a small card takes"
+    assert found["memory"]["source"] == "estimated" and 0 < found["memory"]["gpu_layers"] < 32
+    assert found["fits"]
 
 
 def test_shards_are_one_model(cli: Cli, tmp_path: Path) -> None:
@@ -129,6 +177,7 @@ def test_a_bad_file_is_refused_with_a_reason(cli: Cli, tmp_path: Path, name: str
 
 def test_the_picture_for_people(cli: Cli, model: Path) -> None:
     shown = cli.call("inspect", model, "--hardware", "M2, 16GB").passed()
+    assert "from its header" in shown.out
     for word in ("weights", "KV cache", "total", "fits", "Largest context that fits: 8,192", "tok/s", "first token"):
         assert word in shown.out
     cli.call("inspect", model, "--exact", "--hardware", "M2, 16GB").failed(2, "`--exact`")

@@ -10,9 +10,10 @@ import pytest
 
 from lmpm import catalog
 from lmpm.catalog import Catalog, FimCase, JsonCase, LabelCase, RankCase, SmokeTest, SqlCase, TextCase, ToolCase
-from lmpm.engine import EngineLimits, Generation, LoadPlan
+from lmpm.engine import EngineLimits, Generation
 from lmpm.errors import EngineError
 from lmpm.judge import find_object, judge, judge_fim, judge_json, judge_label, judge_ranks, judge_text, judge_tool
+from lmpm.settings import Settings
 from lmpm.smoke import pairs, run_smoke, texts
 from tests.gguf_files import write_bert, write_llama
 
@@ -160,7 +161,7 @@ def test_a_reranker_scores_pairs(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", meanings=[["cat", "kitten"], ["car", "truck"]], classifier=True)
     there = SmokeTest("rerank", (CATS,), "", 0, (), 1)
     back = SmokeTest("rerank", (RankCase("a cat", "a truck", "a kitten"),), "", 0, (), 1)
-    results = [run_smoke(path, test, plan=LoadPlan(context=256), limits=LIMITS) for test in (there, back)]
+    results = [run_smoke(path, test, plan=Settings(context=256), limits=LIMITS) for test in (there, back)]
     assert sorted(result.passed for result in results) == [False, True]  # the same two scores, the other way round
     scores = [set(result.answer.removeprefix("scores ").split(" and ")) for result in results]
     assert scores[0] == scores[1]
@@ -168,7 +169,7 @@ def test_a_reranker_scores_pairs(tmp_path: Path) -> None:
 
 def test_an_embedding_model_is_no_reranker(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", meanings=[["cat", "kitten"]])
-    result = run_smoke(path, SmokeTest("rerank", (CATS,), "", 0, (), 1), plan=LoadPlan(context=256), limits=LIMITS)
+    result = run_smoke(path, SmokeTest("rerank", (CATS,), "", 0, (), 1), plan=Settings(context=256), limits=LIMITS)
     assert not result.passed
     assert result.detail == "the file has no classification head, so it ranks nothing"
 
@@ -177,13 +178,13 @@ def test_a_hole_is_filled_with_the_tokens_of_the_header(tmp_path: Path) -> None:
     fim = SmokeTest("fim", (ADD,), "", 8, (), 1)
     plain = write_llama(tmp_path / "plain.gguf")[0]
     with pytest.raises(EngineError, match="names no tokens for filling in the middle"):
-        run_smoke(plain, fim, plan=LoadPlan(context=256), limits=LIMITS)
+        run_smoke(plain, fim, plan=Settings(context=256), limits=LIMITS)
     numbers = {"pre": 290, "suf": 291, "mid": 292}
     able = write_llama(
         tmp_path / "able.gguf",
         extra={f"tokenizer.ggml.fim_{name}_token_id": number for name, number in numbers.items()},
     )[0]
-    result = run_smoke(able, fim, plan=LoadPlan(context=256), limits=LIMITS)
+    result = run_smoke(able, fim, plan=Settings(context=256), limits=LIMITS)
     assert not result.passed  # its weights are random
     assert result.answer
     assert result.question == f"{ADD.prefix}…{ADD.suffix}"

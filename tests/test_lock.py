@@ -12,7 +12,7 @@ import pytest
 
 from lmpm.errors import DiskError, LockError
 from lmpm.limits import MAX_LOCK_BYTES
-from lmpm.lock import Lock, LockedModel, emit_lock, load_lock, parse_lock, select_rung, staleness, write_lock
+from lmpm.lock import Lock, LockedModel, emit_lock, load_lock, parse_lock, staleness, write_lock
 from lmpm.manifest import Manifest, ManifestModel, Target
 from lmpm.types import HubSource, ModelFile
 from tests.lock_samples import TEXT, small_model
@@ -125,12 +125,6 @@ def test_loads_regular_files_only(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"# one\n# caf\xe9\n")
     with pytest.raises(LockError, match="`latin` is not valid at line 2: is not UTF-8 text"):
         load_lock(tmp_path / "latin")
-
-
-def test_takes_the_first_rung_that_fits() -> None:
-    model = parse_lock(TEXT).models[0]
-    for budget, expected in ((24 * 2**30, 0), (9985798963, 0), (9985798962, 1), (2899102923, None)):
-        assert select_rung(model, lambda rung, budget=budget: rung.memory <= budget) == expected  # type: ignore[misc]
 
 
 def test_staleness_names_the_model_and_the_field() -> None:

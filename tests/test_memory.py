@@ -23,6 +23,7 @@ from lmpm.memory.need import need as needed
 from lmpm.memory.projector import projector_need
 from lmpm.memory.settings import refusal, resolve
 from lmpm.memory.weights import Placement
+from lmpm.parts import Part
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 from tests.shapes import MODELS, write
 from tests.shapes.projectors import PROJECTORS
@@ -59,9 +60,7 @@ def test_a_loaded_model_takes_what_was_planned(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf", layers=4, dim=256, vocab=2000, quant="Q4_0")[0]
     settings = replace(LMPM, context=1024, repack=repacking(engine.probe().system_info))
     limits = engine.EngineLimits()
-    report = engine.execute(
-        engine.Job(kind="run", path=str(path), texts=("x",), plan=dryrun.load_plan(settings), max_tokens=1), limits
-    )
+    report = engine.execute(engine.Job(kind="run", path=str(path), texts=("x",), plan=settings, max_tokens=1), limits)
     found = needed(read_file(path), settings)
     measured = sum(size for _, size in report.buffers)
     assert found.total - found.tokenizer - found.overhead == pytest.approx(measured, abs=5 * 6 * 1024)
@@ -77,22 +76,22 @@ def test_a_dry_run_reads_only_the_header(tmp_path: Path) -> None:
         reads.append(offset + length)
         return data[offset : offset + length]
 
-    part = dryrun.Part("dir/m.gguf", len(data), read_at)
+    part = Part("dir/m.gguf", len(data), read_at)
     copy = dryrun.sparse_copy(part, tmp_path)
     header = read_file(path)
     assert copy.stat().st_size == len(data)
     assert copy.read_bytes()[: header.size] == data[: header.size]
-    plan = engine.LoadPlan(context=512)
+    plan = Settings(context=512)
     assert dryrun.dry_run([part], plan) == engine.dry_run(path, plan=plan)
 
 
 def test_a_dry_run_of_a_file_that_llama_cpp_does_not_know(tmp_path: Path) -> None:
     path = write_unknown_architecture(tmp_path / "m.gguf")
     with pytest.raises(EngineError, match=r"newer llama\.cpp"):
-        engine.dry_run(path, plan=engine.LoadPlan(context=512))
-    broken = dryrun.Part("m.gguf", 8, lambda offset, length: b"nonsense"[offset : offset + length])
+        engine.dry_run(path, plan=Settings(context=512))
+    broken = Part("m.gguf", 8, lambda offset, length: b"nonsense"[offset : offset + length])
     with pytest.raises(IntegrityError):
-        dryrun.dry_run([broken], engine.LoadPlan(context=512))
+        dryrun.dry_run([broken], Settings(context=512))
 
 
 def test_every_known_architecture_is_measured() -> None:
@@ -142,12 +141,16 @@ def test_a_header_that_lies_gives_a_bound(tmp_path: Path) -> None:
 def test_the_largest_context_that_fits(tmp_path: Path) -> None:
     model = header_model(tmp_path, "Llama-3.2-1B")
     budget = 4 * 2**30
-    found = largest_context(model, LMPM, lambda item: item.total <= budget)
+
+    def total(context: int) -> int:
+        return needed(model, replace(LMPM, context=context)).total
+
+    found = largest_context(model.context_length, lambda context: total(context) <= budget)
     assert found % 256 == 0
-    assert needed(model, replace(LMPM, context=found)).total <= budget
-    assert needed(model, replace(LMPM, context=found + 256)).total > budget
-    assert largest_context(model, LMPM, lambda item: item.total <= 2**20) == 0
-    assert largest_context(model, LMPM, lambda item: item.total <= 2**40) == model.context_length
+    assert total(found) <= budget
+    assert total(found + 256) > budget
+    assert largest_context(model.context_length, lambda _: False) == 0
+    assert largest_context(model.context_length, lambda _: True) == model.context_length
 
 
 def test_settings_that_llama_cpp_refuses(tmp_path: Path) -> None:

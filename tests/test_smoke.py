@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from lmpm.catalog.schema import EmbeddingCase, SmokeTest, SqlCase, TextCase
-from lmpm.engine import EngineLimits, EngineReport, Generation, LoadPlan
+from lmpm.engine import EngineLimits, EngineReport, Generation
 from lmpm.errors import EngineError
 from lmpm.judge import cosine, judge, judge_embeddings, judge_sql, judge_text, repeats
+from lmpm.settings import Settings
 from lmpm.smoke import run_smoke, summarize, texts
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 
@@ -185,7 +186,7 @@ def test_a_test_without_cases_does_not_pass() -> None:
 
 def test_a_model_of_random_weights_does_not_pass(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf")[0]
-    result = run_smoke(path, SQL, plan=LoadPlan(context=256), limits=LIMITS)
+    result = run_smoke(path, SQL, plan=Settings(context=256), limits=LIMITS)
     assert not result.passed
     assert result.detail.startswith("0 of 3 answers right, 2 needed: ")
     assert result.answer
@@ -195,7 +196,7 @@ def test_a_model_of_random_weights_does_not_pass(tmp_path: Path) -> None:
 
 def test_an_embedding_model_that_knows_its_words_passes(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", meanings=[["cat", "kitten"], ["car", "truck"]])
-    plan = LoadPlan(context=256, embeddings=True)
+    plan = Settings(context=256, embeddings=True)
     result = run_smoke(path, EMBEDDINGS, plan=plan, limits=LIMITS)
     assert result.passed, result.detail
     wrong = dataclasses.replace(EMBEDDINGS, cases=(EmbeddingCase("a cat", "a truck", "a kitten"),))
@@ -205,4 +206,4 @@ def test_an_embedding_model_that_knows_its_words_passes(tmp_path: Path) -> None:
 def test_a_failure_of_the_engine_is_no_result(tmp_path: Path) -> None:
     path = write_unknown_architecture(tmp_path / "m.gguf")
     with pytest.raises(EngineError, match=r"needs a newer llama\.cpp"):
-        run_smoke(path, SQL, plan=LoadPlan(context=256), limits=LIMITS)
+        run_smoke(path, SQL, plan=Settings(context=256), limits=LIMITS)

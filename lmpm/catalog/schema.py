@@ -111,6 +111,11 @@ class SmokeTest:
     pass_cases: int
     gap: str = ""
 
+    @property
+    def silent(self) -> bool:
+        """Whether the model writes nothing: it gives vectors or scores."""
+        return self.kind in ("embeddings", "rerank")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -15,9 +16,22 @@ from lmpm.errors import LmpmError
 from lmpm.size import human
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-Check = tuple[str, str, bool, str]  # what, what was found, whether it is well, and a hint
+# How llama-cpp-python is built for a GPU; llama.cpp `docs/build.md`.
+BUILD_FLAGS: Final = {
+    "metal": "GGML_METAL", "cuda": "GGML_CUDA", "rocm": "GGML_HIP", "sycl": "GGML_SYCL", "vulkan": "GGML_VULKAN",
+}  # fmt: skip
+
+
+class Check(NamedTuple):
+    """What was looked at, what was found, whether it is well, what to do, and where each fact comes from."""
+
+    name: str
+    found: str
+    ok: bool
+    hint: str = ""
+    sources: Mapping[str, str] = MappingProxyType({})
 
 
 @click.command(epilog="Example: `lmpm doctor`")
@@ -31,14 +45,16 @@ def command(offline: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
     """
     app = App(Console(quiet, verbose), offline=offline)
     checks = [_guarded(name, check, app) for name, check in CHECKS.items()]
-    well = all(check[2] for check in checks)
+    well = all(check.ok for check in checks)
     if as_json:
-        put_json({"ok": well, "checks": [{"name": n, "found": f, "ok": ok, "hint": h} for n, f, ok, h in checks]})
+        put_json({"ok": well, "checks": [{**check._asdict(), "sources": dict(check.sources)} for check in checks]})
         return 0 if well else 1
-    for name, found, good, hint in checks:
-        put(f"{'ok  ' if good else 'fail'}  {name:<8}  {found}")
-        if hint:
-            put(f"{'':<16}hint: {hint}")
+    for check in checks:
+        put(f"{'ok  ' if check.ok else 'fail'}  {check.name:<8}  {check.found}")
+        for fact, source in check.sources.items():
+            put(f"{'':<16}{fact.replace('_', ' ')}: {source}")
+        if check.hint:
+            put(f"{'':<16}hint: {check.hint}")
     return 0 if well else 1
 
 
@@ -47,33 +63,34 @@ def _guarded(name: str, check: Callable[[App], Check], app: App) -> Check:
     try:
         return check(app)
     except LmpmError as error:
-        return name, str(error).replace("\n", "; "), False, error.hint or ""
+        return Check(name, str(error).replace("\n", "; "), False, error.hint or "")
 
 
 def _lmpm(app: App) -> Check:
     python = ".".join(str(part) for part in sys.version_info[:3])
-    return "lmpm", f"{__version__}, Python {python} on {sys.platform}", True, ""
+    return Check("lmpm", f"{__version__}, Python {python} on {sys.platform}", True)
 
 
 def _machine(app: App) -> Check:
     from lmpm.machine import describe
 
-    fine = app.machine.budget > 0
-    return "machine", describe(app.machine), fine, "" if fine else "Describe it with `--hardware`"
+    computer = app.bench.computer
+    fine = computer.budget > 0
+    hint = "" if fine else "Describe it with `--hardware`"
+    return Check("machine", describe(computer), fine, hint, dict(computer.sources))
 
 
 def _engine(app: App) -> Check:
     from lmpm.engine import probe
 
-    info = probe()
-    wants_gpu = app.machine.accelerator != "cpu"
+    info, accelerator = probe(), app.bench.computer.accelerator
+    sources = {"processor features": info.system_info}
     found = f"{info.python_package}, {info.build}, "
-    found += "GPU offload" if info.gpu_offload else "CPU only"
-    if wants_gpu and not info.gpu_offload:
-        flag = "GGML_METAL" if app.machine.accelerator == "metal" else "GGML_CUDA"
-        hint = f'CMAKE_ARGS="-D{flag}=on" pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python'
-        return "engine", f"{found}, but this machine has a GPU", False, hint
-    return "engine", found, True, ""
+    if info.gpu_offload or accelerator == "cpu":
+        return Check("engine", found + ("GPU offload" if info.gpu_offload else "CPU only"), True, "", sources)
+    command = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
+    hint = f'CMAKE_ARGS="-D{BUILD_FLAGS[accelerator]}=on" {command}'
+    return Check("engine", f"{found}CPU only, but this machine has a GPU: models run on the CPU", False, hint, sources)
 
 
 def _store(app: App) -> Check:
@@ -84,21 +101,21 @@ def _store(app: App) -> Check:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
-        return "store", f"{found}, but `{place}` may not be written to", False, "Move it with HF_HUB_CACHE"
-    return "store", found, True, ""
+        return Check("store", f"{found}, but `{place}` may not be written to", False, "Move it with HF_HUB_CACHE")
+    return Check("store", found, True)
 
 
 def _catalog(app: App) -> Check:
     tasks, models = len(app.catalog.tasks), len(app.catalog.models)
-    return "catalog", f"{tasks} tasks, {models} models", True, ""
+    return Check("catalog", f"{tasks} tasks, {models} models", True)
 
 
 def _hub(app: App) -> Check:
     if app.offline:
-        return "hub", "not asked: offline", True, ""
+        return Check("hub", "not asked: offline", True)
     reached = app.hub.reach()
     login = "with a token" if app.http.token else "without a token"
-    return "hub", f"{app.settings.endpoint}, {reached}, {login}", True, ""
+    return Check("hub", f"{app.settings.endpoint}, {reached}, {login}", True)
 
 
 CHECKS: dict[str, Any] = {

@@ -11,13 +11,14 @@ import click
 from lmpm.cli import render
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
-from lmpm.errors import EngineError, SpecError
+from lmpm.errors import SpecError
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:
     from lmpm.engine import DryRun
     from lmpm.inspection import Inspection
-    from lmpm.memory.ggml.backend import Repacking
+    from lmpm.parts import Parts
+    from lmpm.settings import Settings
     from lmpm.types import Machine
 
 BAR_CELLS = 40  # of the widest part
@@ -39,7 +40,7 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @click.option("--swa-full", is_flag=True, default=None, help="Keep the whole context in window layers, too.")
 @click.option("--gpu-layers", type=click.IntRange(0), help="Layers on the GPU; else all.")
 @click.option("--cpu-moe", is_flag=True, help="Keep the experts in host memory.")
-@click.option("--exact", is_flag=True, help="Ask llama.cpp itself; nothing is downloaded but the header.")
+@click.option("--exact", is_flag=True, help="Read the whole header and ask llama.cpp itself; no weights are fetched.")
 @hardware_option
 @offline_option
 @json_option
@@ -50,42 +51,32 @@ def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any)
     REF is a task, a model, a repository with a quant, or a file.
     """
     from lmpm.headers import parts_of
-    from lmpm.inspection import inspect
+    from lmpm.inspection import as_planned, inspect
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     if options["exact"] and not app.is_this_machine:
         raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
-    parts, mmproj = parts_of(app.resolver, ref, app.machine, app.settings.home)
-    settings = replace(_settings(options), repack=_repacking(app))
-    found = inspect(parts, app.machine, settings, mmproj=mmproj)
-    exact = _ask(parts, settings, found) if options["exact"] else None
+    parts = parts_of(app.resolver, ref, app.machine)
+    settings = replace(_settings(options), repack=app.repack)
+    found = computed = inspect(parts, app.machine, settings, table=options["exact"])
+    exact = _ask(app, parts, found) if options["exact"] else None
+    if exact:
+        found = as_planned(computed, exact, app.machine)
+    elif options["exact"]:
+        app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
     if as_json:
-        put_json(_json(found, exact))
+        put_json(_json(found, computed, exact))
     else:
-        _show(found, exact, app.machine)
+        _show(found, computed, exact, app.machine)
 
 
-def _repacking(app: App) -> Repacking:
-    """Which weights the CPU backend keeps in another order: here the engine tells, elsewhere a usual x86 core."""
-    from lmpm.engine import probe
-    from lmpm.memory.ggml.backend import repacking
-
-    if not app.is_this_machine:
-        return "neon" if "ARM" in app.machine.name or app.machine.accelerator == "metal" else "avx2"
-    try:
-        return repacking(probe().system_info)
-    except EngineError:
-        return "avx2"
+def _ask(app: App, parts: Parts, found: Inspection) -> DryRun | None:
+    """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
+    oracle = app.bench.oracle
+    return oracle.ask(parts.files, found.settings) if oracle else None
 
 
-def _ask(parts: Any, settings: Any, found: Inspection) -> DryRun:
-    """llama.cpp's own plan. Raises EngineError when it is missing or cannot plan."""
-    from lmpm.dryrun import dry_run, load_plan
-
-    return dry_run(parts, load_plan(replace(settings, context=found.need.context)))
-
-
-def _settings(options: dict[str, Any]) -> Any:
+def _settings(options: dict[str, Any]) -> Settings:
     """The preset with what the user changed."""
     from lmpm.memory import PRESETS
 
@@ -110,22 +101,22 @@ def _settings(options: dict[str, Any]) -> Any:
         raise click.BadParameter(str(error)) from error
 
 
-def _show(found: Inspection, exact: DryRun | None, machine: Machine) -> None:
+def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine: Machine) -> None:
     """Facts, a small picture of the memory, and the speed."""
     from lmpm.machine import describe
 
-    template = "yes" if found.has_chat_template else "no"
-    facts = (
+    facts = [
         found.title,
         found.architecture,
         f"{found.parameters / 1e9:.1f}B" if found.parameters >= 1e8 else f"{found.parameters / 1e6:.1f}M",
         found.quant,
         f"{found.layers} layers",
         f"trained for {found.context_length:,} tokens",
-        f"chat template: {template}",
-    )
+    ]
+    if found.has_chat_template is not None:
+        facts.append(f"chat template: {'yes' if found.has_chat_template else 'no'}")
     put(" · ".join(facts))
-    put(f"Memory at {found.need.context:,} tokens on {describe(machine)}")
+    put(f"Memory at {found.need.context:,} tokens on {describe(machine)} ({_source_words(found)})")
     widest = max(getattr(found.need, part) for part in PARTS)
     for part in PARTS:
         size = getattr(found.need, part)
@@ -136,14 +127,12 @@ def _show(found: Inspection, exact: DryRun | None, machine: Machine) -> None:
         for device in found.need.devices:
             put(f"  {'on ' + device.name:<10} {human(device.total):>10}")
     verdict = "fits" if found.fits else "does not fit"
-    bound = " (upper bound: an architecture that lmpm does not know)" if found.need.is_bound else ""
     largest = f"Largest context that fits: {found.max_context:,}" if found.max_context else "No context fits"
     total = human(found.need.must_fit)
-    put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}{bound}. {largest}")
+    put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}. {largest}")
     if exact is not None:
-        off = 100 * (planned(found) - exact.total) / exact.total
-        asked = f"by the plan of {exact.build}: the estimate is {off:+.2f} % off"
-        put(f"  {'asked':<10} {human(exact.total):>10}  {asked}")
+        off = 100 * (planned(computed) - exact.total) / exact.total
+        put(f"  {'computed':<10} {human(computed.need.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
@@ -151,12 +140,27 @@ def _show(found: Inspection, exact: DryRun | None, machine: Machine) -> None:
     put(f"Speed       {render.tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
 
 
+def _source_words(found: Inspection) -> str:
+    """How the figures are known."""
+    if found.source == "dry-run":
+        return "llama.cpp asked, nothing loaded"
+    if found.source == "upper bound":
+        return "an upper bound: lmpm does not know this architecture"
+    if found.source == "keys":
+        from lmpm.memory.sketch import SKETCH_ERROR
+
+        return f"from the first keys and the size, within about {SKETCH_ERROR:.0%}; `--exact` reads the whole header"
+    if found.settings.gpu_layers is not None and len(found.need.devices) > 1:
+        return f"from its header, {found.settings.gpu_layers} of {found.layers + 1} layers on the GPU"
+    return "from its header"
+
+
 def planned(found: Inspection) -> int:
-    """What of the estimate llama.cpp accounts for, too: not the tokenizer's tables, nor what is around it."""
-    return found.need.total - found.need.tokenizer - found.need.overhead
+    """What llama.cpp plans for, too, without mapping the file: not the tokenizer's tables, nor what is around it."""
+    return found.need.must_fit - found.need.tokenizer - found.need.overhead - found.need.mmproj
 
 
-def _json(found: Inspection, exact: DryRun | None) -> dict[str, Any]:
+def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict[str, Any]:
     speed = found.speed
     return {
         "file": {"path": found.path, "size": found.size, "shards": found.shards},
@@ -169,10 +173,11 @@ def _json(found: Inspection, exact: DryRun | None) -> dict[str, Any]:
             "context": found.need.context,
             "total": found.need.total,
             "must_fit": found.need.must_fit,
-            "source": "upper bound" if found.need.is_bound else "estimated",
+            "source": found.source,
             "parts": {part: getattr(found.need, part) for part in PARTS},
             "devices": [{**asdict(device), "total": device.total} for device in found.need.devices],
-            "exact": {"total": exact.total, "estimated": planned(found), "build": exact.build} if exact else None,
+            "gpu_layers": found.settings.gpu_layers,
+            "exact": {"total": exact.total, "estimated": planned(computed), "build": exact.build} if exact else None,
         },
         "speed": {
             "decode": [round(speed.decode_low, 2), round(speed.decode_high, 2)],

@@ -17,6 +17,7 @@ from lmpm.size import duration
 from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lmpm.ladder import Rung
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Where, Wish
-    from lmpm.types import SmokeResult
+    from lmpm.types import ModelFile, SmokeResult
 
 
 @click.command(
@@ -89,7 +90,8 @@ class _Run:
         from lmpm.machine import describe
 
         where: Where = "here" if self.app.offline else "hub"
-        resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where)
+        appraiser = self.app.appraiser("chosen")
+        resolution = self.app.resolver.resolve(ref, self.app.machine, wish, where=where, appraiser=appraiser)
         install.require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
         online = None
@@ -151,17 +153,18 @@ class _Run:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
-            smoke = self._prove(paths[0], resolution.task, chosen.memory.context, chosen.memory.total)
+            models = _models(paths, chosen.variant.files)
+            smoke = self._prove(models, resolution.task, chosen.memory.context, chosen.memory.total)
         return paths[0], smoke
 
-    def _prove(self, path: Path, task: Any, context: int, need: int) -> SmokeResult | None:
+    def _prove(self, paths: Sequence[Path], task: Any, context: int, need: int) -> SmokeResult | None:
         from lmpm.locked import prove
 
-        smoke = prove(path, task, context=context, need=need)
+        smoke = prove(paths, task, context=context, need=need, bench=self.app.bench)
         render.show_smoke(self.console, smoke)
         if smoke is not None and not smoke.passed:
             raise SmokeTestError(
-                f"`{path.name}` does not do its task: {smoke.detail}",
+                f"`{paths[0].name}` does not do its task: {smoke.detail}",
                 hint="The file is kept. To pin it all the same, use `--no-smoke`",
             )
         return smoke
@@ -238,6 +241,11 @@ class _Run:
         smoke = None
         if not self.options["no_smoke"]:
             task = task_of(model, self.app.catalog)
-            smoke = self._prove(paths[0], task, context_of(model), candidate.memory)
+            smoke = self._prove(_models(paths, candidate.files), task, context_of(model), candidate.memory)
         self.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
         return {**data, "path": str(paths[0]), "smoke": render.smoke_json(smoke)}
+
+
+def _models(paths: Sequence[Path], files: Sequence[ModelFile]) -> list[Path]:
+    """The files that the engine loads, without an encoder of pictures."""
+    return [path for path, file in zip(paths, files, strict=True) if file.role == "model"]

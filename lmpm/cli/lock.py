@@ -84,7 +84,9 @@ def _resolve(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:
 
     where: Where = "here" if app.offline else "hub"
     wish = install.wish_of(line, manifest.policy)
-    resolution = app.resolver.resolve(line.ref or line.task or line.name, app.machine, wish, where=where)
+    resolution = app.resolver.resolve(
+        line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=app.appraiser("chosen")
+    )
     install.require_choice(resolution.choice)
     locked, remarks = install.lock_model(resolution, line, app.resolver, workspace.targets(app, manifest))
     for remark in (*resolution.choice.notes, *remarks):

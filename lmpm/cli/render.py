@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.size import duration, human
 from lmpm.types import HubSource
@@ -11,7 +11,15 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from lmpm.cli.console import Console
     from lmpm.ladder import Rung
-    from lmpm.types import Candidate, Choice, Machine, Memory, SmokeResult, Source, Speed
+    from lmpm.types import Candidate, Choice, Machine, Memory, MemoryCheck, MemorySource, SmokeResult, Source, Speed
+
+
+KNOWN_AS: Final[dict[MemorySource, str]] = {
+    "estimated": "memory estimated within 10 %",
+    "header": "memory by its header",
+    "upper bound": "memory at most, its architecture is not known",
+    "dry-run": "memory as llama.cpp plans it",
+}
 
 
 def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None:
@@ -34,9 +42,9 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
 
 
 def needs(choice: Choice, candidate: Candidate) -> str:
-    """`5.3 GiB of 10.7 GiB · about 15-18 tok/s · first token about 3 s`."""
+    """`5.3 GiB of 10.7 GiB · about 15-18 tok/s · first token about 3 s · memory as llama.cpp plans it`."""
     words = speed_words(candidate.speed, choice.request.speed_kind)
-    return " · ".join((fit(candidate, choice.machine), *words))
+    return " · ".join((fit(candidate, choice.machine), *words, KNOWN_AS[candidate.memory.source]))
 
 
 def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = None) -> str:
@@ -111,6 +119,18 @@ def show_smoke(console: Console, result: SmokeResult | None) -> None:
     figures = smoke_figures(result)
     if figures:
         console.say("", figures)
+    if result.memory:
+        console.detail(f"          {memory_words(result.memory)}")
+        if result.memory.is_notable:
+            console.note(memory_words(result.memory))
+
+
+def memory_words(check: MemoryCheck) -> str:
+    """`memory: took 5.3 GiB; estimated 5.2 GiB, planned by llama.cpp 5.3 GiB: 1.9 % less than measured`."""
+    said = (("estimated", check.estimated), ("planned by llama.cpp", check.planned))
+    known = ", ".join(f"{word} {human(size)}" for word, size in said if size is not None)
+    off = f"{abs(check.difference):.1%} {'more' if check.difference > 0 else 'less'} than measured"
+    return f"memory: llama.cpp's buffers took {human(check.measured)}; {known or 'not predicted'}: {off}"
 
 
 def smoke_figures(result: SmokeResult) -> str:
@@ -164,7 +184,9 @@ def choice_json(choice: Choice) -> dict[str, Any]:
 
 
 def candidate_json(candidate: Candidate) -> dict[str, Any]:
-    """A candidate as programs read it."""
+    """A candidate as programs read it; `memory.estimated` is the formula's figure beside llama.cpp's own."""
+    from lmpm.memory import estimate
+
     variant = candidate.variant
     return {
         "model": variant.title,
@@ -175,7 +197,7 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
         "files": [
             {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in variant.files
         ],
-        "memory": memory_json(candidate.memory),
+        "memory": memory_json(candidate.memory) | {"estimated": estimate(variant, candidate.memory.context).total},
         "speed": speed_json(candidate.speed),
         "quality": round(variant.quality, 2),
     }
@@ -202,7 +224,11 @@ def speed_json(speed: Speed | None) -> dict[str, Any] | None:
 
 def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
     """A smoke test as programs read it."""
-    return asdict(result) if result else None
+    if result is None:
+        return None
+    check = result.memory
+    memory = {**asdict(check), "difference": round(check.difference, 4)} if check else None
+    return {**asdict(result), "memory": memory}
 
 
 def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:

@@ -54,16 +54,17 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
 
     policy = workspace.read_manifest(workspace.project(app, is_global=False)).policy
     wish = with_policy(wish_from(options), policy)
+    appraiser = app.appraiser("at hand" if app.offline else "doubtful")
     if not app.offline:
         try:
-            return app.resolver.resolve(ref, app.machine, wish, where="hub")
+            return app.resolver.resolve(ref, app.machine, wish, where="hub", appraiser=appraiser)
         except NetworkError as error:
             if isinstance(parse(ref), HubReference):
                 raise
             found = app.resolver.resolve(ref, app.machine, wish, where="catalog")
             choice = replace(found.choice, notes=(*found.choice.notes, f"not confirmed: {error.message}"))
             return replace(found, choice=choice)
-    return app.resolver.resolve(ref, app.machine, wish, where="catalog")
+    return app.resolver.resolve(ref, app.machine, wish, where="catalog", appraiser=appraiser)
 
 
 def show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:

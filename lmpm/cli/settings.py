@@ -16,10 +16,13 @@ from lmpm.errors import DiskError, SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lmpm.appraisal import Appraiser, Reach
+    from lmpm.bench import Bench
     from lmpm.catalog import Catalog
     from lmpm.http import Http
     from lmpm.hub import Hub
     from lmpm.machine.chips import Chips
+    from lmpm.memory.ggml.backend import Repacking
     from lmpm.progress import Reporter
     from lmpm.resolve import Resolver
     from lmpm.store import Store
@@ -143,14 +146,35 @@ class App:
 
     @cached_property
     def machine(self) -> Machine:
-        """The machine to choose for: the one described, else this one."""
+        """The machine to choose for: the one described, else this one as far as its engine can use it."""
         if self._hardware:
             from lmpm.machine.spec import parse_spec
 
             return parse_spec(self._hardware, self.chips)
+        return self.bench.machine
+
+    @cached_property
+    def bench(self) -> Bench:
+        """The computer here and its engine, on which models are run whatever machine is chosen for."""
+        from lmpm.bench import Bench
         from lmpm.machine.detect import detect
 
-        return detect(self.chips)
+        return Bench(detect(self.chips), self.settings.home)
+
+    @property
+    def repack(self) -> Repacking:
+        """Which weights the CPU of the machine keeps in another order: here the engine tells."""
+        from lmpm.bench import usual_repacking
+
+        return self.bench.repack if self.is_this_machine else usual_repacking(self.machine)
+
+    def appraiser(self, reach: Reach) -> Appraiser:
+        """What looks closely at a choice."""
+        from lmpm.appraisal import Appraiser
+        from lmpm.parts import Shelf
+
+        shelf = Shelf(store=self.store, hub=self.hub, catalog=self.catalog)
+        return Appraiser(shelf=shelf, reach=reach, bench=self.bench if self.is_this_machine else None)
 
     @property
     def is_this_machine(self) -> bool:
@@ -186,9 +210,15 @@ class App:
     def hub(self) -> Hub:
         """The Hub's metadata."""
         from lmpm.hub import METADATA_BACKOFF_S, Hub
+        from lmpm.kept import Kept
 
         base = self.settings.retry_base_s
-        return Hub(self.http, offline=self.offline, backoff_s=METADATA_BACKOFF_S if base is None else base)
+        return Hub(
+            self.http,
+            offline=self.offline,
+            backoff_s=METADATA_BACKOFF_S if base is None else base,
+            kept=Kept(self.settings.home / "headers"),
+        )
 
     @cached_property
     def resolver(self) -> Resolver:

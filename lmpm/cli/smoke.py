@@ -45,6 +45,7 @@ def command(
         if not path.is_file():
             raise SpecError(f"There is no file `{name}`")
         known, need, tokens = asked or app.catalog.task("chat"), path.stat().st_size, context or 4096
+        files = [path]
     else:
         lock = workspace.read_lock(workspace.project(app, is_global=is_global))
         model = workspace.locked_model(lock, name)
@@ -56,7 +57,8 @@ def command(
             raise missing(candidate.files, f"`{name}` is not on this machine")
         path = paths[0]
         known, need, tokens = asked or task_of(model, app.catalog), candidate.memory, context or context_of(model)
-    result = prove(path, known, context=tokens, need=need)
+        files = [found for found, file in zip(paths, candidate.files, strict=True) if found and file.role == "model"]
+    result = prove(files, known, context=tokens, need=need, bench=app.bench)
     if as_json:
         put_json({"name": name, "path": str(path), "smoke": render.smoke_json(result)})
     else:

@@ -53,6 +53,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         smoke=not options["no_smoke"],
         engine_build=_engine_build(models),
         free_memory=free_memory() if app.is_this_machine else None,
+        bench=app.bench,
     )
     if not models:
         app.console.say("", "Nothing to verify: the lock is empty")
@@ -123,6 +124,8 @@ def _show(report: Report, width: int, machine: Machine) -> None:
     if report.smoke is not None:
         put(f"{indent}{'engine':<13}{report.smoke.engine_build}")
         put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}")
+        if report.smoke.memory and report.smoke.memory.is_notable:
+            put(f"{indent}{'note':<13}{render.memory_words(report.smoke.memory)}")
     for note in report.notes:
         put(f"{indent}{'note':<13}{note}")
     if report.error is not None:

@@ -8,7 +8,6 @@ from lmpm.engine.job import (
     EngineReport,
     Generation,
     Job,
-    LoadPlan,
     PlannedBuffer,
 )
 
@@ -19,7 +18,6 @@ __all__ = [
     "EngineReport",
     "Generation",
     "Job",
-    "LoadPlan",
     "PlannedBuffer",
     "dry_run",
     "embed",

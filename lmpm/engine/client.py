@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lmpm.engine.job import Generation, LoadPlan
+    from lmpm.engine.job import Generation
+    from lmpm.settings import Settings
 
 PROBE_LIMITS: Final = EngineLimits(time_s=30.0)
 DRY_RUN_LIMITS: Final = EngineLimits(time_s=60.0)
@@ -30,7 +31,7 @@ def generate(
     path: Path,
     prompts: Sequence[str],
     *,
-    plan: LoadPlan,
+    plan: Settings,
     max_tokens: int,
     stop: Sequence[str] = (),
     limits: EngineLimits,
@@ -47,7 +48,7 @@ def generate(
     return list(execute(job, limits).generations)
 
 
-def embed(path: Path, texts: Sequence[str], *, plan: LoadPlan, limits: EngineLimits) -> list[list[float]]:
+def embed(path: Path, texts: Sequence[str], *, plan: Settings, limits: EngineLimits) -> list[list[float]]:
     """One vector for each text, one load for all, not normalized. Raises EngineError."""
     plan = dataclasses.replace(plan, embeddings=True)
     job = Job(kind="run", path=os.fspath(path), texts=tuple(texts), plan=plan)
@@ -55,7 +56,7 @@ def embed(path: Path, texts: Sequence[str], *, plan: LoadPlan, limits: EngineLim
 
 
 def dry_run(
-    path: Path, *, plan: LoadPlan, limits: EngineLimits = DRY_RUN_LIMITS, command: Sequence[str] = COMMAND
+    path: Path, *, plan: Settings, limits: EngineLimits = DRY_RUN_LIMITS, command: Sequence[str] = COMMAND
 ) -> DryRun:
     """How this build of llama.cpp would spend memory on a file at the planned settings, in about a second.
 

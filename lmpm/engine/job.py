@@ -6,48 +6,17 @@ import base64
 import dataclasses
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmpm import limits
+from lmpm.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Pooling = Literal["none", "mean", "cls", "last", "rank"]
-FlashAttention = Literal["auto", "on", "off"]
+NO_PLAN: Final = Settings(context=0)  # of a job that loads no model
+
 JobKind = Literal["probe", "run", "plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadPlan:
-    """How a model is loaded, and for what: `embeddings` instead of answers.
-
-    `gpu_layers` None offloads all that the build can, `threads` None takes the physical cores, `pooling`
-    None takes what the file says. What is not said otherwise: a cache of f16, flash attention as llama.cpp
-    chooses, memory for one sequence with the logits of one token (`outputs` 0: of a whole batch).
-    `cpu_expert_layers` keeps the experts of the first so many layers in host memory (None: of all).
-    """
-
-    context: int
-    batch: int = 2048
-    ubatch: int = 512
-    sequences: int = 1
-    unified: bool = False
-    outputs: int = 1
-    kv_type: str = "f16"
-    value_type: str | None = None  # of the values, where it differs from the keys'
-    flash_attention: FlashAttention = "auto"
-    swa_full: bool = False
-    cpu_expert_layers: int | None = 0
-    repack: bool = True
-    gpu_layers: int | None = None
-    threads: int | None = None
-    embeddings: bool = False
-    pooling: Pooling | None = None
-
-    def __post_init__(self) -> None:
-        if self.context < 1:
-            raise ValueError("a context has at least one token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +39,7 @@ class Job:
     kind: JobKind
     path: str = ""
     texts: tuple[str, ...] = ()
-    plan: LoadPlan = LoadPlan(context=512)
+    plan: Settings = NO_PLAN
     max_tokens: int = 0
     stop: tuple[str, ...] = ()
     memory_bytes: int | None = None
@@ -86,7 +55,7 @@ class Job:
         return cls(
             **{
                 **values,
-                "plan": LoadPlan(**values["plan"]),
+                "plan": Settings(**values["plan"]),
                 "texts": tuple(values["texts"]),
                 "pairs": tuple((first, second) for first, second in values["pairs"]),
                 "stop": tuple(values["stop"]),

@@ -24,7 +24,7 @@ from lmpm.engine.threads import default_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lmpm.engine.job import LoadPlan
+    from lmpm.settings import Settings
 
 PIECE_BYTES: Final = 256  # of one token's text, to begin with
 MAX_TEXT_BYTES: Final = 256 * 1024  # of one answer
@@ -113,17 +113,18 @@ class Override(ctypes.Structure):
 class Model:
     """One loaded file and its vocabulary; with `dry` nothing of its weights is read or reserved."""
 
-    def __init__(self, llama: Llama, path: str, plan: LoadPlan, *, dry: bool = False) -> None:
+    def __init__(self, llama: Llama, path: str, plan: Settings, *, dry: bool = False) -> None:
         self.c = llama.c
         self.plan = plan
         params = self.c.llama_model_default_params()
         params.n_gpu_layers = ALL_LAYERS if plan.gpu_layers is None else plan.gpu_layers
-        params.use_extra_bufts = plan.repack
+        params.use_extra_bufts = plan.repack != "none"
         self._overrides = self._experts_on_cpu()  # kept: C holds a pointer
         if self._overrides:
             params.tensor_buft_overrides = ctypes.cast(self._overrides, ctypes.c_void_p)
-        if dry:
-            params.no_alloc, params.load_mode = True, LOAD_MODE_NONE
+        if dry or not plan.mmap:
+            params.load_mode = LOAD_MODE_NONE
+        params.no_alloc = dry
         self.handle = self.c.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             raise LlamaError("load", "llama.cpp cannot load the file")
@@ -131,7 +132,7 @@ class Model:
 
     def _experts_on_cpu(self) -> Any:
         """Overrides that keep the planned experts in host memory; None for none."""
-        layers = self.plan.cpu_expert_layers
+        layers = self.plan.expert_layers_on_cpu
         patterns = [EXPERTS] if layers is None else [rf"blk\.{layer}{EXPERTS}" for layer in range(layers)]
         if not patterns:
             return None
@@ -218,7 +219,7 @@ def _for_answers(model: Model) -> Any:
     return params
 
 
-def plan(llama: Llama, path: str, wanted: LoadPlan) -> DryRun:
+def plan(llama: Llama, path: str, wanted: Settings) -> DryRun:
     """How llama.cpp would spend memory: the model and a context are made without their bytes."""
     model = Model(llama, path, wanted, dry=True)
     llama.buffers.clear()

@@ -111,7 +111,7 @@ def without_gpu(machine: Machine) -> Machine:
         size, sources["budget"] = budget.cpu_budget(machine.memory)
     else:
         sources["bandwidth"] = dict(machine.sources).get("host_bandwidth", "")
-    sources["accelerator"] = f"{machine.name} is not used: the engine runs on the CPU alone"
+    sources["accelerator"] = f"{machine.name} is not used: llama-cpp-python was built for the CPU alone"
     return replace(
         machine,
         name=cpu_name(Host(cores=machine.cores)) if machine.vram else f"{machine.name} CPU",
@@ -120,6 +120,7 @@ def without_gpu(machine: Machine) -> Machine:
         bandwidth=machine.host_bandwidth if machine.vram else machine.bandwidth,
         vram=0,
         gpus=0,
+        unused_gpu=machine.name,
         host_budget=0,
         host_bandwidth=None,
         compute=budget.assumed_cpu_compute(machine.cores),

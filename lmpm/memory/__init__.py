@@ -5,7 +5,8 @@ table and the settings of a run, and answers by part and by device as llama.cpp 
 """
 
 from lmpm.memory.coarse import bytes_per_token, estimate, kv_cache, shape_of
-from lmpm.memory.settings import LLAMA_SERVER, LMPM, PRESETS, Settings, padded
+from lmpm.memory.settings import LLAMA_SERVER, LMPM, PRESETS, padded
+from lmpm.settings import Settings
 
 __all__ = [
     "LLAMA_SERVER",

@@ -24,7 +24,8 @@ from lmpm.memory.weights import Placement, mapped_bytes
 if TYPE_CHECKING:
     from lmpm.gguf_header import Header
     from lmpm.memory.ggml.backend import Backend
-    from lmpm.memory.settings import Plan, Settings
+    from lmpm.memory.settings import Plan
+    from lmpm.settings import Settings
 
 # What no buffer of llama.cpp shows.
 TOKENIZER_BYTES_PER_TOKEN: Final = 400  # tables of a BPE vocabulary with merges, measured: 0.3-0.45 KB a token
@@ -111,7 +112,7 @@ def need(
         keys_values[where] += cache.layer_cache(model, plan, layer, placement.backends[where])
         states[where] += cache.layer_state(model, plan, layer, placement.backends[where])
     compute, is_exact = _compute(model, plan, placement)
-    output = _output(model, plan)
+    output = output_bytes(model, plan)
     tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
     extra = [GPU_OVERHEAD[gpu.kind] for gpu in gpus] + [HOST_OVERHEAD]
     pictures = projector_need(mmproj, gpus[0] if gpus else None) if mmproj else None
@@ -181,7 +182,7 @@ def _is_pipeline(placement: Placement) -> bool:
     )
 
 
-def _output(model: Model, plan: Plan) -> int:
+def output_bytes(model: Model, plan: Plan) -> int:
     """Logits, and vectors where they are asked for, of one row for each sequence; llama-context.cpp, output_reserve."""
     wide = model.header.integer("embedding_length_out", model.wide) if plan.settings.embeddings else 0
     return (model.vocabulary + wide) * 4 * plan.sequences

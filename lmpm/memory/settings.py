@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
+
+from lmpm.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lmpm.memory.ggml.backend import Backend, Repacking
+    from lmpm.memory.ggml.backend import Backend
     from lmpm.memory.model import Model
 
 CONTEXT_STEP: Final = 256  # cells: llama.cpp pads a context to a multiple of it; llama-context.cpp
-KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
-
-FlashAttention = Literal["auto", "on", "off"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Settings of llama.cpp by their names there; `context` 0 means what the model was trained for.
-
-    `outputs` are rows of logits for one batch (0: one for each token), `gpu_layers` counts from the last
-    layer, the output being one (None: all). `expert_layers_on_cpu` keeps the experts of the first so many
-    layers in host memory (None: of all). `embeddings` plans for vectors of texts instead of answers.
-    """
-
-    context: int
-    batch: int = 2048
-    ubatch: int = 512
-    sequences: int = 1
-    unified: bool = False
-    outputs: int = 1
-    kv_type: str = "f16"
-    value_type: str | None = None  # of the values, where it differs from the keys'
-    flash_attention: FlashAttention = "auto"
-    swa_full: bool = False
-    gpu_layers: int | None = None
-    expert_layers_on_cpu: int | None = 0
-    mmap: bool = True
-    repack: Repacking = "avx2"  # what the processor of the host makes llama.cpp reorder
-    embeddings: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.batch, self.ubatch, self.sequences) < 1 or min(self.context, self.outputs) < 0:
-            raise ValueError("settings must be positive")
-        for kind in (self.kv_type, self.value_type):
-            if kind is not None and kind.lower() not in KV_TYPES:
-                raise ValueError(f"`{kind}` is no type of a cache: {', '.join(KV_TYPES)}")
-
-    @property
-    def quantizes_values(self) -> bool:
-        """Whether the values of the cache come in blocks."""
-        return (self.value_type or self.kv_type) not in ("f32", "f16", "bf16")
-
 
 LMPM: Final = Settings(context=0)
 LLAMA_SERVER: Final = Settings(context=0, sequences=4, unified=True, outputs=4)

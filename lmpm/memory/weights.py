@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lmpm import gguf_header
     from lmpm.memory.ggml.backend import Backend
     from lmpm.memory.model import Model
-    from lmpm.memory.settings import Settings
+    from lmpm.settings import Settings
 
 # Rows are read by number: they are never repacked.
 LOOKED_UP: Final = frozenset(

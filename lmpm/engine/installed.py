@@ -1,0 +1,61 @@
+"""Which llama-cpp-python is installed, without loading it, and what it said of itself when it was last asked."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lmpm import atomic
+from lmpm.engine.client import probe
+from lmpm.engine.job import EngineInfo
+from lmpm.errors import DiskError, EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PACKAGE: Final = "llama_cpp"
+
+
+def installation() -> str | None:
+    """Version and place of the package, and when it was put there; None when there is none.
+
+    A build from other sources or for another device changes the time, whatever its version.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    from importlib import metadata  # slow, and of use here alone
+
+    place = Path(spec.origin).parent
+    try:
+        version = metadata.version("llama-cpp-python")
+        times = [path.stat().st_mtime_ns for path in (place, place / "lib") if path.is_dir()]
+    except (OSError, metadata.PackageNotFoundError):
+        return None
+    return f"llama-cpp-python {version} in {place}, {times}"
+
+
+def describe(folder: Path, installed: str | None, *, ask: Callable[[], EngineInfo] = probe) -> EngineInfo | None:
+    """What the installed engine says of itself, asked once for each installation; None when it does not start.
+
+    The answer is kept in `folder`.
+    """
+    if installed is None:
+        return None
+    note = folder / "engine.json"
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(note.read_text("utf-8"))
+        if kept["installation"] == installed:
+            return EngineInfo(**kept["says"])
+    try:
+        says = ask()
+    except EngineError:
+        return None
+    with contextlib.suppress(DiskError, OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(note, json.dumps({"installation": installed, "says": dataclasses.asdict(says)}))
+    return says

@@ -1,0 +1,34 @@
+"""Models of true shapes on the Hub of the tests: a real header with a vocabulary, and zeros instead of weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lmpm.gguf_header import read_file
+from tests.hub.content import Sparse, listed
+from tests.shapes import MODELS, write
+
+TOKENS = 150_000
+
+
+@cache
+def served(name: str, quant: str, *, file: str, tokens: int = 0) -> tuple[Sparse, int]:
+    """A file to serve under a name, and the bytes of its header. The vocabulary stands behind the keys."""
+    shape = MODELS[name]()
+    if tokens:
+        words = [f"token number {number}" for number in range(tokens)]
+        merges = [f"{number} {number}" for number in range(tokens)]
+        vocabulary = {
+            "tokenizer.ggml.tokens": words,
+            "tokenizer.ggml.scores": [0.5] * tokens,
+            "tokenizer.ggml.merges": merges,
+        }
+        shape = replace(shape, keys={**shape.keys, **vocabulary})
+    with TemporaryDirectory() as folder:
+        path = write(Path(folder, "model.gguf"), shape, quant)
+        header = read_file(path).size
+        with path.open("rb") as front:
+            return listed(path.stat().st_size, file, front.read(header)), header

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lmpm.atomic import disk_error
 from lmpm.errors import IntegrityError
+from lmpm.limits import HASH_BUFFER_BYTES
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
+    from threading import Event
 
 # without O_NONBLOCK, opening a FIFO waits for a writer that may never come; Windows has no such flag
 _NEVER_BLOCK: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -54,11 +56,30 @@ def open_part(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, flags, 0o644), "r+b", 0)
 
 
-def hash_file(path: Path) -> tuple[str, int]:
-    """sha256 and size of a file's bytes. Raises DiskError when they cannot be read."""
+def hash_file(path: Path, stop: Event | None = None) -> tuple[str, int]:
+    """sha256 and size of a file's bytes; given up, with what there is so far, when `stop` is set.
+
+    Raises DiskError when they cannot be read.
+    """
+    digest, size = hashlib.sha256(), 0
     with disk_errors(path, "read"), open_regular(path) as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return digest.hexdigest(), file.tell()
+        if hasattr(os, "posix_fadvise"):  # the system then reads farther ahead of the hash
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        view = memoryview(bytearray(HASH_BUFFER_BYTES))
+        while (count := file.readinto(view)) and not (stop and stop.is_set()):
+            digest.update(view[:count])
+            size += count
+    return digest.hexdigest(), size
+
+
+def is_all_zero(path: Path) -> bool:
+    """Whether a file holds zeros only, as after a power cut; reads no farther than the first other byte."""
+    with disk_errors(path, "read"), open_regular(path) as file:
+        zeros = bytes(HASH_BUFFER_BYTES)
+        while chunk := file.read(HASH_BUFFER_BYTES):
+            if chunk != zeros[: len(chunk)]:
+                return False
+    return True
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -75,6 +96,11 @@ def free_space(path: Path) -> int:
         while not path.exists() and path != path.parent:
             path = path.parent
         return shutil.disk_usage(path).free
+
+
+def occupied_by(facts: os.stat_result) -> int:
+    """Bytes of the disk that a file takes; its length where the system does not tell, as on Windows."""
+    return facts.st_blocks * 512 if hasattr(facts, "st_blocks") else facts.st_size  # POSIX's unit in practice
 
 
 def is_same_file(one: Path, other: Path) -> bool:

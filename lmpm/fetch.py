@@ -72,6 +72,14 @@ class Fetcher:
         return path
 
 
+def require_space(store: Store, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
+    """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
+    files = {store.blob(source, file): (source, file) for source, files in plan for file in files}
+    lacking = [pair for pair in files.values() if store.find(*pair) is None]
+    if lacking:
+        store.require_space(sum(file.size - store.reserved(source, file) for source, file in lacking))
+
+
 def missing(files: Iterable[ModelFile], message: str) -> MissingFilesError:
     """The error for files that a lock names and this machine lacks."""
     return MissingFilesError(

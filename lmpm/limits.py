@@ -33,6 +33,12 @@ STALL_WINDOW_S: Final = 30.0
 STALL_BYTES_PER_S: Final = 1 * KIB  # slower than this over the window is a stall
 FREE_SPACE_MARGIN_BYTES: Final = 64 * MIB  # left free for everybody else
 
+# The store.
+HASH_BUFFER_BYTES: Final = 256 * KIB  # stays in the processor's cache between reading and hashing
+MAX_KNOWN_PROJECTS: Final = 1000  # those used longest ago are forgotten first
+PRUNE_QUIET_S: Final = 600.0  # what was brought this recently may be on its way into a lock
+MAX_FOREIGN_FILES: Final = 100_000  # looked at in folders of other tools
+
 # GGUF header: what a real header never exceeds (@huggingface/gguf uses the same kind of caps).
 MAX_HEADER_BYTES: Final = 64 * MIB
 HEADER_PREFIX_BYTES: Final = 64 * KIB  # holds every general.* and architecture key of real models

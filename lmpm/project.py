@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lmpm import atomic
 from lmpm import lock as locks
 from lmpm import manifest as manifests
 from lmpm.errors import LmpmError
+from lmpm.projects import KnownProjects, key
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
     """
     from filelock import FileLock, Timeout
 
-    name = hashlib.sha256(str(directory.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    path = state / "projects" / f"{name}.guard"
+    known = KnownProjects(state / "projects")
+    path = known.folder / f"{key(directory)}.guard"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         guard = FileLock(path)
@@ -87,6 +87,7 @@ def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
         atomic.remove_leftovers(project.manifest_path)
         atomic.remove_leftovers(project.lock_path)
         yield project
+        known.remember(directory)
     finally:
         guard.release()
 

@@ -13,7 +13,19 @@ MACHINE = {
     "name", "accelerator", "memory", "vram", "gpus", "cores", "budget", "host_budget", "bandwidth", "host_bandwidth",
 }  # fmt: skip
 CHOICE = {"model", "repo", "revision", "quant", "license", "files", "memory", "speed", "quality"}
-MEMORY = {"total", "weights", "kv_cache", "recurrent", "compute", "output", "mmproj", "overhead", "context", "source"}
+MEMORY = {
+    "total",
+    "weights",
+    "kv_cache",
+    "recurrent",
+    "compute",
+    "output",
+    "mmproj",
+    "overhead",
+    "context",
+    "source",
+    "estimated",
+}
 REASONS = {
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable",
@@ -53,7 +65,7 @@ def test_resolve_has_the_documented_form(cli: Cli, hub: LoopbackHub) -> None:
     for file in choice["files"]:
         assert set(file) == {"path", "size", "sha256", "role"} and len(file["sha256"]) == 64
     memory = choice["memory"]
-    assert set(memory) == MEMORY and memory["source"] in ("estimated", "dry-run", "measured")
+    assert set(memory) == MEMORY and memory["source"] in ("estimated", "header", "upper bound", "dry-run")
     parts = ("weights", "kv_cache", "recurrent", "compute", "output", "mmproj", "overhead")
     assert memory["total"] == sum(memory[part] for part in parts)
     speed = choice["speed"]

@@ -148,7 +148,9 @@ def test_21_23_stopped_at_every_step(hub: LoopbackHub, tmp_path: Path, way: str,
         site.check(site.fetch())
         assert hub.bytes_sent("gguf") == (0 if was_there else SIZE - kept), number
         assert stray(site.store.root) == []
-        assert [entry.name for entry in (site.store.home / "verified").iterdir()] == [site.file.sha256]
+        assert [entry.name.partition(".")[0] for entry in (site.store.home / "verified").iterdir()] == [
+            site.file.sha256
+        ]
         resumed += 0 < kept < SIZE
     assert resumed >= 2
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,7 @@ from lmpm.size import duration
 from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lmpm.ladder import Rung
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Where, Wish
-    from lmpm.types import ModelFile, SmokeResult
+    from lmpm.types import ModelFile, SmokeResult, Source
 
 
 @click.command(
@@ -53,9 +55,18 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
     run = _Run(app, options)
-    done = [run.reference(ref) for ref in refs] if refs else run.lock()
+    done = run.references(refs) if refs else run.lock()
     if as_json:
         put_json({"dry_run": options["dry_run"], "models": done})
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done for one model: the files that have to be here, and the step that brings them."""
+
+    source: Source
+    files: Sequence[ModelFile]
+    carry_out: Callable[[], dict[str, Any]]
 
 
 class _Run:
@@ -69,20 +80,42 @@ class _Run:
 
     # -- with a reference ------------------------------------------------------
 
-    def reference(self, ref: str) -> dict[str, Any]:
-        """Install one reference; returns what programs may want to know."""
+    def references(self, refs: Sequence[str]) -> list[dict[str, Any]]:
+        """Install references; returns what programs may want to know of each."""
+        return self._carry_out([self._plan(ref) for ref in dict.fromkeys(refs)])
+
+    def _carry_out(self, works: Sequence[_Work]) -> list[dict[str, Any]]:
+        """Do what was planned, once there is space for all of it."""
+        from lmpm.fetch import require_space
+
+        if not self.options["dry_run"]:
+            require_space(self.app.store, [(work.source, work.files) for work in works])
+        return [work.carry_out() for work in works]
+
+    def _plan(self, ref: str) -> _Work:
+        """What a reference asks for: what the lock has for it, or a new choice."""
         from lmpm import install
 
         wish = wish_from(self.options)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
         if (known := self._already(ref, wish, project, manifest)) is not None:
-            return known
+            return self._sync(known)
         resolution = self._choose(ref, install.with_policy(wish, manifest.policy))
         line = install.manifest_line(resolution, wish, self.options["name"])
         if self.options["locked"] and not self.options["dry_run"]:
             install.require_same(workspace.read_lock(project), line.name, resolution)
-        return self._realise(resolution, line)
+        return self._realising(resolution, line)
+
+    def _realising(self, resolution: Resolution, line: ManifestModel) -> _Work:
+        chosen = resolution.choice.chosen
+        if chosen is None:
+            raise ValueError("nothing was chosen")
+        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line))
+
+    def _sync(self, model: LockedModel) -> _Work:
+        candidate = self._rung(model).candidate
+        return _Work(candidate.source, candidate.files, partial(self._sync_one, model))
 
     def _choose(self, ref: str, wish: Wish) -> Resolution:
         """Resolve a reference and show the choice. Raises NothingFitsError."""
@@ -120,8 +153,8 @@ class _Run:
         self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
-    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> dict[str, Any] | None:
-        """The answer when the lock has this very request for this machine: its files are here, or fetched."""
+    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> LockedModel | None:
+        """The locked model when the lock has this very request for this machine, and there is no better."""
         from lmpm import install
 
         if self.options["dry_run"]:
@@ -137,7 +170,7 @@ class _Run:
         improvable = install.is_improvable(rung.candidate, offline=self.app.offline)
         if improvable and not self.options["locked"]:
             return None
-        return self._sync_one(found)
+        return found
 
     def _verified(self, rung: Rung, file: Any) -> Path | None:
         path = self.app.store.find(rung.candidate.source, file)
@@ -198,23 +231,24 @@ class _Run:
         manifest = workspace.read_manifest(project)
         if self.options["locked"]:
             install.require_fresh(manifest, workspace.read_lock(project))
-            return [self._sync_one(model) for model in project.lock().models]
+            return self._carry_out([self._sync(model) for model in project.lock().models])
         stale = install.stale_lines(manifest, project.lock())
-        done = [self._relock(line, manifest) for line in stale]
+        works = [self._relock(line, manifest) for line in stale]
         if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
             workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
         fresh = {line.name for line in stale}
-        done += [self._sync_one(model) for model in project.lock().models if model.name not in fresh]
+        works += [self._sync(model) for model in project.lock().models if model.name not in fresh]
+        done = self._carry_out(works)
         if not done:
             self.console.done("Nothing to do: `lmpm.toml` names no models")
         return done
 
-    def _relock(self, line: ManifestModel, manifest: Manifest) -> dict[str, Any]:
-        """Install a line of the manifest that the lock does not have, or has for another request."""
+    def _relock(self, line: ManifestModel, manifest: Manifest) -> _Work:
+        """Choose for a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
         resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
-        return self._realise(resolution, line)
+        return self._realising(resolution, line)
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for

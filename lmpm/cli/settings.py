@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from lmpm.machine.chips import Chips
     from lmpm.memory.ggml.backend import Repacking
     from lmpm.progress import Reporter
+    from lmpm.projects import KnownProjects
     from lmpm.resolve import Resolver
     from lmpm.store import Store
     from lmpm.transfer import Downloader
     from lmpm.types import Machine
 
+STORE_KEY = "lmpm.store"  # where `--store` is kept in click's context
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -43,6 +45,7 @@ class Settings:
     hardware: str | None
     retry_base_s: float | None
     directory: Path
+    ollama: str | None  # where Ollama keeps its models, if it was told
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -55,6 +58,7 @@ class Settings:
             hardware=environment.get("LMPM_HARDWARE") or None,
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
             directory=_directory(),
+            ollama=environment.get("OLLAMA_MODELS") or None,
         )
 
 
@@ -120,6 +124,9 @@ class App:
     def __init__(self, console: Console, *, offline: bool = False, hardware: str | None = None) -> None:
         self.console = console
         self.settings = Settings.read(os.environ)
+        context = click.get_current_context(silent=True)
+        if context and (place := context.meta.get(STORE_KEY)):
+            self.settings = replace(self.settings, store=place)
         self.offline = offline or self.settings.offline
         self._hardware = hardware or self.settings.hardware
 
@@ -189,6 +196,13 @@ class App:
         return Store(self.settings.store, self.settings.home)
 
     @cached_property
+    def known_projects(self) -> KnownProjects:
+        """The projects whose locks this user has used."""
+        from lmpm.projects import KnownProjects
+
+        return KnownProjects(self.settings.home / "projects")
+
+    @cached_property
     def http(self) -> Http:
         """The client of the Hub; the token is read by huggingface_hub's rule."""
         from lmpm import __version__
@@ -248,11 +262,25 @@ class App:
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command has."""
     for option in (
+        click.option(
+            "--store",
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep_store,
+            help="Keep files here instead of in the Hugging Face cache.",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Say more."),
         click.option("-q", "--quiet", is_flag=True, help="Print only data and errors."),
     ):
         function = option(function)
     return function
+
+
+def _keep_store(context: click.Context, _parameter: click.Parameter, place: str | None) -> None:
+    if place is not None:
+        if not place:
+            raise SpecError("`--store` is empty, expected a directory")
+        context.meta[STORE_KEY] = Path(place).expanduser().absolute()
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

@@ -55,6 +55,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         free_memory=free_memory() if app.is_this_machine else None,
         bench=app.bench,
     )
+    verifier = verifier.ahead(models, reporter=app.reporter)
     if not models:
         app.console.say("", "Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP
@@ -159,6 +160,7 @@ def _json(report: Report) -> dict[str, Any]:
         "path": str(report.path) if report.path else None,
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
+        "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
         "smoke": render.smoke_json(report.smoke),
         "notes": list(report.notes),
         "error": {"message": str(report.error), "exit_code": report.error.exit_code} if report.error else None,

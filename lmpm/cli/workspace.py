@@ -36,8 +36,10 @@ def directory(app: App, *, is_global: bool) -> Path:
 
 
 def project(app: App, *, is_global: bool) -> Project:
-    """The project as it is on disk."""
-    return Project(directory(app, is_global=is_global))
+    """The project as it is on disk; its lock is remembered as one in use."""
+    found = Project(directory(app, is_global=is_global))
+    app.known_projects.remember(found.directory)
+    return found
 
 
 @contextmanager

@@ -46,7 +46,7 @@ from tests.lock_samples import TEXT
         ("verify", 7, ["No `lmpm.lock`"]),
         ("install --locked embeddings --offline", 3, ["on this machine"]),
         ("smoke nothing.gguf", 2, ["There is no file `nothing.gguf`"]),
-        ("catalog show sqll", 3, ["No task is called `sqll`"]),
+        ("catalog show sqll", 3, ["No task or model is called `sqll`", "Did you mean"]),
         ("why nonsense", 3, ["`nonsense`"]),
     ],
 )  # fmt: skip

@@ -139,7 +139,7 @@ class App:
         from lmpm import catalog
         from lmpm.catalog.location import directory
 
-        return catalog.load(directory(), copies=self._copies)
+        return catalog.load(directory(), copies=self._copies, note=self.console.note)
 
     @cached_property
     def chips(self) -> Chips:

@@ -104,8 +104,8 @@ def _of_rung(
         yield "withdrawn", why
     yield from _license(rung.license)
     if isinstance(rung.source, HubSource):
-        who = rung.source.repo.partition("/")[0]
-        if not any(known.name.lower() == who.lower() for known in catalog.publishers):
+        if catalog.publisher(rung.source.repo) is None:
+            who = rung.source.repo.partition("/")[0]
             yield "publisher-unknown", f"{who} is not among the publishers of the catalog"
         if rung.template is None and model.speed_kind == "decode":
             yield "template-missing", "no chat template was found when it was pinned"

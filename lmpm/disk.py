@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -88,6 +89,36 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     while view:
         written = file.write(view)
         view = view[written or 0 :]
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Write every byte at its place, whatever else is being written to the file. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        offset += written
+        view = view[written:]
+
+
+def reserve(descriptor: int, size: int) -> bool:
+    """Take the room for the first `size` bytes of a file now, its length kept; False where the system cannot.
+
+    `os.posix_fallocate` is of no use here: where a file system cannot do it, the C library writes into every
+    block instead, which for a model takes minutes. Raises OSError when the disk is too full.
+    """
+    import ctypes
+
+    try:
+        fallocate = ctypes.CDLL(None, use_errno=True).fallocate64
+    except (OSError, AttributeError):  # not Linux
+        return False
+    keep_size = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
+    if fallocate(descriptor, keep_size, ctypes.c_int64(0), ctypes.c_int64(size)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        raise OSError(number, os.strerror(number))
+    return False
 
 
 def free_space(path: Path) -> int:

@@ -149,6 +149,11 @@ class Table:
         """The list of tables at `key`; missing means empty."""
         return [Table(item, f"{self.at(key)}[{index}]") for index, item in enumerate(self.rows(key))]
 
+    def values(self) -> dict[str, Any]:
+        """Everything in the table as it is: for tables whose keys are data."""
+        self._asked.update(self._data)
+        return dict(self._data)
+
     def unknown_keys(self) -> list[str]:
         """Paths of the keys that nobody asked for."""
         return [self.at(key) for key in self._data if key not in self._asked]

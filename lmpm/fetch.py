@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import IntegrityError, MissingFilesError
 from lmpm.size import human
-from lmpm.types import FileSource, ModelFile, Source, StarterSource
+from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,23 +36,23 @@ class Fetcher:
         Raises MissingFilesError when the network is off, and the errors of a transfer.
         """
         files = tuple(files)
-        absent = () if isinstance(source, FileSource) else files
-        wanted = sum(file.size for file in absent if self.store.find(source, file) is None)
-        if wanted:
-            self.store.require_space(wanted - sum(self.store.kept(source, file) for file in files))
-        return tuple(self._one(source, file) for file in files)
-
-    def _one(self, source: Source, file: ModelFile) -> Path:
+        self.reporter.planned(len(files), sum(file.size for file in files))
         if isinstance(source, StarterSource):
-            return self._starter(source, file)
-        if isinstance(source, FileSource):
-            return self._file(source, file)
-        if self.offline:
-            found = self.downloader.present(source, file)
-            if found is None:
-                raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
-            return found
-        return self.downloader.fetch(source, file)
+            paths = tuple(self._starter(source, file) for file in files)
+        elif isinstance(source, FileSource):
+            paths = tuple(self._file(source, file) for file in files)
+        elif self.offline:
+            paths = tuple(self._here(source, file) for file in files)
+        else:
+            paths = self.downloader.fetch_all(source, files)
+        self.reporter.concluded()
+        return paths
+
+    def _here(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
+        found = self.downloader.present(source, file)
+        if found is None:
+            raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
+        return found
 
     def _file(self, source: FileSource, file: ModelFile) -> Path:
         """Link the store to a file of the user's own, where the lock says that it lies."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lmpm import license as licenses
-from lmpm import limits, validate
+from lmpm import limits, trust, validate
 from lmpm.answer import refuse_endless
 from lmpm.errors import (
     IntegrityError,
@@ -79,6 +79,7 @@ class Hub:
     sleep: Callable[[float], None] = time.sleep
     kept: Kept | None = None
     _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+    _trusts: bool = False  # whether huggingface_hub was given our certificates
 
     @property
     def host(self) -> str:
@@ -131,7 +132,20 @@ class Hub:
 
         from lmpm import __version__
 
+        certificates = trust.context() if self.http.endpoint.startswith("https:") else None
         session = huggingface_hub.get_session()
+        if certificates is not None and not self._trusts:
+            self._trusts = True
+            kind, hooks = type(session), session.event_hooks
+            # as huggingface_hub makes its own, with the certificates that the bytes will be fetched with
+            options: dict[str, Any] = {
+                "event_hooks": hooks,
+                "follow_redirects": True,
+                "timeout": None,
+                "verify": certificates,
+            }
+            huggingface_hub.set_client_factory(lambda: kind(**options))
+            session = huggingface_hub.get_session()
         if refuse_endless not in session.event_hooks["response"]:
             hooks = session.event_hooks
             session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless]}

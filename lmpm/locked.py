@@ -81,7 +81,7 @@ def prove(
         settings = settings_for(
             model,
             context,
-            embeddings=task.smoke.kind == "embeddings",
+            embeddings=task.smoke.silent,
             repack=bench.repack if bench else "avx2",
             machine=bench.machine if bench else None,
         )

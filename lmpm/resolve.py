@@ -74,6 +74,31 @@ class Resolution:
     pinned: bool
 
 
+def request_for(text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
+    """What the user wants, completed with the task's defaults; `model` is set where one was named."""
+    context = wish.context or (task.context if task else DEFAULT_CONTEXT)
+    default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
+    return Request(
+        ref=text,
+        task=task.name if task else None,
+        context=context,
+        min_context=wish.context or (task.min_context if task else 1),
+        min_speed=default_speed if wish.min_speed is None else wish.min_speed,
+        speed_kind=task.speed_kind if task else "decode",
+        typical_prompt=task.typical_prompt_tokens if task else 512,
+        quant=wish.quant,
+        model=model,
+        max_size=task.max_size if task and not model and wish.max_size is None else wish.max_size,
+        licenses_allowed=wish.licenses_allowed,
+        licenses_denied=wish.licenses_denied,
+        publishers_allowed=wish.publishers_allowed,
+        publishers_denied=wish.publishers_denied,
+        capabilities=task.capabilities if task and model is None else frozenset(),
+        prefer=wish.prefer,
+        embeddings=task is not None and task.smoke.silent,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """Answers references with the catalog, the Hub and the store at hand."""
@@ -156,12 +181,12 @@ class Resolver:
                     hint="`--task` goes with a model or a repository",
                 )
             variants = self.catalog.variants(task)
-            return self._request(text, wish, task, model=None), task, variants
+            return request_for(text, wish, task, model=None), task, variants
         if model := self.catalog.model(reference.name):
             task = self._task_of(model, wish)
             variants = self.catalog.variants_of(model, task)
             self._check_quant(wish, variants)
-            return self._request(text, wish, task, model=model.name), task, variants
+            return request_for(text, wish, task, model=model.name), task, variants
         raise self._unknown(reference)
 
     def _of_repository(
@@ -186,7 +211,7 @@ class Resolver:
         self._check_quant(wish, variants)
         default = "embeddings" if variants[0].architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
-        return self._request(text, wish, task, model=variants[0].model), task, variants
+        return request_for(text, wish, task, model=variants[0].model), task, variants
 
     def _direct(
         self, reference: FileReference | UrlReference, text: str, wish: Wish
@@ -202,7 +227,7 @@ class Resolver:
         self._check_quant(wish, (variant,))
         default = "embeddings" if variant.architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
-        request = self._request(text, wish, task, model=variant.model)
+        request = request_for(text, wish, task, model=variant.model)
         # a task's least context chooses among models; a file that was named is taken as it is
         return replace(request, min_context=wish.context or 1), task, (variant,)
 
@@ -230,29 +255,6 @@ class Resolver:
                 hint="Drop `--offline`",
             )
         return variants_of_repository(found, self.catalog, None, path=reference.path)
-
-    def _request(self, text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
-        context = wish.context or (task.context if task else DEFAULT_CONTEXT)
-        default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
-        return Request(
-            ref=text,
-            task=task.name if task else None,
-            context=context,
-            min_context=wish.context or (task.min_context if task else 1),
-            min_speed=default_speed if wish.min_speed is None else wish.min_speed,
-            speed_kind=task.speed_kind if task else "decode",
-            typical_prompt=task.typical_prompt_tokens if task else 512,
-            quant=wish.quant,
-            model=model,
-            max_size=wish.max_size,
-            licenses_allowed=wish.licenses_allowed,
-            licenses_denied=wish.licenses_denied,
-            publishers_allowed=wish.publishers_allowed,
-            publishers_denied=wish.publishers_denied,
-            capabilities=task.capabilities if task and model is None else frozenset(),
-            prefer=wish.prefer,
-            embeddings=bool(task and task.smoke.kind == "embeddings"),
-        )
 
     def _task_of(self, model: CatalogModel, wish: Wish) -> Task | None:
         """The task that a model is asked for: the one named, else the first it has a score for."""

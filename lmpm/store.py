@@ -93,14 +93,6 @@ class Store:
         """The path of a file whose size is right, wherever a client of the cache put it, or None."""
         return next(iter(self.places(source, file)), None)
 
-    def kept(self, source: Source, file: ModelFile) -> int:
-        """Bytes of a file that an interrupted transfer left."""
-        try:
-            size = self.part(source, file).stat().st_size
-        except OSError:
-            return 0
-        return size if size <= file.size else 0
-
     def is_stamped(self, path: Path, sha256: str) -> bool:
         """True when these bytes were hashed before and the file has not been touched since."""
         return self.stamps.holds(path, sha256)
@@ -211,8 +203,13 @@ class Store:
     # -- changes -------------------------------------------------------------
 
     @contextlib.contextmanager
-    def transfer_lock(self, source: Source, file: ModelFile, reporter: Reporter) -> Iterator[None]:
-        """Hold the lock that hf takes too, so that one process downloads and the others wait."""
+    def transfer_lock(
+        self, source: Source, file: ModelFile, reporter: Reporter, *, wait: bool = True
+    ) -> Iterator[bool]:
+        """Hold the lock that hf takes too, so that one process downloads and the others wait.
+
+        Gives whether it is held, which it always is with `wait`.
+        """
         from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
         place = self.root / ".locks" / self.folder(source).name / f"{_digest(file)}.lock"
@@ -221,8 +218,9 @@ class Store:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                reporter.waiting(file.path)
-                lock.acquire()
+                if wait:
+                    reporter.waiting(file.path)
+                    lock.acquire()
             return lock
 
         with disk_errors(place):
@@ -232,7 +230,7 @@ class Store:
             except NotImplementedError:  # a file system without flock; hf does the same
                 lock = acquire(SoftFileLock(place))
         try:
-            yield
+            yield lock.is_locked
         finally:
             lock.release()
 

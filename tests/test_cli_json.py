@@ -131,10 +131,15 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
     assert doctor["ok"] is True and {check["name"] for check in doctor["checks"]} >= {"engine", "hub", "store"}
 
     tasks = cli.call("catalog", "list", "--json").passed().json["tasks"]
-    assert [task["name"] for task in tasks] == ["chat", "embeddings", "text-to-sql"]
+    assert {"chat", "embeddings", "text-to-sql"} <= {task["name"] for task in tasks}
     shown = cli.call("catalog", "show", "text-to-sql", "--json").passed().json
     qualities = [row["quality"] for row in shown["models"]]
     assert qualities == sorted(qualities, reverse=True)
+    assert all(row["source"] and row["date"] and row["license"] for row in shown["models"])
+    assert all(budget % 10**9 == 0 for row in shown["models"] for budget in row["budgets"])
+    model = cli.call("catalog", "show", "qwen3-8b", "--json").passed().json
+    assert model["license"] == {"id": "apache-2.0", "commercial": True, "max_users": None, "note": ""}
+    assert model["prompt"]["thinking"] == "optional" and model["prompt"]["thinking_off"]
     for document in (dry, done, listed, path, verified, smoke, why, hardware["machine"]):
         check_bytes(document)
 

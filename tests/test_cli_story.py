@@ -97,9 +97,13 @@ def test_a_model_that_is_in_the_cache_already_is_not_downloaded_again(cli: Cli, 
 
 def test_the_catalog_can_be_listed_shown_and_checked(cli: Cli) -> None:
     listed = cli.call("catalog", "list").passed().out
-    assert [line.split()[0] for line in listed.splitlines()] == ["chat", "embeddings", "text-to-sql"]
+    names = [line.split()[0] for line in listed.splitlines()]
+    assert names == sorted(names) and {"chat", "embeddings", "text-to-sql"} <= set(names)
     shown = cli.call("catalog", "show", "sql").passed().out  # an alias
     assert "BIRD dev" in shown and "Arctic-Text2SQL-R1-7B" in shown
+    assert "qwen-research (research only)" in shown and "from 8 GB" in shown
+    model = cli.call("catalog", "show", "qwen3-8b").passed().out
+    assert "apache-2.0" in model and "thinking" in model and "Q4_K_M" in model
     assert "no problems" in cli.call("catalog", "check").passed().err
 
 

@@ -19,7 +19,7 @@ from lmpm.cli import ALIASES, COMMANDS
 from tests.conftest import ROOT, Cli
 from tests.hub import LoopbackHub
 
-PAGES = [*COMMANDS, "catalog list", "catalog show", "catalog check", "cache dir"]
+PAGES = [*COMMANDS, "catalog list", "catalog show", "catalog check", "catalog picks", "cache dir"]
 HEAVY = {"requests", "huggingface_hub", "numpy", "llama_cpp", "tqdm", "tomlkit", "httpx"}
 
 

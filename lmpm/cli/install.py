@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render, workspace
+from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import wish_from, wish_options
 from lmpm.cli.bring import bring, model_files, prove, verified_paths
 from lmpm.cli.console import Console, put_json
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the model once it is here.")
+@downloading.options
 @workspace.global_option
 @json_option
 @common
@@ -58,6 +59,7 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
         hardware=options["hardware"],
         is_global=options["is_global"],
     )
+    downloading.apply(app, options)
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
     run = _Run(app, options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm import limits
 from lmpm.cli.console import Console
 from lmpm.errors import DiskError, SpecError
 
@@ -132,6 +133,8 @@ class App:
             self.settings = replace(self.settings, store=place)
         self.offline = offline or self.settings.offline
         self._hardware = hardware or self.settings.hardware
+        self.connections = limits.CONNECTIONS
+        self.rate_limit: int | None = None  # bytes a second
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -139,7 +142,7 @@ class App:
         from lmpm import catalog
         from lmpm.location import directory
 
-        return catalog.load(directory(), copies=self._copies)
+        return catalog.load(directory(), copies=self._copies, note=self.console.note)
 
     @cached_property
     def chips(self) -> Chips:
@@ -261,12 +264,18 @@ class App:
     @cached_property
     def downloader(self) -> Downloader:
         """What fetches files into the store."""
-        from lmpm import limits
         from lmpm.transfer import Downloader, Patience
 
         base = self.settings.retry_base_s
         patience = Patience(backoff_s=limits.BACKOFF_BASE_S if base is None else base)
-        return Downloader(self.store, self.http, patience=patience, reporter=self.reporter)
+        return Downloader(
+            self.store,
+            self.http,
+            patience=patience,
+            reporter=self.reporter,
+            connections=self.connections,
+            rate_limit=self.rate_limit,
+        )
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render, workspace
+from lmpm.cli import downloading, render, workspace
 from lmpm.cli.console import Console, put, put_json, show_error
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.size import human
@@ -29,6 +29,7 @@ NAME_GAP = 3
 @click.option("--no-smoke", is_flag=True, help="Do not run the models.")
 @hardware_option
 @offline_option
+@downloading.options
 @workspace.global_option
 @json_option
 @common
@@ -42,6 +43,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     from lmpm.verify import Verifier, exit_code
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"], is_global=is_global)
+    downloading.apply(app, options)
     project = workspace.project(app, is_global=is_global)
     lock = workspace.read_lock(project)
     workspace.remark_stale(app, project, lock)

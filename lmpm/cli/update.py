@@ -33,7 +33,7 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Choose NAME, or every model, anew, pin the choice and bring it here.
+    """Choose models anew, pin the choice and bring it here.
 
     It is `lmpm lock --upgrade` and then `lmpm sync`. What would change is told first, in words.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lmpm.atomic import disk_error
 from lmpm.errors import IntegrityError
+from lmpm.limits import HASH_BUFFER_BYTES
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
+    from threading import Event
 
 # without O_NONBLOCK, opening a FIFO waits for a writer that may never come; Windows has no such flag
 _NEVER_BLOCK: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -54,11 +57,30 @@ def open_part(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, flags, 0o644), "r+b", 0)
 
 
-def hash_file(path: Path) -> tuple[str, int]:
-    """sha256 and size of a file's bytes. Raises DiskError when they cannot be read."""
+def hash_file(path: Path, stop: Event | None = None) -> tuple[str, int]:
+    """sha256 and size of a file's bytes; given up, with what there is so far, when `stop` is set.
+
+    Raises DiskError when they cannot be read.
+    """
+    digest, size = hashlib.sha256(), 0
     with disk_errors(path, "read"), open_regular(path) as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return digest.hexdigest(), file.tell()
+        if hasattr(os, "posix_fadvise"):  # the system then reads farther ahead of the hash
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        view = memoryview(bytearray(HASH_BUFFER_BYTES))
+        while (count := file.readinto(view)) and not (stop and stop.is_set()):
+            digest.update(view[:count])
+            size += count
+    return digest.hexdigest(), size
+
+
+def is_all_zero(path: Path) -> bool:
+    """Whether a file holds zeros only, as after a power cut; reads no farther than the first other byte."""
+    with disk_errors(path, "read"), open_regular(path) as file:
+        zeros = bytes(HASH_BUFFER_BYTES)
+        while chunk := file.read(HASH_BUFFER_BYTES):
+            if chunk != zeros[: len(chunk)]:
+                return False
+    return True
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -69,12 +91,47 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
         view = view[written or 0 :]
 
 
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Write every byte at its place, whatever else is being written to the file. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        offset += written
+        view = view[written:]
+
+
+def reserve(descriptor: int, size: int) -> bool:
+    """Take the room for the first `size` bytes of a file now, its length kept; False where the system cannot.
+
+    `os.posix_fallocate` is of no use here: where a file system cannot do it, the C library writes into every
+    block instead, which for a model takes minutes. Raises OSError when the disk is too full.
+    """
+    import ctypes
+
+    try:
+        fallocate = ctypes.CDLL(None, use_errno=True).fallocate64
+    except (OSError, AttributeError):  # not Linux
+        return False
+    keep_size = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
+    if fallocate(descriptor, keep_size, ctypes.c_int64(0), ctypes.c_int64(size)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        raise OSError(number, os.strerror(number))
+    return False
+
+
 def free_space(path: Path) -> int:
     """Bytes free on the disk that `path` is or will be on. Raises DiskError."""
     with disk_errors(path, "read"):
         while not path.exists() and path != path.parent:
             path = path.parent
         return shutil.disk_usage(path).free
+
+
+def occupied_by(facts: os.stat_result) -> int:
+    """Bytes of the disk that a file takes; its length where the system does not tell, as on Windows."""
+    return facts.st_blocks * 512 if hasattr(facts, "st_blocks") else facts.st_size  # POSIX's unit in practice
 
 
 def is_same_file(one: Path, other: Path) -> bool:

@@ -40,6 +40,14 @@ class Table:
     def __iter__(self) -> Iterator[str]:
         return iter(self._data)
 
+    def is_table(self, key: str) -> bool:
+        """Whether a table stands at `key`."""
+        return isinstance(self._data.get(key), dict)
+
+    def is_text(self, key: str) -> bool:
+        """Whether a string stands at `key`."""
+        return isinstance(self._data.get(key), str)
+
     def at(self, key: str) -> str:
         """The path of `key` in the document."""
         return f"{self.place}.{key}" if self.place else key
@@ -140,6 +148,11 @@ class Table:
     def tables(self, key: str) -> list[Table]:
         """The list of tables at `key`; missing means empty."""
         return [Table(item, f"{self.at(key)}[{index}]") for index, item in enumerate(self.rows(key))]
+
+    def values(self) -> dict[str, Any]:
+        """Everything in the table as it is: for tables whose keys are data."""
+        self._asked.update(self._data)
+        return dict(self._data)
 
     def unknown_keys(self) -> list[str]:
         """Paths of the keys that nobody asked for."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import IntegrityError, MissingFilesError
 from lmpm.size import human
-from lmpm.types import ModelFile, Source, StarterSource
+from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +28,7 @@ class Fetcher:
     downloader: Downloader
     reporter: Reporter
     offline: bool
+    directory: Path  # of the project: where files of the user's own are looked for
 
     def fetch(self, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
         """The paths of the files, in their order; what is missing is brought first.
@@ -35,20 +36,43 @@ class Fetcher:
         Raises MissingFilesError when the network is off, and the errors of a transfer.
         """
         files = tuple(files)
-        wanted = sum(file.size for file in files if self.store.find(source, file) is None)
-        if wanted:
-            self.store.require_space(wanted - sum(self.store.kept(source, file) for file in files))
-        return tuple(self._one(source, file) for file in files)
-
-    def _one(self, source: Source, file: ModelFile) -> Path:
+        self.reporter.planned(len(files), sum(file.size for file in files))
         if isinstance(source, StarterSource):
-            return self._starter(source, file)
-        if self.offline:
-            found = self.downloader.present(source, file)
-            if found is None:
-                raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
-            return found
-        return self.downloader.fetch(source, file)
+            paths = tuple(self._starter(source, file) for file in files)
+        elif isinstance(source, FileSource):
+            paths = tuple(self._file(source, file) for file in files)
+        elif self.offline:
+            paths = tuple(self._here(source, file) for file in files)
+        else:
+            paths = self.downloader.fetch_all(source, files)
+        self.reporter.concluded()
+        return paths
+
+    def _here(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
+        found = self.downloader.present(source, file)
+        if found is None:
+            raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
+        return found
+
+    def _file(self, source: FileSource, file: ModelFile) -> Path:
+        """Link the store to a file of the user's own, where the lock says that it lies."""
+        present = self.store.find(source, file)
+        if present is not None and self.store.is_stamped(present, file.sha256 or ""):
+            self.reporter.reused(file.path, file.size)
+            return present
+        origin = self.directory / file.path
+        if origin.is_file():
+            path = self.store.link_file(source, file, origin, self.reporter)
+            self.reporter.finished(file.path, file.size, file.sha256 or "")
+            return path
+        if present is not None:
+            self.store.confirm(present, file, reporter=self.reporter)
+            return present
+        raise missing(
+            [file],
+            f"`{file.path}` is a file that only somebody of your team has",
+            hint=f"Put it at `{origin}`; its sha256 is {file.sha256}",
+        )
 
     def _starter(self, source: StarterSource, file: ModelFile) -> Path:
         """Put the built-in model of a task into the store."""
@@ -72,10 +96,21 @@ class Fetcher:
         return path
 
 
-def missing(files: Iterable[ModelFile], message: str) -> MissingFilesError:
+def require_space(store: Store, plan: Iterable[tuple[Source, Iterable[ModelFile]]]) -> None:
+    """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
+    downloads = [(source, files) for source, files in plan if not isinstance(source, FileSource)]
+    files = {store.blob(source, file): (source, file) for source, files in downloads for file in files}
+    lacking = [pair for pair in files.values() if store.find(*pair) is None]
+    if lacking:
+        store.require_space(sum(file.size - store.reserved(source, file) for source, file in lacking))
+
+
+def missing(
+    files: Iterable[ModelFile], message: str, *, hint: str = "To download what is missing, run `lmpm install`"
+) -> MissingFilesError:
     """The error for files that a lock names and this machine lacks."""
     return MissingFilesError(
         message,
         details=[f"{file.path}  {human(file.size)}" for file in files],
-        hint="To download what is missing, run `lmpm install`",
+        hint=hint,
     )

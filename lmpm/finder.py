@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from lmpm.hub_search import Listing
     from lmpm.reference import HubReference
     from lmpm.repository import Repository, Row
-    from lmpm.store import Store
     from lmpm.standing import Standing
+    from lmpm.store import Store
     from lmpm.types import Variant
 
 LOOKS: Final = 3  # repositories of a model that are looked at
@@ -157,7 +157,7 @@ class Finder:
     def _require_genuine(self, repo: str) -> None:
         """Raise NotPermittedError for an account that only looks like a known one."""
         account, _, name = repo.partition("/")
-        known = standing.imitated(account, self.catalog.publishers)
+        known = standing.imitated(account, self.catalog.publishers.values())
         if known:
             raise NotPermittedError(
                 f"`{account}` is not `{known}`, whose name it resembles: nothing was taken from it",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -34,6 +35,7 @@ class Http:
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
     read_timeout_s: float = limits.READ_TIMEOUT_S
     _session: requests.Session | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, url: str, *, start: int = 0, length: int | None = None) -> requests.Response:
         """The answer to a GET of the bytes from `start`, its body still unread.
@@ -75,11 +77,8 @@ class Http:
     def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
         import requests
 
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.headers["User-Agent"] = self.user_agent
         try:
-            return self._session.get(
+            return self._connected(url).get(
                 url,
                 headers=headers,
                 # an auth object, even one that does nothing, keeps requests from taking ~/.netrc instead
@@ -93,10 +92,26 @@ class Http:
                 raise  # a handshake that was cut off: it may pass
             raise NetworkError(
                 f"The certificate of `{urlsplit(url).hostname}` is not trusted",
-                hint="Behind a company proxy, point REQUESTS_CA_BUNDLE at its certificate",
+                hint="Behind a company proxy, point SSL_CERT_FILE at its certificate",
             ) from error
         except ValueError as error:  # also from requests' own look at the Location of an answer
             raise _no_address(url) from error
+
+    def _connected(self, url: str) -> requests.Session:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        with self._lock:
+            if self._session is None:
+                self._session = requests.Session()
+                self._session.headers["User-Agent"] = self.user_agent
+                self._session.adapters.clear()
+                self._session.mount("http://", HTTPAdapter(pool_maxsize=limits.MOST_CONNECTIONS))
+            if url.startswith("https:") and "https://" not in self._session.adapters:
+                from lmpm import trust  # reading certificates takes a while
+
+                self._session.mount("https://", trust.adapter(pool_maxsize=limits.MOST_CONNECTIONS))
+            return self._session
 
 
 def _no_address(text: str) -> NetworkError:
@@ -191,6 +206,7 @@ def explain(error: BaseException) -> str:
     text = str(error)
     for sign, words in (
         ("refused", "connection refused"),
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
         ("Name or service not known", "the name is not known"),
         ("nodename nor servname", "the name is not known"),
         ("Temporary failure in name resolution", "the name cannot be looked up"),

@@ -8,11 +8,12 @@ in `cache`, where one is given.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from lmpm import limits, repository, validate
+from lmpm import limits, repository, trust, validate
 from lmpm.answer import refuse_endless
 from lmpm.errors import (
     IntegrityError,
@@ -57,6 +58,7 @@ class Hub:
     kept: Kept | None = None
     oldest_s: float = 0.0  # age of the oldest kept answer that was used
     _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+    _trusts: bool = False  # whether huggingface_hub was given our certificates
 
     @property
     def host(self) -> str:
@@ -123,7 +125,20 @@ class Hub:
 
         from lmpm import __version__
 
+        certificates = trust.context() if self.http.endpoint.startswith("https:") else None
         session = huggingface_hub.get_session()
+        if certificates is not None and not self._trusts:
+            self._trusts = True
+            kind, hooks = type(session), session.event_hooks
+            # as huggingface_hub makes its own, with the certificates that the bytes will be fetched with
+            options: dict[str, Any] = {
+                "event_hooks": hooks,
+                "follow_redirects": True,
+                "timeout": None,
+                "verify": certificates,
+            }
+            huggingface_hub.set_client_factory(lambda: kind(**options))
+            session = huggingface_hub.get_session()
         if refuse_endless not in session.event_hooks["response"]:
             hooks = session.event_hooks
             session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless]}
@@ -282,7 +297,7 @@ class Hub:
 
 
 def _as_json(info: Any) -> dict[str, Any]:
-    """What is used of an answer, in the form of the API: GGUF files only, and no chat template."""
+    """What is used of an answer, in the form of the API: GGUF files only, and of a chat template its sha256."""
     siblings = [
         {"rfilename": item.rfilename, "lfs": {"sha256": item.lfs.sha256, "size": item.lfs.size} if item.lfs else None}
         for item in info.siblings or ()
@@ -290,13 +305,16 @@ def _as_json(info: Any) -> dict[str, Any]:
     ]
     facts = info.gguf if isinstance(info.gguf, dict) else {}
     kept = {name: facts.get(name) for name in ("total", "architecture", "context_length")}
+    card = info.card_data.to_dict() if info.card_data else {}
     return {
+        "_id": getattr(info, "_id", None),
         "id": info.id,
         "sha": info.sha,
         "siblings": siblings,
         "tags": [tag for tag in info.tags or () if isinstance(tag, str)],
         "safetensors": {"total": info.safetensors.total} if info.safetensors else None,
-        "gguf": kept | {"chat_template": bool(facts.get("chat_template"))},
+        "gguf": kept | {"chat_template_sha256": _digest(facts.get("chat_template"))},
+        "cardData": {"license_name": card.get("license_name")},
         "gated": bool(info.gated),
         "private": bool(info.private),
         "downloads": info.downloads,
@@ -304,6 +322,10 @@ def _as_json(info: Any) -> dict[str, Any]:
         "createdAt": info.created_at.isoformat() if info.created_at else None,
         "lastModified": info.last_modified.isoformat() if info.last_modified else None,
     }
+
+
+def _digest(template: object) -> str | None:
+    return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) and template else None
 
 
 def _checked(data: Any, revision: str | None) -> Repository:

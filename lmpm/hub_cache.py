@@ -33,19 +33,19 @@ class Kept:
 
     data: Any
     age_s: float
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether it may stand for asking again."""
-        return self.age_s <= FRESH_S
+    is_fresh: bool  # whether it may stand for asking again
 
 
 @dataclass(slots=True)
 class HubCache:
-    """Answers in a directory. `identity` tells apart who asked whom: the server and the token."""
+    """Answers in a directory. `identity` tells apart who asked whom: the server and the token.
+
+    With `asks_anew` no answer is fresh, for those who want to know what has changed; new ones are kept all the same.
+    """
 
     directory: Path
     identity: str = ""
+    asks_anew: bool = False
     now: Callable[[], float] = time.time
 
     def get(self, *asked: str) -> Kept | None:
@@ -58,7 +58,7 @@ class HubCache:
             age = self.now() - float(document["at"])
             if document["asked"] != list(asked) or age < 0:  # a clock that was set back
                 return None
-            return Kept(document["data"], age)
+            return Kept(document["data"], age, is_fresh=age <= FRESH_S and not self.asks_anew)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 

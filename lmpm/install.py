@@ -5,27 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import ladder
-from lmpm import manifest as manifests
-from lmpm.errors import LockError, NotFoundError, NothingFitsError, NotPermittedError
+from lmpm import manifest_edit, rungs
+from lmpm.errors import LockError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
-from lmpm.lock_types import Lock, LockedModel
+from lmpm.lock import stale_models, staleness
+from lmpm.lock_types import Lock, LockedModel, Tested
+from lmpm.machine import is_same_class
 from lmpm.manifest import ManifestModel
 from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
-from lmpm.types import HubSource, StarterSource
+from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lmpm.catalog import Catalog
-    from lmpm.hub import Hub
     from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Resolver
-    from lmpm.types import Choice, Machine
+    from lmpm.types import Choice, Machine, ModelFile, SmokeResult
 
 
 SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
@@ -84,7 +84,7 @@ def require_choice(choice: Choice) -> None:
         raise NothingFitsError(
             f"No {what} model fits this machine: {human(machine.budget + machine.host_budget)} for models, "
             f"the smallest needs {human(rows[0].candidate.memory.total)}",
-            details=tuple(ladder.describe_rejected(replace(choice, rejected=tuple(rows)))),
+            details=tuple(rungs.describe_rejected(replace(choice, rejected=tuple(rows)))),
             hint=lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:],
         )
     if choice.rejected:
@@ -92,7 +92,7 @@ def require_choice(choice: Choice) -> None:
         error = NotPermittedError if forbidden else NothingFitsError
         raise error(
             f"No {what} model can be taken: all {choice.considered} candidates were rejected",
-            details=tuple(ladder.describe_rejected(choice)),
+            details=tuple(rungs.describe_rejected(choice)),
             hint="Loosen what was asked for: `--license`, `--max-size`, `--quant` or the policy in `lmpm.toml`",
         )
     raise NothingFitsError(
@@ -102,21 +102,65 @@ def require_choice(choice: Choice) -> None:
 
 
 def lock_model(
-    resolution: Resolution, line: ManifestModel, resolver: Resolver, targets: Mapping[str, Machine]
+    resolution: Resolution,
+    line: ManifestModel,
+    resolver: Resolver,
+    targets: Mapping[str, Machine],
+    classes: Sequence[Machine] = (),
 ) -> tuple[LockedModel, tuple[str, ...]]:
     """The entry of the lock for a line: its ladder, and remarks on rungs that had to be left out.
 
     Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
     """
-    rungs, remarks = ladder.build(resolution, resolver, targets)
+    ladder, remarks = rungs.build(resolution, resolver, targets, classes)
+    request = resolution.choice.request
     locked = LockedModel(
         name=line.name,
         requested=line.requested(),
-        candidates=rungs,
-        context=resolution.choice.request.context if line.context is None else None,
-        min_speed=_recorded_floor(resolution, line),
+        candidates=ladder,
+        context=request.context if line.context is None else None,
+        min_speed=request.min_speed if line.min_speed is None else None,
+        speed_kind=request.speed_kind,
     )
     return locked, remarks
+
+
+def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested | None) -> LockedModel:
+    """The entry with what a smoke test showed, at the rung whose files it ran."""
+    if tested is None:
+        return locked
+    proved = (replace(rung, tested=tested) if rung.files == tuple(files) else rung for rung in locked.candidates)
+    return replace(locked, candidates=tuple(proved))
+
+
+def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
+    """What of a smoke test belongs into the lock: figures only where the machine is like a declared one."""
+    like = next((name for name, target in sorted(targets.items()) if is_same_class(machine, target)), None)
+    if like is None:
+        return Tested(engine=result.engine_build)
+    return Tested(
+        engine=result.engine_build,
+        on=like,
+        decode=None if result.decode is None else round(result.decode, 1),
+        first_token_s=None if result.first_token_s is None else round(result.first_token_s, 2),
+    )
+
+
+def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
+    """The entry with what is known of rungs that were pinned before and are pinned again."""
+    known = {rung.files: rung for rung in before.candidates} if before else {}
+    kept = []
+    for rung in locked.candidates:
+        old = known.get(rung.files)
+        if old is not None and old.source == rung.source:
+            rung = replace(
+                rung,
+                tested=rung.tested or old.tested,
+                template=rung.template or old.template,
+                identity=rung.identity or old.identity,
+            )
+        kept.append(rung)
+    return replace(locked, candidates=tuple(kept))
 
 
 def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
@@ -126,50 +170,14 @@ def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) ->
     """
     text, lock = project.manifest_text(), project.lock()
     for line, locked in pairs:
-        text = manifests.add_model(text, line)
-        lock = lock.with_model(locked)
+        text = manifest_edit.add_model(text, line, file=project.manifest_name)
+        lock = lock.with_model(keep_proofs(locked, lock.get(line.name)))
     return project.write(manifest=text, lock=lock)
 
 
-def _recorded_floor(resolution: Resolution, line: ManifestModel) -> float | None:
-    """The floor that the task gave, so that a machine without this catalog chooses alike."""
-    if line.min_speed is not None:
-        return None
-    request = resolution.choice.request
-    return request.min_speed if request.speed_kind == "decode" else 0.0
-
-
-def vanished_commits(locked: LockedModel, hub: Hub) -> tuple[str, ...]:
-    """Remarks on locked commits that the Hub does not have any more, a request for each repository."""
-    remarks = []
-    sources = {rung.source for rung in locked.candidates if isinstance(rung.source, HubSource) and rung.source.revision}
-    for source in sorted(sources, key=str):
-        try:
-            hub.repository(source.repo, source.revision)
-        except NotFoundError:
-            remarks.append(
-                f"`{source.repo}` does not have the locked commit {str(source.revision)[:7]} any more: its history was "
-                "rewritten, or the name changed hands"
-            )
-    return tuple(remarks)
-
-
-def stale_lines(manifest: Manifest, lock: Lock) -> list[ManifestModel]:
-    """Lines of the manifest whose entry in the lock is missing or was made for another request."""
-    lines = []
-    for line in manifest.models.values():
-        locked = lock.get(line.name)
-        served = {target for rung in locked.candidates for target in rung.targets} if locked else set()
-        if locked is None or dict(locked.requested) != line.requested() or served != set(manifest.targets):
-            lines.append(line)
-    return lines
-
-
-def require_fresh(manifest: Manifest, lock: Lock) -> None:
+def require_fresh(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]) -> None:
     """Raise LockError, with every reason, when the lock is not the manifest's."""
-    from lmpm.lock import staleness
-
-    reasons = staleness(manifest, lock)
+    reasons = staleness(manifest, lock, machines)
     if reasons:
         raise _locked_error(reasons)
 
@@ -230,7 +238,7 @@ def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str |
 def is_current(locked: LockedModel, manifest: Manifest) -> bool:
     """Whether the manifest still asks for what was locked, for the same targets."""
     line = manifest.models.get(locked.name)
-    return line is not None and not stale_lines(replace(manifest, models={line.name: line}), Lock((locked,)))
+    return line is not None and not stale_models(replace(manifest, models={line.name: line}), Lock((locked,)))
 
 
 def is_improvable(candidate: LockedCandidate, *, offline: bool) -> bool:

@@ -25,13 +25,35 @@ MAX_REDIRECTS: Final = 10
 
 # Transfer.
 CHUNK_BYTES: Final = 1 * MIB  # the fastest iter_content size measured over loopback
+HASH_BLOCK_BYTES: Final = 1 * MIB  # large enough that a lock of the interpreter costs nothing beside it
 TRANSFER_ATTEMPTS: Final = 5  # without a byte of progress in between
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 30.0
 RETRY_AFTER_CAP_S: Final = 60.0  # a longer Retry-After is told to the user instead
 STALL_WINDOW_S: Final = 30.0
 STALL_BYTES_PER_S: Final = 1 * KIB  # slower than this over the window is a stall
+CONNECTIONS: Final = 8  # at once, at most, unless the user says otherwise
+MOST_CONNECTIONS: Final = 32
+FIRST_CONNECTIONS: Final = 4  # once the first one has shown that the server knows ranges
+GROWTH_WORTH_IT: Final = 1.1  # times the rate, for twice the connections to be kept
+GAUGE_WINDOW_S: Final = 0.5  # over which a rate is measured
+GAUGE_HOLD_S: Final = 20.0  # before the number of connections is tried anew
+SPLIT_BYTES: Final = 64 * MIB  # smaller files are not worth several connections
+PIECE_LEAST_BYTES: Final = 4 * MIB  # a request in 20 ms at 200 MB/s
+PIECE_MOST_BYTES: Final = 64 * MIB  # what has arrived ahead of what is hashed stays below 8 of these
+JOURNAL_STEP_BYTES: Final = 1 * MIB  # what a kill costs at most, beside what is on its way
+SYNC_STEP_BYTES: Final = 32 * MIB  # what a power cut costs, as far as the disk keeps up
+LEAST_RATE_LIMIT: Final = 16 * KIB  # bytes a second; less would look like a stall
+RATE_PER_CONNECTION: Final = 128 * KIB  # bytes a second; a lower limit is shared by fewer connections
+PROGRESS_INTERVAL_S: Final = 0.05  # between two looks at how far the connections are
+CANCEL_PATIENCE_S: Final = 2.0  # for connections to end when the user interrupts
 FREE_SPACE_MARGIN_BYTES: Final = 64 * MIB  # left free for everybody else
+
+# The store.
+HASH_BUFFER_BYTES: Final = 256 * KIB  # stays in the processor's cache between reading and hashing
+MAX_KNOWN_PROJECTS: Final = 1000  # those used longest ago are forgotten first
+PRUNE_QUIET_S: Final = 600.0  # what was brought this recently may be on its way into a lock
+MAX_FOREIGN_FILES: Final = 100_000  # looked at in folders of other tools
 
 # GGUF header: what a real header never exceeds (@huggingface/gguf uses the same kind of caps).
 MAX_HEADER_BYTES: Final = 64 * MIB
@@ -50,3 +72,7 @@ ENGINE_EXTRA_MEMORY_BYTES: Final = 2 * GIB  # Python, tokenizer tables, scratch:
 
 # Machine probes.
 PROBE_TIMEOUT_S: Final = 3.0
+
+# What is planned for where no task says more.
+DEFAULT_CONTEXT: Final = 8192  # tokens
+DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 from lmpm import atomic, toml_file
 from lmpm.document import DocumentError
-from lmpm.errors import LockError
+from lmpm.errors import LockError, NothingFitsError
 from lmpm.limits import MAX_LOCK_BYTES
 from lmpm.lock_format import NAME, broken_lock, emit_lock, newer_lock, parse_lock
 from lmpm.lock_types import REVISION, VERSION, Lock, LockedCandidate, LockedModel
+from lmpm.policy import violations
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lmpm.manifest import Manifest, ManifestModel
+    from lmpm.types import Machine
 
 __all__ = [
     "NAME",
@@ -26,6 +28,7 @@ __all__ = [
     "emit_lock",
     "load_lock",
     "parse_lock",
+    "stale_models",
     "staleness",
     "write_lock",
 ]
@@ -80,16 +83,30 @@ def _is_same(path: Path, text: str) -> bool:
     return False
 
 
-def staleness(manifest: Manifest, lock: Lock) -> list[str]:
+def staleness(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine] | None = None) -> list[str]:
     """Why the lock is not the manifest's, a line for each reason; empty when it is.
 
-    Structural only: a newer catalog makes a lock outdated, not stale.
+    Structural only: a newer catalog makes a lock outdated, not stale. `machines` are the declared targets:
+    with them it is looked at whether each still takes the rung that the lock names for it.
     """
     names = sorted({*manifest.models, *(model.name for model in lock.models)})
-    return [line for name in names for line in _stale(name, manifest, lock)]
+    return [line for name in names for line in _stale(name, manifest, lock, machines or {})]
 
 
-def _stale(name: str, manifest: Manifest, lock: Lock) -> Iterator[str]:
+def stale_models(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine] | None = None) -> list[ManifestModel]:
+    """Lines of the manifest whose entry in the lock is missing, was made for another request, or is not allowed."""
+    return [
+        line
+        for name, line in manifest.models.items()
+        if any(_stale(name, manifest, lock, machines or {})) or _is_forbidden(lock.get(name), manifest)
+    ]
+
+
+def _is_forbidden(locked: LockedModel | None, manifest: Manifest) -> bool:
+    return locked is not None and any(any(violations(rung, manifest.policy)) for rung in locked.candidates)
+
+
+def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]) -> Iterator[str]:
     wanted, locked = manifest.models.get(name), lock.get(name)
     if locked is None:
         yield f"`{name}` is in `lmpm.toml` but not in `lmpm.lock`"
@@ -98,11 +115,26 @@ def _stale(name: str, manifest: Manifest, lock: Lock) -> Iterator[str]:
         yield f"`{name}` is in `lmpm.lock` but not in `lmpm.toml`"
         return
     yield from _changed_fields(wanted, locked)
-    served = {target for candidate in locked.candidates for target in candidate.targets}
-    for target in sorted(manifest.targets.keys() - served):
+    served = {target: number for number, rung in enumerate(locked.candidates, start=1) for target in rung.targets}
+    for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"
-    for target in sorted(served - manifest.targets.keys()):
+    for target in sorted(served.keys() - manifest.targets.keys()):
         yield f"`{name}` has a candidate for the target `{target}`, which `lmpm.toml` does not declare"
+    for target in sorted(served.keys() & machines.keys()):
+        taken = _taken(locked, machines[target])
+        if taken != served[target]:
+            now = f"takes rung {taken}" if taken else "takes none"
+            yield f"`{name}`: the target `{target}` {now}, the lock has it at rung {served[target]}"
+
+
+def _taken(locked: LockedModel, machine: Machine) -> int | None:
+    """The number of the rung that a machine takes, None when none fits."""
+    from lmpm.locked import rung_for
+
+    try:
+        return rung_for(locked, machine).number
+    except NothingFitsError:
+        return None
 
 
 def _changed_fields(wanted: ManifestModel, locked: LockedModel) -> Iterator[str]:

@@ -10,6 +10,7 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lmpm.catalog.schema import SpeedKind
     from lmpm.toml_file import Scalar
     from lmpm.types import ModelFile, Source
 
@@ -18,13 +19,28 @@ REVISION: Final = 0  # a greater one is read, but not written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """What the smoke test showed when the rung was pinned.
+
+    `engine` is the build of llama.cpp. The figures are kept where the machine was of the class of the
+    declared target `on`, and only then: nothing else about a machine enters the lock.
+    """
+
+    engine: str
+    on: str | None = None
+    decode: float | None = None  # tokens per second
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCandidate:
     """One rung of a ladder: a pinned variant and what it costs, so that a machine can decide offline.
 
     `memory` is the need at the locked context. `bytes_per_token`, `layers`, `architecture` and the numbers of
     parameters (0: not known) feed the speed rule; of a mixture of experts a token goes through the active ones.
-    `engine` is the smallest llama.cpp build that loads it. `targets` are the declared machines that it
-    serves. `files` stand in load order, an mmproj last.
+    `engine` is the smallest llama.cpp build that loads it, `tested` what was seen with it. `template` is the
+    sha256 of the chat template, `identity` what the Hub calls the repository whatever its name. `targets`
+    are the declared machines that it serves. `files` stand in load order, an mmproj last.
     """
 
     source: Source
@@ -39,6 +55,9 @@ class LockedCandidate:
     parameters: int = 0
     active_parameters: int = 0
     engine: int | None = None
+    template: str | None = None
+    identity: str | None = None
+    tested: Tested | None = None
     targets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -60,7 +79,8 @@ class LockedModel:
     """One line of the manifest with its ladder, best first.
 
     `requested` is that line. `context` and `min_speed` are what it came to with the defaults of its task
-    when the ladder was made; None where the line says them itself or nothing does.
+    when the ladder was made; None where the line says them itself or nothing does. `speed_kind` says which
+    speed the floor means.
     """
 
     name: str
@@ -68,6 +88,7 @@ class LockedModel:
     candidates: tuple[LockedCandidate, ...]
     context: int | None = None
     min_speed: float | None = None
+    speed_kind: SpeedKind = "decode"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requested", dict(sorted(self.requested.items())))

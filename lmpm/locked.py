@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import ladder, limits, validate
 from lmpm.errors import EngineError, IntegrityError, LmpmError
-from lmpm.resolve import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
+from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,23 +44,17 @@ def context_of(model: LockedModel) -> int:
     return asked if isinstance(asked, int) else model.context or DEFAULT_CONTEXT
 
 
-def floor_of(model: LockedModel, task: Task | None) -> float:
-    """The speed floor that chooses a rung, of the speed that the task means."""
+def floor_of(model: LockedModel) -> float:
+    """The speed floor that chooses a rung, tokens per second of the locked kind."""
     asked = model.requested.get("min_speed")
     if isinstance(asked, int | float):
         return float(asked)
-    if task is not None and task.speed_kind == "prefill":
-        return task.min_speed  # the lock records floors of decoding only
-    if model.min_speed is not None:
-        return model.min_speed
-    return task.min_speed if task else DEFAULT_MIN_SPEED
+    return DEFAULT_MIN_SPEED if model.min_speed is None else model.min_speed
 
 
-def rung_for(model: LockedModel, machine: Machine, catalog: Catalog) -> Rung:
-    """The rung of a locked model that a machine takes. Raises NothingFitsError."""
-    task = task_of(model, catalog)
-    kind = task.speed_kind if task else "decode"
-    return ladder.take(model, machine, min_speed=floor_of(model, task), kind=kind)
+def rung_for(model: LockedModel, machine: Machine) -> Rung:
+    """The rung of a locked model that a machine takes, from the lock alone. Raises NothingFitsError."""
+    return ladder.take(model, machine, min_speed=floor_of(model), kind=model.speed_kind)
 
 
 def prove(
@@ -87,7 +81,7 @@ def prove(
         settings = settings_for(
             model,
             context,
-            embeddings=task.smoke.kind == "embeddings",
+            embeddings=task.smoke.silent,
             repack=bench.repack if bench else "avx2",
             machine=bench.machine if bench else None,
         )

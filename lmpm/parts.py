@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.disk import open_regular
 from lmpm.errors import IntegrityError, NotFoundError
-from lmpm.types import HubSource
+from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,12 +74,12 @@ class Shelf:
         present = self.store.find(source, file) if file.sha256 and self._is_pinned(source) else None
         if present is not None:
             return local(present, file.path, file.sha256)
-        if not isinstance(source, HubSource):
+        if isinstance(source, StarterSource):
             task = self.catalog.task(source.task)
             if task is None or task.starter is None or task.starter.sha256 != file.sha256:
                 raise NotFoundError(f"`{file.path}` is not on this machine")
             return local(self.catalog.starter_file(task), file.path, file.sha256)
-        if not file.sha256:
+        if not file.sha256 or not isinstance(source, HubSource):
             raise NotFoundError(f"`{file.path}` is not on this machine")
         read_at, kept, sha256 = (
             self.hub.reader(source.repo, source.revision or "main", file),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 
 class Reporter:
-    """Told about one transfer after another. Methods must not raise."""
+    """Told about transfers, several of which may go on at once, always in one thread. Methods must not raise."""
+
+    def planned(self, files: int, size: int) -> None:
+        """Called first of all: so many files of so many bytes together are to be made present."""
 
     def started(self, name: str, size: int, kept: int) -> None:
         """Called before the first byte; `kept` bytes are there from an earlier try."""
 
-    def advanced(self, count: int) -> None:
-        """Called for each piece that was written; negative when a part was thrown away."""
+    def advanced(self, name: str, count: int) -> None:
+        """Called a few times a second with the bytes that were written since; negative when some were thrown away."""
 
     def waiting(self, name: str) -> None:
         """Called once when another process is already fetching this file."""
@@ -31,4 +34,7 @@ class Reporter:
         """Called instead of all others when the file was already there."""
 
     def stopped(self) -> None:
-        """Called when a transfer ends with an error or by the user."""
+        """Called when transfers have ended, also with an error or by the user."""
+
+    def concluded(self) -> None:
+        """Called last of all, when every file of the plan is present and verified."""

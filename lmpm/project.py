@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm import atomic
+from lmpm import atomic, toml_file
 from lmpm import lock as locks
 from lmpm import manifest as manifests
+from lmpm.document import DocumentError
 from lmpm.errors import LmpmError
+from lmpm.limits import MAX_MANIFEST_BYTES
+from lmpm.projects import KnownProjects, key
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
@@ -27,9 +29,15 @@ class Project:
     directory: Path
 
     @property
+    def manifest_name(self) -> str:
+        """`lmpm.toml`, or `pyproject.toml` where `[tool.lmpm]` stands there and no `lmpm.toml` is beside it."""
+        here = not (self.directory / manifests.NAME).exists() and has_own_table(self.directory / manifests.PYPROJECT)
+        return manifests.PYPROJECT if here else manifests.NAME
+
+    @property
     def manifest_path(self) -> Path:
-        """Where `lmpm.toml` is or will be."""
-        return self.directory / manifests.NAME
+        """Where the manifest is or will be."""
+        return self.directory / self.manifest_name
 
     @property
     def lock_path(self) -> Path:
@@ -37,8 +45,14 @@ class Project:
         return self.directory / locks.NAME
 
     def manifest_text(self) -> str:
-        """The text of `lmpm.toml`, empty when there is none yet."""
-        return manifests.load_text(self.manifest_path) if self.manifest_path.exists() else ""
+        """The text of the manifest, empty when there is none yet."""
+        path = self.manifest_path
+        return manifests.load_text(path) if path.exists() else ""
+
+    def manifest(self) -> manifests.Manifest:
+        """The manifest, empty when there is none yet. Raises ManifestError when it is broken."""
+        name = self.manifest_name
+        return manifests.parse_manifest(self.manifest_text(), name=name)
 
     def lock(self) -> locks.Lock:
         """The lock, empty when there is none yet. Raises LockError when it is broken."""
@@ -50,7 +64,7 @@ class Project:
         The lock goes first: if it cannot be written, the manifest stays as it was.
         """
         if manifest is not None:
-            manifests.parse_manifest(manifest)
+            manifests.parse_manifest(manifest, name=self.manifest_name)
         changed = lock is not None and locks.write_lock(self.lock_path, lock)
         if manifest is not None and manifest != self.manifest_text():
             atomic.write_text(self.manifest_path, manifest)
@@ -69,8 +83,8 @@ def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
     """
     from filelock import FileLock, Timeout
 
-    name = hashlib.sha256(str(directory.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    path = state / "projects" / f"{name}.guard"
+    known = KnownProjects(state / "projects")
+    path = known.folder / f"{key(directory)}.guard"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         guard = FileLock(path)
@@ -87,12 +101,13 @@ def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
         atomic.remove_leftovers(project.manifest_path)
         atomic.remove_leftovers(project.lock_path)
         yield project
+        known.remember(directory)
     finally:
         guard.release()
 
 
 def find_project(start: Path, *, home: Path | None = None) -> Path | None:
-    """The nearest directory with an `lmpm.toml`, from `start` upwards.
+    """The nearest directory with an `lmpm.toml` or a `pyproject.toml` with `[tool.lmpm]`, from `start` upwards.
 
     The search ends below the home directory and at the root of the file system; `start` itself is always
     looked at.
@@ -109,6 +124,18 @@ def find_project(start: Path, *, home: Path | None = None) -> Path | None:
 
 def _has_manifest(directory: Path) -> bool:
     try:
-        return (directory / manifests.NAME).is_file()
+        return (directory / manifests.NAME).is_file() or has_own_table(directory / manifests.PYPROJECT)
     except OSError:  # a directory that may not be looked into
         return False
+
+
+def has_own_table(path: Path) -> bool:
+    """Whether a `pyproject.toml` says anything to lmpm; one that is broken or not there does not."""
+    try:
+        text = toml_file.read_text(path, MAX_MANIFEST_BYTES)
+        if "lmpm" not in text:  # most of them: no need to parse
+            return False
+        tools = toml_file.parse(text, MAX_MANIFEST_BYTES).get("tool")
+    except (OSError, LmpmError, DocumentError):
+        return False
+    return isinstance(tools, dict) and "lmpm" in tools

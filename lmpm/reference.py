@@ -2,7 +2,7 @@
 
 `text-to-sql` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
 `user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `user/repo/path/file.gguf` · a resolve URL · `./file.gguf` ·
-words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`
+`https://example.org/file.gguf#sha256=<64 hex digits>` · words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`
 """
 
 from __future__ import annotations
@@ -62,7 +62,15 @@ class FileReference:
     path: Path
 
 
-Reference = NameReference | TextReference | HubReference | FileReference
+@dataclass(frozen=True, slots=True)
+class UrlReference:
+    """A GGUF file at an address that is not the Hub's, and the sha256 that its bytes must have."""
+
+    url: str
+    sha256: str
+
+
+Reference = NameReference | TextReference | HubReference | FileReference | UrlReference
 
 
 def parse(text: str) -> Reference:
@@ -115,12 +123,21 @@ def _hub(rest: str, typed: str) -> HubReference:
     return HubReference(repo, revision, parse_quant(tag) if tag else None, path)
 
 
-def _from_url(text: str) -> HubReference:
-    """A page, `resolve` or `blob` address of a repository. Other hosts are refused."""
+def _from_url(text: str) -> HubReference | UrlReference:
+    """A page, `resolve` or `blob` address of a repository, or any other with a sha256 behind it."""
     address = urlsplit(text)
     if address.hostname not in HUB_HOSTS:
         host = validate.printable(address.hostname or "")
-        raise SpecError(f"`{host}` is not the Hugging Face Hub", hint=_HINT)
+        if not address.fragment.startswith("sha256="):
+            raise SpecError(
+                f"`{host}` is not the Hugging Face Hub, and no sha256 is given",
+                hint="Write `https://example.org/model.gguf#sha256=` and the 64 hex digits that you trust",
+            )
+        try:
+            url = validate.file_url(text.partition("#")[0])
+            return UrlReference(url, validate.sha256(address.fragment.removeprefix("sha256=")))
+        except ValueError as error:
+            raise SpecError(f"The address at `{host}` cannot be used: {error}") from error
     parts = [unquote(part) for part in address.path.strip("/").split("/")]
     if len(parts) >= 5 and parts[2] in ("resolve", "blob"):
         found = _hub("/".join((*parts[:2], *parts[4:])), text)

@@ -12,7 +12,7 @@ from lmpm import license as licenses
 from lmpm.types import ModelFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # What a row of a listing is asked for. Not `gguf` and `cardData`: they bring chat templates and model cards along.
 ROW_FIELDS: Final = (
@@ -64,7 +64,8 @@ class Repository(Row):
     parameters: int | None = None
     architecture: str = ""
     context_length: int | None = None
-    has_chat_template: bool = False
+    template: str | None = None  # sha256 of the chat template that the Hub read from the files
+    identity: str | None = None  # stays when the name goes to somebody else
     full_parameters: int | None = None  # of the weights in full precision, where it holds them
 
     def file(self, path: str) -> ModelFile | None:
@@ -105,7 +106,8 @@ def repository(data: Any) -> Repository:
         parameters=_count(facts.get("total")),
         architecture=str(facts.get("architecture") or "")[:64],
         context_length=_count(facts.get("context_length")),
-        has_chat_template=bool(facts.get("chat_template")),
+        template=_valid(validate.sha256, facts.get("chat_template_sha256")),
+        identity=_valid(validate.object_id, data.get("_id")),
         full_parameters=_count(weights.get("total")) if isinstance(weights, dict) else None,
     )
 
@@ -118,7 +120,7 @@ def _facts(data: Any) -> dict[str, Any]:
     return {
         "id": validate.repo_id(data["id"]),
         "revision": validate.revision(sha) if sha else None,
-        "license": licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), "")),
+        "license": _license(tags, data.get("cardData")),
         "gated": bool(data.get("gated")),
         "private": bool(data.get("private")),
         "base_models": bases,
@@ -128,6 +130,21 @@ def _facts(data: Any) -> dict[str, Any]:
         "created": _seconds(data.get("createdAt")),
         "modified": _seconds(data.get("lastModified")),
     }
+
+
+def _license(tags: Iterable[str], card: object) -> str:
+    """The licence by its name; of one that the Hub has no name for, the name that its card gives."""
+    name = licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), ""))
+    stated = card.get("license_name") if name == "other" and isinstance(card, dict) else None
+    return licenses.normalise(_valid(validate.line, stated) or "other") if name == "other" else name
+
+
+def _valid(check: Callable[[object], str], value: object) -> str | None:
+    """A value that passes its check, None for any other."""
+    try:
+        return check(value)
+    except ValueError:
+        return None
 
 
 def _lineage(tags: Iterable[str]) -> tuple[tuple[str, ...], str]:

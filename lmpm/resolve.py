@@ -8,6 +8,7 @@ A choice that cannot be had, or does not fit after all, is rejected and the next
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import select
@@ -20,10 +21,11 @@ from lmpm.errors import (
     UnknownNameError,
 )
 from lmpm.funnel import Found
-from lmpm.reference import FileReference, HubReference, NameReference, TextReference, parse
+from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
+from lmpm.reference import FileReference, HubReference, NameReference, TextReference, UrlReference, parse
 from lmpm.settling import settle
 from lmpm.size import human
-from lmpm.types import Choice, HubSource, Rejected, Request, Variant
+from lmpm.types import Choice, FileSource, HubSource, Rejected, Request, UrlSource, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
 
 ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
 PINS_SEEN: Final = 1787356800.0  # 2026-08-22, when the newest commits of the catalog were seen, in epoch seconds
-DEFAULT_CONTEXT: Final = 8192  # tokens, for a model that no task tells more about
-DEFAULT_MIN_SPEED: Final = 10.0  # tok/s: about as fast as people read
 ENCODERS: Final = frozenset(
     {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "modern-bert", "eurobert", "gemma-embedding"}
 )
@@ -82,6 +82,31 @@ class Resolution:
     funnel: Funnel | None = None
 
 
+def request_for(text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
+    """What the user wants, completed with the task's defaults; `model` is set where one was named."""
+    context = wish.context or (task.context if task else DEFAULT_CONTEXT)
+    default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
+    return Request(
+        ref=text,
+        task=task.name if task else None,
+        context=context,
+        min_context=wish.context or (task.min_context if task else 1),
+        min_speed=default_speed if wish.min_speed is None else wish.min_speed,
+        speed_kind=task.speed_kind if task else "decode",
+        typical_prompt=task.typical_prompt_tokens if task else 512,
+        quant=wish.quant,
+        model=model,
+        max_size=task.max_size if task and not model and wish.max_size is None else wish.max_size,
+        licenses_allowed=wish.licenses_allowed,
+        licenses_denied=wish.licenses_denied,
+        publishers_allowed=wish.publishers_allowed,
+        publishers_denied=wish.publishers_denied,
+        capabilities=task.capabilities if task and model is None else frozenset(),
+        prefer=wish.prefer,
+        embeddings=task is not None and task.smoke.silent,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """Answers references with the catalog, the Hub and the store at hand."""
@@ -89,6 +114,7 @@ class Resolver:
     catalog: Catalog
     hub: Hub
     store: Store
+    directory: Path = Path()  # the project's: paths of local files start there
 
     def resolve(
         self, text: str, machine: Machine, wish: Wish, *, where: Where, appraiser: Appraiser | None = None
@@ -101,16 +127,18 @@ class Resolver:
         errors of `Hub.repository`.
         """
         request, task, found = self._candidates(text, wish)
-        variants = found.variants
+        variants = tuple(self._marked(variant) for variant in found.variants)
+        named = any(isinstance(variant.source, UrlSource | FileSource) for variant in variants)
         untrue: tuple[Rejected, ...] = ()
-        if where == "here":
+        if where == "here" and not named:
             variants = self._on_this_machine(variants, task)
         elif found.is_unproven and not self.hub.offline:
             from lmpm.evidence import Evidence
 
-            variants, untrue = Evidence(self.catalog, self.hub).proved(request, machine, variants, found.spare)
+            spare = tuple(self._marked(variant) for variant in found.spare)
+            variants, untrue = Evidence(self.catalog, self.hub).proved(request, machine, variants, spare)
         choice = select.select(request, machine, variants)
-        if where == "hub" or appraiser:
+        if not named and (where == "hub" or appraiser):
             choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
         choice = replace(choice, rejected=(*untrue, *choice.rejected), notes=(*choice.notes, *found.notes))
         pinned = choice.chosen is not None and is_pinned(choice.chosen.variant)
@@ -149,17 +177,20 @@ class Resolver:
             files.append(replace(there, role=file.role))
         if found.license not in ("unknown", "other", variant.license):
             notes.append(f"the Hub states the licence {found.license}, the catalog {variant.license}")
-        pinned = replace(variant, source=HubSource(found.id, found.revision), files=tuple(files))
-        return pinned, tuple(notes)
+        pinned = replace(
+            variant,
+            source=HubSource(found.id, found.revision),
+            files=tuple(files),
+            template=found.template,
+            identity=found.identity,
+        )
+        return self._marked(pinned), tuple(notes)
 
     def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """The request in full, its task, and the variants that could answer it."""
         reference = self._known_words(parse(text))
-        if isinstance(reference, FileReference):
-            raise SpecError(
-                f"`{reference.path}` is a file: it needs no resolving",
-                hint=f"Try it with `lmpm smoke {reference.path}`",
-            )
+        if isinstance(reference, FileReference | UrlReference):
+            return self._direct(reference, text, wish)
         if isinstance(reference, HubReference):
             return self._of_repository(reference, text, wish)
         wish = replace(wish, quant=wish.quant or reference.quant)
@@ -172,12 +203,12 @@ class Resolver:
                     hint="`--task` goes with a model or a repository",
                 )
             variants = self.catalog.variants(task)
-            return self._request(text, wish, task, model=None), task, Found(task.name, variants)
+            return request_for(text, wish, task, model=None), task, Found(task.name, variants)
         if model := self.catalog.model(reference.name):
             task = self._task_of(model, wish)
             variants = self.catalog.variants_of(model, task)
             self._check_quant(wish, variants)
-            return self._request(text, wish, task, model=model.name), task, Found(model.name, variants)
+            return request_for(text, wish, task, model=model.name), task, Found(model.name, variants)
         return self._named_nowhere(reference, text, wish)
 
     def _known_words(self, reference: Reference) -> Reference:
@@ -220,11 +251,27 @@ class Resolver:
         first = found.variants[0]
         default = "embeddings" if first.architecture in ENCODERS else "chat"
         task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
-        return self._request(text, wish, task, model=first.model), task, found
+        return request_for(text, wish, task, model=first.model), task, found
 
-    def request(self, text: str, wish: Wish) -> Request:
-        """The request for a model that no task of the catalog is known for."""
-        return self._request(text, wish, None, model=text)
+    def _direct(
+        self, reference: FileReference | UrlReference, text: str, wish: Wish
+    ) -> tuple[Request, Task | None, Found]:
+        """A file that the user points at: there is nothing to choose, only to judge."""
+        from lmpm import direct
+
+        if isinstance(reference, FileReference):
+            path = self.directory / reference.path
+            variant = direct.of_file(path, self.store, directory=self.directory)
+        else:
+            variant = direct.of_url(reference, self.hub.http, self.store, offline=self.hub.offline)
+        request, task, found = self._of_found(Found(variant.title, (variant,)), text, wish)
+        # a task's least context chooses among models; a file that was named is taken as it is
+        return replace(request, min_context=wish.context or 1), task, found
+
+    def _marked(self, variant: Variant) -> Variant:
+        """The variant with what is known against it."""
+        why = self.catalog.withdrawn(variant.source, variant.files)
+        return replace(variant, withdrawn=why) if why else variant
 
     @property
     def finder(self) -> Finder:
@@ -232,29 +279,6 @@ class Resolver:
         from lmpm.finder import Finder
 
         return Finder(self.catalog, self.hub)
-
-    def _request(self, text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
-        context = wish.context or (task.context if task else DEFAULT_CONTEXT)
-        default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
-        return Request(
-            ref=text,
-            task=task.name if task else None,
-            context=context,
-            min_context=wish.context or (task.min_context if task else 1),
-            min_speed=default_speed if wish.min_speed is None else wish.min_speed,
-            speed_kind=task.speed_kind if task else "decode",
-            typical_prompt=task.typical_prompt_tokens if task else 512,
-            quant=wish.quant,
-            model=model,
-            max_size=wish.max_size,
-            licenses_allowed=wish.licenses_allowed,
-            licenses_denied=wish.licenses_denied,
-            publishers_allowed=wish.publishers_allowed,
-            publishers_denied=wish.publishers_denied,
-            capabilities=task.capabilities if task and model is None else frozenset(),
-            prefer=wish.prefer,
-            embeddings=bool(task and task.smoke.kind == "embeddings"),
-        )
 
     def _task_of(self, model: CatalogModel, wish: Wish) -> Task | None:
         """The task that a model is asked for: the one named, else the first it has a score for."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lmpm import license as licenses
 from lmpm.license import permits_commercial_use
 from lmpm.memory import estimate
 from lmpm.size import human
@@ -57,6 +58,8 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         chosen = min(slow, key=lambda item: (-speed_of(item, request), *_rank(item)))
         notes = (f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task",)
         rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow if other is not chosen]
+    if chosen is not None and not permits_commercial_use(chosen.variant.license):
+        notes += (f"its licence does not permit every commercial use: {licenses.describe(chosen.variant.license)}",)
     if machine.unused_gpu:
         notes += (UNUSED_GPU.format(machine.unused_gpu),)
     return Choice(
@@ -78,6 +81,8 @@ def judge(request: Request, machine: Machine, variant: Variant) -> Candidate:
 def refuse(request: Request, machine: Machine, candidate: Candidate) -> Verdict | None:
     """The first reason that excludes a candidate whatever its quality, or None."""
     variant = candidate.variant
+    if variant.withdrawn:
+        return "untrusted", f"withdrawn: {variant.withdrawn}"
     return (
         _asked_for(request, variant)
         or _allowed(request, variant)

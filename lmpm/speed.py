@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from lmpm.limits import GIB
 from lmpm.memory import bytes_per_token
+from lmpm.quant import base
 from lmpm.types import Accelerator, Machine, Memory, Speed
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def predict(machine: Machine, variant: Variant, memory: Memory, *, prompt: int) 
     if seconds is None or share is None:
         return None
     prefill = 1 / _prefill_seconds(machine, variant, share, sparse=sparse)
-    measured_like = shape is not None and share == 1.0 and not variant.quant.startswith(LOW_BIT_QUANTS)
+    measured_like = shape is not None and share == 1.0 and not base(variant.quant).startswith(LOW_BIT_QUANTS)
     confident = measured_like and is_measured(machine)
     low, high = RANGE if confident else UNSURE_RANGE
     return Speed(
@@ -199,7 +200,7 @@ def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: f
     """Seconds to read `touched` bytes out of one kind of memory, and for the `steps` of its layers."""
     efficiency = constants.accelerators[part.accelerator]
     reached = efficiency.bandwidth_share * part.bandwidth
-    if quant.startswith(LOW_BIT_QUANTS):
+    if base(quant).startswith(LOW_BIT_QUANTS):
         reached *= constants.low_bit_share
     if part.accelerator == "cuda" and part.compute:  # a card without fast matrix units unpacks slower than it reads
         reached = min(reached, part.compute / constants.cuda_operations)

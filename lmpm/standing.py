@@ -1,4 +1,4 @@
-"""The standing of a repository: how far it is trusted to hold the model that it is named for, in points, with the reasons.
+"""The standing of a repository: how far it is trusted to hold the model it is named for, in points, with reasons.
 
 Who publishes counts most; what people do with it, how complete it is and whether its facts agree with those
 of the model decide among the rest. An account that only looks like a known one is never trusted.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OWN_POINTS: Final = 60.0  # the account that made the model
 KNOWN_POINTS: Final = 50.0  # a known account
 RANK_POINTS: Final = 3.0  # less for each place in the list of known quantizers
+LEAST_KNOWN_POINTS: Final = 20.0  # of the last in that list
 DOWNLOADS_POINTS: Final = 3.0  # for each factor of ten of monthly downloads
 LIKES_POINTS: Final = 2.0  # for each factor of ten of likes a year
 IMATRIX_POINTS: Final = 4.0
@@ -91,7 +92,7 @@ def of_row(row: Row, catalog: Catalog, *, owner: str, license_: str, mended: flo
     if mended and row.modified and row.modified < mended:
         points += OUTDATED_POINTS
         reasons.append("made before the model was last mended")
-    return Standing(points, tuple(reasons), imitated(row.publisher, catalog.publishers))
+    return Standing(points, tuple(reasons), imitated(row.publisher, catalog.publishers.values()))
 
 
 def with_files(before: Standing, repository: Repository, found: Contents, *, parameters: int | None) -> Standing:
@@ -113,12 +114,12 @@ def with_files(before: Standing, repository: Repository, found: Contents, *, par
 
 
 def _publisher(account: str, catalog: Catalog, owner: str) -> tuple[float, list[str]]:
-    known = next((item for item in catalog.publishers if item.name.lower() == account.lower()), None)
+    known = catalog.publishers.get(account.lower())
     if owner and account.lower() == owner.lower():
         return OWN_POINTS, ["the model's own publisher"]
     if known is None:
         return 0.0, ["an account that is not known"]
-    return KNOWN_POINTS - RANK_POINTS * known.trust, ["a known publisher"]
+    return max(KNOWN_POINTS - RANK_POINTS * known.trust, LEAST_KNOWN_POINTS), ["a known publisher"]
 
 
 def _differs(stated: str, original: str) -> bool:

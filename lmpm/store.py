@@ -5,7 +5,7 @@
 <root>/models--org--name/blobs/<sha256>.lmpm.incomplete     a transfer that was interrupted
 <root>/models--org--name/snapshots/<commit>/<path>          -> ../../blobs/<sha256>
 <root>/.locks/models--org--name/<sha256>.lock               held during a transfer, by hf too
-<home>/verified/<sha256>                                    a stamp: what the file looked like when hashed
+<home>/verified/<sha256>.<16 hex>                           a stamp: what the file looked like when hashed
 ```
 A part is bound to its digest: only bytes fetched for that digest are ever appended to it.
 """
@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from lmpm import atomic, disk, limits, validate
 from lmpm.disk import disk_errors, free_space
 from lmpm.errors import DiskError, HashMismatchError
-from lmpm.size import human
+from lmpm.hashing import hash_one
 from lmpm.stamps import Stamp, Stamps
-from lmpm.types import HubSource, ModelFile, Source, Variant
+from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lmpm.hashing import Hashed
     from lmpm.progress import Reporter
     from lmpm.repository import Repository
 
@@ -50,7 +51,10 @@ class Store:
         """The folder of a repository."""
         if isinstance(source, HubSource):
             return self.root / ("models--" + validate.repo_id(source.repo).replace("/", "--"))
-        return self.root / f"models--{STARTER_OWNER}--{validate.model_name(source.task)}-starter"
+        if isinstance(source, StarterSource):
+            return self.root / f"models--{STARTER_OWNER}--{validate.model_name(source.task)}-starter"
+        kind = "address" if isinstance(source, UrlSource) else "file"
+        return self.root / f"models--{STARTER_OWNER}--{kind}"
 
     def blob(self, source: Source, file: ModelFile) -> Path:
         """Where the bytes of a file lie, or will."""
@@ -89,35 +93,37 @@ class Store:
         """The path of a file whose size is right, wherever a client of the cache put it, or None."""
         return next(iter(self.places(source, file)), None)
 
-    def kept(self, source: Source, file: ModelFile) -> int:
-        """Bytes of a file that an interrupted transfer left."""
-        try:
-            size = self.part(source, file).stat().st_size
-        except OSError:
-            return 0
-        return size if size <= file.size else 0
-
     def is_stamped(self, path: Path, sha256: str) -> bool:
         """True when these bytes were hashed before and the file has not been touched since."""
-        return self._stamps.holds(path, sha256)
+        return self.stamps.holds(path, sha256)
 
     def confirm(self, path: Path, file: ModelFile, *, reporter: Reporter | None = None) -> None:
         """Hash a file that is already there. Raises HashMismatchError or DiskError.
 
         A match is noted, so that an unchanged file need not be hashed again for a quick answer.
         """
-        expected = _digest(file)
         if reporter:
             reporter.hashing(file.path, file.size)
+        self.accept(file, hash_one(path))
+
+    def accept(self, file: ModelFile, hashed: Hashed) -> None:
+        """Note that a file was hashed and is right. Raises HashMismatchError when it is not."""
+        expected = _digest(file), file.size
+        if (hashed.sha256, hashed.size) != expected:
+            raise HashMismatchError(file.path, expected=expected, computed=(hashed.sha256, hashed.size))
+        self.stamps.note(hashed.stamp, hashed.sha256)
+
+    def digest(self, path: Path) -> tuple[str, int]:
+        """sha256 and size of a file that nobody has promised anything about. Raises DiskError."""
         with disk_errors(path, "read"):
             before = Stamp.of(path)
         computed, size = disk.hash_file(path)
-        if (computed, size) != (expected, file.size):
-            raise HashMismatchError(file.path, expected=(expected, file.size), computed=(computed, size))
-        self._stamps.note(before, expected)
+        self.stamps.note(before, computed)
+        return computed, size
 
     @property
-    def _stamps(self) -> Stamps:
+    def stamps(self) -> Stamps:
+        """What was hashed before."""
         return Stamps(self.home / "verified")
 
     def repository(self, repo: str, revision: str | None = None) -> Repository | None:
@@ -182,17 +188,28 @@ class Store:
         """Refuse before the first byte what cannot end well. Raises DiskError."""
         free = free_space(self.root)
         if free < wanted + limits.FREE_SPACE_MARGIN_BYTES:
-            raise DiskError(
-                f"Not enough space in `{self.root}`: {human(wanted)} to download, {human(free)} free",
-                path=self.root,
-                hint="Free some space, or move the store with HF_HUB_CACHE",
-            )
+            from lmpm import prune
+
+            raise prune.shortage(self, wanted, free)
+
+    def reserved(self, source: Source, file: ModelFile) -> int:
+        """Bytes of the disk that an interrupted transfer of a file already takes, gaps left out."""
+        try:
+            facts = self.part(source, file).stat()
+        except OSError:
+            return 0
+        return min(disk.occupied_by(facts), file.size)
 
     # -- changes -------------------------------------------------------------
 
     @contextlib.contextmanager
-    def transfer_lock(self, source: Source, file: ModelFile, reporter: Reporter) -> Iterator[None]:
-        """Hold the lock that hf takes too, so that one process downloads and the others wait."""
+    def transfer_lock(
+        self, source: Source, file: ModelFile, reporter: Reporter, *, wait: bool = True
+    ) -> Iterator[bool]:
+        """Hold the lock that hf takes too, so that one process downloads and the others wait.
+
+        Gives whether it is held, which it always is with `wait`.
+        """
         from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
         place = self.root / ".locks" / self.folder(source).name / f"{_digest(file)}.lock"
@@ -201,8 +218,9 @@ class Store:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                reporter.waiting(file.path)
-                lock.acquire()
+                if wait:
+                    reporter.waiting(file.path)
+                    lock.acquire()
             return lock
 
         with disk_errors(place):
@@ -212,7 +230,27 @@ class Store:
             except NotImplementedError:  # a file system without flock; hf does the same
                 lock = acquire(SoftFileLock(place))
         try:
-            yield
+            yield lock.is_locked
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def try_lock(self, folder: str, sha256: str) -> Iterator[bool]:
+        """Hold the lock of a transfer unless somebody else does; gives whether it is held."""
+        from filelock import FileLock, Timeout
+
+        place = self.root / ".locks" / folder / f"{sha256}.lock"
+        lock, held = FileLock(place), True
+        with disk_errors(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                held = False
+            except NotImplementedError:  # a file system without flock: nobody can tell
+                pass
+        try:
+            yield held
         finally:
             lock.release()
 
@@ -245,7 +283,7 @@ class Store:
             blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
             with contextlib.suppress(OSError):  # not every system lets directories be synced
                 atomic.sync_directory(blob.parent)
-            self._stamps.note(Stamp.of(blob), _digest(file))
+            self.stamps.note(Stamp.of(blob), _digest(file), brought=True)
         return self.expose(source, file)
 
     def expose(self, source: Source, file: ModelFile) -> Path:
@@ -299,6 +337,17 @@ class Store:
                         hint="The installation of lmpm is damaged: install it again",
                     )
                 return self.publish(source, file, part)
+
+    def link_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
+        """Point at a file of the user's own whose bytes are the promised ones; nothing is copied."""
+        if not self.is_stamped(origin, _digest(file)):
+            self.confirm(origin, file, reporter=reporter)
+        blob = self.blob(source, file)
+        with disk_errors(blob):
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            blob.unlink(missing_ok=True)
+            blob.symlink_to(origin.resolve())
+        return self.expose(source, file)
 
     def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:
         """Copy a file into an emptied part; sha256 and size of what was copied."""

@@ -71,7 +71,27 @@ class StarterSource:
         return "built in"
 
 
-Source = HubSource | StarterSource
+@dataclass(frozen=True, slots=True)
+class UrlSource:
+    """A file at an https address; its sha256 comes from the user, never from the server."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file of the user's own, by its hash. `path` is where it was, seen from the project's directory."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+Source = HubSource | StarterSource | UrlSource | FileSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +189,9 @@ class Variant:
     trust: int = 0  # rank of the publisher, 0 = most trusted
     gated: bool = False
     min_engine_build: int | None = None
+    template: str | None = None  # sha256 of the chat template, where one is known
+    identity: str | None = None  # what the Hub calls the repository, whatever its name
+    withdrawn: str = ""  # why nobody should use these files; empty: nothing is known against them
 
     @property
     def size(self) -> int:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from lmpm.document import Table
 
 MAX_LINE_CHARS: Final = 1024
+MAX_URL_CHARS: Final = 2048
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_PART_BYTES: Final = 255  # of one directory or file name, on every file system in use
 
 _REPO: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
+_OBJECT_ID: Final = re.compile(r"[0-9a-f]{24}")
+_URL: Final = re.compile(r"https?://[!$->@-~]+")  # printable ASCII without `"`, `#` and `?`
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_IN_PATHS: Final = frozenset('\\:*?"<>|')
@@ -77,6 +81,27 @@ def revision(text: object) -> str:
 def sha256(text: object) -> str:
     """A SHA-256 as 64 lower-case hex digits, without a prefix."""
     return _digest(text, _SHA256, "64 lower-case hex digits")
+
+
+def object_id(text: object) -> str:
+    """What the Hub calls a repository whatever its name: 24 lower-case hex digits."""
+    return _digest(text, _OBJECT_ID, "24 lower-case hex digits")
+
+
+def file_url(text: object) -> str:
+    """The address of a file: `https`, or `http` on this machine; no name, password, query or fragment in it."""
+    from urllib.parse import unquote, urlsplit  # not needed by most commands
+
+    value = _text(text, "an https address of a file", MAX_URL_CHARS)
+    if not _URL.fullmatch(value):
+        raise ValueError("expected an https address of a file, without a password, `?` or `#` in it")
+    address = urlsplit(value)
+    if address.scheme != "https" and address.hostname not in LOOPBACK:
+        raise ValueError("expected an `https` address")
+    if not address.hostname or "@" in address.netloc:
+        raise ValueError("expected an https address of a file, without a user name or password in it")
+    file_path(unquote(address.path.rpartition("/")[2]))
+    return value
 
 
 def model_name(text: object) -> str:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from lmpm import damage
 from lmpm.errors import (
-    DiskError,
     EngineError,
+    HashMismatchError,
     IntegrityError,
     LmpmError,
     MissingFilesError,
     SmokeTestError,
     TransferInterruptedError,
 )
+from lmpm.fetch import require_space
+from lmpm.hashing import Hashed, hash_all, usable_cores
 from lmpm.locked import context_of, prove, rung_for, task_of
+from lmpm.machine import is_same_class
+from lmpm.manifest import Policy
+from lmpm.policy import require_permitted
 from lmpm.size import human
+from lmpm.stamps import Stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lmpm.bench import Bench
     from lmpm.catalog import Catalog
+    from lmpm.damage import Damage
     from lmpm.fetch import Fetcher
     from lmpm.ladder import Rung
-    from lmpm.lock_types import LockedModel
+    from lmpm.lock_types import LockedModel, Tested
+    from lmpm.progress import Reporter
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile, SmokeResult, Source
 
@@ -43,7 +54,10 @@ class Report:
     hashed_s: float = 0.0
     trusted: bool = False  # an unchanged file's stamp was believed
     smoke: SmokeResult | None = None
+    recorded: Tested | None = None  # what the lock says of a machine of this class
+    took_s: float = 0.0
     missing: tuple[ModelFile, ...] = ()
+    damaged: tuple[Damage, ...] = ()
     notes: tuple[str, ...] = ()
     error: LmpmError | None = None
 
@@ -60,16 +74,59 @@ class Verifier:
     smoke: bool = True
     engine_build: int | None = None
     free_memory: int | None = None
+    policy: Policy = field(default_factory=Policy)
+    targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
     bench: Bench | None = None
+    hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
+
+    def ahead(
+        self, models: Iterable[LockedModel], *, workers: int | None = None, reporter: Reporter | None = None
+    ) -> Verifier:
+        """The verifier that has hashed all files of several models, side by side on all cores.
+
+        `reporter` is told of each file. Raises DiskError when files are to be fetched and there is no space for
+        all of them.
+        """
+        paths: list[Path] = []
+        known = dict(self.known)
+        taken = []
+        for model in models:
+            known |= {file.sha256 or "": file.path for rung in model.candidates for file in rung.files}
+            try:
+                candidate = rung_for(model, self.machine).candidate
+            except LmpmError:
+                continue  # `check` tells
+            taken.append((candidate.source, candidate.files))
+            found = ((file, self.store.find(candidate.source, file)) for file in candidate.files)
+            for file, path in found:
+                if path and not self._is_trusted(path, file):
+                    paths.append(path)
+                    if reporter:
+                        reporter.hashing(file.path, file.size)
+        if self.fetcher is not None:
+            require_space(self.store, taken)
+        return replace(self, hashed=hash_all(paths, workers=workers or usable_cores()), known=known)
 
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
+        began = time.monotonic()
+        return replace(self._check(model), took_s=time.monotonic() - began)
+
+    def _check(self, model: LockedModel) -> Report:
         try:
-            rung = rung_for(model, self.machine, self.catalog)
+            rung = rung_for(model, self.machine)
         except LmpmError as error:
             return Report(name=model.name, rungs=len(model.candidates), error=error)
-        report = Report(name=model.name, rung=rung, rungs=len(model.candidates), notes=self._remarks(rung))
+        report = Report(
+            name=model.name,
+            rung=rung,
+            rungs=len(model.candidates),
+            notes=self._remarks(rung),
+            recorded=self._recorded(rung),
+        )
         try:
+            require_permitted(model.name, rung.candidate, self.policy)
             return self._check_rung(model, rung, report)
         except TransferInterruptedError:
             raise  # the user wants an end, not the next model
@@ -88,13 +145,17 @@ class Verifier:
             )
             return replace(report, missing=lacking, error=error)
         began = time.monotonic()
-        paths = [self._hash(model, candidate.source, file) for file in candidate.files]
+        results = [self._look(candidate.source, file) for file in candidate.files]
+        damaged = tuple(result for result in results if isinstance(result, damage.Damage))
+        if damaged:
+            return replace(report, damaged=damaged, error=_error(model, candidate.files, damaged))
+        paths = [path for path in results if not isinstance(path, damage.Damage)]
         report = replace(
             report,
             path=paths[0],
             hashed_bytes=candidate.size,
-            hashed_s=time.monotonic() - began,
-            trusted=self.quick,
+            hashed_s=time.monotonic() - began + self._seconds_ahead(paths),
+            trusted=self.quick and not any(path in self.hashed for path in paths),
         )
         try:
             self._check_engine(rung)
@@ -115,37 +176,38 @@ class Verifier:
         link, blob = self.store.link(source, file), self.store.blob(source, file)
         return link.exists() or blob.exists() or link.is_symlink()
 
-    def _hash(self, model: LockedModel, source: Source, file: ModelFile) -> Path:
-        """The path of a file whose bytes are those of the lock. Raises IntegrityError naming the damage."""
+    def _look(self, source: Source, file: ModelFile) -> Path | Damage:
+        """The path of a file whose bytes are those of the lock, or what is wrong with it."""
+        wrong = damage.of_place(self.store, source, file)
         path = self.store.find(source, file)
-        if path is None:
-            raise IntegrityError(
-                f"`{file.path}` of `{model.name}` is damaged: {self._damage(source, file)}",
-                hint="Run `lmpm install` to fetch it again",
-            )
-        if self.quick and self.store.is_stamped(path, file.sha256 or ""):
+        if wrong is not None or path is None:
+            return wrong or damage.Damage(file.path, "dangling", "a link to nothing")
+        if self._is_trusted(path, file):
             return path
-        try:
-            self.store.confirm(path, file)
-        except DiskError as error:
-            raise IntegrityError(f"`{file.path}` of `{model.name}` is unreadable", details=(error.message,)) from error
-        except IntegrityError as error:
-            error.hint = "Run `lmpm install` to fetch it again"
-            raise
+        hashed = self._hash(path)
+        if isinstance(hashed, LmpmError):
+            return damage.Damage(file.path, "unreadable", hashed.message)
+        wrong = damage.of_bytes(path, file, hashed, {k: v for k, v in self.known.items() if k != file.sha256})
+        if wrong is not None:
+            return wrong
+        self.store.accept(file, hashed)
         return path
 
-    def _damage(self, source: Source, file: ModelFile) -> str:
-        """What is wrong with the thing under the file's name, in words."""
-        link = self.store.link(source, file)
-        path = link if link.exists() or link.is_symlink() else self.store.blob(source, file)
-        if not path.exists():
-            return "a link to nothing"
-        if path.is_dir():
-            return "a directory"
-        if not path.is_file():
-            return "not a regular file"
-        size = path.stat().st_size
-        return f"{size:,} bytes instead of {file.size:,}"
+    def _is_trusted(self, path: Path, file: ModelFile) -> bool:
+        return self.quick and self.store.is_stamped(path, file.sha256 or "")
+
+    def _hash(self, path: Path) -> Hashed | LmpmError:
+        """What was hashed ahead, unless the file has been touched since."""
+        done = self.hashed.get(path)
+        with suppress(OSError):
+            if isinstance(done, Hashed) and done.stamp == Stamp.of(path):
+                return done
+        return hash_all([path], workers=1)[path]
+
+    def _seconds_ahead(self, paths: list[Path]) -> float:
+        """How long hashing these files ahead took, from the first begun to the last done."""
+        done = [item for path in paths if isinstance(item := self.hashed.get(path), Hashed)]
+        return max((item.ended_s for item in done), default=0.0) - min((item.began_s for item in done), default=0.0)
 
     def _check_engine(self, rung: Rung) -> None:
         wanted = rung.candidate.engine
@@ -154,6 +216,12 @@ class Verifier:
                 f"llama.cpp b{self.engine_build} is too old, {rung.candidate.model} needs b{wanted}",
                 hint="Upgrade it: `pip install --upgrade llama-cpp-python`",
             )
+
+    def _recorded(self, rung: Rung) -> Tested | None:
+        """The figures of the lock, where they were measured on a machine of this class."""
+        tested = rung.candidate.tested
+        like = self.targets.get(tested.on) if tested and tested.on else None
+        return tested if like is not None and is_same_class(self.machine, like) else None
 
     def _remarks(self, rung: Rung) -> tuple[str, ...]:
         """What is worth knowing but is no failure."""
@@ -165,6 +233,20 @@ class Verifier:
                 f"only {human(self.free_memory)} of memory is free now, it needs {human(rung.candidate.memory)}"
             )
         return tuple(notes)
+
+
+def _error(model: LockedModel, files: tuple[ModelFile, ...], damaged: tuple[Damage, ...]) -> IntegrityError:
+    """The error for what is damaged: the two digests of one file, a line for each of several."""
+    hint = "Run `lmpm install` to fetch it again"
+    if len(damaged) > 1:
+        lines = [f"{item.path}: {item.detail}" for item in damaged]
+        return IntegrityError(f"{len(damaged)} files of `{model.name}` are damaged", details=lines, hint=hint)
+    (item,) = damaged
+    file = next(file for file in files if file.path == item.path)
+    if item.kind == "changed" and item.computed:
+        expected, computed = (file.sha256 or "", file.size), (item.computed, file.size)
+        return HashMismatchError(item.path, expected=expected, computed=computed, hint=hint)
+    return IntegrityError(f"`{item.path}` of `{model.name}` is damaged: {item.detail}", hint=hint)
 
 
 def exit_code(reports: list[Report]) -> int:

@@ -16,13 +16,15 @@ from typing import Any, Final
 
 import pytest
 
+from lmpm.trust import BUNDLES
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOREIGN: Final = ("HF_", "LMPM_", "HUGGINGFACE_", "HUGGING_FACE_", "XDG_")
-FOREIGN_NAMES: Final = frozenset({"NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS"})
+FOREIGN_NAMES: Final = frozenset({"NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS"} | {*BUNDLES})
 
 
 def _clear(environment: dict[str, str] | os._Environ[str]) -> None:
-    """Take out what a developer's machine may say about Hubs, stores, proxies and colours."""
+    """Take out what a developer's machine may say about Hubs, stores, proxies, certificates and colours."""
     for name in list(environment):
         if name.startswith(FOREIGN) or name in FOREIGN_NAMES or name.lower().endswith("_proxy"):
             del environment[name]

@@ -65,7 +65,7 @@ def write_llama(
     license: str = "apache-2.0",  # noqa: A002 - the word of the model page
     architecture: str = "llama",
     shards: int = 1,
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, str | int] | None = None,
 ) -> list[Path]:
     """Write a llama model with random weights and a working byte-level tokenizer; its text is garbage.
 
@@ -108,7 +108,10 @@ def write_llama(
         if chat_template is not None:
             writer.add_chat_template(chat_template)
         for key, value in (extra or {}).items():
-            writer.add_string(key, value)
+            if isinstance(value, str):
+                writer.add_string(key, value)
+            else:
+                writer.add_uint32(key, value)
 
     rng = np.random.default_rng(seed)
     names = list(shapes)
@@ -138,11 +141,13 @@ def write_bert(
     meanings: Sequence[Sequence[str]] = (),
     pooling: PoolingType = PoolingType.MEAN,
     quant: Literal["F32", "F16", "Q8_0"] = "F16",
+    classifier: bool = False,
 ) -> Path:
     """Write an embedding model whose vectors are near the mean of its words' vectors.
 
     The words of one of the `meanings` share a vector, so that texts can be made to be alike: with
-    `[["cat", "kitten"], ["car", "truck"]]`, "a kitten" is nearer to "a cat" than "a truck" is.
+    `[["cat", "kitten"], ["car", "truck"]]`, "a kitten" is nearer to "a cat" than "a truck" is. With a
+    `classifier` it is a reranker: one score for a pair of texts, of random weights.
     """
     rng = np.random.default_rng(seed)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -203,6 +208,11 @@ def write_bert(
             vector_of(f"{block}.{part}.bias", 0.0, rows)
         norm(f"{block}.attn_output_norm")
         norm(f"{block}.layer_output_norm")
+    if classifier:
+        matrix("cls.weight", rng.standard_normal((dim, dim)))
+        vector_of("cls.bias", 0.0)
+        matrix("cls.output.weight", rng.standard_normal((1, dim)))
+        vector_of("cls.output.bias", 0.0, 1)
     _finish(writer)
     return path
 

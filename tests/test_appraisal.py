@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lmpm import catalog, engine, ladder, memory
+from lmpm import catalog, engine, ladder, memory, rungs
 from lmpm.appraisal import ESTIMATE_ERROR, Appraiser
 from lmpm.bench import Bench
 from lmpm.engine.installed import describe, installation
@@ -140,9 +140,9 @@ def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypat
 
 def test_what_is_locked_does_not_depend_on_who_locks(desk: Desk) -> None:
     bench = Bench(machine("CPU, 8 cores, 64GB"), desk.home)
-    here = ladder.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0]
+    here = rungs.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0]
     card = machine("RTX 4090, 64GB")
-    there = ladder.build(desk.choose(card), desk.resolver, {})[0][0]
+    there = rungs.build(desk.choose(card), desk.resolver, {})[0][0]
     assert (here.memory, here.bytes_per_token, here.files) == (there.memory, there.bytes_per_token, there.files)
     assert here.architecture == "granitemoe"
     assert 0 < here.active_parameters < here.parameters / 3

@@ -30,7 +30,7 @@ from tests.lock_samples import TEXT
         ("install hf:../../etc", 2, ["`hf:../../etc` is no reference", "org/name"]),
         ("install a/b/c.txt", 2, ["`a/b/c.txt` is no reference", ".gguf"]),
         ("install https://example.com/a/b", 2, ["`example.com` is not the Hugging Face Hub"]),
-        ("install ./x.gguf", 2, ["is a file", "lmpm smoke"]),
+        ("install ./x.gguf", 2, ["There is no file"]),
         ("install é", 2, ["is no name of a task or model"]),
         ("install --name x", 2, ["`--name` goes with exactly one reference"]),
         ("install embeddings --max-size foo", 2, ["--max-size", "`foo` is not a size", "`8GB`"]),
@@ -46,7 +46,7 @@ from tests.lock_samples import TEXT
         ("verify", 7, ["No `lmpm.lock`"]),
         ("install --locked embeddings --offline", 3, ["on this machine"]),
         ("smoke nothing.gguf", 2, ["There is no file `nothing.gguf`"]),
-        ("catalog show sqll", 3, ["No task is called `sqll`"]),
+        ("catalog show sqll", 3, ["No task or model is called `sqll`", "Did you mean"]),
         ("why nonsense", 3, ["`nonsense`"]),
     ],
 )  # fmt: skip
@@ -77,7 +77,7 @@ def test_nothing_fits_lists_the_smallest_with_their_needs(cli: Cli) -> None:
 
 def test_a_licence_that_no_candidate_has_is_a_matter_of_permission(cli: Cli) -> None:
     shown = cli.call("resolve", "embeddings", "--offline", "--license", "gpl-3.0")
-    shown.failed(9, "all 20 candidates were rejected", "is not among the allowed licences", "`--license`")
+    shown.failed(9, "candidates were rejected", "is not among the allowed licences", "`--license`")
 
 
 def test_a_policy_of_the_project_holds_for_every_command(cli: Cli, hub: LoopbackHub) -> None:

@@ -97,7 +97,7 @@ def test_things_that_are_no_files_are_named_and_never_opened(installed: Cli, thi
     shown = installed.run("verify", timeout=30)
     assert shown.code == 4
     assert path.is_symlink()
-    words = {"directory": "a directory", "fifo": "not a regular file", "dangling link": "a link to nothing"}
+    words = {"directory": "a directory", "fifo": "a named pipe", "dangling link": "a link to nothing"}
     assert words[thing] in shown.out + shown.err
 
 

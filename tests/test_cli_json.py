@@ -13,7 +13,19 @@ MACHINE = {
     "name", "accelerator", "memory", "vram", "gpus", "cores", "budget", "host_budget", "bandwidth", "host_bandwidth",
 }  # fmt: skip
 CHOICE = {"model", "repo", "revision", "quant", "license", "files", "memory", "speed", "quality"}
-MEMORY = {"total", "weights", "kv_cache", "recurrent", "compute", "output", "mmproj", "overhead", "context", "source"}
+MEMORY = {
+    "total",
+    "weights",
+    "kv_cache",
+    "recurrent",
+    "compute",
+    "output",
+    "mmproj",
+    "overhead",
+    "context",
+    "source",
+    "estimated",
+}
 REASONS = {
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable",
@@ -53,7 +65,7 @@ def test_resolve_has_the_documented_form(cli: Cli, hub: LoopbackHub) -> None:
     for file in choice["files"]:
         assert set(file) == {"path", "size", "sha256", "role"} and len(file["sha256"]) == 64
     memory = choice["memory"]
-    assert set(memory) == MEMORY and memory["source"] in ("estimated", "dry-run", "measured")
+    assert set(memory) == MEMORY and memory["source"] in ("estimated", "header", "upper bound", "dry-run")
     parts = ("weights", "kv_cache", "recurrent", "compute", "output", "mmproj", "overhead")
     assert memory["total"] == sum(memory[part] for part in parts)
     speed = choice["speed"]
@@ -119,10 +131,15 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
     assert doctor["ok"] is True and {check["name"] for check in doctor["checks"]} >= {"engine", "hub", "store"}
 
     tasks = cli.call("catalog", "list", "--json").passed().json["tasks"]
-    assert [task["name"] for task in tasks] == ["chat", "embeddings", "text-to-sql"]
+    assert {"chat", "embeddings", "text-to-sql"} <= {task["name"] for task in tasks}
     shown = cli.call("catalog", "show", "text-to-sql", "--json").passed().json
     qualities = [row["quality"] for row in shown["models"]]
     assert qualities == sorted(qualities, reverse=True)
+    assert all(row["source"] and row["date"] and row["license"] for row in shown["models"])
+    assert all(budget % 10**9 == 0 for row in shown["models"] for budget in row["budgets"])
+    model = cli.call("catalog", "show", "qwen3-8b", "--json").passed().json
+    assert model["license"] == {"id": "apache-2.0", "commercial": True, "max_users": None, "note": ""}
+    assert model["prompt"]["thinking"] == "optional" and model["prompt"]["thinking_off"]
     for document in (dry, done, listed, path, verified, smoke, why, hardware["machine"]):
         check_bytes(document)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lmpm import catalog
-from lmpm.catalog import location
+from lmpm import catalog, location
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import write_bert, write_llama
 from tests.hub import LoopbackHub

@@ -17,7 +17,7 @@ from lmpm import engine
 from lmpm.engine import EngineLimits, EngineReport, Job
 from lmpm.engine.failure import last_lines
 from lmpm.errors import EngineError
-from lmpm.settings import Settings
+from lmpm.settings import Pooling, Settings
 from tests.gguf_files import BAD_FILES, write_bert, write_llama, write_projector, write_unknown_architecture
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,7 +150,7 @@ def test_embeds(embedder: Path) -> None:
 
 
 @pytest.mark.parametrize("pooling", [None, "mean", "last"])
-def test_embeds_with_a_model_that_generates(model: Path, pooling: engine.job.Pooling | None) -> None:
+def test_embeds_with_a_model_that_generates(model: Path, pooling: Pooling | None) -> None:
     plan = Settings(context=256, embeddings=True, pooling=pooling)
     left, right = engine.embed(model, ["one", "two"], plan=plan, limits=LIMITS)
     assert len(left) == 64

@@ -89,7 +89,7 @@ class TestFacts:
         assert found.file("README.md") is None
         assert (found.license, found.gated, found.private) == ("apache-2.0", False, False)
         assert (found.parameters, found.architecture, found.context_length) == (1234, "llama", 512)
-        assert (found.downloads, found.likes, found.has_chat_template) == (7, 3, True)
+        assert (found.downloads, found.likes, found.template is not None) == (7, 3, True)
         assert "acme/tiny" in found.base_models
 
     def test_it_is_asked_once(self, server: LoopbackHub) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pytest
 
 from lmpm import catalog, ladder
+from lmpm import rungs as choosing
 from lmpm.catalog import Catalog, Task
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.limits import GIB
@@ -69,6 +70,12 @@ def machines() -> dict[str, Machine]:
     return {spec: parse_spec(spec, chips) for spec in MACHINES}
 
 
+@pytest.fixture(scope="module")
+def size_classes() -> dict[str, Machine]:
+    chips = load_chips(catalog.directory())
+    return {spec: parse_spec(spec, chips) for spec in choosing.SIZE_CLASSES}
+
+
 def task_named(real: Catalog, name: str) -> Task:
     task = real.task(name)
     assert task is not None
@@ -98,9 +105,9 @@ def resolution_for(request: Request, machine: Machine, variants: Iterable[Varian
 
 
 def build(
-    resolution: Resolution, targets: dict[str, Machine], pins: Pins | None = None
+    resolution: Resolution, targets: dict[str, Machine], pins: Pins | None = None, classes: Sequence[Machine] = ()
 ) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
-    return ladder.build(resolution, cast("Resolver", pins or Pins()), targets)
+    return choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
 
 
 def locked(resolution: Resolution, rungs: tuple[LockedCandidate, ...]) -> LockedModel:
@@ -108,14 +115,25 @@ def locked(resolution: Resolution, rungs: tuple[LockedCandidate, ...]) -> Locked
     requested: dict[str, str | int | float | bool] = {"task": request.task or "", "context": request.context}
     if request.prefer != "quality":
         requested["prefer"] = request.prefer
-    return LockedModel(name="x", requested=requested, candidates=rungs, min_speed=0.0)
+    return LockedModel(
+        name="x",
+        requested=requested,
+        candidates=rungs,
+        min_speed=request.min_speed,
+        speed_kind=request.speed_kind,
+    )
 
 
 @pytest.mark.parametrize("prefer", ["quality", "speed", "small"])
 @pytest.mark.parametrize("task_name", ["text-to-sql", "chat", "embeddings"])
 @pytest.mark.parametrize("here", MACHINES)
 def test_every_machine_takes_what_was_chosen_for_it(
-    real: Catalog, machines: dict[str, Machine], here: str, task_name: str, prefer: str
+    real: Catalog,
+    machines: dict[str, Machine],
+    size_classes: dict[str, Machine],
+    here: str,
+    task_name: str,
+    prefer: str,
 ) -> None:
     task = task_named(real, task_name)
     resolution = resolution_for(request_for(task, prefer=prefer), machines[here], real.variants(task), task)
@@ -128,17 +146,48 @@ def test_every_machine_takes_what_was_chosen_for_it(
         for number, spec in enumerate(rng.sample(MACHINES, 4))
         if select(resolution.choice.request, machines[spec], real.variants(task)).chosen is not None
     }
-    rungs, remarks = build(resolution, targets)
-    assert remarks == ()
-    assert len(rungs) <= len(targets) + 2
-    assert sorted(target for rung in rungs for target in rung.targets) == sorted(targets)
+    classes = list(size_classes.values())
+    for more in ([], classes):
+        rungs, remarks = build(resolution, targets, classes=more)
+        assert remarks == ()
+        assert len(rungs) <= max(len(targets) + 2, choosing.MAX_RUNGS)
+        assert sorted(target for rung in rungs for target in rung.targets) == sorted(targets)
+        model = locked(resolution, rungs)
+        taken = rung_for(model, machines[here])
+        assert (taken.candidate.model, taken.candidate.quant) == (chosen.variant.title, chosen.variant.quant)
+        for name, machine in targets.items():
+            assert name in rung_for(model, machine).candidate.targets
 
+
+@pytest.mark.parametrize("task_name", ["text-to-sql", "chat", "embeddings"])
+def test_a_machine_of_a_common_size_that_nobody_declared_finds_its_own_rung(
+    real: Catalog, machines: dict[str, Machine], size_classes: dict[str, Machine], task_name: str
+) -> None:
+    task = task_named(real, task_name)
+    resolution = resolution_for(request_for(task), machines["CPU, 2 cores, 24GB"], real.variants(task), task)
+    bare, _ = build(resolution, {})
+    rungs, _ = build(resolution, {}, classes=list(size_classes.values()))
+    assert len(bare) <= len(rungs) <= choosing.MAX_RUNGS
+    large = size_classes["RTX 4090, 64GB"]
+    best = select(resolution.choice.request, large, real.variants(task)).chosen
+    assert best is not None
+    scores = {(v.title, v.quant): v.quality for v in real.variants(task)}
+    taken = rung_for(locked(resolution, rungs), large).candidate
+    assert scores[taken.model, taken.quant] >= best.variant.quality - 1.0, "within the point that is no difference"
+
+
+def test_a_rung_that_no_machine_takes_is_left_out(
+    real: Catalog, machines: dict[str, Machine], size_classes: dict[str, Machine]
+) -> None:
+    task = task_named(real, "text-to-sql")
+    everywhere = {"M2, 16GB", *choosing.SIZE_CLASSES}
+    known = {**machines, **size_classes}
+    resolution = resolution_for(request_for(task), machines["M2, 16GB"], real.variants(task), task)
+    rungs, _ = build(resolution, {}, classes=list(size_classes.values()))
     model = locked(resolution, rungs)
-    model = replace(model, min_speed=task.min_speed if task.speed_kind == "decode" else 0.0)
-    taken = rung_for(model, machines[here], real)
-    assert (taken.candidate.model, taken.candidate.quant) == (chosen.variant.title, chosen.variant.quant)
-    for name, machine in targets.items():
-        assert name in rung_for(model, machine, real).candidate.targets
+    taken = {rung_for(model, known[spec]).number for spec in everywhere}
+    floor = min(range(len(rungs)), key=lambda place: rungs[place].memory) + 1
+    assert taken | {floor} == set(range(1, len(rungs) + 1))
 
 
 def test_a_ladder_without_targets_has_the_choice_and_a_floor_for_small_machines(
@@ -305,15 +354,17 @@ class TestLocked:
         assert task(ref="someone/else-GGUF") == "chat"
         assert task(task="unheard-of") is None
 
-    def test_the_floor(self, real: Catalog) -> None:
-        chat, embeddings = real.task("chat"), real.task("embeddings")
-        assert floor_of(replace(LADDER, requested={"min_speed": 3}), chat) == 3.0
-        assert floor_of(replace(LADDER, requested={}, min_speed=7.0), chat) == 7.0
-        assert floor_of(replace(LADDER, requested={}), chat) == 10.0
-        assert floor_of(replace(LADDER, requested={}), None) == 10.0
-        assert embeddings is not None and embeddings.speed_kind == "prefill"
-        assert floor_of(replace(LADDER, requested={}, min_speed=0.0), embeddings) == embeddings.min_speed
-        assert floor_of(replace(LADDER, requested={"min_speed": 500}), embeddings) == 500.0
+    def test_the_floor(self) -> None:
+        assert floor_of(replace(LADDER, requested={"min_speed": 3}, min_speed=7.0)) == 3.0
+        assert floor_of(replace(LADDER, requested={}, min_speed=7.0)) == 7.0
+        assert floor_of(replace(LADDER, requested={})) == 10.0
+        assert floor_of(replace(LADDER, requested={}, min_speed=0.0)) == 0.0
+
+    def test_the_kind_of_the_floor_stands_in_the_lock(self) -> None:
+        readers = replace(LADDER, candidates=(rung("large", 8, read=0.01), rung("small", 0.1, read=0.01)))
+        readers = replace(readers, requested={}, min_speed=200.0)
+        assert rung_for(readers, machine(30)).number == 1
+        assert rung_for(replace(readers, speed_kind="prefill"), machine(30)).number == 2
 
     def test_the_context(self) -> None:
         assert context_of(replace(LADDER, requested={"context": 100})) == 100

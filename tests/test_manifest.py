@@ -16,11 +16,10 @@ from lmpm.manifest import (
     Policy,
     Rule,
     Target,
-    add_model,
     load_manifest,
     parse_manifest,
-    remove_model,
 )
+from lmpm.manifest_edit import add_model, remove_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ import pytest
 
 from lmpm.errors import DiskError, LmpmError, LockError, ManifestError
 from lmpm.lock import Lock, load_lock
-from lmpm.manifest import ManifestModel, add_model, load_manifest
+from lmpm.manifest import ManifestModel, load_manifest
+from lmpm.manifest_edit import add_model
 from lmpm.project import Project, edit_project, find_project
 from tests.child import run_script
 from tests.lock_samples import small_model
@@ -80,7 +81,8 @@ def test_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
     script = """
         import sys
         from pathlib import Path
-        from lmpm.manifest import ManifestModel, add_model
+        from lmpm.manifest import ManifestModel
+        from lmpm.manifest_edit import add_model
         from lmpm.project import edit_project
         from tests.lock_samples import small_model
 

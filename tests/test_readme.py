@@ -14,7 +14,7 @@ from lmpm import errors
 from lmpm.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/json.md", "CHANGELOG.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/json.md", "docs/lockfile.md", "docs/ci.md", "CHANGELOG.md")
 README = (ROOT / "README.md").read_text("utf-8")
 
 

@@ -158,7 +158,9 @@ class TestAllowed:
 
     def test_a_model_asked_for_by_name_is_taken_with_its_licence(self) -> None:
         research = variant("A", license="qwen-research")
-        assert chosen(select(replace(REQUEST, model="a"), MAC, [research])) == "A"
+        choice = select(replace(REQUEST, model="a"), MAC, [research])
+        assert chosen(choice) == "A"
+        assert choice.notes == ("its licence does not permit every commercial use: qwen-research (research only)",)
         strict = replace(REQUEST, model="a", licenses_allowed=frozenset({"mit"}))
         assert only_rejected(strict, MAC, research)[0] == "license"
 

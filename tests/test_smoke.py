@@ -10,8 +10,9 @@ import pytest
 from lmpm.catalog.schema import EmbeddingCase, SmokeTest, SqlCase, TextCase
 from lmpm.engine import EngineLimits, EngineReport, Generation
 from lmpm.errors import EngineError
+from lmpm.judge import cosine, judge, judge_embeddings, judge_sql, judge_text, repeats
 from lmpm.settings import Settings
-from lmpm.smoke import cosine, judge, judge_embeddings, judge_sql, judge_text, repeats, run_smoke, summarize, texts
+from lmpm.smoke import run_smoke, summarize, texts
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 
 LIMITS = EngineLimits(time_s=60, memory_bytes=1 << 30)

@@ -225,6 +225,7 @@ def test_low_bit_quants_read_slower_for_a_byte() -> None:
     assert low is not None
     assert low.decode < usual.decode
     assert not low.confident
+    assert speed.predict(machine(), variant("UD-IQ2_XS"), need, prompt=512) == low  # however it was made
 
 
 def test_a_card_without_fast_arithmetic_does_not_reach_its_bandwidth() -> None:

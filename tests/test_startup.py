@@ -54,7 +54,15 @@ def test_resolve_reads_no_toml_once_the_catalog_has_copies(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["resolve text-to-sql --offline", "install text-to-sql --offline", "path text-to-sql", "list", "hardware"],
+    [
+        "resolve text-to-sql --offline",
+        "install text-to-sql --offline",
+        "path text-to-sql",
+        "list",
+        "hardware",
+        "sync",
+        "lock --check",
+    ],
 )
 def test_a_command_imports_only_what_it_uses(cli: Cli, arguments: str) -> None:
     cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()

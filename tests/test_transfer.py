@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -99,6 +100,17 @@ class TestConnection:
         assert "127.0.0.1" in error.message
         assert "connection refused" in error.message
         assert site.reporter.tries_left == [2, 1]
+        assert not list(site.store.root.glob("models--*"))
+
+    def test_01_a_name_that_nobody_knows(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        def look_up(*arguments: object, **options: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        loader = site.downloader()
+        loader.http = Http("http://hub.invalid")
+        with pytest.raises(NetworkError, match=r"`hub\.invalid` could not send .*: the name is not known"):
+            loader.fetch(site.source, site.file)
         assert not list(site.store.root.glob("models--*"))
 
     def test_01_no_tls_where_it_is_expected(self, site: Site) -> None:
@@ -571,12 +583,12 @@ class TestParts:
 class TestInterruption:
     def test_22_the_user_interrupts(self, site: Site) -> None:
         class Impatient(Recorder):
-            def advanced(self, count: int) -> None:
-                super().advanced(count)
+            def advanced(self, name: str, count: int) -> None:
+                super().advanced(name, count)
                 if self.at >= 100_000:
                     raise KeyboardInterrupt
 
-        site.hub.faults.add(faults.Throttle(2e6), GGUF, times=1)
+        site.hub.faults.add(faults.Stall(200_000), GGUF, times=1)
         patient, site.reporter = site.reporter, Impatient()
         with pytest.raises(TransferInterruptedError) as caught:
             site.fetch()

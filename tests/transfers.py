@@ -10,7 +10,7 @@ from typing import Any, Final
 from lmpm.http import Http
 from lmpm.progress import Reporter
 from lmpm.store import Store
-from lmpm.transfer import Downloader, Patience
+from lmpm.transfer import Downloader, Patience, journal
 from lmpm.types import HubSource, ModelFile
 from tests.hub import Content, Generated, LoopbackHub
 
@@ -19,6 +19,14 @@ PATH: Final = "tiny-Q8_0.gguf"
 SIZE: Final = 300_000
 MODEL: Final = Generated(SIZE, seed=5)
 WHOLE: Final = MODEL.read(0, SIZE)
+SMALL_LIMITS: Final = {  # under which such small files are fetched in ranges, in the proportions of the real ones
+    "SPLIT_BYTES": 200_000,
+    "PIECE_LEAST_BYTES": 30_000,
+    "PIECE_MOST_BYTES": 120_000,
+    "JOURNAL_STEP_BYTES": 20_000,
+    "SYNC_STEP_BYTES": 100_000,
+    "GAUGE_WINDOW_S": 0.1,
+}
 
 
 class Recorder(Reporter):
@@ -38,7 +46,7 @@ class Recorder(Reporter):
         self.kept.append(kept)
         self.at = kept
 
-    def advanced(self, count: int) -> None:
+    def advanced(self, name: str, count: int) -> None:
         self.at += count
 
     def waiting(self, name: str) -> None:
@@ -97,6 +105,12 @@ class Site:
         self.part.parent.mkdir(parents=True, exist_ok=True)
         self.part.write_bytes(data)
 
+    def kept(self) -> int:
+        """How much the part claims to hold; all of it has to be true."""
+        if not self.part.exists():
+            return 0
+        return claimed(self.part, self.content)
+
     def ranges(self) -> list[str | None]:
         """The ranges of the requests for bytes, in their order."""
         return [request.range for request in self.hub.requests.all("GET", "*.gguf", origin="hub")]
@@ -115,6 +129,19 @@ class Site:
         assert self.link.samefile(self.blob)
         assert [entry.name for entry in self.blob.parent.iterdir()] == [self.file.sha256]
         assert [entry.name for entry in self.link.parent.iterdir()] == [self.link.name]
+
+
+def claimed(part: Path, content: Content) -> int:
+    """How much of the content a part claims to hold; checked byte by byte."""
+    data, size = part.read_bytes(), content.size
+    done: tuple[tuple[int, int], ...] = ((0, len(data)),)
+    if len(data) > size:
+        with part.open("rb") as file:
+            record = journal.read(file.fileno(), content.sha256, size)
+        done = record[1] if record else ()
+    for first, stop in done:
+        assert data[first:stop] == content.read(first, stop - first), f"{first:,} to {stop:,} is wrong"
+    return sum(stop - first for first, stop in done)
 
 
 def emptied(hub: LoopbackHub) -> LoopbackHub:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmpm import quant as quants
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lmpm.catalog.schema import (
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
         Task,
     )
     from lmpm.catalog.shelf import Shelf
-    from lmpm.types import Shape
+    from lmpm.catalog.yanked import Yanked
+    from lmpm.types import Shape, Source
+
+TOP_QUALITY: Final = 100.0  # every metric is a per cent of right answers or the like
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,8 @@ class Catalog:
     shelf: Shelf
     quants: Mapping[str, Quant]
     loss_rule: LossRule
-    publishers: tuple[Publisher, ...]
+    publishers: Mapping[str, Publisher]  # by account in lower case, most trusted first
+    yanked: tuple[Yanked, ...] = ()
 
     def task(self, name: str) -> Task | None:
         """The task of this name or alias, in any case."""
@@ -65,22 +69,25 @@ class Catalog:
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
 
-        A measured figure goes before an estimated one, then the task's own metric before the others.
+        A measured figure goes before an estimated one, then the task's own metric before the others. None for a
+        model that has no figure, or that always thinks where the user waits for an answer.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
         known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
-        if not known:
+        always_thinks = model.quirks is not None and model.quirks.thinking == "always"
+        if not known or (always_thinks and not task.patient):
             return None
         best = min(known, key=lambda score: (score.estimated, ranks[score.metric]))
         metric = task.metrics[ranks[best.metric]]
-        return best, metric, round(metric.slope * best.value + metric.intercept, 2)
+        quality = metric.slope * best.value + metric.intercept
+        return best, metric, round(min(max(quality, 0.0), TOP_QUALITY), 2)
 
     def variants(self, task: Task) -> tuple[Variant, ...]:
         """Every quant of every repository of every model with a score for the task."""
         return tuple(
             variant
             for model in self.shelf.mentioning(task.name)
-            if any(score.task == task.name for score in model.scores)
+            if self.score(model, task)
             for variant in self.variants_of(model, task)
         )
 
@@ -112,7 +119,7 @@ class Catalog:
                         variant,
                         score=scored[2],
                         score_source=_describe(scored[0], scored[1]),
-                        quant_loss=self._loss(model, name, scored[2]),
+                        quant_loss=self._loss(model, repo, name, scored[2]),
                     )
                 found.append(variant)
         return tuple(found)
@@ -143,23 +150,37 @@ class Catalog:
 
     def trust(self, repo: str) -> int:
         """The rank of the repository's publisher: 0 is most trusted, an unknown one is last."""
-        account = repo.partition("/")[0].lower()
-        ranks = (publisher.trust for publisher in self.publishers if publisher.name.lower() == account)
-        return next(ranks, max((publisher.trust for publisher in self.publishers), default=0) + 1)
+        known = self.publisher(repo)
+        return known.trust if known else len(self.publishers)
 
-    def quant_loss(self, quant: str, parameters: int, score: float) -> float:
-        """Points of the score that the quant loses in a model of this size; a quant not known loses most."""
+    def withdrawn(self, source: Source, files: Iterable[ModelFile]) -> str:
+        """Why nobody should use these files any more; empty when nothing is known against them."""
+        found = next((item for item in self.yanked if item.means(source, files)), None)
+        return f"{found.reason} ({found.source})" if found else ""
+
+    def publisher(self, repo: str) -> Publisher | None:
+        """The account of a repository, where it is known."""
+        return self.publishers.get(repo.partition("/")[0].lower())
+
+    def quant_loss(self, quant: str, parameters: int, score: float, *, imatrix: bool = False) -> float:
+        """Points of the score that the quant loses in a model of this size; a quant not known loses most.
+
+        `imatrix` says that the file was made with an importance matrix, if its name does not.
+        """
         known = self.quants.get(quants.base(quant)) or self.quants.get(quants.nearest(quant) or "")
         if known is None:
             return round(self.loss_rule.most * score, 2)
-        divergence = known.divergence_imatrix if quants.has_importance_matrix(quant) else known.divergence
+        imatrix = imatrix or quants.has_importance_matrix(quant)
+        divergence = known.divergence_imatrix if imatrix else known.divergence
         return round(self.loss_rule.share(divergence, parameters) * score, 2)
 
-    def _loss(self, model: CatalogModel, quant: str, score: float) -> float:
+    def _loss(self, model: CatalogModel, repo: Repo, quant: str, score: float) -> float:
         native = quants.bits_per_weight(model.native_quant) if model.native_quant else None
         if native is not None and (quants.bits_per_weight(quant) or 0.0) >= native:
             return 0.0  # the model was trained and measured in this precision
-        return self.quant_loss(quant, model.parameters, score)
+        publisher = self.publisher(repo.id)
+        imatrix = publisher is not None and publisher.importance_matrix
+        return self.quant_loss(quant, model.parameters, score, imatrix=imatrix)
 
 
 def slug(title: str) -> str:

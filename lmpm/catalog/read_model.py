@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
-from lmpm.catalog.schema import CatalogModel, Embedding, Repo, RepoFile, Score
+from lmpm.catalog.schema import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
 from lmpm.types import Shape
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def read_model(table: Table) -> CatalogModel:
         shape=read_shape(shape, parameters=parameters, active_parameters=active) if shape else None,
         shape_source=shape.text("source") if shape else "",
         embedding=_embedding(table.table("embedding")) if "embedding" in table else None,
-        scores=tuple(_score(item) for item in table.tables("score")),
+        quirks=_quirks(table.table("prompt")) if "prompt" in table else None,
+        scores=tuple(score for item in table.tables("score") for score in _scores(item)),
         repos=tuple(_repo(item) for item in table.tables("repo")),
     )
 
@@ -56,7 +58,7 @@ def read_shape(table: Table, *, parameters: int, active_parameters: int) -> Shap
         heads=table.integer("heads", low=1),
         kv_heads=table.integer("kv_heads", low=0),
         key_length=table.integer("key_length", low=1),
-        value_length=table.integer("value_length", low=1),
+        value_length=table.integer("value_length", low=0),
         feed_forward_length=table.integer("feed_forward_length", low=0),
         vocabulary=table.integer("vocabulary", low=1),
         parameters=parameters,
@@ -77,9 +79,13 @@ def read_sha256(table: Table) -> str:
     return value
 
 
-def _score(table: Table) -> Score:
+def _scores(table: Table) -> list[Score]:
+    """One figure, for each task that it counts for."""
+    tasks = table.texts("tasks")
+    if not tasks:
+        raise table.fail("tasks", "is missing, expected the names of the tasks that it counts for")
     score = Score(
-        task=table.text("task"),
+        task="",
         metric=table.text("metric"),
         value=table.number("value"),
         source=table.text("source"),
@@ -87,9 +93,33 @@ def _score(table: Table) -> Score:
         estimated=table.flag_or("estimated", False),
         rule=table.text_or("rule"),
     )
+    if not score.date:
+        raise table.fail("date", "is missing, expected when the source was published or read")
     if score.estimated and not score.rule:
         raise table.fail("rule", "is missing, expected how the estimate was made")
-    return score
+    return [replace(score, task=task) for task in tasks]
+
+
+def _quirks(table: Table) -> Quirks:
+    thinking = _thinking(table)
+    return Quirks(
+        thinking=thinking,
+        thinking_off=table.text("thinking_off") if thinking == "optional" else "",
+        system_role=table.flag_or("system_role", True),
+        note=table.text_or("note"),
+        source=table.text("source"),
+    )
+
+
+def _thinking(table: Table) -> Literal["", "optional", "always"]:
+    value = table.text_or("thinking")
+    if value == "":
+        return ""
+    if value == "optional":
+        return "optional"
+    if value == "always":
+        return "always"
+    raise table.fail("thinking", "expected `optional` or `always`")
 
 
 def _repo(table: Table) -> Repo:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, get_args
 from lmpm.catalog.read_model import read_sha256, read_shape
 from lmpm.catalog.schema import (
     EmbeddingCase,
+    FimCase,
+    Gap,
+    JsonCase,
+    LabelCase,
     Metric,
     Prompt,
+    RankCase,
     SmokeKind,
     SmokeTest,
     SpeedKind,
@@ -16,19 +21,31 @@ from lmpm.catalog.schema import (
     Starter,
     Task,
     TextCase,
+    ToolCase,
 )
 from lmpm.document import DocumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmpm.catalog.schema import SmokeCase
     from lmpm.document import Table
+
+GB = 10**9  # as budgets are named: a card of 8 GB
 
 # What a template of each kind must hold.
 _PLACES: dict[SmokeKind, tuple[str, ...]] = {
     "sql": ("{schema}", "{question}"),
     "text": ("{prompt}",),
+    "json": ("{prompt}",),
+    "tool": ("{prompt}",),
+    "label": ("{prompt}",),
+    "fim": (),
     "embeddings": (),
+    "rerank": (),
 }
+# Kinds whose model writes nothing.
+_SILENT: frozenset[SmokeKind] = frozenset({"embeddings", "rerank"})
 
 
 def read_task(table: Table) -> Task:
@@ -49,6 +66,9 @@ def read_task(table: Table) -> Task:
         typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
+        patient=table.flag_or("patient", False),
+        max_size=table.integer("max_size", low=1) if "max_size" in table else None,
+        gaps=tuple(_gap(item) for item in table.tables("gap")),
         prompt=_prompt(table.table("prompt")) if "prompt" in table else None,
         smoke=_smoke(table.table("smoke")),
         starter=_starter(table.table("starter")) if "starter" in table else None,
@@ -79,14 +99,17 @@ def _metric(table: Table, *, first: bool) -> Metric:
     return metric
 
 
+def _gap(table: Table) -> Gap:
+    return Gap(budget=table.integer("budget_gb", low=1) * GB, reason=table.text("reason"))
+
+
 def _prompt(table: Table) -> Prompt:
     return Prompt(system=table.text_or("system"), user=table.text("user"))
 
 
 def _smoke(table: Table) -> SmokeTest:
     kind = _smoke_kind(table)
-    read = {"sql": _sql_case, "embeddings": _embedding_case, "text": _text_case}[kind]
-    cases = tuple(read(item) for item in table.tables("case"))
+    cases = tuple(_CASES[kind](item) for item in table.tables("case"))
     if not cases:
         raise table.fail("case", "is missing, expected at least one case")
     prompt = table.text("prompt") if _PLACES[kind] else ""
@@ -97,9 +120,10 @@ def _smoke(table: Table) -> SmokeTest:
         kind=kind,
         cases=cases,
         prompt=prompt,
-        max_tokens=table.integer("max_tokens", low=1, high=512) if _PLACES[kind] else 0,
+        max_tokens=0 if kind in _SILENT else table.integer("max_tokens", low=1, high=512),
         stop=_stops(table),
         pass_cases=table.integer("pass_cases", low=1, high=len(cases)),
+        gap=table.text_or("gap"),
     )
 
 
@@ -147,6 +171,60 @@ def _embedding_case(table: Table) -> SmokeCase:
 
 def _text_case(table: Table) -> SmokeCase:
     return TextCase(prompt=table.text("prompt"), expect=table.texts("expect"))
+
+
+def _fim_case(table: Table) -> SmokeCase:
+    return FimCase(
+        prefix=table.text("prefix"),
+        suffix=table.text("suffix"),
+        expect=_expected(table),
+        reference=table.text("reference"),
+    )
+
+
+def _json_case(table: Table) -> SmokeCase:
+    return JsonCase(prompt=table.text("prompt"), expected=_values(table, "expected"), fields=table.texts("fields"))
+
+
+def _tool_case(table: Table) -> SmokeCase:
+    return ToolCase(prompt=table.text("prompt"), function=table.text("function"), arguments=_values(table, "arguments"))
+
+
+def _label_case(table: Table) -> SmokeCase:
+    labels, expected = table.texts("labels"), table.text("expected")
+    if expected not in labels or len(labels) < 2:
+        raise table.fail("expected", "expected one of two or more `labels`")
+    return LabelCase(prompt=table.text("prompt"), labels=labels, expected=expected)
+
+
+def _rank_case(table: Table) -> SmokeCase:
+    return RankCase(query=table.text("query"), relevant=table.text("relevant"), irrelevant=table.text("irrelevant"))
+
+
+def _expected(table: Table) -> tuple[str, ...]:
+    words = table.texts("expect")
+    if not words:
+        raise table.fail("expect", "is missing, expected at least one word")
+    return words
+
+
+def _values(table: Table, key: str) -> dict[str, object]:
+    values = table.table(key).values()
+    if not values:
+        raise table.fail(key, "is empty, expected at least one value")
+    return values
+
+
+_CASES: dict[SmokeKind, Callable[[Table], SmokeCase]] = {
+    "sql": _sql_case,
+    "embeddings": _embedding_case,
+    "text": _text_case,
+    "fim": _fim_case,
+    "json": _json_case,
+    "tool": _tool_case,
+    "label": _label_case,
+    "rerank": _rank_case,
+}
 
 
 def _starter(table: Table) -> Starter:

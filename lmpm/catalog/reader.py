@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from lmpm import compiled, quant
+from lmpm import compiled
 from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.read_model import read_model
+from lmpm.catalog.read_tables import NO_QUANTS, NewerFormatError, read_format, read_publishers, read_quants
 from lmpm.catalog.read_task import read_task
-from lmpm.catalog.schema import LossRule, Publisher, Quant
 from lmpm.catalog.shelf import Shelf
+from lmpm.catalog.yanked import read_yanked
 from lmpm.document import DocumentError, Table
 from lmpm.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from lmpm.catalog.schema import Task
+    from lmpm.catalog.yanked import Yanked
 
 T = TypeVar("T")
+_UPGRADE = "Upgrade lmpm: `pip install --upgrade lmpm`"
 _HINT = "Install lmpm again, or run `lmpm catalog check` on a catalog of your own"
-_RULE = LossRule(per_divergence=0.0, reference_parameters=1, exponent=0.0, least_factor=1.0, most_factor=1.0, most=1.0)
+Note = Callable[[str], None]
 
 
-def load(directory: Path, *, copies: Path | None = None, strict: bool = False) -> Catalog:
+def load(directory: Path, *, copies: Path | None = None, strict: bool = False, note: Note | None = None) -> Catalog:
     """The catalog of a directory. Raises CatalogError, for a model's file when the model is first asked for.
 
-    `copies` is where compiled copies of its files are kept, to be read faster the next time.
-    `strict` reads everything at once, tells all mistakes, and looks also at keys that are not known and at
-    what files say of each other.
+    `copies` is where compiled copies of its files are kept, to be read faster the next time. A key that is not
+    known is ignored, and `note` is told of it. `strict` reads everything at once, tells all mistakes, and looks
+    also at keys that are not known and at what files say of each other.
     """
-    reader = _Reader(directory, copies, strict=strict)
+    reader = _Reader(directory, copies, strict=strict, note=note)
     catalog = reader.catalog()
     if not strict:
         return catalog
@@ -39,7 +42,7 @@ def load(directory: Path, *, copies: Path | None = None, strict: bool = False) -
     from lmpm.catalog.consistency import inconsistencies
 
     models = catalog.models  # read now, so that every file is told of
-    problems = reader.problems or inconsistencies(catalog, models)
+    problems = reader.problems + inconsistencies(catalog, models, reader.broken)
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise CatalogError(f"The catalog in `{directory}` has {count}", details=problems)
@@ -58,23 +61,32 @@ def check(directory: Path) -> list[str]:
 class _Reader:
     """Reads the files of a directory, and raises or collects the problems that it meets."""
 
-    def __init__(self, directory: Path, copies: Path | None, *, strict: bool) -> None:
+    def __init__(self, directory: Path, copies: Path | None, *, strict: bool, note: Note | None) -> None:
         self._directory = directory
         self._copies = copies
         self._strict = strict
+        self._note = note
         self.problems: list[str] = []
+        self.broken: set[str] = set()  # files that did not read
 
     def catalog(self) -> Catalog:
-        quants = self._file("quants.toml", _read_quants)
-        publishers = self._file("publishers.toml", _read_publishers)
+        self._file("catalog.toml", read_format)
+        quants = self._file("quants.toml", read_quants) or NO_QUANTS
         return Catalog(
             directory=self._directory,
             tasks=self._tasks(),
             shelf=Shelf(self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)),
-            quants=quants[0] if quants else {},
-            loss_rule=quants[1] if quants else _RULE,
-            publishers=publishers or (),
+            quants=quants.quants,
+            loss_rule=quants.rule,
+            publishers=self._file("publishers.toml", read_publishers) or {},
+            yanked=self._yanked(),
         )
+
+    def _yanked(self) -> tuple[Yanked, ...]:
+        """What nobody should use; a catalog need not know of any."""
+        if not (self._directory / "yanked.toml").exists():
+            return ()
+        return self._file("yanked.toml", read_yanked) or ()
 
     def _tasks(self) -> tuple[Task, ...]:
         names = sorted(path.name for path in (self._directory / "tasks").glob("*.toml"))
@@ -84,15 +96,19 @@ class _Reader:
     def _file(self, name: str, read: Callable[[Table], T]) -> T | None:
         """One file as a record; None where it has a problem that was collected."""
         try:
-            data = compiled.read(self._directory, name, self._copies)
-            table = _TracingTable(data) if self._strict else Table(data)
+            table = _TracingTable(compiled.read(self._directory, name, self._copies))
             record = read(table)
+        except NewerFormatError as error:
+            raise CatalogError(f"The catalog is newer than this lmpm: {name}: {error}", hint=_UPGRADE) from error
         except DocumentError as error:
             self._report(f"{name}: {error}")
+            self.broken.add(name)
             return None
-        if isinstance(table, _TracingTable):
-            for place in table.all_unknown_keys():
+        for place in table.all_unknown_keys():
+            if self._strict:
                 self._report(f"{name}: {place}: is not known here")
+            elif self._note:
+                self._note(f"ignored what is not known here: `{place}` in {name}")
         return record
 
     def _report(self, problem: str) -> None:
@@ -125,55 +141,3 @@ class _TracingTable(Table):
         child = _TracingTable(table._data, table.place)
         self._children.append(child)
         return child
-
-
-def _read_quants(table: Table) -> tuple[dict[str, Quant], LossRule]:
-    rule = table.table("rule")
-    loss_rule = LossRule(
-        per_divergence=rule.number("per_divergence"),
-        reference_parameters=rule.integer("reference_parameters", low=1),
-        exponent=rule.number("exponent"),
-        least_factor=rule.number("least_factor"),
-        most_factor=rule.number("most_factor"),
-        most=rule.number("most"),
-    )
-    source = table.text("source")
-    found: dict[str, Quant] = {}
-    for row in table.tables("quant"):
-        item = _read_quant(row, found, source)
-        found[item.name] = item
-    return found, loss_rule
-
-
-def _read_quant(row: Table, found: dict[str, Quant], source: str) -> Quant:
-    name = row.text("name")
-    bits = quant.BITS.get(name)
-    if bits is None:
-        raise row.fail("name", "expected a quant that llama.cpp loads, in its usual spelling")
-    like = row.text_or("like")
-    if like and like not in found:
-        raise row.fail("like", "expected a quant that stands above this one")
-    if like:
-        divergence, imatrix = found[like].divergence, found[like].divergence_imatrix
-    else:
-        divergence = row.number("divergence")
-        imatrix = row.number_or("divergence_imatrix", divergence)
-    return Quant(
-        name=name,
-        bits_per_weight=bits,
-        divergence=divergence,
-        divergence_imatrix=imatrix,
-        source=row.text_or("source", f"taken to be like {like}" if like else source),
-    )
-
-
-def _read_publishers(table: Table) -> tuple[Publisher, ...]:
-    official = tuple(
-        Publisher(name=row.text("name"), kind="official", reason=row.text("reason"), trust=0)
-        for row in table.tables("official")
-    )
-    quantizers = tuple(
-        Publisher(name=row.text("name"), kind="quantizer", reason=row.text("reason"), trust=rank)
-        for rank, row in enumerate(table.tables("quantizer"), start=1)
-    )
-    return official + quantizers

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lmpm.types import FileRole, Shape
 
 
@@ -38,8 +41,57 @@ class TextCase:
     expect: tuple[str, ...] = ()
 
 
-SmokeKind = Literal["sql", "embeddings", "text"]
-SmokeCase = SqlCase | EmbeddingCase | TextCase
+@dataclass(frozen=True, slots=True)
+class FimCase:
+    """Python with a hole: what fills it must hold one of the words, and the whole must parse."""
+
+    prefix: str
+    suffix: str
+    expect: tuple[str, ...]
+    reference: str = ""  # what fills it well
+
+
+@dataclass(frozen=True, slots=True)
+class JsonCase:
+    """A prompt whose answer is JSON with these values; texts are compared without case, the rest exactly.
+
+    Fields that are not expected do not count; `fields` must be there, whatever their value.
+    """
+
+    prompt: str
+    expected: Mapping[str, object]
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCase:
+    """A prompt that offers functions, and the one call that answers it."""
+
+    prompt: str
+    function: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCase:
+    """A text to be given one of the labels: the first that the answer names counts."""
+
+    prompt: str
+    labels: tuple[str, ...]
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class RankCase:
+    """A query and two documents: `relevant` must score higher than `irrelevant`."""
+
+    query: str
+    relevant: str
+    irrelevant: str
+
+
+SmokeKind = Literal["sql", "embeddings", "text", "fim", "json", "tool", "label", "rerank"]
+SmokeCase = SqlCase | EmbeddingCase | TextCase | FimCase | JsonCase | ToolCase | LabelCase | RankCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +99,8 @@ class SmokeTest:
     """A short real inference of a task: what is asked, how, and how many answers must be right.
 
     `prompt` is a template of a raw completion with `{schema}` and `{question}`, or `{prompt}`: a model's
-    own chat template is code from a stranger. For embeddings it is empty.
+    own chat template is code from a stranger. For embeddings, reranking and infilling it is empty: the
+    file's own header says how texts are put together. `gap` says which part of the task is not tried.
     """
 
     kind: SmokeKind
@@ -56,6 +109,12 @@ class SmokeTest:
     max_tokens: int
     stop: tuple[str, ...]
     pass_cases: int
+    gap: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the model writes nothing: it gives vectors or scores."""
+        return self.kind in ("embeddings", "rerank")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +140,14 @@ class Prompt:
     user: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A size of memory for which the catalog has no answer to a task, and why."""
+
+    budget: int  # bytes
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starter:
     """The small model of a task that is shipped with lmpm."""
@@ -103,7 +170,8 @@ SpeedKind = Literal["decode", "prefill"]
 class Task:
     """What a user wants done, and how it is judged.
 
-    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`.
+    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. Where the user
+    is not `patient`, no model is taken that always thinks before it answers.
     """
 
     name: str
@@ -118,6 +186,9 @@ class Task:
     capabilities: frozenset[str]
     metrics: tuple[Metric, ...]
     smoke: SmokeTest
+    patient: bool = False
+    max_size: int | None = None  # bytes of all files together, where the task is for small machines
+    gaps: tuple[Gap, ...] = ()
     prompt: Prompt | None = None
     starter: Starter | None = None
 
@@ -180,6 +251,17 @@ class Embedding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What must be known to prompt a model. `thinking` empty: it answers at once."""
+
+    thinking: Literal["", "optional", "always"]
+    thinking_off: str  # what turns it off
+    system_role: bool  # whether its chat template has one
+    note: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogModel:
     """One set of weights at one size: what it is, how good it is, and where its files are."""
 
@@ -200,6 +282,7 @@ class CatalogModel:
     shape: Shape | None = None
     shape_source: str = ""
     embedding: Embedding | None = None
+    quirks: Quirks | None = None
     min_engine_build: int | None = None
     native_quant: str = ""  # the precision it was trained in: that quant and finer ones lose nothing
 
@@ -208,15 +291,29 @@ class CatalogModel:
 class Quant:
     """A quant, its size per weight and how far it moves a model from its full precision.
 
-    `divergence` is the mean KL divergence from the full-precision model, measured on one of 8 billion
-    parameters; `divergence_imatrix` is that of a file made with an importance matrix.
+    `tensor_bits` is exact, of the type that most tensors have; `measured` are (parameters, bits per weight)
+    of whole files, in ascending order. `divergence` is the mean KL divergence from the full-precision model,
+    measured on one of 8 billion parameters; `divergence_imatrix` is that of a file made with an importance
+    matrix. `perplexity` are (parameters, per cent that it rises). `note` says where the quant is slow.
     """
 
     name: str
-    bits_per_weight: float
+    tensor_bits: float
+    measured: tuple[tuple[int, float], ...]
     divergence: float
     divergence_imatrix: float
+    perplexity: tuple[tuple[int, float], ...]
     source: str
+    note: str = ""
+
+    def bits_per_weight(self, parameters: int) -> float:
+        """Bits per weight of a file of so many parameters, on the line between those measured."""
+        below = max((item for item in self.measured if item[0] <= parameters), default=self.measured[0])
+        above = min((item for item in self.measured if item[0] >= parameters), default=self.measured[-1])
+        if below[0] >= above[0]:
+            return below[1]
+        share = math.log(parameters / below[0]) / math.log(above[0] / below[0])
+        return below[1] + share * (above[1] - below[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,3 +342,4 @@ class Publisher:
     kind: Literal["official", "quantizer"]
     reason: str
     trust: int  # 0 = most trusted
+    importance_matrix: bool = False  # whether all its quants are made with one, whatever their names say

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Command -> the module below lmpm.cli that holds it: each is imported only when it is called.
 COMMANDS = {
+    "init": "init",
     "install": "install",
     "resolve": "resolve",
     "search": "search",
@@ -27,6 +28,11 @@ COMMANDS = {
     "path": "path",
     "verify": "verify",
     "lock": "lock",
+    "sync": "sync",
+    "update": "update",
+    "outdated": "outdated",
+    "diff": "diff",
+    "audit": "audit",
     "remove": "remove",
     "smoke": "smoke",
     "inspect": "inspect",

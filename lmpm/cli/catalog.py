@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli.console import Console, put, put_json, put_table
+from lmpm.cli.console import Console, put, put_json, put_raw, put_table
 from lmpm.cli.settings import App, common, json_option
 from lmpm.errors import UnknownNameError
 
@@ -21,7 +21,7 @@ def list_tasks(as_json: bool, quiet: bool, verbose: bool) -> None:
     """List the tasks."""
     app = App(Console(quiet, verbose), offline=True)
     counts = {
-        task.name: sum(any(score.task == task.name for score in model.scores) for model in app.catalog.models)
+        task.name: sum(app.catalog.score(model, task) is not None for model in app.catalog.models)
         for task in app.catalog.tasks
     }
     if as_json:
@@ -38,62 +38,44 @@ def list_tasks(as_json: bool, quiet: bool, verbose: bool) -> None:
 
 
 @command.command("show", epilog="Example: `lmpm catalog show text-to-sql`")
-@click.argument("name")
+@click.argument("name", metavar="TASK|MODEL")
 @json_option
 @common
-def show_task(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Show the models of a task with their scores and sources, best first."""
+def show(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Show the models of a task, best first, or what is known of a model."""
+    from lmpm.cli import catalog_pages as pages
+
     app = App(Console(quiet, verbose), offline=True)
     task = app.catalog.task(name)
-    if task is None:
+    if task is not None:
+        entries = pages.entries(app.catalog, task)
+        if as_json:
+            put_json(pages.task_json(task, entries))
+        else:
+            pages.put_task(task, entries)
+        return
+    model = app.catalog.model(name)
+    if model is None:
         from difflib import get_close_matches
 
-        near = get_close_matches(name.lower(), app.catalog.task_names(), n=2)
-        raise UnknownNameError("task", name, suggestions=near, listing="All tasks: `lmpm catalog list`")
-    rows = []
-    for model in app.catalog.models:
-        found = app.catalog.score(model, task)
-        if found is not None:
-            score, metric, quality = found
-            rows.append((model, score, metric, quality))
-    rows.sort(key=lambda row: -row[3])
+        aliases = (alias for task in app.catalog.tasks for alias in task.aliases)
+        names = (*app.catalog.task_names(), *aliases, *app.catalog.model_names())
+        near = get_close_matches(name.lower(), names, n=2)
+        raise UnknownNameError("task or model", name, suggestions=near, listing="All tasks: `lmpm catalog list`")
     if as_json:
-        put_json(
-            {
-                "task": task.name,
-                "models": [
-                    {
-                        "name": model.name,
-                        "parameters": model.parameters,
-                        "license": model.license,
-                        "quality": quality,
-                        "metric": metric.title,
-                        "value": score.value,
-                        "estimated": score.estimated,
-                        "source": score.source,
-                    }
-                    for model, score, metric, quality in rows
-                ],
-            }
-        )
-        return
-    put(f"{task.title}: {task.summary}")
-    put(f"ranked by {task.metrics[0].title}; at least {task.min_speed:g} tok/s, {task.context:,} tokens")
-    put("")
-    put_table(
-        [
-            (
-                model.title,
-                f"{model.parameters / 1e9:.1f}B",
-                f"{quality:.1f}",
-                f"{metric.title} {score.value:g}{' (estimated)' if score.estimated else ''}",
-                model.license,
-                score.source,
-            )
-            for model, score, metric, quality in rows
-        ],
-        right=frozenset({1, 2}),
-    )
+        put_json(pages.model_json(model))
+    else:
+        pages.put_model(model)
+
+
+@command.command("picks", epilog="Example: `lmpm catalog picks > docs/picks.md`")
+@common
+def show_picks(quiet: bool, verbose: bool) -> None:
+    """Print what each task takes on fifteen machines, as a page of Markdown."""
+    from lmpm import picks
+
+    app = App(Console(quiet, verbose), offline=True)
+    put_raw(picks.markdown(app.catalog, app.chips).rstrip())
 
 
 @command.command("check", epilog="Example: `lmpm catalog check`")
@@ -101,7 +83,7 @@ def show_task(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
 def check_files(quiet: bool, verbose: bool) -> int:
     """Check every file of the catalog and print every problem."""
     from lmpm import catalog
-    from lmpm.catalog.location import directory
+    from lmpm.location import directory
 
     problems = catalog.check(directory())
     for problem in problems:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render, workspace
+from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import choosing_model, wish_from, wish_options
+from lmpm.cli.bring import bring, model_files, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
-from lmpm.errors import NothingFitsError, SmokeTestError, SpecError
+from lmpm.errors import NothingFitsError, SpecError
 from lmpm.reference import NameReference, parse
 from lmpm.size import duration
 from lmpm.types import StarterSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lmpm.ladder import Rung
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Where, Wish
-    from lmpm.types import ModelFile, SmokeResult
+    from lmpm.types import ModelFile, SmokeResult, Source
 
 
 @click.command(
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the model once it is here.")
+@downloading.options
 @workspace.global_option
 @json_option
 @common
@@ -50,13 +54,28 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     model's name (`"qwen3 8b"`), searched for on the Hub. Without REF everything in `lmpm.lock` is brought to
     this machine.
     """
-    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
+    app = App(
+        Console(quiet, verbose),
+        offline=options["offline"],
+        hardware=options["hardware"],
+        is_global=options["is_global"],
+    )
+    downloading.apply(app, options)
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
     run = _Run(app, options)
-    done = [run.reference(ref) for ref in refs] if refs else run.lock()
+    done = run.references(refs) if refs else run.lock()
     if as_json:
         put_json({"dry_run": options["dry_run"], "models": done})
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done for one model: the files that have to be here, and the step that brings them."""
+
+    source: Source
+    files: Sequence[ModelFile]
+    carry_out: Callable[[], dict[str, Any]]
 
 
 class _Run:
@@ -70,20 +89,43 @@ class _Run:
 
     # -- with a reference ------------------------------------------------------
 
-    def reference(self, ref: str) -> dict[str, Any]:
-        """Install one reference; returns what programs may want to know."""
+    def references(self, refs: Sequence[str]) -> list[dict[str, Any]]:
+        """Install references; returns what programs may want to know of each."""
+        return self._carry_out([self._plan(ref) for ref in dict.fromkeys(refs)])
+
+    def _carry_out(self, works: Sequence[_Work]) -> list[dict[str, Any]]:
+        """Do what was planned, once there is space for all of it."""
+        from lmpm.fetch import require_space
+
+        if not self.options["dry_run"]:
+            require_space(self.app.store, [(work.source, work.files) for work in works])
+        return [work.carry_out() for work in works]
+
+    def _plan(self, ref: str) -> _Work:
+        """What a reference asks for: what the lock has for it, or a new choice."""
         from lmpm import install
 
+        ref = workspace.own_reference(self.app, ref)
         wish = wish_from(self.options)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
         if (known := self._already(ref, wish, project, manifest)) is not None:
-            return known
+            return self._sync(known)
         resolution = self._choose(ref, install.with_policy(wish, manifest.policy))
         line = install.manifest_line(resolution, wish, self.options["name"])
         if self.options["locked"] and not self.options["dry_run"]:
             install.require_same(workspace.read_lock(project), line.name, resolution)
-        return self._realise(resolution, line)
+        return self._realising(resolution, line)
+
+    def _realising(self, resolution: Resolution, line: ManifestModel) -> _Work:
+        chosen = resolution.choice.chosen
+        if chosen is None:
+            raise ValueError("nothing was chosen")
+        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line))
+
+    def _sync(self, model: LockedModel) -> _Work:
+        candidate = self._rung(model).candidate
+        return _Work(candidate.source, candidate.files, partial(self._sync_one, model))
 
     def _choose(self, ref: str, wish: Wish) -> Resolution:
         """Resolve a reference and show the choice. Raises NothingFitsError."""
@@ -119,14 +161,14 @@ class _Run:
         if not self.options["no_save"]:
             workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
         path, smoke = self._bring(resolution)
-        self._save(resolution, line)
+        self._save(resolution, line, smoke)
         self.console.blank()
         pinned = "" if self.options["no_save"] else ". Pinned in lmpm.lock; commit it with lmpm.toml"
         self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
-    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> dict[str, Any] | None:
-        """The answer when the lock has this very request for this machine: its files are here, or fetched."""
+    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> LockedModel | None:
+        """The locked model when the lock has this very request for this machine, and there is no better."""
         from lmpm import install
 
         if self.options["dry_run"]:
@@ -142,11 +184,7 @@ class _Run:
         improvable = install.is_improvable(rung.candidate, offline=self.app.offline)
         if improvable and not self.options["locked"]:
             return None
-        return self._sync_one(found)
-
-    def _verified(self, rung: Rung, file: Any) -> Path | None:
-        path = self.app.store.find(rung.candidate.source, file)
-        return path if path and self.app.store.is_stamped(path, file.sha256) else None
+        return found
 
     def _bring(self, resolution: Resolution) -> tuple[Path, SmokeResult | None]:
         """Fetch the choice and prove it."""
@@ -158,31 +196,23 @@ class _Run:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
-            models = _models(paths, chosen.variant.files)
-            smoke = self._prove(models, resolution.task, chosen.memory.context, chosen.memory.total)
+            memory = chosen.memory
+            models = model_files(paths, chosen.variant.files)
+            smoke = prove(self.app, models, resolution.task, context=memory.context, need=memory.total)
         return paths[0], smoke
 
-    def _prove(self, paths: Sequence[Path], task: Any, context: int, need: int) -> SmokeResult | None:
-        from lmpm.locked import prove
-
-        smoke = prove(paths, task, context=context, need=need, bench=self.app.bench)
-        render.show_smoke(self.console, smoke)
-        if smoke is not None and not smoke.passed:
-            raise SmokeTestError(
-                f"`{paths[0].name}` does not do its task: {smoke.detail}",
-                hint="The file is kept. To pin it all the same, use `--no-smoke`",
-            )
-        return smoke
-
-    def _save(self, resolution: Resolution, line: ManifestModel) -> None:
-        """Write the manifest's line and the ladder."""
+    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None) -> None:
+        """Write the manifest's line and the ladder, with what the smoke test showed."""
         from lmpm import install
 
         if self.options["no_save"]:
             return
         manifest = workspace.read_manifest(workspace.project(self.app, is_global=self.is_global))
-        targets = workspace.targets(self.app, manifest)
-        locked, remarks = install.lock_model(resolution, line, self.app.resolver, targets)
+        targets, classes = workspace.targets(self.app, manifest), workspace.size_classes(self.app)
+        locked, remarks = install.lock_model(resolution, line, self.app.resolver, targets, classes)
+        chosen = resolution.choice.chosen
+        if smoke is not None and chosen is not None and self.app.is_this_machine:
+            locked = install.with_proof(locked, chosen.variant.files, install.proof(smoke, self.app.machine, targets))
         with workspace.editing(self.app, is_global=self.is_global) as project:
             install.pin(project, [(line, locked)])
         for remark in remarks:
@@ -193,6 +223,7 @@ class _Run:
     def lock(self) -> list[dict[str, Any]]:
         """Make this machine equal to the lock, which is made or mended first where it may be."""
         from lmpm import install
+        from lmpm.lock import stale_models
 
         project = workspace.project(self.app, is_global=self.is_global)
         if not project.manifest_path.exists() and not project.lock_path.exists():
@@ -201,56 +232,40 @@ class _Run:
                 hint="Name a task: `lmpm install text-to-sql`; all tasks: `lmpm catalog list`",
             )
         manifest = workspace.read_manifest(project)
+        machines = workspace.targets(self.app, manifest)
         if self.options["locked"]:
-            install.require_fresh(manifest, workspace.read_lock(project))
-            return [self._sync_one(model) for model in project.lock().models]
-        stale = install.stale_lines(manifest, project.lock())
-        done = [self._relock(line, manifest) for line in stale]
+            lock = workspace.read_lock(project)
+            install.require_fresh(manifest, lock, machines)
+            return self._carry_out([self._sync(model) for model in lock.models])
+        stale = stale_models(manifest, project.lock(), machines)
+        works = [self._relock(line, manifest) for line in stale]
         if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
             workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
         fresh = {line.name for line in stale}
-        done += [self._sync_one(model) for model in project.lock().models if model.name not in fresh]
+        works += [self._sync(model) for model in project.lock().models if model.name not in fresh]
+        done = self._carry_out(works)
         if not done:
             self.console.done("Nothing to do: `lmpm.toml` names no models")
         return done
 
-    def _relock(self, line: ManifestModel, manifest: Manifest) -> dict[str, Any]:
-        """Install a line of the manifest that the lock does not have, or has for another request."""
+    def _relock(self, line: ManifestModel, manifest: Manifest) -> _Work:
+        """Choose for a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
         resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
-        return self._realise(resolution, line)
+        return self._realising(resolution, line)
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for
 
-        return rung_for(model, self.app.machine, self.app.catalog)
+        return rung_for(model, self.app.machine)
 
     def _sync_one(self, model: LockedModel) -> dict[str, Any]:
         """Bring the rung of one locked model here; what was fetched is proved."""
-        from lmpm.locked import context_of, task_of
-
-        began = time.monotonic()
         rung = self._rung(model)
-        candidate = rung.candidate
+        paths = verified_paths(self.app, rung)
+        if paths is None:
+            return bring(self.app, model, rung, dry_run=self.options["dry_run"], smoke=not self.options["no_smoke"])
+        self.console.done(f"{model.name} is installed: {rung.candidate.model} {rung.candidate.quant}, nothing to do")
         data = {"name": model.name, **render.rung_json(rung, len(model.candidates))}
-        present = [self._verified(rung, file) for file in candidate.files]
-        title = f"{candidate.model} {candidate.quant}"
-        if all(present):
-            self.console.done(f"{model.name} is installed: {title}, nothing to do")
-            return {**data, "path": str(present[0])}
-        self.console.say("Chosen", f"{model.name}: rung {rung.number} of {len(model.candidates)}, {title}")
-        if self.options["dry_run"]:
-            return data
-        paths = workspace.fetcher(self.app).fetch(candidate.source, candidate.files)
-        smoke = None
-        if not self.options["no_smoke"]:
-            task = task_of(model, self.app.catalog)
-            smoke = self._prove(_models(paths, candidate.files), task, context_of(model), candidate.memory)
-        self.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
-        return {**data, "path": str(paths[0]), "smoke": render.smoke_json(smoke)}
-
-
-def _models(paths: Sequence[Path], files: Sequence[ModelFile]) -> list[Path]:
-    """The files that the engine loads, without an encoder of pictures."""
-    return [path for path, file in zip(paths, files, strict=True) if file.role == "model"]
+        return {**data, "path": str(paths[0])}

@@ -30,7 +30,7 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
     data: list[dict[str, Any]] = []
     for model in lock.models:
         try:
-            rung = rung_for(model, app.machine, app.catalog)
+            rung = rung_for(model, app.machine)
         except NothingFitsError as error:
             rows.append((model.name, "-", "", "", "", "does not fit this machine"))
             data.append({"name": model.name, "present": False, "error": error.message})

@@ -26,7 +26,7 @@ def command(name: str, as_json: bool, is_global: bool, hardware: str | None, qui
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)
     lock = workspace.read_lock(workspace.project(app, is_global=is_global))
     model = workspace.locked_model(lock, name)
-    rung = rung_for(model, app.machine, app.catalog)
+    rung = rung_for(model, app.machine)
     candidate = rung.candidate
     paths = [app.store.find(candidate.source, file) for file in candidate.files]
     lacking = [file for file, path in zip(candidate.files, paths, strict=True) if path is None]

@@ -18,7 +18,7 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
 
     The files stay in the Hugging Face cache, which other projects and tools share.
     """
-    from lmpm.manifest import remove_model
+    from lmpm.manifest_edit import remove_model
 
     app = App(Console(quiet, verbose), offline=True)
     with workspace.editing(app, is_global=is_global) as project:
@@ -27,7 +27,7 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
         lock = project.lock() if manifest.models else workspace.read_lock(project)
         for name in dict.fromkeys(names):
             if name in manifest.models:
-                text = remove_model(text, name)
+                text = remove_model(text, name, file=project.manifest_name)
             else:
                 workspace.locked_model(lock, name)
             lock = lock.without(name)

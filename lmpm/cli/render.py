@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.size import duration, human
-from lmpm.types import HubSource
+from lmpm.types import FileSource, HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from lmpm.cli.console import Console
@@ -28,10 +28,10 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
     if chosen is None:
         return
     variant = chosen.variant
-    built_in = "" if isinstance(variant.source, HubSource) else "   (built in)"
+    built_in = "   (built in)" if isinstance(variant.source, StarterSource) else ""
     facts = (variant.title, variant.quant, human(variant.size), variant.license)
     console.say("Chosen", "  ".join(facts) + built_in)
-    if isinstance(variant.source, HubSource):
+    if not built_in:
         console.say("", f"from {variant.source}")
     console.say("Why", why)
     console.say("Needs", needs(choice, chosen))
@@ -52,7 +52,9 @@ def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = N
     chosen, request = choice.chosen, choice.request
     if chosen is None:
         return ""
-    if not isinstance(chosen.variant.source, HubSource):
+    if isinstance(chosen.variant.source, UrlSource | FileSource):
+        return "you named this very file"
+    if isinstance(chosen.variant.source, StarterSource):
         what = request.task or ref
         better = online.chosen.variant if online and online.chosen else None
         instead = f" With a network lmpm would take {better.title} {better.quant}: drop `--offline`" if better else ""
@@ -251,5 +253,9 @@ def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
 
 
 def repo_of(source: Source) -> str:
-    """`org/name`, or `starter:task` for a built-in one."""
-    return source.repo if isinstance(source, HubSource) else f"starter:{source.task}"
+    """`org/name`, `starter:task` for a built-in one, `file:path`, or an address."""
+    if isinstance(source, HubSource):
+        return source.repo
+    if isinstance(source, StarterSource):
+        return f"starter:{source.task}"
+    return f"file:{source}" if isinstance(source, FileSource) else str(source)

@@ -55,6 +55,7 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
 
     policy = workspace.read_manifest(workspace.project(app, is_global=False)).policy
     wish = with_policy(wish_from(options), policy)
+    ref = workspace.own_reference(app, ref)
     appraiser = app.appraiser("at hand" if app.offline else "doubtful")
     if not app.offline:
         try:

@@ -38,11 +38,11 @@ def command(
     """
     from lmpm.browse import browse, browse_catalog
     from lmpm.errors import OfflineError, UnknownNameError
-    from lmpm.resolve import Wish
+    from lmpm.resolve import Wish, request_for
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     text = " ".join(" ".join(words).split())
-    request = app.resolver.request(text, Wish(context=options["context"]))
+    request = request_for(text, Wish(context=options["context"]), None, model=text)
     try:
         matches = browse(app.resolver.finder, text, request, app.machine)
     except OfflineError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm import limits
 from lmpm.cli.console import Console
 from lmpm.errors import DiskError, SpecError
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from lmpm.machine.chips import Chips
     from lmpm.memory.ggml.backend import Repacking
     from lmpm.progress import Reporter
+    from lmpm.projects import KnownProjects
     from lmpm.resolve import Resolver
     from lmpm.store import Store
     from lmpm.transfer import Downloader
     from lmpm.types import Machine
 
+STORE_KEY = "lmpm.store"  # where `--store` is kept in click's context
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -43,6 +46,7 @@ class Settings:
     hardware: str | None
     retry_base_s: float | None
     directory: Path
+    ollama: str | None  # where Ollama keeps its models, if it was told
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -55,6 +59,7 @@ class Settings:
             hardware=environment.get("LMPM_HARDWARE") or None,
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
             directory=_directory(),
+            ollama=environment.get("OLLAMA_MODELS") or None,
         )
 
 
@@ -117,24 +122,39 @@ def _seconds(environment: Mapping[str, str], name: str) -> float | None:
 class App:
     """What a command works with; each part is built when it is first asked for."""
 
-    def __init__(self, console: Console, *, offline: bool = False, hardware: str | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        offline: bool = False,
+        hardware: str | None = None,
+        is_global: bool = False,
+        asks_anew: bool = False,
+    ) -> None:
+        self.is_global = is_global
+        self.asks_anew = asks_anew  # what has changed on the Hub matters: kept answers will not do
         self.console = console
         self.settings = Settings.read(os.environ)
+        context = click.get_current_context(silent=True)
+        if context and (place := context.meta.get(STORE_KEY)):
+            self.settings = replace(self.settings, store=place)
         self.offline = offline or self.settings.offline
         self._hardware = hardware or self.settings.hardware
+        self.connections = limits.CONNECTIONS
+        self.rate_limit: int | None = None  # bytes a second
 
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog that came with lmpm."""
         from lmpm import catalog
-        from lmpm.catalog.location import directory
+        from lmpm.location import directory
 
-        return catalog.load(directory(), copies=self._copies)
+        return catalog.load(directory(), copies=self._copies, note=self.console.note)
 
     @cached_property
     def chips(self) -> Chips:
         """The table of chips."""
-        from lmpm.catalog.location import directory
+        from lmpm.location import directory
         from lmpm.machine.chips import load_chips
 
         return load_chips(directory(), copies=self._copies)
@@ -189,6 +209,13 @@ class App:
         return Store(self.settings.store, self.settings.home)
 
     @cached_property
+    def known_projects(self) -> KnownProjects:
+        """The projects whose locks this user has used."""
+        from lmpm.projects import KnownProjects
+
+        return KnownProjects(self.settings.home / "projects")
+
+    @cached_property
     def http(self) -> Http:
         """The client of the Hub; the token is read by huggingface_hub's rule."""
         from lmpm import __version__
@@ -218,7 +245,11 @@ class App:
             self.http,
             offline=self.offline,
             backoff_s=METADATA_BACKOFF_S if base is None else base,
-            cache=HubCache(self.settings.home / "hub", identity_of(self.settings.endpoint, self.http.token)),
+            cache=HubCache(
+                self.settings.home / "hub",
+                identity_of(self.settings.endpoint, self.http.token),
+                asks_anew=self.asks_anew,
+            ),
             kept=Kept(self.settings.home / "headers"),
         )
 
@@ -227,7 +258,14 @@ class App:
         """What answers references."""
         from lmpm.resolve import Resolver
 
-        return Resolver(self.catalog, self.hub, self.store)
+        return Resolver(self.catalog, self.hub, self.store, self.project_directory)
+
+    @cached_property
+    def project_directory(self) -> Path:
+        """Where paths of local files start: the project's directory, with `--global` the user's own."""
+        from lmpm.cli import workspace
+
+        return workspace.directory(self, is_global=self.is_global)
 
     @cached_property
     def reporter(self) -> Reporter:
@@ -239,22 +277,42 @@ class App:
     @cached_property
     def downloader(self) -> Downloader:
         """What fetches files into the store."""
-        from lmpm import limits
         from lmpm.transfer import Downloader, Patience
 
         base = self.settings.retry_base_s
         patience = Patience(backoff_s=limits.BACKOFF_BASE_S if base is None else base)
-        return Downloader(self.store, self.http, patience=patience, reporter=self.reporter)
+        return Downloader(
+            self.store,
+            self.http,
+            patience=patience,
+            reporter=self.reporter,
+            connections=self.connections,
+            rate_limit=self.rate_limit,
+        )
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command has."""
     for option in (
+        click.option(
+            "--store",
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep_store,
+            help="Keep files here instead of in the Hugging Face cache.",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Say more."),
         click.option("-q", "--quiet", is_flag=True, help="Print only data and errors."),
     ):
         function = option(function)
     return function
+
+
+def _keep_store(context: click.Context, _parameter: click.Parameter, place: str | None) -> None:
+    if place is not None:
+        if not place:
+            raise SpecError("`--store` is empty, expected a directory")
+        context.meta[STORE_KEY] = Path(place).expanduser().absolute()
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

@@ -49,7 +49,7 @@ def command(
     else:
         lock = workspace.read_lock(workspace.project(app, is_global=is_global))
         model = workspace.locked_model(lock, name)
-        candidate = rung_for(model, app.machine, app.catalog).candidate
+        candidate = rung_for(model, app.machine).candidate
         paths = [app.store.find(candidate.source, file) for file in candidate.files]
         if paths[0] is None or not all(paths):
             from lmpm.fetch import missing

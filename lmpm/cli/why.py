@@ -37,7 +37,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     manifest = workspace.read_manifest(project)
     line = manifest.models.get(name)
     wish = overlay(wish_of(line, manifest.policy) if line else Wish(), options)
-    ref = (line.ref or line.task or name) if line else name
+    ref = (line.ref or line.task or name) if line else workspace.own_reference(app, name)
     app.offline = app.offline or _is_known(app, ref)
     resolution = app.resolver.resolve(ref, app.machine, with_policy(wish, manifest.policy), where="catalog")
     choice = resolution.choice
@@ -54,7 +54,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     if locked is not None:
         from lmpm.locked import rung_for
 
-        taken = rung_for(locked, app.machine, app.catalog).number
+        taken = rung_for(locked, app.machine).number
         put("")
         put("In lmpm.lock, best first:")
         for number, rung in enumerate(locked.candidates, start=1):

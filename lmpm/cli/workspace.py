@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import DiskError, LockError, UnknownNameError
+from lmpm.errors import DiskError, LockError, SpecError, UnknownNameError
 from lmpm.project import Project, edit_project, find_project
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def directory(app: App, *, is_global: bool) -> Path:
 
 
 def project(app: App, *, is_global: bool) -> Project:
-    """The project as it is on disk."""
-    return Project(directory(app, is_global=is_global))
+    """The project as it is on disk; its lock is remembered as one in use."""
+    found = Project(directory(app, is_global=is_global))
+    app.known_projects.remember(found.directory)
+    return found
 
 
 @contextmanager
@@ -67,9 +69,26 @@ def require_savable(app: App, *, is_global: bool) -> None:
 
 def read_manifest(found: Project) -> Manifest:
     """The manifest, empty when there is none."""
-    from lmpm.manifest import parse_manifest
+    return found.manifest()
 
-    return parse_manifest(found.manifest_text())
+
+def require_manifest(found: Project) -> Manifest:
+    """The manifest. Raises SpecError when there is none."""
+    if not found.manifest_path.exists():
+        raise SpecError(
+            f"Nothing to lock: no `lmpm.toml` in `{found.directory}` or above",
+            hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
+        )
+    return read_manifest(found)
+
+
+def require_fresh(app: App, manifest: Manifest, lock: Lock) -> None:
+    """Raise LockError, with every reason, when the lock is not what the manifest asks for."""
+    from lmpm.lock import staleness
+
+    reasons = staleness(manifest, lock, targets(app, manifest))
+    if reasons:
+        raise LockError("`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`")
 
 
 def read_lock(found: Project) -> Lock:
@@ -88,7 +107,8 @@ def remark_stale(app: App, found: Project, lock: Lock) -> None:
 
     if not found.manifest_path.exists():
         return
-    for reason in staleness(read_manifest(found), lock):
+    manifest = read_manifest(found)
+    for reason in staleness(manifest, lock, targets(app, manifest)):
         app.console.note(f"{reason}: `lmpm install` mends it")
 
 
@@ -110,16 +130,37 @@ def locked_model(lock: Lock, name: str) -> LockedModel:
 
 def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
     """The declared machines."""
+    if not manifest.targets:
+        return {}
     from lmpm.machine import parse_spec
 
     return {name: parse_spec(target.hardware, app.chips) for name, target in manifest.targets.items()}
+
+
+def size_classes(app: App) -> list[Machine]:
+    """Machines of common sizes."""
+    from lmpm.machine import parse_spec
+    from lmpm.rungs import SIZE_CLASSES
+
+    return [parse_spec(spec, app.chips) for spec in SIZE_CLASSES]
+
+
+def own_reference(app: App, ref: str) -> str:
+    """What the user typed, the path of a file as it is seen from the project's directory."""
+    from lmpm.reference import FileReference, parse
+
+    reference = parse(ref)
+    if not isinstance(reference, FileReference):
+        return ref
+    path = os.path.relpath(app.settings.directory / reference.path, app.project_directory)
+    return path if path.startswith("..") else f"./{path}"
 
 
 def fetcher(app: App) -> Fetcher:
     """What brings files into the store."""
     from lmpm.fetch import Fetcher
 
-    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline)
+    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline, app.project_directory)
 
 
 def drop_unasked(app: App, manifest: Manifest, *, is_global: bool) -> list[str]:

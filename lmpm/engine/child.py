@@ -6,11 +6,15 @@ import json
 import os
 import sys
 import time
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lmpm.engine import guard
+from lmpm.engine.forms import query_with_document, with_hole
 from lmpm.engine.job import EngineInfo, EngineReport, Job
-from lmpm.engine.llama import Llama, Model, embed, generate, plan
+from lmpm.engine.llama import Llama, LlamaError, Model, embed, generate, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> None:
@@ -68,18 +72,34 @@ def _run(llama: Llama, job: Job, answers: BinaryIO) -> dict[str, Any]:
     model = Model(llama, job.path, job.plan)
     load_s = time.perf_counter() - start
     _tell(answers, stage="run")
-    wanted = job.plan.embeddings
-    generations = () if wanted else generate(model, job.texts, job.max_tokens, job.stop)
-    embeddings = embed(model, job.texts) if wanted else ()
+    inputs = _inputs(model, job)
+    ranked = job.plan.pooling == "rank"
+    vectors = embed(model, inputs) if job.plan.embeddings else ()
+    generations = () if job.plan.embeddings else generate(model, inputs, job.max_tokens, job.stop)
     report = EngineReport(
         build=llama.build,
         load_s=load_s,
         peak_memory=guard.peak_memory(),
         buffers=tuple(llama.buffers),
         generations=generations,
-        embeddings=embeddings,
+        embeddings=() if ranked else vectors,
+        scores=tuple(vector[0] for vector in vectors) if ranked else (),
     )
     return report.encode()
+
+
+def _inputs(model: Model, job: Job) -> list[Sequence[int]]:
+    """The tokens of each text, then those of each pair."""
+    inputs: list[Sequence[int]] = [model.tokenize(text) for text in job.texts]
+    for first, second in job.pairs:
+        if job.plan.pooling == "rank":
+            inputs.append(query_with_document(model, first, second))
+            continue
+        tokens = with_hole(model, first, second)
+        if tokens is None:
+            raise LlamaError("unsupported", "the file names no tokens for filling in the middle")
+        inputs.append(tokens)
+    return inputs
 
 
 def _tell(answers: BinaryIO, **event: object) -> None:

@@ -30,7 +30,11 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of the child: a model is loaded once, then every prompt or text goes through it."""
+    """One run of the child: a model is loaded once, then every prompt or text goes through it.
+
+    `pairs` are code before and after a hole that is to be filled, or with the pooling `rank` a query and a
+    document to be scored; either goes into the form that the file's header gives.
+    """
 
     kind: JobKind
     path: str = ""
@@ -39,6 +43,7 @@ class Job:
     max_tokens: int = 0
     stop: tuple[str, ...] = ()
     memory_bytes: int | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def encode(self) -> dict[str, Any]:
         """The job as JSON values."""
@@ -52,6 +57,7 @@ class Job:
                 **values,
                 "plan": Settings(**values["plan"]),
                 "texts": tuple(values["texts"]),
+                "pairs": tuple((first, second) for first, second in values["pairs"]),
                 "stop": tuple(values["stop"]),
             }
         )
@@ -148,11 +154,13 @@ class EngineReport:
     buffers: tuple[tuple[str, int], ...] = ()
     generations: tuple[Generation, ...] = ()
     embeddings: tuple[tuple[float, ...], ...] = ()
+    scores: tuple[float, ...] = ()  # of the pairs, where they were ranked
 
     def encode(self) -> dict[str, Any]:
         """The report as JSON values."""
         values = dataclasses.asdict(self)
         values["embeddings"] = [_pack(vector) for vector in self.embeddings]
+        values["scores"] = _pack(self.scores)
         return values
 
     @classmethod
@@ -164,6 +172,7 @@ class EngineReport:
                 "buffers": tuple((name, size) for name, size in values["buffers"]),
                 "generations": tuple(Generation(**item) for item in values["generations"]),
                 "embeddings": tuple(_unpack(item) for item in values["embeddings"]),
+                "scores": _unpack(values["scores"]),
             }
         )
 

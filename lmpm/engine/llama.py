@@ -30,7 +30,7 @@ PIECE_BYTES: Final = 256  # of one token's text, to begin with
 MAX_TEXT_BYTES: Final = 256 * 1024  # of one answer
 MAX_BUFFERS: Final = 64
 
-POOLING: Final = {None: -1, "none": 0, "mean": 1, "cls": 2, "last": 3}
+POOLING: Final = {None: -1, "none": 0, "mean": 1, "cls": 2, "last": 3, "rank": 4}
 FLASH_ATTENTION: Final = {"auto": -1, "off": 0, "on": 1}
 CACHE_TYPES: Final = {  # ggml.h
     "f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30,
@@ -144,10 +144,17 @@ class Model:
 
     def tokenize(self, text: str) -> Sequence[int]:
         """The tokens of a raw prompt: with BOS where the model wants it, control tokens understood."""
+        return self._tokens(text, whole=True)
+
+    def tokenize_part(self, text: str) -> Sequence[int]:
+        """The tokens of a text inside an input: nothing is added, and control tokens in it are plain text."""
+        return self._tokens(text, whole=False)
+
+    def _tokens(self, text: str, *, whole: bool) -> Sequence[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 16
         tokens = (ctypes.c_int32 * room)()
-        count = self.c.llama_tokenize(self.vocabulary, data, len(data), tokens, room, True, True)
+        count = self.c.llama_tokenize(self.vocabulary, data, len(data), tokens, room, whole, whole)
         if count < 0:
             raise LlamaError("tokenize", "llama.cpp cannot split the prompt into tokens")
         return tokens[:count]
@@ -191,14 +198,16 @@ class Model:
             raise LlamaError("decode", f"llama.cpp cannot compute (status {status})")
 
 
-def generate(model: Model, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> tuple[Generation, ...]:
-    """Greedy completions of raw prompts, one after another in one context."""
+def generate(
+    model: Model, inputs: Sequence[Sequence[int]], max_tokens: int, stop: Sequence[str]
+) -> tuple[Generation, ...]:
+    """Greedy completions of tokens, one after another in one context."""
     context = model.context(_for_answers(model))
     if model.c.llama_model_has_encoder(model.handle) or not model.c.llama_get_memory(context):
         raise LlamaError("unsupported", "this kind of model does not continue a text")
     sampler = model.c.llama_sampler_init_greedy()
     stops = tuple(item.encode() for item in stop)
-    return tuple(_complete(model, context, sampler, prompt, max_tokens, stops) for prompt in prompts)
+    return tuple(_complete(model, context, sampler, tokens, max_tokens, stops) for tokens in inputs)
 
 
 def _for_answers(model: Model) -> Any:
@@ -234,9 +243,8 @@ def plan(llama: Llama, path: str, wanted: Settings) -> DryRun:
 
 
 def _complete(
-    model: Model, context: Any, sampler: Any, prompt: str, max_tokens: int, stops: Sequence[bytes]
+    model: Model, context: Any, sampler: Any, tokens: Sequence[int], max_tokens: int, stops: Sequence[bytes]
 ) -> Generation:
-    tokens = model.tokenize(prompt)
     room = model.plan.context - len(tokens)
     if not tokens or room < 1:
         raise LlamaError("prompt", f"the prompt has {len(tokens):,} tokens, the context {model.plan.context:,}")
@@ -278,11 +286,13 @@ def _text(answer: bytes) -> str:
     return codecs.getincrementaldecoder("utf-8")("replace").decode(answer)
 
 
-def embed(model: Model, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """One vector for each text: pooled as planned, or the last token's where the model does not pool."""
-    tokens = [model.tokenize(text) for text in texts]
-    longest = max(map(len, tokens), default=0)
-    if longest > model.plan.context or not all(tokens):
+def embed(model: Model, inputs: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
+    """One vector for each text: pooled as planned, or the last token's where the model does not pool.
+
+    The pooling `rank` gives what the classifier of a reranker says, the score first.
+    """
+    longest = max(map(len, inputs), default=0)
+    if longest > model.plan.context or not all(inputs):
         raise LlamaError("prompt", f"a text has {longest:,} tokens, the context {model.plan.context:,}")
     params = model.c.llama_context_default_params()
     params.embeddings = True
@@ -290,10 +300,11 @@ def embed(model: Model, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
     # an encoder sees a text at once: the whole of it must fit one physical batch
     params.n_batch = params.n_ubatch = min(model.plan.context, max(longest, model.plan.ubatch))
     context = model.context(params)
-    size = model.c.llama_model_n_embd_out(model.handle)
+    ranked = model.plan.pooling == "rank"
+    size = model.c.llama_model_n_cls_out(model.handle) if ranked else model.c.llama_model_n_embd_out(model.handle)
     pooled = model.c.llama_pooling_type(context) != POOLING["none"]
     vectors = []
-    for item in tokens:
+    for item in inputs:
         model.clear(context)
         model.decode(context, item)
         if pooled:

@@ -4,6 +4,7 @@ from lmpm.machine.build import without_gpu
 from lmpm.machine.chips import Chip, Chips, load_chips
 from lmpm.machine.describe import describe
 from lmpm.machine.detect import detect, free_memory
+from lmpm.machine.likeness import is_same_class
 from lmpm.machine.probes import Probes, SystemProbes
 from lmpm.machine.spec import parse_spec
 
@@ -15,6 +16,7 @@ __all__ = [
     "describe",
     "detect",
     "free_memory",
+    "is_same_class",
     "load_chips",
     "parse_spec",
     "without_gpu",

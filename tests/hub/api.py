@@ -113,7 +113,7 @@ def refs(request: Request, repository: Repository) -> Answer:
 
 def _row(repository: Repository, commit: Commit, names: Iterable[str], *, blobs: bool) -> dict[str, Any]:
     facts: dict[str, Callable[[], Any]] = {
-        "_id": lambda: hashlib.sha1(repository.id.encode(), usedforsecurity=False).hexdigest()[:24],
+        "_id": lambda: repository.object_id or _object_id(repository.id),
         "id": lambda: repository.id,
         "modelId": lambda: repository.id,
         "author": lambda: repository.author,
@@ -144,6 +144,10 @@ def _row(repository: Repository, commit: Commit, names: Iterable[str], *, blobs:
         if row.get(name, ...) is None:
             del row[name]
     return row
+
+
+def _object_id(name: str) -> str:
+    return hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:24]
 
 
 def _sibling(file: RepoFile, *, blobs: bool) -> dict[str, Any]:

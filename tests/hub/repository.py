@@ -86,6 +86,7 @@ class Repository:
     created_at: str = "2025-01-01T00:00:00.000Z"
     last_modified: str = "2025-01-02T00:00:00.000Z"
     trending: int = 0
+    object_id: str = ""  # as the Hub calls it whatever its name; empty: made from the name
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)  # full name -> commit id
     _gguf_of: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False)

@@ -9,7 +9,7 @@ from lmpm.errors import CatalogError
 
 def directory() -> Path:
     """The directory that holds `tasks/`, `models/` and the tables. Raises CatalogError without one."""
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parent
     for place in (package / "_catalog", package.parent / "catalog"):
         if (place / "tasks").is_dir():
             return place

@@ -1,0 +1,72 @@
+"""Bringing what a lock pins to this machine: fetched, proved, and told."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from lmpm.cli import render, workspace
+from lmpm.errors import SmokeTestError
+from lmpm.size import duration, human
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lmpm.catalog import Task
+    from lmpm.cli.settings import App
+    from lmpm.ladder import Rung
+    from lmpm.lock_types import LockedModel
+    from lmpm.types import ModelFile, SmokeResult
+
+
+def verified_paths(app: App, rung: Rung) -> list[Path] | None:
+    """Where the files of a rung are, when all are here and unchanged since they were hashed."""
+    paths = []
+    for file in rung.candidate.files:
+        path = app.store.find(rung.candidate.source, file)
+        if path is None or not app.store.is_stamped(path, file.sha256 or ""):
+            return None
+        paths.append(path)
+    return paths
+
+
+def model_files(paths: Sequence[Path], files: Sequence[ModelFile]) -> list[Path]:
+    """The files that the engine loads, without an encoder of pictures."""
+    return [path for path, file in zip(paths, files, strict=True) if file.role == "model"]
+
+
+def prove(app: App, paths: Sequence[Path], task: Task | None, *, context: int, need: int) -> SmokeResult | None:
+    """Run the smoke test and show it. Raises SmokeTestError when the answers are wrong."""
+    from lmpm import locked
+
+    smoke = locked.prove(paths, task, context=context, need=need, bench=app.bench)
+    render.show_smoke(app.console, smoke)
+    if smoke is not None and not smoke.passed:
+        raise SmokeTestError(
+            f"`{paths[0].name}` does not do its task: {smoke.detail}",
+            hint="The file is kept. To pin it all the same, use `--no-smoke`",
+        )
+    return smoke
+
+
+def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: bool) -> dict[str, Any]:
+    """Bring a rung here that is not, and prove it; what programs may want to know."""
+    from lmpm.locked import context_of, task_of
+
+    began = time.monotonic()
+    candidate = rung.candidate
+    data = {"name": model.name, **render.rung_json(rung, len(model.candidates))}
+    title = f"{candidate.model} {candidate.quant}"
+    place = f"rung {rung.number} of {len(model.candidates)}"
+    app.console.say("Chosen", f"{model.name}: {place}, {title}, {human(candidate.size)}")
+    if dry_run:
+        return data
+    paths = workspace.fetcher(app).fetch(candidate.source, candidate.files)
+    result = None
+    if smoke:
+        task = task_of(model, app.catalog)
+        models = model_files(paths, candidate.files)
+        result = prove(app, models, task, context=context_of(model), need=candidate.memory)
+    app.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
+    return {**data, "path": str(paths[0]), "smoke": render.smoke_json(result)}

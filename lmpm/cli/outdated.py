@@ -1,0 +1,100 @@
+"""`lmpm outdated`: what has changed since the lock was made. Nothing is changed by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.cli import workspace
+from lmpm.cli.console import Console, put, put_json
+from lmpm.cli.settings import App, common, hardware_option, json_option
+from lmpm.errors import LmpmError, NothingFitsError, OfflineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmpm.lock_types import LockedModel
+    from lmpm.manifest import Manifest
+    from lmpm.upstream import Change
+
+INTEGRITY_EXIT_CODE = 4
+
+
+@click.command(epilog="Example: `lmpm outdated --json`")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@hardware_option
+@workspace.global_option
+@json_option
+@common
+def command(
+    names: tuple[str, ...], hardware: str | None, is_global: bool, as_json: bool, quiet: bool, verbose: bool
+) -> int:
+    """Say what has changed since `lmpm.lock` was made.
+
+    Newer commits, files uploaded again, changed templates and licences, repositories that are gone or belong
+    to somebody else, and better choices of a newer catalog. Files that changed under the pinned commit end in
+    exit code 4; nothing else here is a failure.
+    """
+    from lmpm.upstream import changes
+
+    app = App(Console(quiet, verbose), hardware=hardware, is_global=is_global, asks_anew=True)
+    if app.offline:
+        raise OfflineError("What is new can only be asked over the network", hint="Unset LMPM_OFFLINE")
+    project = workspace.project(app, is_global=is_global)
+    lock, manifest = workspace.read_lock(project), workspace.read_manifest(project)
+    models = [workspace.locked_model(lock, name) for name in names] if names else list(lock.models)
+    rows: list[dict[str, Any]] = []
+    for model in models:
+        for number, candidate in enumerate(model.candidates, start=1):
+            rows += [_row(model, number, change) for change in changes(candidate, app.hub)]
+        rows += [_row(model, None, change) for change in _better(app, manifest, model)]
+    if as_json:
+        put_json({"changes": rows})
+    else:
+        _show(app.console, models, rows)
+    return INTEGRITY_EXIT_CODE if any(row["kind"] == "bytes" for row in rows) else 0
+
+
+def _row(model: LockedModel, number: int | None, change: Change) -> dict[str, Any]:
+    return {"name": model.name, "rung": number, "kind": change.kind, "detail": change.detail}
+
+
+def _better(app: App, manifest: Manifest, model: LockedModel) -> Iterator[Change]:
+    """Whether the catalog of this lmpm would take something else on this machine."""
+    from lmpm.install import wish_of
+    from lmpm.locked import rung_for
+    from lmpm.reference import NameReference, parse
+    from lmpm.types import HubSource
+    from lmpm.upstream import Change
+
+    line = manifest.models.get(model.name)
+    ref = (line.ref or line.task or line.name) if line else model.name
+    if line is None or not isinstance(parse(ref), NameReference):
+        return
+    try:
+        chosen = app.resolver.resolve(ref, app.machine, wish_of(line, manifest.policy), where="catalog").choice.chosen
+        here = rung_for(model, app.machine).candidate
+    except (NothingFitsError, LmpmError):
+        return
+    if chosen is None or not isinstance(chosen.variant.source, HubSource):
+        return
+    repo = here.source.repo if isinstance(here.source, HubSource) else ""
+    if (chosen.variant.source.repo, chosen.variant.quant) != (repo, here.quant):
+        new, old = f"{chosen.variant.title} {chosen.variant.quant}", f"{here.model} {here.quant}"
+        yield Change("choice", f"the catalog takes {new} for this machine now, the lock has {old}")
+
+
+def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]]) -> None:
+    told: set[tuple[str, str, str]] = set()
+    for row in rows:
+        key = (row["name"], row["kind"], row["detail"])
+        if key in told:  # several rungs of one repository
+            continue
+        told.add(key)
+        put(f"{row['name']}: {row['detail']}")
+    if rows:
+        console.note("nothing was changed: `lmpm update NAME` chooses anew")
+    else:
+        count = "1 model is" if len(models) == 1 else f"{len(models)} models are"
+        console.done(f"{count} up to date")

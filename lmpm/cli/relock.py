@@ -1,0 +1,62 @@
+"""Choosing a line of the manifest anew, for the commands that write the lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmpm.cli import workspace
+from lmpm.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmpm.cli.settings import App
+    from lmpm.lock_types import Lock, LockedModel
+    from lmpm.manifest import Manifest, ManifestModel
+    from lmpm.resolve import Where
+
+GRAVE = ("gone", "history", "identity", "bytes")  # of what may have become of a repository: why to look twice
+
+
+def named_lines(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestModel]:
+    """The lines of the manifest that were named, or all. Raises UnknownNameError."""
+    for name in names:
+        if name not in manifest.models:
+            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in manifest.models)
+            raise UnknownNameError("model of this project", name, listing=listing)
+    return [line for line in manifest.models.values() if not names or line.name in names]
+
+
+def remark_lost(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> None:
+    """Say of what is about to be chosen anew where the Hub has lost, rewritten or given away what was pinned."""
+    from lmpm.upstream import changes
+
+    if app.offline:
+        return
+    locked = [found for line in lines if (found := lock.get(line.name))]
+    lost = [
+        change.detail
+        for model in locked
+        for rung in model.candidates
+        for change in changes(rung, app.hub)
+        if change.kind in GRAVE
+    ]
+    for detail in dict.fromkeys(lost):
+        app.console.note(detail)
+
+
+def relock(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:
+    """The entry of the lock for one line, and what is to be said about it. Nothing is downloaded or written."""
+    from lmpm import install
+
+    where: Where = "here" if app.offline else "hub"
+    wish = install.wish_of(line, manifest.policy)
+    resolution = app.resolver.resolve(
+        line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=app.appraiser("chosen")
+    )
+    install.require_choice(resolution.choice)
+    machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
+    locked, remarks = install.lock_model(resolution, line, app.resolver, machines, classes)
+    for remark in (*resolution.choice.notes, *remarks):
+        app.console.note(remark)
+    return locked

@@ -1,0 +1,149 @@
+"""What the user points at directly: a file on this machine by its hash, or an address with its sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from lmpm import gguf_header, memory, quant, validate
+from lmpm.errors import NetworkError, NotFoundError, OfflineError, SpecError
+from lmpm.http import explain, read_body, transient_errors
+from lmpm.license import normalise
+from lmpm.types import FileSource, ModelFile, UrlSource, Variant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lmpm.gguf_header import Header
+    from lmpm.http import Http
+    from lmpm.reference import UrlReference
+    from lmpm.store import Store
+    from lmpm.types import Source
+
+FULL_SCORE: Final = 100.0  # there is nothing else to compare it with
+_TOTAL: Final = re.compile(r"bytes 0-[0-9]{1,18}/([0-9]{1,18})")
+_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
+
+
+def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
+    """A local GGUF, with all shards of its set, hashed now.
+
+    `directory` is the project's: below it the file is known by its path from there, elsewhere by its name
+    alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
+    """
+    paths = _shards(path)
+    root = directory.resolve()
+    files = []
+    for part in paths:
+        place = part.resolve()
+        name = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name
+        try:
+            validate.file_path(name)
+        except ValueError as error:
+            raise SpecError(f"`{part}` cannot be pinned under its name: {error}") from error
+        digest, size = store.digest(part)
+        files.append(ModelFile(path=name, size=size, sha256=digest))
+    header = gguf_header.read_file(paths[0])
+    return _variant(header, FileSource(files[0].path), tuple(files))
+
+
+def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) -> Variant:
+    """The GGUF at an address: its size and header are asked for, the sha256 is the user's.
+
+    Raises OfflineError when it is not here and the network is off, NotFoundError and NetworkError.
+    """
+    source = UrlSource(reference.url)
+    name = unquote(PurePath(urlsplit(reference.url).path).name)
+    if _SHARD.search(name):
+        raise SpecError(f"`{name}` is one shard of several", hint="Join them with `llama-gguf-split --merge`")
+    held = store.blob(source, ModelFile(path=name, size=0, sha256=reference.sha256))
+    if held.is_file():
+        file = ModelFile(path=name, size=held.stat().st_size, sha256=reference.sha256)
+        return _variant(gguf_header.read_file(held), source, (file,))
+    if offline:
+        raise OfflineError(f"`{name}` is not on this machine, and the network is switched off", hint="Drop `--offline`")
+    host = urlsplit(reference.url).hostname
+
+    def read_at(offset: int, length: int) -> bytes:
+        try:
+            with http.get(reference.url, start=offset, length=length) as response:
+                if response.status_code in (401, 403, 404, 410):
+                    raise NotFoundError(f"`{host}` does not give `{name}`: {response.status_code}")
+                if response.status_code != 206:
+                    raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
+                total = _TOTAL.match(response.headers.get("Content-Range", ""))
+                if total:
+                    sizes.append(int(total[1]))
+                return read_body(response, length)
+        except transient_errors() as error:
+            raise NetworkError(f"`{host}` cannot be reached: {explain(error)}") from error
+
+    sizes: list[int] = []
+    read_at(0, 4)
+    if not sizes:
+        raise NetworkError(f"`{host}` does not say how long `{name}` is")
+    header = gguf_header.read_header(read_at, size=sizes[0], name=name, tensors=False)
+    file = ModelFile(path=name, size=sizes[0], sha256=reference.sha256)
+    return _variant(header, source, (file,))
+
+
+def template_hash(header: Header) -> str | None:
+    """sha256 of the chat template that a header holds, None without one."""
+    template = header.metadata.get("tokenizer.chat_template")
+    return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None
+
+
+def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Variant:
+    label = quant.from_filename(files[0].path) or _main_type(header)
+    weights = 8 * sum(file.size for file in files)
+    parameters = sum(tensor.elements for tensor in header.tensors)
+    if len(files) > 1 or not parameters:  # the table of tensors is not known, or only that of one shard
+        parameters = int(weights / (quant.bits_per_weight(label) or 8.0))
+    title = _line(header, "general.name") or PurePath(files[0].path).stem
+    bare = Variant(
+        model=title.lower(),
+        title=title,
+        source=source,
+        quant=label,
+        license=normalise(_line(header, "general.license") or ""),
+        files=files,
+        context_length=header.integer("context_length"),
+        architecture=header.architecture,
+        shape=memory.shape_of(header, parameters=parameters),
+        score=FULL_SCORE,
+        score_source="named by you",
+    )
+    return replace(bare, template=template_hash(header))
+
+
+def _main_type(header: Header) -> str:
+    """The tensor type that holds most of the weights, for a name that tells no quant."""
+    sizes: dict[str, int] = {}
+    for tensor in header.tensors:
+        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
+    return max(sizes, key=lambda name: sizes[name], default="unknown")
+
+
+def _shards(path: Path) -> list[Path]:
+    """A file, or every shard of the set that it is the first of. Raises SpecError for what is not there."""
+    found = _SHARD.search(path.name)
+    paths = [path]
+    if found:
+        stem = path.name[: found.start()]
+        paths = [path.with_name(f"{stem}-{number:05}-of-{found[2]}.gguf") for number in range(1, int(found[2]) + 1)]
+    for part in paths:
+        if not part.is_file():
+            raise SpecError(f"There is no file `{part}`")
+    return paths
+
+
+def _line(header: Header, key: str) -> str:
+    """A line of text of the header, empty where it is none that can be shown."""
+    try:
+        return validate.line(header.metadata.get(key))
+    except ValueError:
+        return ""

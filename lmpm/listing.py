@@ -41,6 +41,11 @@ class FileSet:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
 
+    @property
+    def is_split(self) -> bool:
+        """Whether it is named as shards, be it a single one."""
+        return any(filename.parse(file.path).shard for file in self.files)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
@@ -209,7 +214,7 @@ def _file_set(model: str, label: str, members: list[tuple[ModelFile, FileName]])
 def _one_of_each(sets: Iterable[FileSet]) -> tuple[FileSet, ...]:
     """One set for each quant: a whole file before its split twin, then the first by name."""
     best: dict[str, FileSet] = {}
-    for item in sorted(sets, key=lambda item: (len(item.files), item.files[0].path)):
+    for item in sorted(sets, key=lambda item: (item.is_split, len(item.files), item.files[0].path)):
         best.setdefault(item.quant, item)
     return tuple(sorted(best.values(), key=lambda item: quant.order(item.quant)))
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
 PINS_SEEN: Final = 1787356800.0  # 2026-08-22, when the newest commits of the catalog were seen, in epoch seconds
+MISSPELT: Final = 0.8  # likeness to a task's name from which on a word is taken for it, and not for a model's
 ENCODERS: Final = frozenset(
     {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "modern-bert", "eurobert", "gemma-embedding"}
 )
@@ -188,14 +189,20 @@ class Resolver:
 
     def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """The request in full, its task, and the variants that could answer it."""
-        reference = self._known_words(parse(text))
+        reference = self._task_in_words(parse(text))
         if isinstance(reference, FileReference | UrlReference):
             return self._direct(reference, text, wish)
         if isinstance(reference, HubReference):
             return self._of_repository(reference, text, wish)
         wish = replace(wish, quant=wish.quant or reference.quant)
         if isinstance(reference, TextReference):
-            return self._searched(reference.text, text, wish)
+            try:
+                return self._searched(reference.text, text, wish)
+            except (NetworkError, UnknownNameError):
+                model = self.catalog.model("-".join(reference.text.split()))
+                if model is None:
+                    raise
+                reference = NameReference(model.name, reference.quant)
         if task := self.catalog.task(reference.name):
             if wish.task:
                 raise SpecError(
@@ -211,26 +218,26 @@ class Resolver:
             return request_for(text, wish, task, model=model.name), task, Found(model.name, variants)
         return self._named_nowhere(reference, text, wish)
 
-    def _known_words(self, reference: Reference) -> Reference:
-        """Words that spell a task or model of the catalog as its name: `text to sql`."""
+    def _task_in_words(self, reference: Reference) -> Reference:
+        """Words that spell a task as its name: `text to sql`."""
         if not isinstance(reference, TextReference):
             return reference
-        name = "-".join(reference.text.split())
-        known = self.catalog.task(name) or self.catalog.task(reference.text) or self.catalog.model(name)
+        known = self.catalog.task("-".join(reference.text.split())) or self.catalog.task(reference.text)
         return NameReference(known.name, reference.quant) if known else reference
 
     def _named_nowhere(self, reference: NameReference, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """A name that the catalog does not have: looked for on the Hub, unless it is a task misspelt."""
         unknown = self._unknown(reference)
-        has_number = any(char.isdigit() for char in reference.name)  # as the names of models have
-        if self.hub.offline or not has_number or any(self.catalog.task(name) for name in unknown.suggestions):
+        tasks = [alias for task in self.catalog.tasks for alias in (task.name, *task.aliases)]
+        if self.hub.offline or _near(reference.name.lower(), tasks, n=1, cutoff=MISSPELT):
             raise unknown
         try:
             return self._searched(reference.name, text, wish)
         except UnknownNameError:
             raise unknown from None
         except NetworkError:
-            if unknown.suggestions:
+            has_number = any(char.isdigit() for char in reference.name)  # as the names of models have
+            if unknown.suggestions or not has_number:
                 raise unknown from None
             raise
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 OWN_POINTS: Final = 60.0  # the account that made the model
 KNOWN_POINTS: Final = 50.0  # a known account
 RANK_POINTS: Final = 3.0  # less for each place in the list of known quantizers
-LEAST_KNOWN_POINTS: Final = 20.0  # of the last in that list
 DOWNLOADS_POINTS: Final = 3.0  # for each factor of ten of monthly downloads
 LIKES_POINTS: Final = 2.0  # for each factor of ten of likes a year
 IMATRIX_POINTS: Final = 4.0
@@ -55,11 +54,12 @@ class Standing:
     points: float
     reasons: tuple[str, ...]
     imitates: str | None = None
+    is_known: bool = False
 
     @property
     def is_trusted(self) -> bool:
         """Whether it may be taken while a trusted one exists."""
-        return self.imitates is None and self.points >= TRUSTED_POINTS
+        return self.imitates is None and (self.is_known or self.points >= TRUSTED_POINTS)
 
 
 def imitated(account: str, publishers: Iterable[Publisher]) -> str | None:
@@ -92,7 +92,8 @@ def of_row(row: Row, catalog: Catalog, *, owner: str, license_: str, mended: flo
     if mended and row.modified and row.modified < mended:
         points += OUTDATED_POINTS
         reasons.append("made before the model was last mended")
-    return Standing(points, tuple(reasons), imitated(row.publisher, catalog.publishers.values()))
+    is_known = row.publisher.lower() in (owner.lower(), *catalog.publishers)
+    return Standing(points, tuple(reasons), imitated(row.publisher, catalog.publishers.values()), is_known)
 
 
 def with_files(before: Standing, repository: Repository, found: Contents, *, parameters: int | None) -> Standing:
@@ -110,7 +111,7 @@ def with_files(before: Standing, repository: Repository, found: Contents, *, par
     if stated and parameters and abs(stated / parameters - 1) > PARAMETER_TOLERANCE:
         points += MISMATCH_POINTS
         reasons.insert(0, f"holds {stated / 1e9:.1f}B parameters, the model has {parameters / 1e9:.1f}B")
-    return Standing(points, tuple(reasons), before.imitates)
+    return Standing(points, tuple(reasons), before.imitates, before.is_known)
 
 
 def _publisher(account: str, catalog: Catalog, owner: str) -> tuple[float, list[str]]:
@@ -119,7 +120,7 @@ def _publisher(account: str, catalog: Catalog, owner: str) -> tuple[float, list[
         return OWN_POINTS, ["the model's own publisher"]
     if known is None:
         return 0.0, ["an account that is not known"]
-    return max(KNOWN_POINTS - RANK_POINTS * known.trust, LEAST_KNOWN_POINTS), ["a known publisher"]
+    return KNOWN_POINTS - RANK_POINTS * known.trust, ["a known publisher"]
 
 
 def _differs(stated: str, original: str) -> bool:

@@ -54,7 +54,8 @@ def check_bytes(document: Any) -> None:
 def test_resolve_has_the_documented_form(cli: Cli, hub: LoopbackHub) -> None:
     shown = cli.call("resolve", "text-to-sql", "--hardware", "M2, 16GB", "--json").passed()
     found = shown.json
-    assert set(found) == {"schema", "request", "machine", "choice", "considered", "rejected", "notes"}
+    assert set(found) == {"schema", "request", "machine", "choice", "considered", "rejected", "notes", "funnel"}
+    assert found["funnel"] is None  # a task is not searched for
     assert next(iter(found)) == "schema"
     assert found["request"] == {"ref": "text-to-sql", "task": "text-to-sql", "context": 8192}
     assert set(found["machine"]) == MACHINE
@@ -122,7 +123,7 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
 
     why = cli.call("why", "embeddings", "--json").passed().json
     assert set(why) >= {"request", "machine", "choice", "considered", "rejected", "locked"}
-    assert why["locked"][0]["model"] == listed["model"]
+    assert listed["model"] in [rung["model"] for rung in why["locked"]]
 
     hardware = cli.call("hardware", "--json").passed().json
     assert set(hardware["machine"]) == MACHINE

@@ -15,8 +15,9 @@ from tests.hub import LoopbackHub
 
 def tree(directory: Path) -> list[str]:
     """All names below a directory, without what lmpm may rebuild at any time."""
-    derived = directory / "state" / "catalog"
-    found = (path for path in directory.rglob("*") if path != derived.parent and derived not in (path, *path.parents))
+    state = directory / "state"
+    derived = {state / "catalog", state / "hub"}
+    found = (path for path in directory.rglob("*") if path != state and not derived & {path, *path.parents})
     return sorted(str(path.relative_to(directory)) for path in found)
 
 
@@ -134,7 +135,7 @@ def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub
     assert re.search(r"\b\d\d candidates", cli.call("why", "embeddings").passed().out)
     assert "1 candidate\n" in cli.call("why", "bge-m3").passed().out
     assert len(hub.requests) == 0
-    repo = "nomic-ai/nomic-embed-text-v1.5-GGUF"
+    repo = "ggml-org/bge-small-en-v1.5-Q8_0-GGUF"
     assert "Q8_0" in cli.call("why", repo).passed().out and len(hub.requests) > 0
     cli.call("install", repo, "--task", "embeddings", "--name", "mine").passed()
     assert "In lmpm.lock, best first:" in cli.call("why", "mine").passed().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lmpm import filename, title, trust
+from lmpm import filename, standing, title
 from lmpm.catalog.schema import Publisher
 
 FILES = [
@@ -112,4 +112,4 @@ KNOWN = [
     ],
 )
 def test_an_imitation_is_seen(account: str, known: str | None) -> None:
-    assert trust.imitated(account, KNOWN) == known
+    assert standing.imitated(account, KNOWN) == known

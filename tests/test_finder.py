@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from lmpm import catalog
 from lmpm import machine as machines
 from lmpm.catalog import Catalog
+from lmpm.catalog.shelf import Shelf
 from lmpm.errors import (
     AmbiguousNameError,
     EngineError,
@@ -56,9 +58,24 @@ CASES = [
 ]
 
 
+# Models that the catalog of these tests has, whatever the real one will have: the others have to be searched for.
+CATALOGUED = (
+    "gemma-4-31b-it",
+    "bge-m3",
+    "granite-4.0-h-tiny",
+    "granite-4.0-micro",
+    "llama-3.1-8b-instruct",
+    "qwen2.5-coder-7b-instruct",
+)
+
+
 @pytest.fixture(scope="module")
-def real() -> Catalog:
-    return catalog.load(catalog.directory())
+def real(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    whole = catalog.load(catalog.directory())
+    folder = tmp_path_factory.mktemp("models")
+    for name in CATALOGUED:
+        shutil.copy(whole.directory / "models" / f"{name}.toml", folder)
+    return replace(whole, shelf=Shelf(folder, whole.model))
 
 
 @pytest.fixture(scope="module")

@@ -135,8 +135,8 @@ def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub
     assert re.search(r"\b\d\d candidates", cli.call("why", "embeddings").passed().out)
     assert "1 candidate\n" in cli.call("why", "bge-m3").passed().out
     assert len(hub.requests) == 0
-    repo = "ggml-org/bge-small-en-v1.5-Q8_0-GGUF"
-    assert "Q8_0" in cli.call("why", repo).passed().out and len(hub.requests) > 0
+    repo = "second-state/All-MiniLM-L6-v2-Embedding-GGUF"
+    assert "Q4_K_M" in cli.call("why", repo).passed().out and len(hub.requests) > 0
     cli.call("install", repo, "--task", "embeddings", "--name", "mine").passed()
     assert "In lmpm.lock, best first:" in cli.call("why", "mine").passed().out
     assert "context 128" in cli.call("why", "mine", "--context", "128").passed().out

@@ -212,6 +212,8 @@ class TestStory:
         assert offline.hub.oldest_s == pytest.approx(5 * 3600)
         with pytest.raises(OfflineError):
             offline.resolve("qwen3 8b", machine(real), Wish(), where="catalog")
+        known = offline.resolve("llama 3.1 8b instruct", machine(real), Wish(), where="catalog")
+        assert known.choice.request.model == "llama-3.1-8b-instruct" and known.funnel is None  # the catalog has it
 
 
 class TestTrust:

@@ -27,7 +27,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     """Show every candidate and why it was taken or not.
 
     NAME is a task, a model, a repository, words of a model's name or an entry of the lock. Tasks and models
-    are answered from the catalog's facts; only a repository or words are asked for over the network.
+    are answered from the catalog's facts; others are asked for over the network.
     """
     from lmpm.install import wish_of, with_policy
     from lmpm.machine import describe

@@ -85,13 +85,15 @@ class Resolution:
 
 def request_for(text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
     """What the user wants, completed with the task's defaults; `model` is set where one was named."""
-    context = wish.context or (task.context if task else DEFAULT_CONTEXT)
+    usual = task.context if task else DEFAULT_CONTEXT
+    context = wish.context or usual
+    least = task.min_context if task else 1
     default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
     return Request(
         ref=text,
         task=task.name if task else None,
         context=context,
-        min_context=wish.context or (task.min_context if task else 1),
+        min_context=least if context == usual else context,  # the usual context, as `install` notes it, is no demand
         min_speed=default_speed if wish.min_speed is None else wish.min_speed,
         speed_kind=task.speed_kind if task else "decode",
         typical_prompt=task.typical_prompt_tokens if task else 512,

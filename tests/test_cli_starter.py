@@ -157,6 +157,18 @@ def test_a_task_with_a_starter_is_installed_without_a_network(cli: Cli) -> None:
 
 
 @with_starter
+def test_the_context_that_install_notes_is_no_demand(cli: Cli) -> None:
+    cli.call("install", "text-to-sql", "--offline").passed()
+    assert "context = 8192" in cli.manifest.read_text()  # the task's; the starter has less
+    pinned = cli.lock.read_text()
+    cli.call("lock", "--upgrade", "--offline").passed()
+    cli.call("update", "--offline", "--no-smoke").passed()
+    assert cli.lock.read_text() == pinned
+    cli.call("lock", "--check").passed()
+    cli.call("install", "text-to-sql", "--offline", "--context", "4096").failed(3, "trained for 1,024 tokens")
+
+
+@with_starter
 def test_with_a_network_a_real_model_takes_the_place_of_the_starter(cli: Cli, hub: LoopbackHub) -> None:
     cli.call("install", "text-to-sql", "--offline").passed()
     cli.call("install", "text-to-sql", "--locked").passed()

@@ -143,15 +143,13 @@ def head(rng: random.Random, kind: str, heldout: bool) -> str:
     """Draw a question of a kind: a whole sentence, or a noun phrase in a frame."""
     nouns, wholes = "noun:" + kind, "whole:" + kind
     framed = rng.random() < FRAMED_SHARE
-    if heldout and not SPLIT[nouns if framed else wholes][1]:
-        framed = not framed
-    if not framed:
+    if not framed and not (heldout and not SPLIT[wholes][1]):
         return choose(rng, wholes, heldout)
     noun = choose(rng, nouns, heldout)
     frame = "any" if rng.random() < 0.6 else "many" if HEADS[kind].many else "one"
     if noun.startswith(("how many", "which")):
         frame = "any"
-    # A noun phrase of the trained part makes a new question in a held-out frame only.
+    # A noun phrase of the trained part makes a new question in a held-out frame only; every kind of frame has some.
     return choose(rng, "frame:" + frame, heldout and (rng.random() < 0.3 or not SPLIT[nouns][1])).replace("{}", noun)
 
 

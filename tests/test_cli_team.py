@@ -173,6 +173,7 @@ class TestChanges:
         assert cli.call("audit").code == 4
         clone = cli.clone()
         assert clone.call("sync", *MAC).code in (3, 4) and not clone.blobs(), "the pinned commit is not there"
+        assert "was registered anew" in cli.call("lock", "--upgrade", *MAC).passed().err
 
     def test_a_repository_that_is_gone_or_has_another_name(self, cli: Cli, world: LoopbackHub) -> None:
         world.rename(REPO, "org/renamed-GGUF")

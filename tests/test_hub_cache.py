@@ -63,3 +63,13 @@ def test_a_place_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
     cache = HubCache(tmp_path / "file")
     cache.put(1, "x")
     assert cache.get("x") is None
+
+
+def test_who_asks_anew_takes_no_kept_answer_for_fresh_and_keeps_the_new_one(tmp_path: Path) -> None:
+    HubCache(tmp_path).put("old", "x")
+    anew = HubCache(tmp_path, asks_anew=True)
+    kept = anew.get("x")
+    assert kept is not None and not kept.is_fresh  # offline it still serves
+    anew.put("new", "x")
+    after = HubCache(tmp_path).get("x")
+    assert after is not None and after.is_fresh and after.data == "new"

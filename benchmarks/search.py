@@ -27,7 +27,7 @@ from lmpm.store import Store
 from lmpm.types import HubSource, Machine
 from tests.hub import LoopbackHub
 from tests.hub.demo import add_demo_repositories
-from tests.hub.families import add_listed, add_story, listings
+from tests.hub.families import add_listed, add_story, listings, small_catalog
 
 CASES = Path(__file__).parents[1] / "tests" / "data" / "references.psv"
 
@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         print_crowd(known, Path(folder), options.matches)
         print_catalog(known, Path(folder))
-        print_cases(known)
+        print_cases(small_catalog(Path(folder, "models")))
 
 
 def print_crowd(known: Catalog, place: Path, matches: int) -> None:

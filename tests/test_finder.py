@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from lmpm import catalog
 from lmpm import machine as machines
 from lmpm.catalog import Catalog
-from lmpm.catalog.shelf import Shelf
 from lmpm.errors import (
     AmbiguousNameError,
     EngineError,
@@ -42,6 +39,7 @@ from tests.hub.families import (
     add_story,
     header,
     listings,
+    small_catalog,
 )
 
 MAX_REQUESTS = 12  # of one reference in words
@@ -58,24 +56,9 @@ CASES = [
 ]
 
 
-# Models that the catalog of these tests has, whatever the real one will have: the others have to be searched for.
-CATALOGUED = (
-    "gemma-4-31b-it",
-    "bge-m3",
-    "granite-4.0-h-tiny",
-    "granite-4.0-micro",
-    "llama-3.1-8b-instruct",
-    "qwen2.5-coder-7b-instruct",
-)
-
-
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    whole = catalog.load(catalog.directory())
-    folder = tmp_path_factory.mktemp("models")
-    for name in CATALOGUED:
-        shutil.copy(whole.directory / "models" / f"{name}.toml", folder)
-    return replace(whole, shelf=Shelf(folder, whole.model))
+    return small_catalog(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

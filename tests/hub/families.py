@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from lmpm import catalog, quant, title
+from lmpm.catalog import Catalog
+from lmpm.catalog.shelf import Shelf
 from tests.hub.content import Content, listed
 from tests.hub.server import LoopbackHub
 
@@ -177,3 +180,23 @@ def add_story(hub: LoopbackHub, matches: int = 663) -> int:
             ),
         )  # fmt: skip
     return plain
+
+
+# Models that the catalog of tests has, whatever the real one will have: the others have to be searched for.
+CATALOGUED = (
+    "gemma-4-31b-it",
+    "bge-m3",
+    "granite-4.0-h-tiny",
+    "granite-4.0-micro",
+    "llama-3.1-8b-instruct",
+    "qwen2.5-coder-7b-instruct",
+)
+
+
+def small_catalog(folder: Path) -> Catalog:
+    """The real catalog with few models, whose files are copied to a folder of their own."""
+    folder.mkdir(exist_ok=True)
+    whole = catalog.load(catalog.directory())
+    for name in CATALOGUED:
+        shutil.copy(whole.directory / "models" / f"{name}.toml", folder)
+    return replace(whole, shelf=Shelf(folder, whole.model))

@@ -175,6 +175,8 @@ class FlipBit(BodyFault):
     bit: int = 0
 
     def on_answer(self, request: Request, answer: Answer) -> Answer:
+        if self.offset >= answer.content.size:  # another fault has put something shorter in its place
+            return answer
         return replace(answer, content=Flipped(answer.content, self.offset, self.bit))
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
+MANY = 4  # choices that are listed rather than told
 
 
 class DocumentError(ValueError):
@@ -80,6 +81,20 @@ class Table:
     def text_or(self, key: str, default: str = "") -> str:
         """A string, or `default`."""
         return self._optional(key, self.text, default)
+
+    def choice(self, key: str, known: tuple[T, ...]) -> T:
+        """One of the words that are known there."""
+        value = self.text(key)
+        for word in known:
+            if value == word:
+                return word
+        *others, last = (f"`{word}`" for word in known)
+        wanted = f"{', '.join(others)} or {last}" if len(known) < MANY else "one of " + ", ".join((*others, last))
+        raise self.fail(key, f"expected {wanted}")
+
+    def choice_or(self, key: str, known: tuple[T, ...], default: T) -> T:
+        """One of the words that are known there, or `default`."""
+        return self._optional(key, lambda name: self.choice(name, known), default)
 
     def integer(self, key: str, *, low: int = 0, high: int = 2**63 - 1) -> int:
         """A whole number between `low` and `high`."""

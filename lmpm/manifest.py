@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from lmpm import size, toml_file, validate
 from lmpm.document import DocumentError, Table
@@ -139,7 +139,7 @@ def _model(models: Table, name: str) -> ManifestModel:
         min_speed=_speed(table),
         max_size=_size(table),
         license=_line(table, "license"),
-        prefer=_prefer(table),
+        prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
     )
     for place in table.unknown_keys():
         key = place.removeprefix(f"{table.place}.")
@@ -193,15 +193,6 @@ def _speed(table: Table) -> float | None:
     if speed < 0:
         raise table.fail("min_speed", "expected tokens per second, found a negative number")
     return speed
-
-
-def _prefer(table: Table) -> Prefer | None:
-    if "prefer" not in table:
-        return None
-    text = table.text("prefer")
-    if text not in get_args(Prefer):
-        raise table.fail("prefer", "expected `quality`, `speed` or `small`")
-    return cast("Prefer", text)
 
 
 def _size(table: Table) -> int | None:

@@ -12,7 +12,6 @@ from lmpm.types import Shape
 
 if TYPE_CHECKING:
     from lmpm.document import Table
-    from lmpm.types import FileRole
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
@@ -101,7 +100,7 @@ def _scores(table: Table) -> list[Score]:
 
 
 def _quirks(table: Table) -> Quirks:
-    thinking = _thinking(table)
+    thinking: Literal["", "optional", "always"] = table.choice_or("thinking", ("optional", "always"), "")
     return Quirks(
         thinking=thinking,
         thinking_off=table.text("thinking_off") if thinking == "optional" else "",
@@ -109,17 +108,6 @@ def _quirks(table: Table) -> Quirks:
         note=table.text_or("note"),
         source=table.text("source"),
     )
-
-
-def _thinking(table: Table) -> Literal["", "optional", "always"]:
-    value = table.text_or("thinking")
-    if value == "":
-        return ""
-    if value == "optional":
-        return "optional"
-    if value == "always":
-        return "always"
-    raise table.fail("thinking", "expected `optional` or `always`")
 
 
 def _repo(table: Table) -> Repo:
@@ -152,7 +140,7 @@ def _file(table: Table, source: str) -> RepoFile:
         path=_path(table),
         size=table.integer("size", low=1, high=limits.MAX_FILE_BYTES),
         sha256=read_sha256(table) if "sha256" in table else None,
-        role=_role(table),
+        role=table.choice_or("role", ("model", "mmproj"), "model"),
         approximate=table.flag_or("approximate", False),
         source=table.text_or("source", source) or table.text("source"),
     )
@@ -167,34 +155,14 @@ def _path(table: Table) -> str:
     return value
 
 
-def _role(table: Table) -> FileRole:
-    value = table.text_or("role", "model")
-    if value == "model":
-        return "model"
-    if value == "mmproj":
-        return "mmproj"
-    raise table.fail("role", "expected `model` or `mmproj`")
-
-
 def _embedding(table: Table) -> Embedding:
     return Embedding(
-        pooling=_pooling(table),
+        pooling=table.choice("pooling", ("mean", "cls", "last")),
         dimensions=table.integer("dimensions", low=1),
         source=table.text("source"),
         query_prefix=table.text_or("query_prefix"),
         document_prefix=table.text_or("document_prefix"),
     )
-
-
-def _pooling(table: Table) -> Literal["mean", "cls", "last"]:
-    value = table.text("pooling")
-    if value == "mean":
-        return "mean"
-    if value == "cls":
-        return "cls"
-    if value == "last":
-        return "last"
-    raise table.fail("pooling", "expected `mean`, `cls` or `last`")
 
 
 def _date(table: Table, key: str) -> str:

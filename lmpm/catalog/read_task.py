@@ -62,7 +62,7 @@ def read_task(table: Table) -> Task:
         context=context,
         min_context=table.integer("min_context", low=1, high=context),
         min_speed=table.number("min_speed"),
-        speed_kind=_speed_kind(table),
+        speed_kind=table.choice_or("speed_kind", get_args(SpeedKind), "decode"),
         typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
@@ -73,14 +73,6 @@ def read_task(table: Table) -> Task:
         smoke=_smoke(table.table("smoke")),
         starter=_starter(table.table("starter")) if "starter" in table else None,
     )
-
-
-def _speed_kind(table: Table) -> SpeedKind:
-    for kind in get_args(SpeedKind):
-        if table.text_or("speed_kind", "decode") == kind:
-            result: SpeedKind = kind
-            return result
-    raise table.fail("speed_kind", f"expected one of {_names(get_args(SpeedKind))}")
 
 
 def _metric(table: Table, *, first: bool) -> Metric:
@@ -108,7 +100,7 @@ def _prompt(table: Table) -> Prompt:
 
 
 def _smoke(table: Table) -> SmokeTest:
-    kind = _smoke_kind(table)
+    kind: SmokeKind = table.choice("kind", get_args(SmokeKind))
     cases = tuple(_CASES[kind](item) for item in table.tables("case"))
     if not cases:
         raise table.fail("case", "is missing, expected at least one case")
@@ -125,14 +117,6 @@ def _smoke(table: Table) -> SmokeTest:
         pass_cases=table.integer("pass_cases", low=1, high=len(cases)),
         gap=table.text_or("gap"),
     )
-
-
-def _smoke_kind(table: Table) -> SmokeKind:
-    for kind in get_args(SmokeKind):
-        if table.text("kind") == kind:
-            result: SmokeKind = kind
-            return result
-    raise table.fail("kind", f"expected one of {_names(get_args(SmokeKind))}")
 
 
 def _stops(table: Table) -> tuple[str, ...]:
@@ -243,7 +227,3 @@ def _starter(table: Table) -> Starter:
         architecture=table.text("architecture"),
         shape=read_shape(table.table("shape"), parameters=parameters, active_parameters=parameters),
     )
-
-
-def _names(values: tuple[str, ...]) -> str:
-    return ", ".join(f"`{value}`" for value in values)

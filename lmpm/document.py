@@ -36,6 +36,7 @@ class Table:
         self.place = place
 
     def __contains__(self, key: str) -> bool:
+        self._asked.add(key)
         return key in self._data
 
     def __iter__(self) -> Iterator[str]:
@@ -177,8 +178,15 @@ class Table:
         """Refuse keys that nobody asked for: they are misspelt or from a newer format."""
         for key in self._data:
             if key not in self._asked:
-                known = ", ".join(f"`{name}`" for name in sorted(self._asked))
-                raise self.fail(key, f"is not known here; known are {known}")
+                raise self.fail(key, f"is not known here; {self._meant(key)}")
+
+    def _meant(self, key: str) -> str:
+        """The known key that a misspelt one is nearest to, else all of them."""
+        from difflib import get_close_matches
+
+        if near := get_close_matches(key, self._asked, n=1):
+            return f"did you mean `{near[0]}`?"
+        return "known are " + ", ".join(f"`{name}`" for name in sorted(self._asked))
 
 
 def _kind(value: object) -> str:

@@ -89,7 +89,9 @@ def test_requested_is_what_the_line_says() -> None:
 
 
 HOSTILE = [
-    ("[models]", "[model]", "`model` is not known here; known are `models`, `policy`, `targets`"),
+    ("[models]", "[model]", "`model` is not known here; did you mean `models`?"),
+    ("context = 8192", "contxt = 8192", "`models.chat.contxt` is not known here; did you mean `context`?"),
+    ("[models]", "[engine]\n[models]", "`engine` is not known here; known are `models`, `policy`, `targets`"),
     ("[models]", "models = 1\n[x]", "`models` expected a table, found a whole number"),
     ("[models]", "[[models]]", "`models` expected a table, found a list"),
     ("chat = {", "chat = [] #", "`models.chat` expected a table, found a list"),

@@ -233,9 +233,14 @@ class Hub:
         began = time.monotonic()
         try:
             with self.http.get(f"{self.http.endpoint}/api/whoami-v2") as response:
-                status = response.status_code
+                status, kind = response.status_code, response.headers.get("Content-Type", "").lower()
         except transient_errors() as error:
             raise self.unreachable(error) from error
+        if status == 200 and kind.startswith("text/html"):
+            raise NetworkError(
+                f"`{self.host}` sends a web page where a Hub would say who is asking",
+                hint="A login page of the network? Check HF_ENDPOINT and your proxy",
+            )
         took = duration(time.monotonic() - began)
         if self.http.token and status in (401, 403):
             raise NotPermittedError(f"`{self.host}` does not accept your token", hint="Run `hf auth login`")

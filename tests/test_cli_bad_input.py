@@ -40,6 +40,8 @@ from tests.lock_samples import TEXT
         ("frobnicate", 2, ["There is no command `frobnicate`", "lmpm --help"]),
         ("path", 2, ["Missing argument 'NAME'", "lmpm path --help"]),
         ("install text-to-sql --hardware banana", 2, ["`banana`", "Examples: `--hardware"]),
+        ("install text-to-sql --hardware=", 2, ["`--hardware` is empty", "M2, 16GB"]),
+        (f"inspect ./{'n' * 300}.gguf", 6, ["Cannot use", "too long"]),
         ("hardware --hardware M2", 2, ["M2", "memory"]),
         ("install", 2, ["Nothing to install", "lmpm install text-to-sql"]),
         ("list", 7, ["No `lmpm.lock`", "lmpm install TASK"]),

@@ -74,6 +74,13 @@ def test_faults_of_the_metadata(cli: Cli, tiny: LoopbackHub, fault: faults.Fault
     assert untouched(cli) and tiny.count("GET", BYTES) == 0
 
 
+def test_doctor_does_not_take_a_login_page_for_a_hub(cli: Cli, tiny: LoopbackHub) -> None:
+    assert "ok    hub" in cli.call("doctor").out
+    tiny.faults.add(faults.HTML_PAGE, "/api/whoami-v2")
+    shown = cli.call("doctor")
+    assert shown.code == 1 and "fail  hub" in shown.out and "login page" in shown.out
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [

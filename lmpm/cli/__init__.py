@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -123,6 +124,12 @@ def run(arguments: Sequence[str]) -> int:
         return 141  # what a shell reports for a writer whose reader has gone
     except Exception as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug
         _trace()
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            from lmpm.atomic import disk_error
+
+            failure = disk_error(error, Path(error.filename), "use")
+            show_error(failure.message, hint=failure.hint)
+            return failure.exit_code
         show_error(
             f"lmpm failed unexpectedly: {type(error).__name__}: {error}",
             hint="Run it again with `LMPM_LOG=debug` and report what it prints",

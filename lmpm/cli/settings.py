@@ -139,6 +139,8 @@ class App:
         if context and (place := context.meta.get(STORE_KEY)):
             self.settings = replace(self.settings, store=place)
         self.offline = offline or self.settings.offline
+        if hardware is not None and not hardware.strip():
+            raise SpecError('`--hardware` is empty, expected a machine such as "M2, 16GB"')
         self._hardware = hardware or self.settings.hardware
         self.connections = limits.CONNECTIONS
         self.rate_limit: int | None = None  # bytes a second

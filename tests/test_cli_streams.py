@@ -52,6 +52,15 @@ def test_aliases(cli: Cli, alias: str) -> None:
     cli.call(alias, "--help").passed()
 
 
+def test_help_and_common_options_may_stand_before_the_command(cli: Cli) -> None:
+    assert cli.call("help").passed().out == cli.call("--help").passed().out
+    assert cli.call("help", "cache", "list").passed().out == cli.call("cache", "list", "--help").passed().out
+    cli.call("help", "frobnicate").failed(2, "There is no command `frobnicate`")
+    assert cli.call("-q", "cache", "dir").passed().out == cli.call("cache", "dir", "-q").passed().out
+    cli.call("-v", "list").failed(7, "No `lmpm.lock`")
+    cli.call("-q").failed(2, "No such option")
+
+
 def test_the_version(cli: Cli) -> None:
     from lmpm import __version__
 

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ COMMANDS = {
     "catalog": "catalog",
     "cache": "cache",
 }
+EVERYWHERE = frozenset({"-q", "--quiet", "-v", "--verbose"})  # options of each command, understood before it, too
 ALIASES = {"add": "install", "i": "install", "rm": "remove", "uninstall": "remove", "ls": "list", "hw": "hardware"}
 
 
@@ -51,6 +53,15 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the help page."""
         return [*COMMANDS]  # not `list`: that is a module of this package
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The words as they are usually written: `-q list` is `list -q`, `help list` is `list --help`."""
+        early = [*takewhile(EVERYWHERE.__contains__, args)]
+        words = args[len(early) :]
+        if words[:1] == ["help"]:
+            words = [*words[1:], "--help"]
+        end = words.index("--") if "--" in words else len(words)
+        return super().parse_args(ctx, [*words[:end], *early, *words[end:]] if words else early)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name or alias, imported now."""

@@ -8,7 +8,8 @@ from lmpm import atomic, toml_file
 from lmpm.document import DocumentError
 from lmpm.errors import LockError, NothingFitsError
 from lmpm.limits import MAX_LOCK_BYTES
-from lmpm.lock_format import NAME, broken_lock, emit_lock, newer_lock, parse_lock
+from lmpm.lock_format import NAME, broken_lock, newer_lock, parse_lock
+from lmpm.lock_text import emit_lock
 from lmpm.lock_types import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.policy import violations
 from lmpm.validate import printable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import memory, select
 from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
-from lmpm.ladder import take
+from lmpm.ladder import idle_rungs, take
 from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.resolve import is_pinned
 from lmpm.types import Candidate, Choice, HubSource, Machine, Variant
@@ -58,8 +58,10 @@ def build(
     ordered = _in_order(rungs, winners, choice.request)
     for machine in classes:
         ordered = _with_class(machine, ordered, winners, choice.request, resolver, pool)
-    locked = tuple(_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor))
-    return _for_targets(locked, targets, choice.request), tuple(remarks)
+    locked = [_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor)]
+    idle = idle_rungs(locked)
+    kept = tuple(rung for number, rung in enumerate(locked, start=1) if number not in idle)
+    return _for_targets(kept, targets, choice.request), tuple(remarks)
 
 
 def _with_class(
@@ -133,14 +135,9 @@ def _for_target(
     `prefer="speed"` a rung that is fast enough is as good.
     """
     choice = select.select(request, machine, pool)
-    there = [rung for rung in rungs if _is_able(rung.variant, request, machine)]
-    if choice.chosen is not None and request.prefer == "quality":
-        least = choice.chosen.variant.quality - select.SAME_QUALITY_POINTS
-        there = [rung for rung in there if rung.variant.quality >= least]
-    elif choice.chosen is not None and request.prefer == "small":
-        there = [rung for rung in there if rung.variant.size <= choice.chosen.variant.size]
-    if there:
-        return there[0]
+    for rung in rungs:
+        if is_as_good(rung.variant, choice):
+            return rung
     picked = _pinned(choice, resolver, remarks, pool, rungs)
     if picked is None:
         raise NothingFitsError(
@@ -149,6 +146,18 @@ def _for_target(
             hint=f"Lower the context, or remove `{name}` from [targets] in `lmpm.toml`",
         )
     return picked
+
+
+def is_as_good(variant: Variant, choice: Choice) -> bool:
+    """Whether a variant does on the machine of a choice what the chosen one does, as far as a lock tells them apart."""
+    chosen, request = choice.chosen, choice.request
+    if not _is_able(variant, request, choice.machine):
+        return False
+    if chosen is None or request.prefer == "speed":
+        return True
+    if request.prefer == "small":
+        return variant.size <= chosen.variant.size
+    return variant.quality >= chosen.variant.quality - select.SAME_QUALITY_POINTS
 
 
 def _is_able(variant: Variant, request: Request, machine: Machine) -> bool:

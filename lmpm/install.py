@@ -168,6 +168,8 @@ def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) ->
 
     To be called while the project is guarded: what others wrote in the meantime is kept.
     """
+    if not pairs:
+        return False
     text, lock = project.manifest_text(), project.lock()
     for line, locked in pairs:
         text = manifest_edit.add_model(text, line, file=project.manifest_name)

@@ -111,10 +111,10 @@ def _is_forbidden(locked: LockedModel | None, manifest: Manifest) -> bool:
 def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]) -> Iterator[str]:
     wanted, locked = manifest.models.get(name), lock.get(name)
     if locked is None:
-        yield f"`{name}` is in `lmpm.toml` but not in `lmpm.lock`"
+        yield f"`{name}` is in `{manifest.file}` but not in `lmpm.lock`"
         return
     if wanted is None:
-        yield f"`{name}` is in `lmpm.lock` but not in `lmpm.toml`"
+        yield f"`{name}` is in `lmpm.lock` but not in `{manifest.file}`"
         return
     yield from _changed_fields(wanted, locked)
     for idle, better in _idle_rungs(locked).items():
@@ -123,7 +123,7 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
     for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"
     for target in sorted(served.keys() - manifest.targets.keys()):
-        yield f"`{name}` has a candidate for the target `{target}`, which `lmpm.toml` does not declare"
+        yield f"`{name}` has a candidate for the target `{target}`, which `{manifest.file}` does not declare"
     for target in sorted(served.keys() & machines.keys()):
         taken = _taken(locked, machines[target])
         if taken != served[target]:

@@ -143,7 +143,7 @@ def _for_target(
         raise NothingFitsError(
             f"No {request.ref} model fits the target `{name}`",
             details=tuple(describe_rejected(choice)),
-            hint=f"Lower the context, or remove `{name}` from [targets] in `lmpm.toml`",
+            hint=f"Lower the context, or remove `{name}` from [targets]",
         )
     return picked
 

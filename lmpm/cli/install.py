@@ -11,7 +11,7 @@ import click
 
 from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import choosing_model, wish_from, wish_options
-from lmpm.cli.bring import bring, model_files, prove, verified_paths
+from lmpm.cli.bring import bring, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NothingFitsError, SpecError
@@ -163,7 +163,8 @@ class _Run:
         path, smoke = self._bring(resolution)
         self._save(resolution, line, smoke)
         self.console.blank()
-        pinned = "" if self.options["no_save"] else ". Pinned in lmpm.lock; commit it with lmpm.toml"
+        manifest_name = workspace.project(self.app, is_global=self.is_global).manifest_name
+        pinned = "" if self.options["no_save"] else f". Pinned in lmpm.lock; commit it with {manifest_name}"
         self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
@@ -196,9 +197,8 @@ class _Run:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
-            memory = chosen.memory
-            models = model_files(paths, chosen.variant.files)
-            smoke = prove(self.app, models, resolution.task, context=memory.context, need=memory.total)
+            files, memory = chosen.variant.files, chosen.memory
+            smoke = prove(self.app, paths, files, resolution.task, context=memory.context, need=memory.total)
         return paths[0], smoke
 
     def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None) -> None:
@@ -245,7 +245,7 @@ class _Run:
         works += [self._sync(model) for model in project.lock().models if model.name not in fresh]
         done = self._carry_out(works)
         if not done:
-            self.console.done("Nothing to do: `lmpm.toml` names no models")
+            self.console.done(f"Nothing to do: `{manifest.file}` names no models")
         return done
 
     def _relock(self, line: ManifestModel, manifest: Manifest) -> _Work:
@@ -265,7 +265,8 @@ class _Run:
         rung = self._rung(model)
         paths = verified_paths(self.app, rung)
         if paths is None:
-            return bring(self.app, model, rung, dry_run=self.options["dry_run"], smoke=not self.options["no_smoke"])
+            smoke = not self.options["no_smoke"]
+            return bring(self.app, model, rung, dry_run=self.options["dry_run"], smoke=smoke).data
         self.console.done(f"{model.name} is installed: {rung.candidate.model} {rung.candidate.quant}, nothing to do")
         data = {"name": model.name, **render.rung_json(rung, len(model.candidates))}
         return {**data, "path": str(paths[0])}

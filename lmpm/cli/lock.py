@@ -54,16 +54,19 @@ def command(
         return
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
+    before = project.lock()
     lines = (
-        named_lines(manifest, names)
-        if upgrade
-        else stale_models(manifest, project.lock(), workspace.targets(app, manifest))
+        named_lines(manifest, names) if upgrade else stale_models(manifest, before, workspace.targets(app, manifest))
     )
+    if lines:
+        workspace.require_writable(before)
     if upgrade:
-        remark_lost(app, project.lock(), lines)
+        remark_lost(app, before, lines)
     entries = [(line, relock(app, manifest, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
         changed = install.pin(guarded, entries)
+        if not guarded.lock_path.exists():  # no model is asked for, which is an answer too
+            changed = guarded.write(lock=guarded.lock())
     for line, entry in entries:
         _show(app, line, entry)
     dropped = workspace.drop_unasked(app, manifest, is_global=is_global)

@@ -60,6 +60,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         free_memory=free_memory() if app.is_this_machine else None,
         policy=manifest.policy,
         targets=workspace.targets(app, manifest) if app.is_this_machine else {},
+        records=workspace.records(app) if app.is_this_machine else None,
         bench=app.bench,
     )
     verifier = verifier.ahead(models, reporter=app.reporter)
@@ -135,7 +136,8 @@ def _show(report: Report, width: int, machine: Machine) -> None:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
         put(f"{indent}{'bytes':<13}{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
     if report.smoke is not None:
-        put(f"{indent}{'engine':<13}{report.smoke.engine_build}")
+        asks = f", lock asks for b{candidate.engine} or newer" if candidate.engine else ""
+        put(f"{indent}{'engine':<13}{report.smoke.engine_build}{asks}")
         lock_has = _recorded(report)
         put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}{lock_has}")
         if report.smoke.memory and report.smoke.memory.is_notable:
@@ -149,13 +151,15 @@ def _show(report: Report, width: int, machine: Machine) -> None:
 
 
 def _recorded(report: Report) -> str:
-    """` (lock: 17.2 tok/s, first token 0.80 s on m2-16gb)`."""
+    """` (lock: 17.2 tok/s, first token 0.80 s on m2-16gb)`, or ` (when it came: ...)` for figures of this machine."""
     tested = report.recorded
     if tested is None:
         return ""
     figures = [f"{tested.decode:.1f} tok/s"] if tested.decode is not None else []
     figures += [f"first token {tested.first_token_s:.2f} s"] if tested.first_token_s is not None else []
-    return f" (lock: {', '.join(figures)} on {tested.on})" if figures else ""
+    if not figures:
+        return ""
+    return f" (lock: {', '.join(figures)} on {tested.on})" if tested.on else f" (when it came: {', '.join(figures)})"
 
 
 def _conclude(console: Console, reports: list[Report]) -> None:

@@ -70,7 +70,9 @@ def command(
     for line, entry in entries:
         _show(app, line, entry)
     dropped = workspace.drop_unasked(app, manifest, is_global=is_global)
-    if not changed and not dropped:
+    if not manifest.models:
+        app.console.done(f"Nothing to lock: `{manifest.file}` names no models")
+    elif not changed and not dropped:
         app.console.done("lmpm.lock is up to date")
 
 

@@ -38,7 +38,7 @@ def remark_lost(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> None:
         change.detail
         for model in locked
         for rung in model.candidates
-        for change in changes(rung, app.hub)
+        for change in changes(rung, app.hub, app.catalog)
         if change.kind in GRAVE
     ]
     for detail in dict.fromkeys(lost):

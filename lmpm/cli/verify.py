@@ -65,7 +65,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     )
     verifier = verifier.ahead(models, reporter=app.reporter)
     if not models:
-        app.console.say("", "Nothing to verify: the lock is empty")
+        app.console.done("Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP
     reports: list[Report] = []
     for model in models:

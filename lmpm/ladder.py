@@ -7,9 +7,8 @@ lock alone: no network, no catalog, and only totals of the machine, so that it i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from lmpm import quant
 from lmpm.errors import NothingFitsError
 from lmpm.size import human
 from lmpm.speed import FITTED, is_low_bit, is_sparse, kind_of, layer_steps, predict, seconds_per_token, will_thrash
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from lmpm.catalog.schema import SpeedKind
     from lmpm.lock_types import LockedCandidate, LockedModel
     from lmpm.types import Machine
+
+WEIGHTS_PER_BYTE: Final = 2  # of a quant of four bits: those with more bits hold fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,12 @@ def _costs(rung: LockedCandidate) -> tuple[float, ...]:
 
 def _is_sparse(rung: LockedCandidate) -> bool | None:
     """Whether it is a mixture of experts, None where the lock does not say."""
-    return rung.active_parameters < rung.parameters if rung.parameters else None
+    return 0 < rung.active_parameters < rung.parameters if rung.parameters else None
 
 
 def _weights(rung: LockedCandidate) -> int:
-    """Parameters; where the lock has none, size and quant tell."""
-    size = sum(file.size for file in rung.files if file.role == "model")
-    return rung.parameters or int(8 * size / (quant.bits_per_weight(rung.quant) or 8.0))
+    """Parameters; where the lock does not say, as many as the files can hold."""
+    return rung.parameters or WEIGHTS_PER_BYTE * sum(file.size for file in rung.files if file.role == "model")
 
 
 def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> float | None:
@@ -117,11 +117,10 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
 
 def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
     """Predicted tokens of a prompt per second."""
-    weights = _weights(candidate)
+    active = candidate.active_parameters or _weights(candidate)
     shape = Shape(
         layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
-        feed_forward_length=0, vocabulary=0, parameters=weights,
-        active_parameters=candidate.active_parameters or weights,
+        feed_forward_length=0, vocabulary=0, parameters=candidate.parameters or active, active_parameters=active,
     )  # fmt: skip
     variant = Variant(
         model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,

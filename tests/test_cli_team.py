@@ -96,6 +96,18 @@ class TestSync:
         clone.call("sync", *MAC).failed(4, "Hash mismatch", FILE)
         assert not clone.blobs()
 
+    def test_a_lock_that_was_edited_to_other_bytes_gets_none(self, cli: Cli, world: LoopbackHub) -> None:
+        """Nobody can tell such a lock from a right one; the bytes can, and the difference shows it."""
+        clone = cli.clone()
+        (rung,) = load_lock(cli.lock).models[0].candidates
+        digest = rung.files[0].sha256 or ""
+        clone.lock.write_text(cli.lock.read_text().replace(digest, digest[::-1]))
+        clone.call("lock", "--check").passed()
+        clone.call("sync", *MAC).failed(4, "Hash mismatch", digest[:8])
+        assert not clone.blobs()
+        assert "OTHER BYTES UNDER THE SAME COMMIT" in clone.call("diff", cli.lock, "lmpm.lock").passed().out
+        assert clone.call("outdated", *MAC).code == 4
+
 
 class TestPolicy:
     def test_it_holds_at_lock_sync_verify_and_check(self, cli: Cli, world: LoopbackHub) -> None:

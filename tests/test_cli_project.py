@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lmpm.lock import load_lock, write_lock
+from lmpm.manifest import load_manifest
 from lmpm.types import StarterSource, UrlSource
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import write_llama
@@ -211,6 +213,58 @@ class TestDiff:
         cli.call("diff", "v2").failed(7, "`v2` is neither a file nor a commit with a `lmpm.lock`")
         cli.call("diff", "--", "--output=stolen").failed(7, "is neither a file nor a commit")
         assert not (cli.directory / "stolen").exists()
+
+
+class TestAtOnce:
+    """Several processes, one project."""
+
+    def own_file(self, cli: Cli, number: int) -> str:
+        path = cli.directory / f"own{number}.gguf"
+        if not path.exists():
+            write_llama(path, name=f"own {number}", seed=number, context=512)
+        return f"./{path.name}"
+
+    def add(self, cli: Cli, number: int) -> tuple[str, ...]:
+        file = self.own_file(cli, number)
+        return ("install", file, "--name", f"own{number}", "--context", "128", "--no-smoke", "--offline")
+
+    def test_nothing_is_lost(self, cli: Cli) -> None:
+        expected: set[str] = set()
+        for turn in range(3):
+            numbers = range(4 * turn, 4 * turn + 4)
+            calls = [self.add(cli, number) for number in numbers]
+            if turn:  # one of each earlier turn goes in the same moment
+                calls += [("remove", f"own{4 * (turn - 1)}")]
+                expected.discard(f"own{4 * (turn - 1)}")
+            for process in [cli.start(*call) for call in calls]:
+                _, errors = process.communicate(timeout=120)
+                assert process.returncode == 0, errors
+            expected |= {f"own{number}" for number in numbers}
+            assert {model.name for model in load_lock(cli.lock).models} == expected
+            assert set(load_manifest(cli.manifest).models) == expected
+            cli.call("lock", "--check").passed()
+
+    @pytest.mark.parametrize("command", ["lock", "install --no-smoke", "update --no-smoke"])
+    def test_what_others_add_and_take_out_while_the_hub_is_asked(
+        self, cli: Cli, world: LoopbackHub, command: str
+    ) -> None:
+        """The manifest was read long before the lock is written: what it said then is not what it says now."""
+        cli.call(*self.add(cli, 1)).passed()
+        cli.manifest.write_text(cli.manifest.read_text() + f'other = {{ ref = "hf:{REPO}", context = 256 }}\n')
+        world.faults.add(faults.Delay(0.7), "/api/models/*")
+        world.reset_log()
+        process = cli.start(*command.split())
+        while not world.count("GET", "/api/models/*"):
+            time.sleep(0.01)
+            assert process.poll() is None
+        cli.call(*self.add(cli, 2)).passed()
+        text = cli.manifest.read_text()
+        cli.manifest.write_text("".join(line for line in text.splitlines(True) if not line.startswith("other")))
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert "other" not in cli.manifest.read_text(), "what was taken out does not come back"
+        assert [model.name for model in load_lock(cli.lock).models] == ["own1", "own2", "sql"]
+        cli.call("lock", "--check").passed()
 
 
 class TestWords:

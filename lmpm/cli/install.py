@@ -117,11 +117,11 @@ class _Run:
             install.require_same(workspace.read_lock(project), line.name, resolution)
         return self._realising(resolution, line)
 
-    def _realising(self, resolution: Resolution, line: ManifestModel) -> _Work:
+    def _realising(self, resolution: Resolution, line: ManifestModel, *, again: bool = False) -> _Work:
         chosen = resolution.choice.chosen
         if chosen is None:
             raise ValueError("nothing was chosen")
-        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line))
+        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line, again=again))
 
     def _sync(self, model: LockedModel) -> _Work:
         candidate = self._rung(model).candidate
@@ -150,8 +150,8 @@ class _Run:
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)
         return resolution
 
-    def _realise(self, resolution: Resolution, line: ManifestModel) -> dict[str, Any]:
-        """Fetch a choice, prove it, and only then pin it."""
+    def _realise(self, resolution: Resolution, line: ManifestModel, *, again: bool) -> dict[str, Any]:
+        """Fetch a choice, prove it, and only then pin it. `again` says that the manifest has the line already."""
         began = time.monotonic()
         data = {"name": line.name, **render.choice_json(resolution.choice)}
         self.console.blank()
@@ -161,7 +161,7 @@ class _Run:
         if not self.options["no_save"]:
             workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
         path, smoke = self._bring(resolution)
-        self._save(resolution, line, smoke)
+        self._save(resolution, line, smoke, again=again)
         self.console.blank()
         manifest_name = workspace.project(self.app, is_global=self.is_global).manifest_name
         pinned = "" if self.options["no_save"] else f". Pinned in lmpm.lock; commit it with {manifest_name}"
@@ -201,7 +201,7 @@ class _Run:
             smoke = prove(self.app, paths, files, resolution.task, context=memory.context, need=memory.total)
         return paths[0], smoke
 
-    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None) -> None:
+    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None, *, again: bool) -> None:
         """Write the manifest's line and the ladder, with what the smoke test showed."""
         from lmpm import install
 
@@ -214,7 +214,8 @@ class _Run:
         if smoke is not None and chosen is not None and self.app.is_this_machine:
             locked = install.with_proof(locked, chosen.variant.files, install.proof(smoke, self.app.machine, targets))
         with workspace.editing(self.app, is_global=self.is_global) as project:
-            install.pin(project, [(line, locked)])
+            pin = install.pin_again if again else install.pin
+            pin(project, [(line, locked)])
         for remark in remarks:
             self.console.note(remark)
 
@@ -253,7 +254,7 @@ class _Run:
         from lmpm import install
 
         resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
-        return self._realising(resolution, line)
+        return self._realising(resolution, line, again=True)
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for

@@ -68,7 +68,7 @@ def command(
     proved = [_bring(app, manifest, entry, done, dry_run=dry_run, smoke=not no_smoke) for entry in entries]
     if not dry_run:
         with workspace.editing(app, is_global=is_global) as guarded:
-            install.pin(guarded, list(zip(asked, proved, strict=True)))
+            install.pin_again(guarded, list(zip(asked, proved, strict=True)))
     if as_json:
         put_json({"dry_run": dry_run, "changes": lines, "models": done})
     if dry_run:

@@ -193,13 +193,18 @@ def records(app: App) -> Records:
 
 def drop_unasked(app: App, manifest: Manifest, *, is_global: bool) -> list[str]:
     """Take out of the lock what was taken out of the manifest; returns the names."""
-    lock = project(app, is_global=is_global).lock()
-    unasked = [model.name for model in lock.models if model.name not in manifest.models]
+
+    def unasked_in(lock: Lock, manifest: Manifest) -> list[str]:
+        return [model.name for model in lock.models if model.name not in manifest.models]
+
+    unasked = unasked_in(project(app, is_global=is_global).lock(), manifest)
     if unasked:
-        with editing(app, is_global=is_global) as guarded:
+        with editing(app, is_global=is_global) as guarded:  # by now others may have added to both files
             lock = guarded.lock()
+            unasked = unasked_in(lock, guarded.manifest())
             for name in unasked:
                 lock = lock.without(name)
             guarded.write(lock=lock)
+    if unasked:
         app.console.say("Unpinned", f"{', '.join(unasked)}: no longer in {manifest.file}")
     return unasked

@@ -61,7 +61,8 @@ def build(
     locked = [_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor)]
     idle = idle_rungs(locked)
     kept = tuple(rung for number, rung in enumerate(locked, start=1) if number not in idle)
-    return _for_targets(kept, targets, choice.request), tuple(remarks)
+    served_rungs, slow = _for_targets(kept, targets, choice.request)
+    return served_rungs, (*remarks, *slow)
 
 
 def _with_class(
@@ -110,14 +111,20 @@ def _needed(
 
 def _for_targets(
     rungs: tuple[LockedCandidate, ...], targets: Mapping[str, Machine], request: Request
-) -> tuple[LockedCandidate, ...]:
-    """The rungs, each with the targets that take it by what stands in the lock."""
+) -> tuple[tuple[LockedCandidate, ...], list[str]]:
+    """The rungs, each with the targets that take it by what stands in the lock, and remarks on those that crawl."""
     ladder = LockedModel(name=request.ref, requested={}, candidates=rungs)
     places: dict[int, list[str]] = {}
-    for name, machine in targets.items():
+    slow = []
+    for name, machine in sorted(targets.items()):
         rung = take(ladder, machine, min_speed=request.min_speed, kind=request.speed_kind)
         places.setdefault(rung.number, []).append(name)
-    return tuple(replace(rung, targets=tuple(places.get(number, ()))) for number, rung in enumerate(rungs, start=1))
+        if rung.too_slow:
+            what = f"{rung.candidate.model} {rung.candidate.quant}"
+            speed = f"about {rung.speed:.1f} tok/s, {request.min_speed:g} were asked for"
+            slow.append(f"nothing is fast enough on the target `{name}`: {what} does {speed}")
+    marked = (replace(rung, targets=tuple(places.get(number, ()))) for number, rung in enumerate(rungs, start=1))
+    return tuple(marked), slow
 
 
 def _for_target(

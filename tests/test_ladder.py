@@ -226,6 +226,18 @@ def test_a_target_that_nothing_fits_is_an_error_that_names_it(real: Catalog, mac
     assert "[targets]" in (caught.value.hint or "")
 
 
+def test_a_target_on_which_everything_crawls_has_an_answer_that_says_so(
+    real: Catalog, machines: dict[str, Machine]
+) -> None:
+    task = task_named(real, "text-to-sql")
+    request = request_for(task, min_speed=5000.0)
+    resolution = resolution_for(request, machines["RTX 4090, 64GB"], real.variants(task), task)
+    rungs, remarks = build(resolution, {"old": machines["CPU, 8 cores, 4GB"]})
+    assert [rung.targets for rung in rungs if rung.targets] == [("old",)]
+    (remark,) = (remark for remark in remarks if "`old`" in remark)
+    assert remark.startswith("nothing is fast enough on the target") and "5000 were asked for" in remark
+
+
 def test_what_the_hub_refuses_is_passed_over_for_a_target(real: Catalog, machines: dict[str, Machine]) -> None:
     task = task_named(real, "text-to-sql")
     request = request_for(task)

@@ -123,6 +123,16 @@ class TestUpdate:
         cli.call("update", "--no-smoke").failed(4, "Hash mismatch")
         assert cli.lock.read_bytes() == before
 
+    @pytest.mark.parametrize("command", ["update", "lock --upgrade"])
+    def test_offline_a_ladder_does_not_shrink_to_what_is_here(self, cli: Cli, hub: LoopbackHub, command: str) -> None:
+        cli.manifest.write_text('[models]\ntext-to-sql = { task = "text-to-sql", context = 512 }\n')
+        cli.call("lock").passed()
+        before = cli.lock.read_bytes()
+        assert b"hf =" in before
+        shown = cli.call(*command.split(), "--offline").passed()
+        assert "`text-to-sql` stays as it is" in shown.err and "over the network" in shown.err
+        assert cli.lock.read_bytes() == before
+
 
 class TestRecorded:
     """What verify shows beside the figures of now."""
@@ -161,6 +171,11 @@ class TestRecorded:
         for text in (json.dumps(data), "{", "[]", '{"machine": 1}'):
             note.write_text(text)
             assert cli.call("verify", "--json").passed().json["models"][0]["recorded"] is None
+
+    def test_junit_has_to_have_a_place(self, cli: Cli, world: LoopbackHub) -> None:
+        cli.call("install", "--no-smoke").passed()
+        shown = cli.call("verify", "--junit", "nowhere/x.xml").failed(6, "nowhere")
+        assert not shown.out, "nothing is done in vain"
 
 
 class TestOutdated:

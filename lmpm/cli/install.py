@@ -159,7 +159,8 @@ class _Run:
             self.console.done("Nothing was changed: this was a dry run")
             return data
         if not self.options["no_save"]:
-            workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
+            # before gigabytes are fetched
+            workspace.require_savable(self.app, is_global=self.is_global, can_be_left_out=True)
         path, smoke = self._bring(resolution)
         self._save(resolution, line, smoke, again=again)
         self.console.blank()

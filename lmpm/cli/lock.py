@@ -8,7 +8,7 @@ import click
 
 from lmpm.cli import workspace
 from lmpm.cli.console import Console
-from lmpm.cli.relock import named_lines, relock, remark_lost
+from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
 from lmpm.cli.settings import App, common, hardware_option, offline_option
 from lmpm.errors import SpecError
 
@@ -55,9 +55,10 @@ def command(
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
     before = project.lock()
-    lines = (
-        named_lines(manifest, names) if upgrade else stale_models(manifest, before, workspace.targets(app, manifest))
-    )
+    if upgrade:
+        lines = upgradable(app, before, named_lines(manifest, names))
+    else:
+        lines = stale_models(manifest, before, workspace.targets(app, manifest))
     if lines:
         workspace.require_writable(before)
     if upgrade:

@@ -9,7 +9,7 @@ import click
 from lmpm.cli import downloading, workspace
 from lmpm.cli.bring import bring, verified_paths
 from lmpm.cli.console import Console, put, put_json
-from lmpm.cli.relock import named_lines, relock, remark_lost
+from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def command(
     project = workspace.project(app, is_global=is_global)
     manifest = workspace.require_manifest(project)
     before = workspace.require_writable(project.lock())
-    asked = named_lines(manifest, names)
+    asked = upgradable(app, before, named_lines(manifest, names))
     remark_lost(app, before, asked)
     entries = [install.keep_proofs(relock(app, manifest, line), before.get(line.name)) for line in asked]
     after = before

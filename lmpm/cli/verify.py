@@ -11,6 +11,7 @@ import click
 from lmpm.cli import downloading, render, workspace
 from lmpm.cli.console import Console, put, put_json, show_error
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
+from lmpm.errors import DiskError
 from lmpm.size import human
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"], is_global=is_global)
     downloading.apply(app, options)
+    junit_file = app.settings.directory / options["junit"] if options["junit"] else None
+    if junit_file and not junit_file.parent.is_dir():
+        raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
     project = workspace.project(app, is_global=is_global)
     lock = workspace.read_lock(project)
     workspace.remark_stale(app, project, lock)
@@ -76,11 +80,11 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         if not as_json:
             _show(report, width, app.machine)
     code = exit_code(reports)
-    if options["junit"]:
+    if junit_file:
         from lmpm import atomic
         from lmpm.junit import junit
 
-        atomic.write_text(app.settings.directory / options["junit"], junit(reports))
+        atomic.write_text(junit_file, junit(reports))
     if as_json:
         put_json({"verified": code == 0, "models": [_json(report) for report in reports]})
     else:

@@ -56,7 +56,7 @@ def editing(app: App, *, is_global: bool) -> Iterator[Project]:
         yield guarded
 
 
-def require_savable(app: App, *, is_global: bool) -> None:
+def require_savable(app: App, *, is_global: bool, can_be_left_out: bool = False) -> None:
     """Find out now what would keep the project from being written later.
 
     Raises DiskError, SpecError, and LockError where a newer lmpm made the lock.
@@ -69,7 +69,8 @@ def require_savable(app: App, *, is_global: bool) -> None:
             raise DiskError(
                 f"`{found.directory}` may not be written to, and lmpm.toml and lmpm.lock belong there",
                 path=found.directory,
-                hint="Go to a directory of your own, or leave both out with `--no-save`",
+                hint="Go to a directory of your own"
+                + (", or leave both out with `--no-save`" if can_be_left_out else ""),
             )
 
 

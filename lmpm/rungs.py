@@ -52,7 +52,10 @@ def build(
     if floor is not None and _same(floor, rungs) is None:
         try:
             variant, _ = resolver.pin(floor.variant)
-            rungs.append(replace(floor, variant=variant))
+            if variant.withdrawn:
+                remarks.append(f"no rung for smaller machines: {variant.title} is withdrawn: {variant.withdrawn}")
+            else:
+                rungs.append(replace(floor, variant=variant))
         except (NotFoundError, NotPermittedError) as error:
             remarks.append(f"no rung for smaller machines: {error.message}")
     ordered = _in_order(rungs, winners, choice.request)
@@ -222,8 +225,14 @@ def _pinned(
             pool = tuple(item for item in pool if item.source != wanted.variant.source)
             choice = select.select(choice.request, choice.machine, pool)
             continue
-        remarks.extend(notes)
-        return select.judge(choice.request, choice.machine, variant)
+        pinned = select.judge(choice.request, choice.machine, variant)
+        if (refused := select.refuse(choice.request, choice.machine, pinned)) is None:
+            remarks.extend(notes)
+            return pinned
+        # what the Hub has is not what the catalog knows
+        remarks.append(f"{variant.title} {variant.quant} was passed over: {refused[1]}")
+        pool = tuple(item for item in pool if item is not wanted.variant)
+        choice = select.select(choice.request, choice.machine, pool)
     return None
 
 

@@ -112,7 +112,7 @@ def _of_rung(
     if rung.tested is None:
         yield "not-tested", "no smoke test was run when it was pinned"
     if hub is not None:
-        for change in upstream.changes(rung, hub):
+        for change in upstream.changes(rung, hub, catalog):
             if change.kind in _OF_CHANGE:
                 yield _OF_CHANGE[change.kind], change.detail
 

@@ -57,7 +57,7 @@ def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) 
     Raises OfflineError when it is not here and the network is off, NotFoundError and NetworkError.
     """
     source = UrlSource(reference.url)
-    name = unquote(PurePath(urlsplit(reference.url).path).name)
+    name = _name_at(reference.url)
     if _SHARD.search(name):
         raise SpecError(f"`{name}` is one shard of several", hint="Join them with `llama-gguf-split --merge`")
     held = store.blob(source, ModelFile(path=name, size=0, sha256=reference.sha256))
@@ -66,29 +66,40 @@ def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) 
         return _variant(gguf_header.read_file(held), source, (file,))
     if offline:
         raise OfflineError(f"`{name}` is not on this machine, and the network is switched off", hint="Drop `--offline`")
-    host = urlsplit(reference.url).hostname
+    size = size_at(reference.url, http)
 
     def read_at(offset: int, length: int) -> bytes:
-        try:
-            with http.get(reference.url, start=offset, length=length) as response:
-                if response.status_code in (401, 403, 404, 410):
-                    raise NotFoundError(f"`{host}` does not give `{name}`: {response.status_code}")
-                if response.status_code != 206:
-                    raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
-                total = _TOTAL.match(response.headers.get("Content-Range", ""))
-                if total:
-                    sizes.append(int(total[1]))
-                return read_body(response, length)
-        except transient_errors() as error:
-            raise NetworkError(f"`{host}` cannot be reached: {explain(error)}") from error
+        return _part(reference.url, http, offset, length)[0]
 
-    sizes: list[int] = []
-    read_at(0, 4)
-    if not sizes:
-        raise NetworkError(f"`{host}` does not say how long `{name}` is")
-    header = gguf_header.read_header(read_at, size=sizes[0], name=name, tensors=False)
-    file = ModelFile(path=name, size=sizes[0], sha256=reference.sha256)
-    return _variant(header, source, (file,))
+    header = gguf_header.read_header(read_at, size=size, name=name, tensors=False)
+    return _variant(header, source, (ModelFile(path=name, size=size, sha256=reference.sha256),))
+
+
+def size_at(url: str, http: Http) -> int:
+    """How long the file at an address is now. Raises NotFoundError and NetworkError."""
+    _, size = _part(url, http, 0, 4)
+    if size is None:
+        raise NetworkError(f"`{urlsplit(url).hostname}` does not say how long `{_name_at(url)}` is")
+    return size
+
+
+def _part(url: str, http: Http, offset: int, length: int) -> tuple[bytes, int | None]:
+    """Some bytes of the file at an address, and how long the whole is, where that is said."""
+    host, name = urlsplit(url).hostname, _name_at(url)
+    try:
+        with http.get(url, start=offset, length=length) as response:
+            if response.status_code in (401, 403, 404, 410):
+                raise NotFoundError(f"`{host}` does not give `{name}`: {response.status_code}")
+            if response.status_code != 206:
+                raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
+            total = _TOTAL.match(response.headers.get("Content-Range", ""))
+            return read_body(response, length), int(total[1]) if total else None
+    except transient_errors() as error:
+        raise NetworkError(f"`{host}` cannot be reached: {explain(error)}") from error
+
+
+def _name_at(url: str) -> str:
+    return unquote(PurePath(urlsplit(url).path).name)
 
 
 def template_hash(header: Header) -> str | None:

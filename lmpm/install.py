@@ -168,11 +168,26 @@ def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) ->
 
     To be called while the project is guarded: what others wrote in the meantime is kept.
     """
-    text, lock = project.manifest_text(), project.lock()
-    for line, locked in pairs:
+    text = project.manifest_text()
+    for line, _ in pairs:
         text = manifest_edit.add_model(text, line, file=project.manifest_name)
+    return project.write(manifest=text, lock=_with_entries(project.lock(), pairs)) if pairs else False
+
+
+def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
+    """Pin anew what `lmpm.toml` asks for, whether anything changed. To be called while the project is guarded.
+
+    A line that somebody changed or took out in the meantime is left to them.
+    """
+    lines = project.manifest().models
+    asked = [(line, locked) for line, locked in pairs if lines.get(line.name) == line]
+    return project.write(lock=_with_entries(project.lock(), asked)) if asked else False
+
+
+def _with_entries(lock: Lock, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> Lock:
+    for line, locked in pairs:
         lock = lock.with_model(keep_proofs(locked, lock.get(line.name)))
-    return project.write(manifest=text, lock=lock)
+    return lock
 
 
 def require_fresh(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]) -> None:

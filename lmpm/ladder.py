@@ -7,18 +7,21 @@ lock alone: no network, no catalog, and only totals of the machine, so that it i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from lmpm import quant
 from lmpm.errors import NothingFitsError
 from lmpm.size import human
-from lmpm.speed import kind_of, predict, seconds_per_token, will_thrash
+from lmpm.speed import FITTED, is_low_bit, is_sparse, kind_of, layer_steps, predict, seconds_per_token, will_thrash
 from lmpm.types import Memory, Shape, Variant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lmpm.catalog.schema import SpeedKind
     from lmpm.lock_types import LockedCandidate, LockedModel
     from lmpm.types import Machine
+
+WEIGHTS_PER_BYTE: Final = 2  # of a quant of four bits: those with more bits hold fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,42 @@ def take(model: LockedModel, machine: Machine, *, min_speed: float, kind: SpeedK
     )
 
 
+def idle_rungs(rungs: Sequence[LockedCandidate]) -> dict[int, int]:
+    """The rungs that no machine can ever take, each with the better one that is always taken before it; from 1.
+
+    Whatever machine could take such a rung has room for the other one as well, and runs it no slower: somebody
+    changed their order.
+    """
+    costs = [_costs(rung) for rung in rungs]
+    found: dict[int, int] = {}
+    for number, own in enumerate(costs, start=1):
+        for better, other in enumerate(costs[: number - 1], start=1):
+            if all(less <= more for less, more in zip(other, own, strict=True)):
+                found[number] = better
+                break
+    return found
+
+
+def _costs(rung: LockedCandidate) -> tuple[float, ...]:
+    """All that memory and speed of a rung depend on, each such that less is better on every machine."""
+    sparse = _is_sparse(rung)
+    if sparse is None:
+        sparse = is_sparse(rung.bytes_per_token, rung.memory)
+    steps = layer_steps(FITTED, rung.layers, kind_of(rung.architecture), sparse=sparse)
+    weights = rung.active_parameters or _weights(rung)
+    return rung.memory, rung.size, rung.bytes_per_token, steps, is_low_bit(rung.quant), sparse, weights
+
+
+def _is_sparse(rung: LockedCandidate) -> bool | None:
+    """Whether it is a mixture of experts, None where the lock does not say."""
+    return 0 < rung.active_parameters < rung.parameters if rung.parameters else None
+
+
+def _weights(rung: LockedCandidate) -> int:
+    """Parameters; where the lock does not say, as many as the files can hold."""
+    return rung.parameters or WEIGHTS_PER_BYTE * sum(file.size for file in rung.files if file.role == "model")
+
+
 def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> float | None:
     """Predicted tokens per second of a rung; None on a machine of unknown bandwidth."""
     seconds = seconds_per_token(
@@ -67,7 +106,7 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
         need=candidate.memory,
         touched=candidate.bytes_per_token,
         layers=candidate.layers,
-        sparse=candidate.active_parameters < candidate.parameters if candidate.parameters else None,
+        sparse=_is_sparse(candidate),
         kind=kind_of(candidate.architecture),
         quant=candidate.quant,
     )
@@ -77,13 +116,11 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
 
 
 def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
-    """Predicted tokens of a prompt per second; where the lock has no number of weights, size and quant tell it."""
-    size = sum(file.size for file in candidate.files if file.role == "model")
-    weights = candidate.parameters or int(8 * size / (quant.bits_per_weight(candidate.quant) or 8.0))
+    """Predicted tokens of a prompt per second."""
+    active = candidate.active_parameters or _weights(candidate)
     shape = Shape(
         layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
-        feed_forward_length=0, vocabulary=0, parameters=weights,
-        active_parameters=candidate.active_parameters or weights,
+        feed_forward_length=0, vocabulary=0, parameters=candidate.parameters or active, active_parameters=active,
     )  # fmt: skip
     variant = Variant(
         model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lmpm import atomic, toml_file
 from lmpm.document import DocumentError
 from lmpm.errors import LockError, NothingFitsError
 from lmpm.limits import MAX_LOCK_BYTES
-from lmpm.lock_format import NAME, broken_lock, emit_lock, newer_lock, parse_lock
+from lmpm.lock_format import NAME, broken_lock, newer_lock, parse_lock
+from lmpm.lock_text import emit_lock
 from lmpm.lock_types import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.policy import violations
 from lmpm.validate import printable
@@ -109,22 +111,34 @@ def _is_forbidden(locked: LockedModel | None, manifest: Manifest) -> bool:
 def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]) -> Iterator[str]:
     wanted, locked = manifest.models.get(name), lock.get(name)
     if locked is None:
-        yield f"`{name}` is in `lmpm.toml` but not in `lmpm.lock`"
+        yield f"`{name}` is in `{manifest.file}` but not in `lmpm.lock`"
         return
     if wanted is None:
-        yield f"`{name}` is in `lmpm.lock` but not in `lmpm.toml`"
+        yield f"`{name}` is in `lmpm.lock` but not in `{manifest.file}`"
         return
     yield from _changed_fields(wanted, locked)
+    for idle, better in _idle_rungs(locked).items():
+        yield f"`{name}`: no machine takes rung {idle}, rung {better} needs no more and is as fast"
     served = {target: number for number, rung in enumerate(locked.candidates, start=1) for target in rung.targets}
     for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"
     for target in sorted(served.keys() - manifest.targets.keys()):
-        yield f"`{name}` has a candidate for the target `{target}`, which `lmpm.toml` does not declare"
+        yield f"`{name}` has a candidate for the target `{target}`, which `{manifest.file}` does not declare"
     for target in sorted(served.keys() & machines.keys()):
         taken = _taken(locked, machines[target])
         if taken != served[target]:
             now = f"takes rung {taken}" if taken else "takes none"
             yield f"`{name}`: the target `{target}` {now}, the lock has it at rung {served[target]}"
+
+
+def _idle_rungs(locked: LockedModel) -> Mapping[int, int]:
+    """The rungs that the order of the ladder keeps from every machine, each with the one that is taken before it."""
+    pairs = pairwise(locked.candidates)
+    if all(rung.memory < above.memory for above, rung in pairs):  # as usual: then each has its use
+        return {}
+    from lmpm.ladder import idle_rungs
+
+    return idle_rungs(locked.candidates)
 
 
 def _taken(locked: LockedModel, machine: Machine) -> int | None:

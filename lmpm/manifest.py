@@ -76,8 +76,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The whole of `lmpm.toml`."""
+    """The whole of a manifest. `file` is the name of the file that it stands in."""
 
+    file: str = NAME
     models: Mapping[str, ManifestModel] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: Policy = Policy()
@@ -108,7 +109,7 @@ def parse_manifest(text: str, *, name: str = NAME) -> Manifest:
         document = Table(toml_file.parse(text, MAX_MANIFEST_BYTES))
         if name == PYPROJECT:
             document = document.table_or_empty("tool").table_or_empty("lmpm")
-        return _manifest(document)
+        return _manifest(document, name)
     except toml_file.ConflictError as error:
         hint = "Edit the file and keep the lines that you want"
         raise ManifestError(toml_file.describe(error, name), hint=hint) from error
@@ -116,9 +117,10 @@ def parse_manifest(text: str, *, name: str = NAME) -> Manifest:
         raise ManifestError(toml_file.describe(error, name)) from error
 
 
-def _manifest(document: Table) -> Manifest:
+def _manifest(document: Table, name: str) -> Manifest:
     models, targets = document.table_or_empty("models"), document.table_or_empty("targets")
     manifest = Manifest(
+        file=name,
         models={name: _model(models, name) for name in models},
         targets={name: _target(targets, name) for name in targets},
         policy=_policy(document.table_or_empty("policy")),

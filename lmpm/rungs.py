@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import memory, select
 from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
-from lmpm.ladder import take
+from lmpm.ladder import idle_rungs, take
 from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.resolve import is_pinned
 from lmpm.types import Candidate, Choice, HubSource, Machine, Variant
@@ -52,14 +52,20 @@ def build(
     if floor is not None and _same(floor, rungs) is None:
         try:
             variant, _ = resolver.pin(floor.variant)
-            rungs.append(replace(floor, variant=variant))
+            if variant.withdrawn:
+                remarks.append(f"no rung for smaller machines: {variant.title} is withdrawn: {variant.withdrawn}")
+            else:
+                rungs.append(replace(floor, variant=variant))
         except (NotFoundError, NotPermittedError) as error:
             remarks.append(f"no rung for smaller machines: {error.message}")
     ordered = _in_order(rungs, winners, choice.request)
     for machine in classes:
         ordered = _with_class(machine, ordered, winners, choice.request, resolver, pool)
-    locked = tuple(_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor))
-    return _for_targets(locked, targets, choice.request), tuple(remarks)
+    locked = [_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor)]
+    idle = idle_rungs(locked)
+    kept = tuple(rung for number, rung in enumerate(locked, start=1) if number not in idle)
+    served_rungs, slow = _for_targets(kept, targets, choice.request)
+    return served_rungs, (*remarks, *slow)
 
 
 def _with_class(
@@ -108,14 +114,20 @@ def _needed(
 
 def _for_targets(
     rungs: tuple[LockedCandidate, ...], targets: Mapping[str, Machine], request: Request
-) -> tuple[LockedCandidate, ...]:
-    """The rungs, each with the targets that take it by what stands in the lock."""
+) -> tuple[tuple[LockedCandidate, ...], list[str]]:
+    """The rungs, each with the targets that take it by what stands in the lock, and remarks on those that crawl."""
     ladder = LockedModel(name=request.ref, requested={}, candidates=rungs)
     places: dict[int, list[str]] = {}
-    for name, machine in targets.items():
+    slow = []
+    for name, machine in sorted(targets.items()):
         rung = take(ladder, machine, min_speed=request.min_speed, kind=request.speed_kind)
         places.setdefault(rung.number, []).append(name)
-    return tuple(replace(rung, targets=tuple(places.get(number, ()))) for number, rung in enumerate(rungs, start=1))
+        if rung.too_slow:
+            what = f"{rung.candidate.model} {rung.candidate.quant}"
+            speed = f"about {rung.speed:.1f} tok/s, {request.min_speed:g} were asked for"
+            slow.append(f"nothing is fast enough on the target `{name}`: {what} does {speed}")
+    marked = (replace(rung, targets=tuple(places.get(number, ()))) for number, rung in enumerate(rungs, start=1))
+    return tuple(marked), slow
 
 
 def _for_target(
@@ -133,22 +145,29 @@ def _for_target(
     `prefer="speed"` a rung that is fast enough is as good.
     """
     choice = select.select(request, machine, pool)
-    there = [rung for rung in rungs if _is_able(rung.variant, request, machine)]
-    if choice.chosen is not None and request.prefer == "quality":
-        least = choice.chosen.variant.quality - select.SAME_QUALITY_POINTS
-        there = [rung for rung in there if rung.variant.quality >= least]
-    elif choice.chosen is not None and request.prefer == "small":
-        there = [rung for rung in there if rung.variant.size <= choice.chosen.variant.size]
-    if there:
-        return there[0]
+    for rung in rungs:
+        if is_as_good(rung.variant, choice):
+            return rung
     picked = _pinned(choice, resolver, remarks, pool, rungs)
     if picked is None:
         raise NothingFitsError(
             f"No {request.ref} model fits the target `{name}`",
             details=tuple(describe_rejected(choice)),
-            hint=f"Lower the context, or remove `{name}` from [targets] in `lmpm.toml`",
+            hint=f"Lower the context, or remove `{name}` from [targets]",
         )
     return picked
+
+
+def is_as_good(variant: Variant, choice: Choice) -> bool:
+    """Whether a variant does on the machine of a choice what the chosen one does, as far as a lock tells them apart."""
+    chosen, request = choice.chosen, choice.request
+    if not _is_able(variant, request, choice.machine):
+        return False
+    if chosen is None or request.prefer == "speed":
+        return True
+    if request.prefer == "small":
+        return variant.size <= chosen.variant.size
+    return variant.quality >= chosen.variant.quality - select.SAME_QUALITY_POINTS
 
 
 def _is_able(variant: Variant, request: Request, machine: Machine) -> bool:
@@ -206,8 +225,14 @@ def _pinned(
             pool = tuple(item for item in pool if item.source != wanted.variant.source)
             choice = select.select(choice.request, choice.machine, pool)
             continue
-        remarks.extend(notes)
-        return select.judge(choice.request, choice.machine, variant)
+        pinned = select.judge(choice.request, choice.machine, variant)
+        if (refused := select.refuse(choice.request, choice.machine, pinned)) is None:
+            remarks.extend(notes)
+            return pinned
+        # what the Hub has is not what the catalog knows
+        remarks.append(f"{variant.title} {variant.quant} was passed over: {refused[1]}")
+        pool = tuple(item for item in pool if item is not wanted.variant)
+        choice = select.select(choice.request, choice.machine, pool)
     return None
 
 

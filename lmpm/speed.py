@@ -115,7 +115,7 @@ def predict(machine: Machine, variant: Variant, memory: Memory, *, prompt: int) 
     if seconds is None or share is None:
         return None
     prefill = 1 / _prefill_seconds(machine, variant, share, sparse=sparse)
-    measured_like = shape is not None and share == 1.0 and not base(variant.quant).startswith(LOW_BIT_QUANTS)
+    measured_like = shape is not None and share == 1.0 and not is_low_bit(variant.quant)
     confident = measured_like and is_measured(machine)
     low, high = RANGE if confident else UNSURE_RANGE
     return Speed(
@@ -159,6 +159,16 @@ def kind_of(architecture: str) -> Kind:
     return "gemma" if architecture.startswith("gemma") else "dense"
 
 
+def is_sparse(touched: int, need: int) -> bool:
+    """Whether a model of which a token reads `touched` of `need` bytes must be a mixture of experts."""
+    return touched <= need * EXPERTS_TOUCHED_AT_MOST
+
+
+def is_low_bit(quant: str) -> bool:
+    """Whether a quant is unpacked through tables, which takes longer than reading it."""
+    return base(quant).startswith(LOW_BIT_QUANTS)
+
+
 def seconds_per_token(
     machine: Machine,
     *,
@@ -178,7 +188,7 @@ def seconds_per_token(
     if share is None or not machine.bandwidth:
         return None
     if sparse is None:
-        sparse = touched <= need * EXPERTS_TOUCHED_AT_MOST
+        sparse = is_sparse(touched, need)
     part = Part(machine.accelerator, machine.bandwidth, machine.compute, machine.cores)
     steps = layer_steps(FITTED, layers, kind, sparse=sparse)
     seconds = decode_seconds(FITTED, part, touched=touched * share, steps=steps * share, quant=quant)
@@ -200,7 +210,7 @@ def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: f
     """Seconds to read `touched` bytes out of one kind of memory, and for the `steps` of its layers."""
     efficiency = constants.accelerators[part.accelerator]
     reached = efficiency.bandwidth_share * part.bandwidth
-    if base(quant).startswith(LOW_BIT_QUANTS):
+    if is_low_bit(quant):
         reached *= constants.low_bit_share
     if part.accelerator == "cuda" and part.compute:  # a card without fast matrix units unpacks slower than it reads
         reached = min(reached, part.compute / constants.cuda_operations)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Scalar = str | int | float | bool
 
-_MARKER: Final = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 # tomllib takes quadratic time for a.a.a.a...: 10 s for 1 MiB of keys with 500 parts
 _DEEP_KEY: Final = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')\s*+\.\s*+){24}""")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from lmpm.errors import NotFoundError, NotPermittedError
 from lmpm.size import human
-from lmpm.types import HubSource
+from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lmpm.catalog import Catalog
     from lmpm.hub import Hub
     from lmpm.lock_types import LockedCandidate
     from lmpm.repository import Repository
@@ -29,11 +30,38 @@ class Change:
     detail: str
 
 
-def changes(candidate: LockedCandidate, hub: Hub) -> Iterator[Change]:
-    """How the repository of a rung differs from what the lock says. Raises NetworkError."""
+def changes(candidate: LockedCandidate, hub: Hub, catalog: Catalog) -> Iterator[Change]:
+    """How what a rung is from differs from what the lock says. Raises NetworkError.
+
+    A file of the team's own has nobody upstream: `sync` and `verify` hash it.
+    """
     source = candidate.source
-    if not isinstance(source, HubSource):
+    if isinstance(source, HubSource):
+        yield from _of_repository(candidate, source, hub)
+    elif isinstance(source, UrlSource):
+        yield from _at_address(candidate, source, hub)
+    elif isinstance(source, StarterSource):
+        task = catalog.task(source.task)
+        shipped = task.starter if task else None
+        if shipped is None or shipped.sha256 != candidate.files[0].sha256:
+            yield Change("file", f"the built-in model of this lmpm for {source.task} is another one")
+
+
+def _at_address(candidate: LockedCandidate, source: UrlSource, hub: Hub) -> Iterator[Change]:
+    """What can be seen of an address without a download: whether it answers, and how long the file is."""
+    from lmpm.direct import size_at
+
+    try:
+        size = size_at(source.url, hub.http)
+    except NotFoundError as error:
+        yield Change("gone", error.message)
         return
+    (file,) = candidate.files
+    if size != file.size:
+        yield Change("file", f"`{file.path}` was uploaded again, {human(file.size)} -> {human(size)}")
+
+
+def _of_repository(candidate: LockedCandidate, source: HubSource, hub: Hub) -> Iterator[Change]:
     try:
         newest = hub.repository(source.repo)
     except NotFoundError:

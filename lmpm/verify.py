@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel, Tested
     from lmpm.progress import Reporter
+    from lmpm.records import Records
     from lmpm.store import Store
     from lmpm.types import Machine, ModelFile, SmokeResult, Source
 
@@ -54,7 +55,7 @@ class Report:
     hashed_s: float = 0.0
     trusted: bool = False  # an unchanged file's stamp was believed
     smoke: SmokeResult | None = None
-    recorded: Tested | None = None  # what the lock says of a machine of this class
+    recorded: Tested | None = None  # figures of the lock for a machine of this class, else of when it came here
     took_s: float = 0.0
     missing: tuple[ModelFile, ...] = ()
     damaged: tuple[Damage, ...] = ()
@@ -76,6 +77,7 @@ class Verifier:
     free_memory: int | None = None
     policy: Policy = field(default_factory=Policy)
     targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
+    records: Records | None = None  # of this machine
     bench: Bench | None = None
     hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
@@ -122,7 +124,7 @@ class Verifier:
             name=model.name,
             rung=rung,
             rungs=len(model.candidates),
-            notes=self._remarks(rung),
+            notes=self._remarks(model.name, rung),
             recorded=self._recorded(rung),
         )
         try:
@@ -218,20 +220,23 @@ class Verifier:
             )
 
     def _recorded(self, rung: Rung) -> Tested | None:
-        """The figures of the lock, where they were measured on a machine of this class."""
+        """The figures of the lock, where they were measured on a machine of this class, else those of this one."""
         tested = rung.candidate.tested
         like = self.targets.get(tested.on) if tested and tested.on else None
-        return tested if like is not None and is_same_class(self.machine, like) else None
+        if like is not None and is_same_class(self.machine, like):
+            return tested
+        return self.records.find(rung.candidate, self.machine) if self.records else None
 
-    def _remarks(self, rung: Rung) -> tuple[str, ...]:
+    def _remarks(self, name: str, rung: Rung) -> tuple[str, ...]:
         """What is worth knowing but is no failure."""
+        candidate = rung.candidate
         notes = []
+        if why := self.catalog.withdrawn(candidate.source, candidate.files):
+            notes.append(f"nobody should use it any more: {why}; `lmpm update {name}` takes another")
         if rung.too_slow and rung.speed is not None:
             notes.append(f"nothing in the lock is fast enough here: about {rung.speed:.1f} tok/s")
-        if self.free_memory is not None and rung.candidate.memory > self.free_memory:
-            notes.append(
-                f"only {human(self.free_memory)} of memory is free now, it needs {human(rung.candidate.memory)}"
-            )
+        if self.free_memory is not None and candidate.memory > self.free_memory:
+            notes.append(f"only {human(self.free_memory)} of memory is free now, it needs {human(candidate.memory)}")
         return tuple(notes)
 
 

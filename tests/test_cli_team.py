@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -94,6 +95,18 @@ class TestSync:
         clone = cli.clone()
         clone.call("sync", *MAC).failed(4, "Hash mismatch", FILE)
         assert not clone.blobs()
+
+    def test_a_lock_that_was_edited_to_other_bytes_gets_none(self, cli: Cli, world: LoopbackHub) -> None:
+        """Nobody can tell such a lock from a right one; the bytes can, and the difference shows it."""
+        clone = cli.clone()
+        (rung,) = load_lock(cli.lock).models[0].candidates
+        digest = rung.files[0].sha256 or ""
+        clone.lock.write_text(cli.lock.read_text().replace(digest, digest[::-1]))
+        clone.call("lock", "--check").passed()
+        clone.call("sync", *MAC).failed(4, "Hash mismatch", digest[:8])
+        assert not clone.blobs()
+        assert "OTHER BYTES UNDER THE SAME COMMIT" in clone.call("diff", cli.lock, "lmpm.lock").passed().out
+        assert clone.call("outdated", *MAC).code == 4
 
 
 class TestPolicy:
@@ -238,6 +251,23 @@ class TestAudit:
         assert (purl.type, purl.namespace, purl.name, purl.version) == ("huggingface", "org", "tiny-GGUF", revision)
         assert component["licenses"] == [{"license": {"id": "MIT"}}]
         assert [part["hashes"][0]["content"] for part in component["components"]] == [f.sha256 for f in rung.files]
+
+    def test_the_bill_of_materials_is_valid_by_the_schema_for_every_kind_of_source(
+        self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
+    ) -> None:
+        pytest.importorskip("jsonschema")
+        from cyclonedx.schema import SchemaVersion
+        from cyclonedx.validation.json import JsonStrictValidator
+
+        from lmpm.bom import bom
+        from tests.lock_samples import random_lock
+
+        check = JsonStrictValidator(SchemaVersion.V1_6)
+        assert check.validate_str('{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{}]}') is not None
+        assert check.validate_str(cli.call("audit", "--format", "cyclonedx").passed().out) is None
+        for seed in range(12):
+            lock = random_lock(random.Random(seed))
+            assert check.validate_str(bom(lock, str(seed), version="1")) is None, seed
 
     def test_what_the_catalog_knows_to_be_bad(self, cli: Cli, world: LoopbackHub) -> None:
         from lmpm import catalog

@@ -226,6 +226,18 @@ def test_a_target_that_nothing_fits_is_an_error_that_names_it(real: Catalog, mac
     assert "[targets]" in (caught.value.hint or "")
 
 
+def test_a_target_on_which_everything_crawls_has_an_answer_that_says_so(
+    real: Catalog, machines: dict[str, Machine]
+) -> None:
+    task = task_named(real, "text-to-sql")
+    request = request_for(task, min_speed=5000.0)
+    resolution = resolution_for(request, machines["RTX 4090, 64GB"], real.variants(task), task)
+    rungs, remarks = build(resolution, {"old": machines["CPU, 8 cores, 4GB"]})
+    assert [rung.targets for rung in rungs if rung.targets] == [("old",)]
+    (remark,) = (remark for remark in remarks if "`old`" in remark)
+    assert remark.startswith("nothing is fast enough on the target") and "5000 were asked for" in remark
+
+
 def test_what_the_hub_refuses_is_passed_over_for_a_target(real: Catalog, machines: dict[str, Machine]) -> None:
     task = task_named(real, "text-to-sql")
     request = request_for(task)
@@ -243,6 +255,26 @@ def test_what_the_hub_refuses_is_passed_over_for_a_target(real: Catalog, machine
             {"max": machines["M4 Max, 64GB"]},
             Pins({wanted.variant.source.repo: NetworkError("down")}),
         )
+
+
+def test_what_turns_out_to_be_withdrawn_is_passed_over_for_a_target(
+    real: Catalog, machines: dict[str, Machine]
+) -> None:
+    """The catalog may know a file by its name alone, and the list of bad ones by its sha256."""
+    task = task_named(real, "text-to-sql")
+    resolution = resolution_for(request_for(task), machines["CPU, 8 cores, 4GB"], real.variants(task), task)
+    target = {"max": machines["M4 Max, 64GB"]}
+    (best, *_), _ = build(resolution, target)
+
+    class Bad(Pins):
+        def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
+            known, notes = super().pin(variant)
+            return replace(known, withdrawn="answers in Latin" if known.files == best.files else ""), notes
+
+    rungs, remarks = build(resolution, target, Bad())
+    assert best.targets == ("max",) and best.files not in [rung.files for rung in rungs]
+    assert "max" in [name for rung in rungs for name in rung.targets]
+    assert any("was passed over" in remark and "answers in Latin" in remark for remark in remarks)
 
 
 def test_the_order_of_targets_changes_nothing(real: Catalog, machines: dict[str, Machine]) -> None:

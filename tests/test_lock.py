@@ -30,11 +30,12 @@ def test_unpinned_candidates_cannot_exist(change: dict[str, object]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_git_merges_changes_of_different_models(tmp_path: Path) -> None:
+@pytest.mark.parametrize("style", ["--no-diff3", "--diff3", "--zdiff3"])
+def test_git_merges_changes_of_different_models(tmp_path: Path, style: str) -> None:
     def merge(base: Lock, ours: Lock, theirs: Lock) -> tuple[int, str]:
         for name, lock in (("base", base), ("ours", ours), ("theirs", theirs)):
             (tmp_path / name).write_bytes(emit_lock(lock).encode())
-        command = ["git", "merge-file", "-p", "ours", "base", "theirs"]
+        command = ["git", "merge-file", "-p", style, "ours", "base", "theirs"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
         return done.returncode, done.stdout.decode()
 

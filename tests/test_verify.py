@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmpm import catalog
+from lmpm.catalog.yanked import Yanked
 from lmpm.errors import (
     DiskError,
     EngineError,
@@ -95,6 +96,21 @@ def test_remarks_are_no_failures(verifier: Verifier) -> None:
     assert report.error is None
     assert any("nothing in the lock is fast enough here" in note for note in report.notes)
     assert any("1000 B of memory is free now, it needs 1.0 GiB" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"repo": "Maker/M-gguf"}, {"repo": "maker/m-GGUF", "revision": "1" * 40}, {"sha256": FILE.sha256}]
+)
+def test_what_was_withdrawn_since_is_remarked(verifier: Verifier, bad: dict[str, str]) -> None:
+    listed = Yanked(reason="answers in Latin", source="https://example.org/1", **bad)
+    report = replace(verifier, catalog=replace(verifier.catalog, yanked=(listed,))).check(MODEL)
+    assert report.error is None, "the lock says which bytes are meant: that is for people to change"
+    (note,) = report.notes
+    assert "answers in Latin" in note and "`lmpm update mine`" in note
+    other = replace(
+        listed, repo="maker/other-GGUF" if listed.repo else None, sha256="e" * 64 if listed.sha256 else None
+    )
+    assert replace(verifier, catalog=replace(verifier.catalog, yanked=(other,))).check(MODEL).notes == ()
 
 
 def test_an_engine_that_is_too_old(verifier: Verifier) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lmpm.cli import render, workspace
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
     from lmpm.types import ModelFile, SmokeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What bringing a rung showed: data for programs, and the smoke test where one was run."""
+
+    data: dict[str, Any]
+    smoke: SmokeResult | None = None
 
 
 def verified_paths(app: App, rung: Rung) -> list[Path] | None:
@@ -36,22 +45,39 @@ def model_files(paths: Sequence[Path], files: Sequence[ModelFile]) -> list[Path]
     return [path for path, file in zip(paths, files, strict=True) if file.role == "model"]
 
 
-def prove(app: App, paths: Sequence[Path], task: Task | None, *, context: int, need: int) -> SmokeResult | None:
-    """Run the smoke test and show it. Raises SmokeTestError when the answers are wrong."""
+def prove(
+    app: App,
+    paths: Sequence[Path],
+    files: Sequence[ModelFile],
+    task: Task | None,
+    *,
+    context: int,
+    need: int,
+    pinned: bool = False,
+) -> SmokeResult | None:
+    """Run the smoke test, show it, and note its figures. Raises SmokeTestError when the answers are wrong.
+
+    `pinned` says that the lock has it already, so that nothing is left to be pinned.
+    """
     from lmpm import locked
 
-    smoke = locked.prove(paths, task, context=context, need=need, bench=app.bench)
+    models = model_files(paths, files)
+    smoke = locked.prove(models, task, context=context, need=need, bench=app.bench)
     render.show_smoke(app.console, smoke)
     if smoke is not None and not smoke.passed:
         raise SmokeTestError(
             f"`{paths[0].name}` does not do its task: {smoke.detail}",
-            hint="The file is kept. To pin it all the same, use `--no-smoke`",
+            hint="Take another with `lmpm update`, or ask it again with `lmpm smoke NAME`"
+            if pinned
+            else "The file is kept. To pin it all the same, use `--no-smoke`",
         )
+    if smoke is not None and app.is_this_machine:
+        workspace.records(app).note(files[0], smoke, app.machine)
     return smoke
 
 
-def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: bool) -> dict[str, Any]:
-    """Bring a rung here that is not, and prove it; what programs may want to know."""
+def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: bool, pinned: bool = True) -> Brought:
+    """Bring a rung here that is not, and prove it. `pinned` says whether it stands in the lock already."""
     from lmpm.locked import context_of, task_of
 
     began = time.monotonic()
@@ -61,12 +87,14 @@ def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: boo
     place = f"rung {rung.number} of {len(model.candidates)}"
     app.console.say("Chosen", f"{model.name}: {place}, {title}, {human(candidate.size)}")
     if dry_run:
-        return data
+        return Brought(data)
     paths = workspace.fetcher(app).fetch(candidate.source, candidate.files)
     result = None
     if smoke:
         task = task_of(model, app.catalog)
-        models = model_files(paths, candidate.files)
-        result = prove(app, models, task, context=context_of(model), need=candidate.memory)
-    app.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}, as the lock pins it")
-    return {**data, "path": str(paths[0]), "smoke": render.smoke_json(result)}
+        result = prove(
+            app, paths, candidate.files, task, context=context_of(model), need=candidate.memory, pinned=pinned
+        )
+    how = ", as the lock pins it" if pinned else ""
+    app.console.done(f"Installed {model.name} in {duration(time.monotonic() - began)}{how}")
+    return Brought({**data, "path": str(paths[0]), "smoke": render.smoke_json(result)}, result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,35 +13,38 @@ from lmpm.cli import workspace
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.settings import App, common, json_option
 from lmpm.errors import LockError, SpecError
+from lmpm.validate import printable
 
 if TYPE_CHECKING:
     from lmpm.lock_types import Lock
     from lmpm.project import Project
 
+HINT = "Name two locks, as files or as commits of git: `lmpm diff OLD NEW`"
 GIT_ARGUMENTS = 7  # that git gives to an external diff command: path, and file, hex and mode of both sides
 
 
-@click.command(epilog="Example: `lmpm diff`, or as git's own: `git config diff.lmpm.command 'lmpm diff'`")
+@click.command(epilog="Example: `lmpm diff origin/main`, or as git's own: `git config diff.lmpm.command 'lmpm diff'`")
 @click.argument("locks", nargs=-1, metavar="[OLD [NEW]]")
 @json_option
 @common
 def command(locks: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
     """Say what changed from one lock to another.
 
-    Without OLD it is the lock that git has committed, without NEW that of this project.
+    OLD and NEW are files, or commits, branches or tags of git. Without OLD it is the lock that git has committed
+    last, without NEW that of this project.
     """
     from lmpm.lock_diff import differences
 
     app = App(Console(quiet, verbose), offline=True)
     project = workspace.project(app, is_global=False)
     if len(locks) >= GIT_ARGUMENTS:
-        old, new = _read(locks[1]), _read(locks[4])
+        old, new = _read(locks[1], project), _read(locks[4], project)
         put(f"{locks[0]}:")
     elif len(locks) > 2:
         raise SpecError("Expected at most two locks", hint="`lmpm diff OLD NEW`")
     else:
-        old = _read(locks[0]) if locks else _committed(project)
-        new = _read(locks[1]) if len(locks) > 1 else workspace.read_lock(project)
+        old = _read(locks[0], project) if locks else _committed(project)
+        new = _read(locks[1], project) if len(locks) > 1 else workspace.read_lock(project)
     lines = list(differences(old, new))
     if as_json:
         put_json({"changes": lines})
@@ -51,31 +55,32 @@ def command(locks: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -
         app.console.done("Nothing changed")
 
 
-def _read(name: str) -> Lock:
+def _read(name: str, project: Project) -> Lock:
+    """The lock of a file, or of a commit, branch or tag of git."""
     from lmpm.lock import Lock, load_lock
 
     path = Path(name)
-    if name == "/dev/null" or (path.is_file() and not path.stat().st_size):  # git's word for a file that is not there
+    if name == os.devnull or (path.is_file() and not path.stat().st_size):  # git's word for a file that is not there
         return Lock()
-    return load_lock(path)
+    return load_lock(path) if path.exists() else _committed(project, name)
 
 
-def _committed(project: Project) -> Lock:
-    """The lock of the last commit. Raises LockError without one."""
+def _committed(project: Project, revision: str = "HEAD") -> Lock:
+    """The lock as git has committed it. Raises LockError when it has not."""
     from lmpm.lock import parse_lock
 
+    file = project.lock_path.name
     try:
         shown = subprocess.run(
-            ["git", "show", f"HEAD:./{project.lock_path.name}"],
+            ["git", "show", "--end-of-options", f"{revision}:./{file}"],
             cwd=project.directory,
             capture_output=True,
             check=False,
         )
     except OSError as error:
-        raise LockError("git cannot be run", hint="Name two locks: `lmpm diff OLD NEW`") from error
+        raise LockError("git cannot be run", hint=HINT) from error
+    if shown.returncode and revision == "HEAD":
+        raise LockError(f"git has no committed `{file}` in `{project.directory}`", hint=HINT)
     if shown.returncode:
-        raise LockError(
-            f"git has no committed `{project.lock_path.name}` in `{project.directory}`",
-            hint="Name two locks: `lmpm diff OLD NEW`",
-        )
-    return parse_lock(shown.stdout.decode("utf-8", "replace"), name=f"HEAD:{project.lock_path.name}")
+        raise LockError(f"`{printable(revision)}` is neither a file nor a commit with a `{file}`", hint=HINT)
+    return parse_lock(shown.stdout.decode("utf-8", "replace"), name=f"{revision}:{file}")

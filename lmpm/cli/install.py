@@ -11,7 +11,7 @@ import click
 
 from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import choosing_model, wish_from, wish_options
-from lmpm.cli.bring import bring, model_files, prove, verified_paths
+from lmpm.cli.bring import bring, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NothingFitsError, SpecError
@@ -117,11 +117,11 @@ class _Run:
             install.require_same(workspace.read_lock(project), line.name, resolution)
         return self._realising(resolution, line)
 
-    def _realising(self, resolution: Resolution, line: ManifestModel) -> _Work:
+    def _realising(self, resolution: Resolution, line: ManifestModel, *, again: bool = False) -> _Work:
         chosen = resolution.choice.chosen
         if chosen is None:
             raise ValueError("nothing was chosen")
-        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line))
+        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line, again=again))
 
     def _sync(self, model: LockedModel) -> _Work:
         candidate = self._rung(model).candidate
@@ -150,8 +150,8 @@ class _Run:
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)
         return resolution
 
-    def _realise(self, resolution: Resolution, line: ManifestModel) -> dict[str, Any]:
-        """Fetch a choice, prove it, and only then pin it."""
+    def _realise(self, resolution: Resolution, line: ManifestModel, *, again: bool) -> dict[str, Any]:
+        """Fetch a choice, prove it, and only then pin it. `again` says that the manifest has the line already."""
         began = time.monotonic()
         data = {"name": line.name, **render.choice_json(resolution.choice)}
         self.console.blank()
@@ -159,11 +159,13 @@ class _Run:
             self.console.done("Nothing was changed: this was a dry run")
             return data
         if not self.options["no_save"]:
-            workspace.require_savable(self.app, is_global=self.is_global)  # before gigabytes are fetched
+            # before gigabytes are fetched
+            workspace.require_savable(self.app, is_global=self.is_global, can_be_left_out=True)
         path, smoke = self._bring(resolution)
-        self._save(resolution, line, smoke)
+        self._save(resolution, line, smoke, again=again)
         self.console.blank()
-        pinned = "" if self.options["no_save"] else ". Pinned in lmpm.lock; commit it with lmpm.toml"
+        manifest_name = workspace.project(self.app, is_global=self.is_global).manifest_name
+        pinned = "" if self.options["no_save"] else f". Pinned in lmpm.lock; commit it with {manifest_name}"
         self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
@@ -196,12 +198,11 @@ class _Run:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
-            memory = chosen.memory
-            models = model_files(paths, chosen.variant.files)
-            smoke = prove(self.app, models, resolution.task, context=memory.context, need=memory.total)
+            files, memory = chosen.variant.files, chosen.memory
+            smoke = prove(self.app, paths, files, resolution.task, context=memory.context, need=memory.total)
         return paths[0], smoke
 
-    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None) -> None:
+    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None, *, again: bool) -> None:
         """Write the manifest's line and the ladder, with what the smoke test showed."""
         from lmpm import install
 
@@ -214,7 +215,8 @@ class _Run:
         if smoke is not None and chosen is not None and self.app.is_this_machine:
             locked = install.with_proof(locked, chosen.variant.files, install.proof(smoke, self.app.machine, targets))
         with workspace.editing(self.app, is_global=self.is_global) as project:
-            install.pin(project, [(line, locked)])
+            pin = install.pin_again if again else install.pin
+            pin(project, [(line, locked)])
         for remark in remarks:
             self.console.note(remark)
 
@@ -245,7 +247,7 @@ class _Run:
         works += [self._sync(model) for model in project.lock().models if model.name not in fresh]
         done = self._carry_out(works)
         if not done:
-            self.console.done("Nothing to do: `lmpm.toml` names no models")
+            self.console.done(f"Nothing to do: `{manifest.file}` names no models")
         return done
 
     def _relock(self, line: ManifestModel, manifest: Manifest) -> _Work:
@@ -253,7 +255,7 @@ class _Run:
         from lmpm import install
 
         resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
-        return self._realising(resolution, line)
+        return self._realising(resolution, line, again=True)
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for
@@ -265,7 +267,8 @@ class _Run:
         rung = self._rung(model)
         paths = verified_paths(self.app, rung)
         if paths is None:
-            return bring(self.app, model, rung, dry_run=self.options["dry_run"], smoke=not self.options["no_smoke"])
+            smoke = not self.options["no_smoke"]
+            return bring(self.app, model, rung, dry_run=self.options["dry_run"], smoke=smoke).data
         self.console.done(f"{model.name} is installed: {rung.candidate.model} {rung.candidate.quant}, nothing to do")
         data = {"name": model.name, **render.rung_json(rung, len(model.candidates))}
         return {**data, "path": str(paths[0])}

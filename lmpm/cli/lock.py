@@ -8,7 +8,7 @@ import click
 
 from lmpm.cli import workspace
 from lmpm.cli.console import Console
-from lmpm.cli.relock import named_lines, relock, remark_lost
+from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
 from lmpm.cli.settings import App, common, hardware_option, offline_option
 from lmpm.errors import SpecError
 
@@ -54,20 +54,26 @@ def command(
         return
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
-    lines = (
-        named_lines(manifest, names)
-        if upgrade
-        else stale_models(manifest, project.lock(), workspace.targets(app, manifest))
-    )
+    before = project.lock()
     if upgrade:
-        remark_lost(app, project.lock(), lines)
+        lines = upgradable(app, before, named_lines(manifest, names))
+    else:
+        lines = stale_models(manifest, before, workspace.targets(app, manifest))
+    if lines:
+        workspace.require_writable(before)
+    if upgrade:
+        remark_lost(app, before, lines)
     entries = [(line, relock(app, manifest, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
-        changed = install.pin(guarded, entries)
+        changed = install.pin_again(guarded, entries)
+        if not guarded.lock_path.exists():  # no model is asked for, which is an answer too
+            changed = guarded.write(lock=guarded.lock())
     for line, entry in entries:
         _show(app, line, entry)
     dropped = workspace.drop_unasked(app, manifest, is_global=is_global)
-    if not changed and not dropped:
+    if not manifest.models:
+        app.console.done(f"Nothing to lock: `{manifest.file}` names no models")
+    elif not changed and not dropped:
         app.console.done("lmpm.lock is up to date")
 
 

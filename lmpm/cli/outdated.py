@@ -9,13 +9,15 @@ import click
 from lmpm.cli import workspace
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option
-from lmpm.errors import LmpmError, NothingFitsError, OfflineError
+from lmpm.errors import LmpmError, OfflineError
+from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmpm.lock_types import LockedModel
+    from lmpm.lock_types import LockedCandidate, LockedModel
     from lmpm.manifest import Manifest
+    from lmpm.types import Variant
     from lmpm.upstream import Change
 
 INTEGRITY_EXIT_CODE = 4
@@ -47,7 +49,7 @@ def command(
     rows: list[dict[str, Any]] = []
     for model in models:
         for number, candidate in enumerate(model.candidates, start=1):
-            rows += [_row(model, number, change) for change in changes(candidate, app.hub)]
+            rows += [_row(model, number, change) for change in changes(candidate, app.hub, app.catalog)]
         rows += [_row(model, None, change) for change in _better(app, manifest, model)]
     if as_json:
         put_json({"changes": rows})
@@ -61,11 +63,14 @@ def _row(model: LockedModel, number: int | None, change: Change) -> dict[str, An
 
 
 def _better(app: App, manifest: Manifest, model: LockedModel) -> Iterator[Change]:
-    """Whether the catalog of this lmpm would take something else on this machine."""
+    """Whether the catalog of this lmpm has something better for this machine than the rung that it takes.
+
+    Within the point that is no difference, a rung for another machine serves this one as well: that is no news.
+    """
     from lmpm.install import wish_of
     from lmpm.locked import rung_for
     from lmpm.reference import NameReference, parse
-    from lmpm.types import HubSource
+    from lmpm.rungs import is_as_good
     from lmpm.upstream import Change
 
     line = manifest.models.get(model.name)
@@ -73,16 +78,22 @@ def _better(app: App, manifest: Manifest, model: LockedModel) -> Iterator[Change
     if line is None or not isinstance(parse(ref), NameReference):
         return
     try:
-        chosen = app.resolver.resolve(ref, app.machine, wish_of(line, manifest.policy), where="catalog").choice.chosen
+        found = app.resolver.resolve(ref, app.machine, wish_of(line, manifest.policy), where="catalog")
         here = rung_for(model, app.machine).candidate
-    except (NothingFitsError, LmpmError):
+    except LmpmError:  # nothing to compare: `sync` and `install` tell why
         return
+    chosen = found.choice.chosen
     if chosen is None or not isinstance(chosen.variant.source, HubSource):
         return
-    repo = here.source.repo if isinstance(here.source, HubSource) else ""
-    if (chosen.variant.source.repo, chosen.variant.quant) != (repo, here.quant):
+    repo = _repo(here)
+    same = next((variant for variant in found.variants if (_repo(variant), variant.quant) == (repo, here.quant)), None)
+    if same is None or not is_as_good(same, found.choice):
         new, old = f"{chosen.variant.title} {chosen.variant.quant}", f"{here.model} {here.quant}"
         yield Change("choice", f"the catalog takes {new} for this machine now, the lock has {old}")
+
+
+def _repo(item: Variant | LockedCandidate) -> str:
+    return item.source.repo if isinstance(item.source, HubSource) else str(item.source)
 
 
 def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]]) -> None:
@@ -95,6 +106,8 @@ def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]
         put(f"{row['name']}: {row['detail']}")
     if rows:
         console.note("nothing was changed: `lmpm update NAME` chooses anew")
+    elif not models:
+        console.done("The lock is empty")
     else:
         count = "1 model is" if len(models) == 1 else f"{len(models)} models are"
         console.done(f"{count} up to date")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.cli import workspace
 from lmpm.errors import UnknownNameError
+from lmpm.types import HubSource, UrlSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,25 @@ def named_lines(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestMode
     return [line for line in manifest.models.values() if not names or line.name in names]
 
 
+def upgradable(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> list[ManifestModel]:
+    """The lines that can be chosen anew; offline those are left alone for which the lock pins something of the network.
+
+    What is on this machine is no measure of what there is: a team's ladder would shrink to it.
+    """
+    if not app.offline:
+        return list(lines)
+    able = [line for line in lines if not _is_remote(lock.get(line.name))]
+    kept = [f"`{line.name}`" for line in lines if line not in able]
+    if kept:
+        stay = "stays as it is" if len(kept) == 1 else "stay as they are"
+        app.console.note(f"{', '.join(kept)} {stay}: what is new can only be asked over the network")
+    return able
+
+
+def _is_remote(locked: LockedModel | None) -> bool:
+    return locked is not None and any(isinstance(rung.source, HubSource | UrlSource) for rung in locked.candidates)
+
+
 def remark_lost(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> None:
     """Say of what is about to be chosen anew where the Hub has lost, rewritten or given away what was pinned."""
     from lmpm.upstream import changes
@@ -38,7 +58,7 @@ def remark_lost(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> None:
         change.detail
         for model in locked
         for rung in model.candidates
-        for change in changes(rung, app.hub)
+        for change in changes(rung, app.hub, app.catalog)
         if change.kind in GRAVE
     ]
     for detail in dict.fromkeys(lost):

@@ -32,4 +32,6 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
                 workspace.locked_model(lock, name)
             lock = lock.without(name)
         project.write(manifest=text or None, lock=lock if project.lock_path.exists() else None)
-    app.console.done(f"Removed {', '.join(names)} from lmpm.toml and lmpm.lock; the files stay in the cache")
+    app.console.done(
+        f"Removed {', '.join(names)} from {project.manifest_name} and lmpm.lock; the files stay in the cache"
+    )

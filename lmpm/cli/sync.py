@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render, workspace
+from lmpm.cli import downloading, render, workspace
 from lmpm.cli.bring import bring, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--no-smoke", is_flag=True, help="Do not run what was brought.")
 @hardware_option
 @offline_option
+@downloading.options
 @workspace.global_option
 @json_option
 @common
@@ -40,6 +41,7 @@ def command(
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    **options: Any,
 ) -> None:
     """Bring what `lmpm.lock` pins to this machine.
 
@@ -51,6 +53,7 @@ def command(
     from lmpm.policy import require_permitted
 
     app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global)
+    downloading.apply(app, options)
     project = workspace.project(app, is_global=is_global)
     lock, manifest = workspace.read_lock(project), workspace.read_manifest(project)
     if project.manifest_path.exists():
@@ -84,6 +87,6 @@ def _target(app: App, manifest: Manifest, name: str) -> Machine:
 def _one(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: bool) -> dict[str, Any]:
     paths = verified_paths(app, rung)
     if paths is None:
-        return {**bring(app, model, rung, dry_run=dry_run, smoke=smoke), "present": False}
+        return {**bring(app, model, rung, dry_run=dry_run, smoke=smoke).data, "present": False}
     data = {"name": model.name, **render.rung_json(rung, len(model.candidates))}
     return {**data, "path": str(paths[0]), "present": True}

@@ -1,16 +1,20 @@
-"""`lmpm update`: choose anew, pin, and bring it here."""
+"""`lmpm update`: choose anew, bring it here, and pin it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import workspace
+from lmpm.cli import downloading, workspace
 from lmpm.cli.bring import bring, verified_paths
 from lmpm.cli.console import Console, put, put_json
-from lmpm.cli.relock import named_lines, relock, remark_lost
+from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
+
+if TYPE_CHECKING:
+    from lmpm.lock_types import LockedModel
+    from lmpm.manifest import Manifest
 
 
 @click.command(epilog="Example: `lmpm update text-to-sql`")
@@ -19,6 +23,7 @@ from lmpm.cli.settings import App, common, hardware_option, json_option, offline
 @click.option("--no-smoke", is_flag=True, help="Do not run what was brought.")
 @hardware_option
 @offline_option
+@downloading.options
 @workspace.global_option
 @json_option
 @common
@@ -32,40 +37,61 @@ def command(
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    **options: Any,
 ) -> None:
-    """Choose models anew, pin the choice and bring it here.
+    """Choose models anew, bring the choice here, and pin it.
 
-    It is `lmpm lock --upgrade` and then `lmpm sync`. What would change is told first, in words.
+    What would change is told first, in words. All of it is fetched and proved before the lock changes: what
+    cannot be had, or does not do its task, leaves the lock as it was.
     """
     from lmpm import install
     from lmpm.lock_diff import differences
-    from lmpm.locked import rung_for
 
     app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global, asks_anew=True)
+    downloading.apply(app, options)
     project = workspace.project(app, is_global=is_global)
     manifest = workspace.require_manifest(project)
-    before = project.lock()
-    asked = named_lines(manifest, names)
+    before = workspace.require_writable(project.lock())
+    asked = upgradable(app, before, named_lines(manifest, names))
     remark_lost(app, before, asked)
-    entries = [(line, relock(app, manifest, line)) for line in asked]
+    entries = [install.keep_proofs(relock(app, manifest, line), before.get(line.name)) for line in asked]
     after = before
-    for _, entry in entries:
-        after = after.with_model(install.keep_proofs(entry, before.get(entry.name)))
+    for entry in entries:
+        after = after.with_model(entry)
     lines = list(differences(before, after))
-    done: list[dict[str, Any]] = []
-    if not dry_run:
-        with workspace.editing(app, is_global=is_global) as guarded:
-            install.pin(guarded, entries)
     if not as_json:
         for line in lines:
             put(line)
-    for _, entry in entries:
-        rung = rung_for(entry, app.machine)
-        if verified_paths(app, rung) is None:
-            done.append(bring(app, entry, rung, dry_run=dry_run, smoke=not no_smoke))
+    if not dry_run:
+        workspace.require_savable(app, is_global=is_global)
+    done: list[dict[str, Any]] = []
+    proved = [_bring(app, manifest, entry, done, dry_run=dry_run, smoke=not no_smoke) for entry in entries]
+    if not dry_run:
+        with workspace.editing(app, is_global=is_global) as guarded:
+            install.pin_again(guarded, list(zip(asked, proved, strict=True)))
     if as_json:
         put_json({"dry_run": dry_run, "changes": lines, "models": done})
     if dry_run:
         app.console.done("Nothing was changed: this was a dry run")
-    elif not lines and not done:
+    elif lines:
+        app.console.done(f"Pinned in {project.lock_path.name}; commit it")
+    elif not done:
         app.console.done("Everything is up to date")
+
+
+def _bring(
+    app: App, manifest: Manifest, entry: LockedModel, done: list[dict[str, Any]], *, dry_run: bool, smoke: bool
+) -> LockedModel:
+    """Bring what this machine takes, where it is not here, and return the entry with what its proof showed."""
+    from lmpm import install
+    from lmpm.locked import rung_for
+
+    rung = rung_for(entry, app.machine)
+    if verified_paths(app, rung) is not None:
+        return entry
+    brought = bring(app, entry, rung, dry_run=dry_run, smoke=smoke, pinned=False)
+    done.append(brought.data)
+    if brought.smoke is None or not app.is_this_machine:
+        return entry
+    tested = install.proof(brought.smoke, app.machine, workspace.targets(app, manifest))
+    return install.with_proof(entry, rung.candidate.files, tested)

@@ -11,6 +11,7 @@ import click
 from lmpm.cli import downloading, render, workspace
 from lmpm.cli.console import Console, put, put_json, show_error
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
+from lmpm.errors import DiskError
 from lmpm.size import human
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"], is_global=is_global)
     downloading.apply(app, options)
+    junit_file = app.settings.directory / options["junit"] if options["junit"] else None
+    if junit_file and not junit_file.parent.is_dir():
+        raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
     project = workspace.project(app, is_global=is_global)
     lock = workspace.read_lock(project)
     workspace.remark_stale(app, project, lock)
@@ -60,11 +64,12 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         free_memory=free_memory() if app.is_this_machine else None,
         policy=manifest.policy,
         targets=workspace.targets(app, manifest) if app.is_this_machine else {},
+        records=workspace.records(app) if app.is_this_machine else None,
         bench=app.bench,
     )
     verifier = verifier.ahead(models, reporter=app.reporter)
     if not models:
-        app.console.say("", "Nothing to verify: the lock is empty")
+        app.console.done("Nothing to verify: the lock is empty")
     width = max((len(model.name) for model in models), default=0) + NAME_GAP
     reports: list[Report] = []
     for model in models:
@@ -75,11 +80,11 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         if not as_json:
             _show(report, width, app.machine)
     code = exit_code(reports)
-    if options["junit"]:
+    if junit_file:
         from lmpm import atomic
         from lmpm.junit import junit
 
-        atomic.write_text(app.settings.directory / options["junit"], junit(reports))
+        atomic.write_text(junit_file, junit(reports))
     if as_json:
         put_json({"verified": code == 0, "models": [_json(report) for report in reports]})
     else:
@@ -135,7 +140,8 @@ def _show(report: Report, width: int, machine: Machine) -> None:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
         put(f"{indent}{'bytes':<13}{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
     if report.smoke is not None:
-        put(f"{indent}{'engine':<13}{report.smoke.engine_build}")
+        asks = f", lock asks for b{candidate.engine} or newer" if candidate.engine else ""
+        put(f"{indent}{'engine':<13}{report.smoke.engine_build}{asks}")
         lock_has = _recorded(report)
         put(f"{indent}{'smoke':<13}{report.smoke.detail} · {render.smoke_figures(report.smoke)}{lock_has}")
         if report.smoke.memory and report.smoke.memory.is_notable:
@@ -149,13 +155,15 @@ def _show(report: Report, width: int, machine: Machine) -> None:
 
 
 def _recorded(report: Report) -> str:
-    """` (lock: 17.2 tok/s, first token 0.80 s on m2-16gb)`."""
+    """` (lock: 17.2 tok/s, first token 0.80 s on m2-16gb)`, or ` (when it came: ...)` for figures of this machine."""
     tested = report.recorded
     if tested is None:
         return ""
     figures = [f"{tested.decode:.1f} tok/s"] if tested.decode is not None else []
     figures += [f"first token {tested.first_token_s:.2f} s"] if tested.first_token_s is not None else []
-    return f" (lock: {', '.join(figures)} on {tested.on})" if figures else ""
+    if not figures:
+        return ""
+    return f" (lock: {', '.join(figures)} on {tested.on})" if tested.on else f" (when it came: {', '.join(figures)})"
 
 
 def _conclude(console: Console, reports: list[Report]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmpm.fetch import Fetcher
     from lmpm.lock_types import Lock, LockedModel
     from lmpm.manifest import Manifest
+    from lmpm.records import Records
     from lmpm.types import Machine
 
 global_option = click.option("-g", "--global", "is_global", is_flag=True, help="Your own models, of no project.")
@@ -55,16 +56,32 @@ def editing(app: App, *, is_global: bool) -> Iterator[Project]:
         yield guarded
 
 
-def require_savable(app: App, *, is_global: bool) -> None:
-    """Find out now what would keep the project from being written later. Raises DiskError or SpecError."""
-    targets(app, read_manifest(project(app, is_global=is_global)))
+def require_savable(app: App, *, is_global: bool, can_be_left_out: bool = False) -> None:
+    """Find out now what would keep the project from being written later.
+
+    Raises DiskError, SpecError, and LockError where a newer lmpm made the lock.
+    """
+    found = project(app, is_global=is_global)
+    targets(app, read_manifest(found))
+    require_writable(found.lock())
     with editing(app, is_global=is_global) as found:
         if not os.access(found.directory, os.W_OK):
             raise DiskError(
                 f"`{found.directory}` may not be written to, and lmpm.toml and lmpm.lock belong there",
                 path=found.directory,
-                hint="Go to a directory of your own, or leave both out with `--no-save`",
+                hint="Go to a directory of your own"
+                + (", or leave both out with `--no-save`" if can_be_left_out else ""),
             )
+
+
+def require_writable(lock: Lock) -> Lock:
+    """The lock. Raises LockError where a newer lmpm made it: then it may be read, and nothing else."""
+    from lmpm.lock_format import NAME, newer_lock
+    from lmpm.lock_types import REVISION
+
+    if lock.revision > REVISION:
+        raise newer_lock(NAME, f"revision {lock.revision}")
+    return lock
 
 
 def read_manifest(found: Project) -> Manifest:
@@ -94,6 +111,11 @@ def require_fresh(app: App, manifest: Manifest, lock: Lock) -> None:
 def read_lock(found: Project) -> Lock:
     """The lock. Raises LockError when there is none."""
     if not found.lock_path.exists():
+        if found.manifest_path.exists():
+            raise LockError(
+                f"No `lmpm.lock` beside `{found.manifest_path}`",
+                hint="Make one with `lmpm lock`, or with `lmpm install`, which brings the models too",
+            )
         raise LockError(
             f"No `lmpm.lock` in `{found.directory}` or above",
             hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
@@ -163,15 +185,27 @@ def fetcher(app: App) -> Fetcher:
     return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline, app.project_directory)
 
 
+def records(app: App) -> Records:
+    """How fast models were here when they came."""
+    from lmpm.records import Records
+
+    return Records(app.settings.home / "records")
+
+
 def drop_unasked(app: App, manifest: Manifest, *, is_global: bool) -> list[str]:
     """Take out of the lock what was taken out of the manifest; returns the names."""
-    lock = project(app, is_global=is_global).lock()
-    unasked = [model.name for model in lock.models if model.name not in manifest.models]
+
+    def unasked_in(lock: Lock, manifest: Manifest) -> list[str]:
+        return [model.name for model in lock.models if model.name not in manifest.models]
+
+    unasked = unasked_in(project(app, is_global=is_global).lock(), manifest)
     if unasked:
-        with editing(app, is_global=is_global) as guarded:
+        with editing(app, is_global=is_global) as guarded:  # by now others may have added to both files
             lock = guarded.lock()
+            unasked = unasked_in(lock, guarded.manifest())
             for name in unasked:
                 lock = lock.without(name)
             guarded.write(lock=lock)
-        app.console.say("Unpinned", f"{', '.join(unasked)}: no longer in lmpm.toml")
+    if unasked:
+        app.console.say("Unpinned", f"{', '.join(unasked)}: no longer in {manifest.file}")
     return unasked

@@ -137,7 +137,7 @@ def main_type(header: Header) -> str | None:
 def _against_quant(claim: Claim, header: Header) -> str | None:
     """A plain type under the name of a K-quant, a K-quant under that of a plain one, or another type."""
     named, found = quant.nearest(claim.quant), main_type(header)
-    if named is None or found is None or claim.quant in quant.VAGUE or claim.quant.startswith("UD-"):
+    if named is None or found is None or claim.quant in quant.VAGUE or claim.quant.startswith(("UD-", "AD-")):
         return None
     wide = header.integer("embedding_length")
     if named.startswith(("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")):

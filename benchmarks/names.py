@@ -55,13 +55,12 @@ def main() -> None:
     if options.unclear:
         for repo, name in unclear:
             print(f"{repo}  {name.path}")
-    for number, (repo, name) in enumerate(_sample(names, options.sample, random.Random(options.seed)), start=1):
+    sample = _sample(names, options.sample, random.Random(options.seed))
+    for number, (repo, name) in enumerate(sample, start=1):
         known = title.parse(repo)
         shard = "{} of {}".format(*name.shard) if name.shard else ""
         print(f"{number:3} {repo}  {name.path}")
-        print(
-            f"      file: {name.kind} · {name.quant or '-'} · {shard or 'whole'} · {name.model or '(as the repository)'}"
-        )
+        print(f"      file: {name.kind} · {name.quant or '-'} · {shard or 'whole'} · {name.model or '(as repo)'}")
         size = f"{known.parameters / 1e9:g}B" if known.parameters else "-"
         active = f" of them {known.active_parameters / 1e9:g}B at once" if known.active_parameters else ""
         print(f"      repo: {known.key} · {size}{active} · {' '.join(known.versions) or '-'} · {known.tuning or '-'}")

@@ -153,6 +153,7 @@ def variants(
         capabilities=(known.capabilities if known else frozenset()) | (SIGHT if projector else frozenset()),
         trust=catalog.trust(repository.id),
         gated=repository.gated,
+        has_template=repository.has_template,
         score=FULL_SCORE,
         score_source="named by you",
     )

@@ -88,7 +88,7 @@ _SYNONYMS: Final = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M"}
 
 _NAME: Final = r"""
     (?: BF16 | FP?16 | FP?32 | B?FLOAT(?:16|32)
-      | MXFP4 (?: _MOE )? | NVFP4 | TQ[12]_0
+      | MXFP4 (?: _MOE (?: _(?: BF16 | F16 | Q8_0 | Q[4-6]_K ) )? )? | NVFP4 | TQ[12]_0
       | I?Q[1-8] (?: [_-] (?: KSS | KS | KT | KL | KV | BN | XXS | XS | XL | NL | K | S | M | L | [01] ))
                  (?: [_-] (?: XL | XS | [SMLP] | R[48] | [48]_[48] ))?
       | Q_?[2-6]_?K_?[SML]? | Q[458]\.?[01] | IQ[1-4](?:XXS|XS|NL|[SM])
@@ -207,7 +207,7 @@ def nearest(name: str) -> str | None:
         return plain
     if plain in VAGUE:
         return VAGUE[plain]
-    kind = _TAIL.sub("", plain)
+    kind = "MXFP4_MOE" if plain.startswith("MXFP4_MOE_") else _TAIL.sub("", plain)
     if kind in VAGUE:
         return VAGUE[kind]
     return kind if kind in BITS and not _FOREIGN.search(plain) else None

@@ -44,6 +44,7 @@ FILES = [
     ("gemma-4-12B-it-qat-assistant-MTP-Q8_0.gguf", "draft", "", "Q8_0", None),
     ("Ornith-1.5-9B-AD-IQ2_S-IQ2_XS.gguf", "model", "Ornith-1.5-9B", "AD-IQ2_S-IQ2_XS", None),
     ("Ornith-1.5-9B-AD-Q6_K.gguf", "model", "Ornith-1.5-9B", "AD-Q6_K", None),
+    ("gemma-4-26B-A4B-it-MXFP4_MOE_BF16.gguf", "model", "gemma-4-26B-A4B-it", "MXFP4_MOE_BF16", None),
     ("Luna-IQ3XXS.gguf", "model", "Luna", "IQ3_XXS", None),
     ("Luna-q4.0.gguf", "model", "Luna", "Q4_0", None),
     ("Model-SPECIAL_TENSOR-00003-of-01762.gguf", "tensor", "Model-SPECIAL_TENSOR", None, (3, 1762)),

@@ -1,5 +1,8 @@
 """How many of the names of real GGUF files are understood: `python benchmarks/names.py LISTINGS.jsonl`.
 
+`--sample 300 --seed 7` prints files to be checked by eye with what was understood of them and of their repository:
+half from the 15 accounts with most files, ten each, the rest from as many other accounts.
+
 A line of the listings is a JSON object with `repo_id` and `files`, as the Hub's API gives them. A file counts
 as classified when its kind is known and, for a model, its quant: a type of llama.cpp, the scheme of a maker, or
 that the name says none at all, in which case only the header can. What is left are names with a quant in them
@@ -16,13 +19,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from lmpm import filename
+from lmpm import filename, title
 from lmpm.filename import FileName
 
 # What looks like a quant to people: a name with it in which none was found is not understood.
 LOOKS_LIKE_A_QUANT: Final = re.compile(
     r"(?<![a-z])i?q[1-8](?![a-z0-9.])|[1-8]-?bit|bpw|fp?16|mxfp|nvfp|int[48]", re.IGNORECASE
 )
+
+LARGE: Final = 15  # accounts
 
 
 def main() -> None:
@@ -50,8 +55,28 @@ def main() -> None:
     if options.unclear:
         for repo, name in unclear:
             print(f"{repo}  {name.path}")
-    for repo, name in random.Random(options.seed).sample(names, options.sample):
-        print(f"{name.kind:8} {name.quant or '-':14} {name.model or '(repo)':44} {repo}  {name.path}")
+    sample = _sample(names, options.sample, random.Random(options.seed))
+    for number, (repo, name) in enumerate(sample, start=1):
+        known = title.parse(repo)
+        shard = "{} of {}".format(*name.shard) if name.shard else ""
+        print(f"{number:3} {repo}  {name.path}")
+        print(f"      file: {name.kind} · {name.quant or '-'} · {shard or 'whole'} · {name.model or '(as repo)'}")
+        size = f"{known.parameters / 1e9:g}B" if known.parameters else "-"
+        active = f" of them {known.active_parameters / 1e9:g}B at once" if known.active_parameters else ""
+        print(f"      repo: {known.key} · {size}{active} · {' '.join(known.versions) or '-'} · {known.tuning or '-'}")
+
+
+def _sample(names: list[tuple[str, FileName]], count: int, chance: random.Random) -> list[tuple[str, FileName]]:
+    """Files of large and of small accounts, half of each."""
+    accounts: dict[str, list[tuple[str, FileName]]] = {}
+    for repo, name in names:
+        accounts.setdefault(repo.partition("/")[0], []).append((repo, name))
+    large = sorted(accounts, key=lambda account: (-len(accounts[account]), account))[:LARGE]
+    small = sorted(set(accounts) - set(large))
+    each = count // 2 // LARGE
+    taken = [item for account in large for item in chance.sample(accounts[account], min(each, len(accounts[account])))]
+    left = min(count - len(taken), len(small))
+    return taken + [chance.choice(accounts[account]) for account in chance.sample(small, left)]
 
 
 def _class(name: FileName) -> str:

@@ -69,7 +69,22 @@ class Appraiser:
             told=facts,
             shape=exact_shape(model) or variant.shape,
             architecture=model.header.architecture or variant.architecture,
+            has_template="tokenizer.chat_template" in model.header.metadata,
         )
+
+    def contradiction(self, variant: Variant) -> str | None:
+        """What the header that `told` has read says against the variant's name, in words; None when nothing does."""
+        parts = self._parts(variant)
+        headers = self._read.get(_key(parts)) if parts else None
+        if parts is None or headers is None:
+            return None
+        from lmpm import claim
+
+        said = replace(claim.by_name(variant, self.shelf.catalog), architecture="")
+        header = claim.together(headers[: len(parts.files)])
+        if said.is_exact and header.architecture not in claim.KNOWN_SIZE_KEYS:
+            said = replace(said, is_exact=False)  # what else such files hold is counted in one place and not in another
+        return claim.contradiction(said, header, sum(part.size for part in parts.files))
 
     def asked(self, candidate: Candidate, request: Request, machine: Machine) -> tuple[Candidate | Rejected, str]:
         """The candidate as llama.cpp plans it, or its refusal when it has no room; and a remark for the user."""

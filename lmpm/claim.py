@@ -6,15 +6,18 @@ architecture whose size does not follow from its keys gives no contradiction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import gguf_header, limits, quant
+from lmpm import gguf_header, limits, quant, title
 from lmpm.errors import IntegrityError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmpm.catalog import Catalog
     from lmpm.gguf_header import Header, ReadAt
-    from lmpm.types import ModelFile
+    from lmpm.types import ModelFile, Variant
 
 # `general.file_type` of a header: llama.cpp include/llama.h, enum llama_ftype.
 FILE_TYPES: Final = {
@@ -44,10 +47,17 @@ ARCHITECTURES: Final = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 
+BLOCK: Final = 32  # elements of a row that the plain types pack together
 K_BLOCK: Final = 256  # elements of a row that a K-quant packs together; other rows fall back to older types
 SIZE_TOLERANCE: Final = 0.01  # between two counts of the same parameters
 NAME_TOLERANCE: Final = (0.6, 1.5)  # of the parameters that a name rounds; experts share layers, tables are not counted
-LEAN, RICH = 0.75, 1.6  # of a quant's usual bits per weight: small models hold large tables in finer types
+# Bits per weight of 897 real files of 30 models (lists of 2026-08), as shares of what their quants usually have: 0.915
+# and more, of quants below three bits 0.869; at most 1.29, and 1.63 of models below two billion parameters, which hold
+# large tables in finer types.
+LEAN, LEAN_LOW, LOW_BITS = 0.88, 0.75, 3.0
+RICH, RICH_SMALL, SMALL = 1.45, 1.8, 2 * 10**9
+FLOATS: Final = frozenset({"F16", "BF16", "F32"})
+NATIVE: Final = frozenset({"MXFP4", "NVFP4"})  # models trained in these keep them under whatever name
 TELLING_BYTES: Final = 64 * limits.MIB  # of a file whose size tells its bits per weight
 # Whose size follows from their keys, and whose weights hold nothing beside the text model.
 KNOWN_SIZE_KEYS: Final = frozenset({"llama", "qwen2", "qwen3", "gemma2", "phi3", "smollm3"})
@@ -62,6 +72,17 @@ class Claim:
     is_exact: bool = False
     said_by: str = "its name"
     architecture: str = ""
+
+
+def by_name(variant: Variant, catalog: Catalog) -> Claim:
+    """What the catalog, else the model's name, says of a variant."""
+    known = catalog.model(variant.title)
+    if known is None:
+        return Claim(quant=variant.quant, parameters=title.parse(variant.title).parameters)
+    return Claim(
+        quant=variant.quant, parameters=known.parameters, is_exact=True, said_by="the catalog",
+        architecture=known.architecture,
+    )  # fmt: skip
 
 
 class _BeyondError(Exception):
@@ -102,7 +123,7 @@ def contradiction(claim: Claim, header: Header, size: int) -> str | None:
 
 def parameters_of(header: Header) -> tuple[int, int] | None:
     """The least and the most parameters that the header can mean; equal when its tensors are known."""
-    if header.tensors and not header.metadata.get("split.count"):
+    if is_whole(header):
         count = sum(tensor.elements for tensor in header.tensors)
         return count, count
     number = header.integer
@@ -119,6 +140,17 @@ def parameters_of(header: Header) -> tuple[int, int] | None:
     return blocks + vocabulary * wide, blocks + 2 * vocabulary * wide
 
 
+def together(headers: Sequence[Header]) -> Header:
+    """The header of a model from those of its shards: the keys of the first, the tensors of all."""
+    return replace(headers[0], tensors=tuple(tensor for header in headers for tensor in header.tensors))
+
+
+def is_whole(header: Header) -> bool:
+    """Whether the tensors of all shards are known."""
+    expected = header.metadata.get("split.tensors.count", header.tensor_count)
+    return bool(header.tensors) and len(header.tensors) == expected
+
+
 def stated_quant(header: Header) -> str | None:
     """The quant that the header itself states, where that part of it was read."""
     kind = header.metadata.get("general.file_type")
@@ -129,7 +161,7 @@ def main_type(header: Header) -> str | None:
     """The tensor type of most weights, tables left out; None when the tensors were not read."""
     counts: dict[str, int] = {}
     for tensor in header.tensors:
-        if len(tensor.shape) > 1 and not tensor.name.startswith(("token_embd", "output")):
+        if len(tensor.shape) > 1 and "embd" not in tensor.name and not tensor.name.startswith("output"):
             counts[tensor.type] = counts.get(tensor.type, 0) + tensor.elements
     return max(counts, key=lambda name: counts[name], default=None)
 
@@ -137,19 +169,36 @@ def main_type(header: Header) -> str | None:
 def _against_quant(claim: Claim, header: Header) -> str | None:
     """A plain type under the name of a K-quant, a K-quant under that of a plain one, or another type."""
     named, found = quant.nearest(claim.quant), main_type(header)
-    if named is None or found is None or claim.quant in quant.VAGUE or claim.quant.startswith("UD-"):
+    if named is None or found is None or found in NATIVE or claim.quant in quant.VAGUE:
         return None
-    wide = header.integer("embedding_length")
+    if is_dynamic(claim.quant):
+        return None
+    stated, wide = stated_quant(header), header.integer("embedding_length")
+    # a file that says of itself what it is called may have been given other types on purpose
+    agrees = stated is not None and _main(stated) == _main(named)
     if named.startswith(("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")):
         has_fitting_rows = wide and wide % K_BLOCK == 0
-        is_lie = has_fitting_rows and not any(tensor.type.endswith("_K") for tensor in header.tensors)
-    elif named.startswith(("Q4_", "Q5_", "Q8_")):
-        is_lie = found != named[:4] and (wide % 32 == 0 if wide else False)
-    elif named in ("F16", "BF16", "F32"):
-        is_lie = found not in ("F16", "BF16", "F32")
+        is_bare = has_fitting_rows and not any(tensor.type.endswith("_K") for tensor in header.tensors)
+        is_lie = bool(is_bare or (stated and not agrees and found != _main(named) and has_fitting_rows))
+    elif named.startswith(("Q4_", "Q5_", "Q8_", "IQ4_")):
+        is_lie = found != _main(named) and not agrees and bool(wide and wide % BLOCK == 0)
+        is_lie = is_lie and (stated is not None or not named.startswith("IQ"))
+    elif named in FLOATS:
+        is_lie = found not in FLOATS
     else:
         is_lie = False
     return f"it is called {claim.quant}, its tensors are {found}" if is_lie else None
+
+
+def is_dynamic(label: str) -> bool:
+    """Whether a quant's maker gives every tensor its own type: `UD-Q4_K_XL`."""
+    return label.startswith(("UD-", "AD-")) or quant.is_mixture(label)
+
+
+def _main(name: str) -> str:
+    """The tensor type that most of a quant's weights have, told from its name: `Q4_K_M` is `Q4_K`."""
+    plain = name[:4] if name.startswith("Q") else name
+    return "Q8_0" if plain == "Q8_K" else plain
 
 
 def _against_size(claim: Claim, header: Header, size: int) -> str | None:
@@ -159,9 +208,17 @@ def _against_size(claim: Claim, header: Header, size: int) -> str | None:
     if header.tensors or size < TELLING_BYTES:
         return None  # the types of the tensors have told, or the file is mostly header
     bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None
-    count = counted[0] if counted else known
-    if bits and count and claim.quant not in quant.VAGUE and not LEAN * bits <= 8 * size / count <= RICH * bits:
-        return f"it is called {claim.quant}, its size is that of {8 * size / count:.1f} bits per weight"
+    least, most = (known, known) if known or not counted else counted  # with one table of tokens, or two
+    if not (bits and least and most) or claim.quant in quant.VAGUE or is_dynamic(claim.quant):
+        return None
+    if header.architecture not in KNOWN_SIZE_KEYS:
+        return (
+            None  # of 933 files of other architectures 25 had another size: MXFP4 in gpt-oss, tables of gemma 3n and 4
+        )
+    lean = LEAN if bits >= LOW_BITS else LEAN_LOW
+    rich = RICH if most >= SMALL else RICH_SMALL
+    if 8 * size / least < lean * bits or 8 * size / most > rich * bits:
+        return f"it is called {claim.quant}, its size is that of {8 * size / least:.1f} bits per weight"
     return None
 
 

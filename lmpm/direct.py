@@ -128,7 +128,8 @@ def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Va
         score=FULL_SCORE,
         score_source="named by you",
     )
-    return replace(bare, template=template_hash(header))
+    template = template_hash(header)
+    return replace(bare, template=template, has_template=True if template else False if header.tensors else None)
 
 
 def _main_type(header: Header) -> str:

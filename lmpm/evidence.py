@@ -105,19 +105,15 @@ class Evidence:
 
     def _claim(self, variant: Variant) -> claim.Claim:
         """What the name, the catalog or the original weights say of a variant."""
-        known = self.catalog.model(variant.title)
-        if known:
-            return claim.Claim(
-                quant=variant.quant, parameters=known.parameters, is_exact=True, said_by="the catalog",
-                architecture=known.architecture,
-            )  # fmt: skip
+        said = claim.by_name(variant, self.catalog)
+        if said.is_exact:
+            return said
         repository = self._repository_of(variant)
         for base in repository.base_models if repository else ():
             original = self._original(base) if title.parse(base).key == title.parse(variant.title).key else None
             if original and original.full_parameters:
-                exact = original.full_parameters
-                return claim.Claim(quant=variant.quant, parameters=exact, is_exact=True, said_by=f"`{base}`")
-        return claim.Claim(quant=variant.quant, parameters=title.parse(variant.title).parameters)
+                return replace(said, parameters=original.full_parameters, is_exact=True, said_by=f"`{base}`")
+        return said
 
     def _header(self, variant: Variant) -> Header:
         repo, revision = _source(variant)

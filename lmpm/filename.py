@@ -28,12 +28,15 @@ Kind = Literal[
 _SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})$", re.IGNORECASE)
 _ENDING: Final = re.compile(r"(?:[ _.-]*\.?gguf)+\s*$", re.IGNORECASE)
 _PIECE: Final = re.compile(
-    r"\.gguf[._-](?:part[-_]?\w+|split[-_]?\w+|a[a-z]|0\d{1,2}|\d+of\d+)(?:of\w+)?$", re.IGNORECASE
+    r"\.gguf[._-](?:part[-_]?\w+|split[-_]?\w+|a[a-z]|0\d{1,2}|\d+of\d+)(?:of\w+)?$"
+    r"|(?<!-of)-0\d{4}\.gguf$",  # a shard that does not say of how many: llama.cpp refuses it
+    re.IGNORECASE,
 )
 _WEIGHTS: Final = re.compile(r"Q[2-8]_[K01]|MXFP4|IQ")
 
 _MMPROJ: Final = re.compile(
-    r"(?<![a-z])mm-?proj(?![a-z])|(?<![a-z])vision[-_.](?:tower|adapter|encoder)|[-_.]projector$", re.IGNORECASE
+    r"(?<![a-z])mm-?proj(?:ector)?(?![a-z])|(?<![a-z])vision[-_.](?:tower|adapter|encoder)|[-_.]projector$",
+    re.IGNORECASE,
 )
 _VISION_PART: Final = re.compile(r"[-_.]vision$", re.IGNORECASE)
 _IMATRIX: Final = re.compile(r"^imatrix(?![a-z])|(?<![a-z])imatrix(?:[-_.]?\d+)?$", re.IGNORECASE)
@@ -49,7 +52,7 @@ _CONTROL_REPO: Final = re.compile(r"control[-_]?vectors?|[-_]cv$", re.IGNORECASE
 _DRAFT: Final = re.compile(
     r"^(?:mtp|eagle-?[23]?|dflash|dspark|draft|nextn)[-_.]"
     r"|[-_.](?:eagle-?[23]?|dflash|dspark|draft(?:er)?)(?:[-_.]|$)"
-    r"|[-_.](?:it|instruct)(?:-qat)?[-_.]assistant(?:[-_.]mtp)?$",
+    r"|[-_.](?:it|instruct)(?:-qat)?[-_.]assistant(?:[-_.]mtp)?[-_.]?$",
     re.IGNORECASE,
 )
 _DRAFT_FOLDER: Final = re.compile(r"^(?:mtp|eagle-?[23]?|dflash|dspark|drafts?)$", re.IGNORECASE)

@@ -23,23 +23,33 @@ if TYPE_CHECKING:
 LEAST_BITS, MOST_BITS = 1.0, 40.0  # per weight, of any file there is
 FULL_SCORE: Final = 100.0  # a model named by the user is compared with its own quants only
 NEAR_BITS: Final = 0.1  # by which a file's bits per weight may differ from those of the quant that it is taken for
+WHOLE_BITS: Final = 4.0  # per weight of the model, from which on a file is no adapter of it: those have a few per cent
 SIGHT: Final = frozenset({"vision"})
 COMMON: Final = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSet:
-    """The files of one quant of one model, shards in load order. `missing` are the numbers of absent shards."""
+    """The files of one quant of one model, shards in load order. `missing` are the numbers of absent shards.
+
+    `like` is the known quant that it is about as good as, where it is not a known one itself.
+    """
 
     model: str
     quant: str
     files: tuple[ModelFile, ...]
     missing: tuple[int, ...] = ()
+    like: str = ""
 
     @property
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether it is whole, and of a kind that llama.cpp loads."""
+        return not self.missing and (quant.is_loadable(self.quant) or bool(self.like))
 
     @property
     def is_split(self) -> bool:
@@ -81,18 +91,20 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
     """Sort the files of a repository. With `path` the model that this file belongs to is the main one."""
     named = [(file, filename.parse(file.path, repository=repository.id)) for file in repository.files]
     merged = {name.model for _, name in named if name.kind == "model"}
+    stated = title.parse(repository.name).parameters
     beside: dict[str, list[str]] = {"piece": list(repository.pieces)} if repository.pieces else {}
     groups: dict[tuple[str, str, str], list[tuple[ModelFile, FileName]]] = {}
     for file, name in named:
-        # an adapter in F16 beside the same name in Q4_K_M has been merged: it is the model
-        if name.kind == "model" or (name.kind == "adapter" and name.model in merged):
-            label = name.quant or _by_size(repository, file)
+        # an adapter in F16 beside the same name in Q4_K_M has been merged: it is the model; so has one of its size
+        is_whole = name.model in merged or (stated and 8 * file.size >= WHOLE_BITS * stated)
+        if name.kind == "model" or (name.kind == "adapter" and is_whole):
+            label = name.quant or _by_size(repository, file.size)
             groups.setdefault((_model_key(name, repository), label, name.together), []).append((file, name))
         else:
             beside.setdefault(name.kind, []).append(file.path)
-    sets = [_file_set(model, label, members) for (model, label, _), members in groups.items()]
+    sets = [_file_set(model, label, members, repository) for (model, label, _), members in groups.items()]
     main = _main_model(sets, repository, path)
-    usable = [item for item in sets if not item.missing and quant.is_loadable(item.quant)]
+    usable = [item for item in sets if item.can_run]
     if path:
         usable = [item for item in usable if any(file.path == path for file in item.files)]
     return Contents(
@@ -103,7 +115,7 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
             for model in dict.fromkeys(item.model for item in usable if item.model != main)
         },
         incomplete=tuple(item for item in sets if item.missing),
-        foreign=tuple(item for item in sets if not item.missing and not quant.is_loadable(item.quant)),
+        foreign=tuple(item for item in sets if not item.missing and not item.can_run),
         beside={kind: tuple(paths) for kind, paths in beside.items()},
     )
 
@@ -141,6 +153,7 @@ def variants(
         capabilities=(known.capabilities if known else frozenset()) | (SIGHT if projector else frozenset()),
         trust=catalog.trust(repository.id),
         gated=repository.gated,
+        has_template=repository.has_template,
         score=FULL_SCORE,
         score_source="named by you",
     )
@@ -149,7 +162,7 @@ def variants(
             bare,
             quant=item.quant,
             files=(*item.files, *projector),
-            quant_loss=catalog.quant_loss(item.quant, parameters, FULL_SCORE),
+            quant_loss=catalog.quant_loss(item.like or item.quant, parameters, FULL_SCORE),
         )
         for item in found.sets
     )
@@ -160,7 +173,7 @@ def parameters_of(repository: Repository, item: FileSet) -> int:
     bits = 8 * item.size
     if repository.parameters and LEAST_BITS <= bits / repository.parameters <= MOST_BITS:
         return repository.parameters
-    return int(bits / (quant.bits_per_weight(item.quant) or 8.0))
+    return int(bits / (quant.bits_per_weight(item.like or item.quant) or 8.0))
 
 
 def _projector(repository: Repository, found: Contents) -> tuple[ModelFile, ...]:
@@ -203,12 +216,14 @@ def _spelled(model: str, named: list[tuple[ModelFile, FileName]]) -> str:
     return next((name.model for _, name in named if title.parse(name.model).key == model), model)
 
 
-def _file_set(model: str, label: str, members: list[tuple[ModelFile, FileName]]) -> FileSet:
+def _file_set(model: str, label: str, members: list[tuple[ModelFile, FileName]], repository: Repository) -> FileSet:
     shards = [name.shard for _, name in members if name.shard]
     total = max((shard[1] for shard in shards), default=0)
     missing = sorted(set(range(1, total + 1)) - {shard[0] for shard in shards})
     files = tuple(sorted((file for file, _ in members), key=lambda file: file.path))
-    return FileSet(model=model, quant=label, files=files, missing=tuple(missing))
+    known = _by_size(repository, sum(file.size for file in files)) if quant.is_mixture(label) else quant.UNKNOWN
+    like = "" if known == quant.UNKNOWN else known
+    return FileSet(model=model, quant=label, files=files, missing=tuple(missing), like=like)
 
 
 def _one_of_each(sets: Iterable[FileSet]) -> tuple[FileSet, ...]:
@@ -219,11 +234,11 @@ def _one_of_each(sets: Iterable[FileSet]) -> tuple[FileSet, ...]:
     return tuple(sorted(best.values(), key=lambda item: quant.order(item.quant)))
 
 
-def _by_size(repository: Repository, file: ModelFile) -> str:
-    """The quant of a file whose name says none, from its bits per weight; `unknown` where they are nobody's."""
+def _by_size(repository: Repository, size: int) -> str:
+    """The quant of files whose name says none, from its bits per weight; `unknown` where they are nobody's."""
     if not repository.parameters:
         return quant.UNKNOWN
-    bits = 8 * file.size / repository.parameters
+    bits = 8 * size / repository.parameters
     nearest = min(COMMON, key=lambda name: abs(quant.BITS[name] - bits))
     return nearest if abs(quant.BITS[nearest] - bits) <= NEAR_BITS * bits else quant.UNKNOWN
 

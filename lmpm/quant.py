@@ -82,22 +82,26 @@ VAGUE: Final[dict[str, str]] = {
 }
 UNKNOWN: Final = "unknown"  # the quant of a file whose name says none
 _RANK: Final = {name: rank for rank, name in enumerate(BITS)}
+# Before a quant, how it was made: Unsloth's and AtomicChat's dynamic ones, mradermacher's with an importance matrix.
+_PREFIXES: Final = {"UD": "UD-", "AD": "AD-", "I1": "i1-"}
 _SYNONYMS: Final = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M"}
 
 _NAME: Final = r"""
     (?: BF16 | FP?16 | FP?32 | B?FLOAT(?:16|32)
-      | MXFP4 (?: _MOE )? | NVFP4 | TQ[12]_0
+      | MXFP4 (?: _MOE (?: _(?: BF16 | F16 | Q8_0 | Q[4-6]_K ) )? )? | NVFP4 | TQ[12]_0
       | I?Q[1-8] (?: [_-] (?: KSS | KS | KT | KL | KV | BN | XXS | XS | XL | NL | K | S | M | L | [01] ))
                  (?: [_-] (?: XL | XS | [SMLP] | R[48] | [48]_[48] ))?
-      | Q_?[2-6]_?K_?[SML]? | Q[458][01]
+      | Q_?[2-6]_?K_?[SML]? | Q[458]\.?[01] | IQ[1-4](?:XXS|XS|NL|[SM])
     )"""
 _PATTERN: Final = re.compile(
-    rf"(?<![A-Za-z0-9]) (?P<prefix> (?: UD | i1 ) [_-] )? (?P<name> {_NAME} ) (?![A-Za-z0-9])",
+    rf"(?<![A-Za-z0-9]) (?: (?P<prefix> UD | i1 | AD ) [_-] (?: (?<=AD[_-]) (?P<mixed> {_NAME} ) - )? )?"
+    rf" (?P<name> {_NAME} ) (?![A-Za-z0-9])",
     re.IGNORECASE | re.VERBOSE,
 )
 # The same names grown together with the word before them: `InstructQ3_K_L`, `GGUFQ5KM`.
 _GROWN: Final = re.compile(
-    r"(?<=[a-z0-9F]) (?P<prefix>)? (?P<name> I?Q[1-8] (?: _K(?:_[SML])? | K[SML] | _?[01] | K | _(?:XXS|XS|NL|[SM]) ))"
+    r"(?<=[a-z0-9F]) (?P<prefix>)? (?P<mixed>)?"
+    r" (?P<name> I?Q[1-8] (?: _K(?:_[SML])? | K[SML] | _?[01] | K | _(?:XXS|XS|NL|[SM]) ))"
     r" (?= [^A-Za-z0-9] | [A-Z][a-z] | $ )",
     re.VERBOSE,
 )
@@ -106,7 +110,9 @@ _SCHEME: Final = re.compile(
     r"""(?<![A-Za-z0-9])
     (?: [A-Z]{0,2}Q[1-8] (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
       | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
-      | APEX (?: -I )? - [A-Z]+ | NexaQuant | MoQ - [0-9.]+ | [0-9]{1,2} \. [0-9]{1,2} [_-]? (?: bpw | bits? )
+      | APEX (?: -I )? - [A-Z]+ | NexaQuant | MoQ - [0-9.]+
+      | [0-9]{1,2} (?: \. [0-9]{1,2} )? [_-]? (?: bpw | bits ) | [0-9]{1,2} \. [0-9]{1,2} [_-]? bit
+      | W[2-8]A(?: 4 | 8 | 16 ) | FP[48]
       | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) _ [A-Z]+ [0-9]?
     ) (?![A-Za-z0-9])""",
     re.IGNORECASE | re.VERBOSE,
@@ -120,6 +126,8 @@ _SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
 _SUFFIX: Final = re.compile(r"(?:\.gguf)+$", re.IGNORECASE)
 # Names of types that llama.cpp no longer loads, or never did: repacked ones, and those of its forks.
 _FOREIGN: Final = re.compile(r"_(?:[48]_[48]|R[48]|KSS|KS|KT|KL|KV|BN)$|^IQ[1-6]_K$|^IQ[56]|^Q6_0$|^Q8_K$")
+# Schemes whose tensors are all of ordinary types: localai-org/apex-quant gives each tensor its own of llama.cpp's.
+_ORDINARY: Final = re.compile(r"^APEX-")
 _TAIL: Final = re.compile(r"_(?:XL|XS|[SMLP])$")  # single tensors raised or lowered: `Q5_0_L`, `Q6_K_M`
 
 
@@ -140,15 +148,20 @@ def normalise(name: str) -> str | None:
 
 
 def _label(match: re.Match[str]) -> str:
-    label = match["name"].upper().replace("-", "_")
+    prefix = _PREFIXES[match["prefix"].upper()] if match["prefix"] else ""
+    mixed = f"{_spelled(match['mixed'])}-" if match["mixed"] else ""
+    return prefix + mixed + _spelled(match["name"])
+
+
+def _spelled(name: str) -> str:
+    label = name.upper().replace("-", "_")
     if floating := re.fullmatch(r"(B?)(?:FP?|FLOAT)(16|32)", label):
         label = f"{floating[1]}F{floating[2]}"
     elif short := re.fullmatch(r"Q_?([2-6])_?K_?([SML]?)", label):
         label = f"Q{short[1]}_K_{short[2]}".rstrip("_")
-    elif short := re.fullmatch(r"Q([458])([01])", label):
-        label = f"Q{short[1]}_{short[2]}"
-    prefix = {"U": "UD-", "I": "i1-"}[match["prefix"][0].upper()] if match["prefix"] else ""
-    return prefix + _SYNONYMS.get(label, label)
+    elif short := re.fullmatch(r"(I?Q[1-8])\.?([01]|XXS|XS|NL|[SM])", label):
+        label = f"{short[1]}_{short[2]}"
+    return _SYNONYMS.get(label, label)
 
 
 def find(text: str) -> Found | None:
@@ -173,13 +186,18 @@ def from_filename(path: str) -> str | None:
 
 
 def base(name: str) -> str:
-    """The quant without the prefix that tells how it was made: `UD-Q4_K_XL` is `Q4_K_XL`."""
+    """The quant without the prefix that tells how it was made: `UD-Q4_K_XL` is `Q4_K_XL`.
+
+    Of a mixture of two it is the lower: `AD-Q4_K_M-IQ4_XS` is `IQ4_XS`.
+    """
+    if name.startswith("AD-"):
+        return name.rpartition("-")[2]
     return name.removeprefix("UD-").removeprefix("i1-")
 
 
 def has_importance_matrix(name: str) -> bool:
     """Whether the name says that the file was made with an importance matrix."""
-    return name != base(name)
+    return name.startswith(("UD-", "i1-"))
 
 
 def nearest(name: str) -> str | None:
@@ -189,13 +207,20 @@ def nearest(name: str) -> str | None:
         return plain
     if plain in VAGUE:
         return VAGUE[plain]
-    kind = _TAIL.sub("", plain)
+    kind = "MXFP4_MOE" if plain.startswith("MXFP4_MOE_") else _TAIL.sub("", plain)
+    if kind in VAGUE:
+        return VAGUE[kind]
     return kind if kind in BITS and not _FOREIGN.search(plain) else None
 
 
 def is_loadable(name: str) -> bool:
     """Whether llama.cpp loads the quant, as far as its name tells; those of forks and dropped ones are not."""
     return not _FOREIGN.search(base(name)) and (nearest(name) is not None or name == UNKNOWN)
+
+
+def is_mixture(name: str) -> bool:
+    """Whether it is a maker's own mixture of types that llama.cpp loads; of which, its size tells."""
+    return _ORDINARY.search(name) is not None
 
 
 def bits_per_weight(name: str) -> float | None:

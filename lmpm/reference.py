@@ -148,6 +148,8 @@ def _from_url(text: str) -> HubReference | UrlReference:
 def parse_quant(tag: str) -> str:
     """The one spelling of a quant that was typed. Raises SpecError with the nearest names."""
     found = quant.normalise(tag)
+    if found is None and (scheme := quant.find(tag)) and scheme.label == tag.upper() and quant.is_mixture(scheme.label):
+        found = scheme.label
     if found is None:
         from difflib import get_close_matches
 

@@ -68,6 +68,11 @@ class Repository(Row):
     identity: str | None = None  # stays when the name goes to somebody else
     full_parameters: int | None = None  # of the weights in full precision, where it holds them
 
+    @property
+    def has_template(self) -> bool | None:
+        """Whether its files hold a chat template; None where the Hub has not read them."""
+        return True if self.template else False if self.parameters else None
+
     def file(self, path: str) -> ModelFile | None:
         """The file at `path`, if it is there."""
         return next((file for file in self.files if file.path == path), None)

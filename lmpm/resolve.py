@@ -11,21 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm import select
-from lmpm.errors import (
-    HashMismatchError,
-    NetworkError,
-    NotFoundError,
-    NotPermittedError,
-    SpecError,
-    UnknownNameError,
-)
+from lmpm import pins, select
+from lmpm.errors import NetworkError, SpecError, UnknownNameError
 from lmpm.funnel import Found
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 from lmpm.reference import FileReference, HubReference, NameReference, TextReference, UrlReference, parse
 from lmpm.settling import settle
-from lmpm.size import human
-from lmpm.types import Choice, FileSource, HubSource, Rejected, Request, UrlSource, Variant
+from lmpm.types import Choice, FileSource, Rejected, Request, UrlSource, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,14 +30,15 @@ if TYPE_CHECKING:
     from lmpm.hub import Hub
     from lmpm.reference import Reference
     from lmpm.store import Store
-    from lmpm.types import Machine, ModelFile
+    from lmpm.types import Machine
 
-ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
-PINS_SEEN: Final = 1787356800.0  # 2026-08-22, when the newest commits of the catalog were seen, in epoch seconds
 MISSPELT: Final = 0.8  # likeness to a task's name from which on a word is taken for it, and not for a model's
 ENCODERS: Final = frozenset(
     {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "modern-bert", "eurobert", "gemma-embedding"}
 )
+
+TALKED_TO: Final = frozenset({"text", "tool", "json", "label"})  # kinds of smoke tests whose tasks go through a chat
+UNTALKED: Final = "its files hold no chat template: it goes on with a text rather than answers, as base models do"
 
 Where = Literal["catalog", "hub", "here"]
 
@@ -144,7 +137,9 @@ class Resolver:
         if not named and (where == "hub" or appraiser):
             choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
         choice = replace(choice, rejected=(*untrue, *choice.rejected), notes=(*choice.notes, *found.notes))
-        pinned = choice.chosen is not None and is_pinned(choice.chosen.variant)
+        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke.kind in TALKED_TO:
+            choice = replace(choice, notes=(*choice.notes, UNTALKED))
+        pinned = choice.chosen is not None and pins.is_pinned(choice.chosen.variant)
         return Resolution(choice=choice, task=task, variants=variants, pinned=pinned, funnel=found.funnel)
 
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
@@ -153,41 +148,8 @@ class Resolver:
         Raises NotFoundError when the repository or a file is gone, NotPermittedError when it is gated. Without
         a network only what is pinned already can be had.
         """
-        if not isinstance(variant.source, HubSource) or (self.hub.offline and is_pinned(variant)):
-            return variant, ()
-        notes = []
-        repo, revision = variant.source.repo, variant.source.revision
-        try:
-            found = self.hub.repository(repo, revision)
-        except NotFoundError:
-            if revision is None:
-                raise
-            found = self.hub.repository(repo)
-            if found.created > PINS_SEEN:
-                raise NotPermittedError(
-                    f"`{repo}` was made after the catalog pinned a repository of that name: it may have changed hands",
-                    hint=f"Look at it first; to take it nevertheless, name its commit: `{repo}@{found.revision}`",
-                ) from None
-            notes.append(f"`{self.hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
-        self.finder.require_access(found)
-        files = []
-        for file in variant.files:
-            there = found.file(file.path)
-            if there is None:
-                raise NotFoundError(f"`{repo}` has no file `{file.path}` any more")
-            if _differ(file, there):
-                notes.append(_remark(file, there, same_commit=found.revision == revision))
-            files.append(replace(there, role=file.role))
-        if found.license not in ("unknown", "other", variant.license):
-            notes.append(f"the Hub states the licence {found.license}, the catalog {variant.license}")
-        pinned = replace(
-            variant,
-            source=HubSource(found.id, found.revision),
-            files=tuple(files),
-            template=found.template,
-            identity=found.identity,
-        )
-        return self._marked(pinned), tuple(notes)
+        pinned, notes = pins.pin(variant, self.hub, self.finder)
+        return self._marked(pinned), notes
 
     def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
         """The request in full, its task, and the variants that could answer it."""
@@ -330,33 +292,6 @@ class Resolver:
         here = [held for variant in variants if (held := self.store.held(variant)) is not None]
         starter = self.catalog.starter(task) if task else None
         return (*here, starter) if starter else tuple(here)
-
-
-def _differ(file: ModelFile, there: ModelFile) -> bool:
-    """Whether the Hub has other bytes than the catalog says; without a digest the catalog's size is rounded."""
-    if file.sha256:
-        return there.sha256 != file.sha256
-    return abs(there.size - file.size) > ROUNDED_SIZE_SHARE * file.size
-
-
-def _remark(file: ModelFile, there: ModelFile, *, same_commit: bool) -> str:
-    """A remark on a file that was uploaded again. Under one commit bytes cannot change: IntegrityError."""
-    if same_commit and file.sha256:
-        raise HashMismatchError(
-            file.path,
-            expected=(file.sha256, file.size),
-            computed=(there.sha256 or "", there.size),
-            hint="The catalog and the server disagree about one commit: do not trust the server or mirror",
-        )
-    sizes = "" if there.size == file.size else f": {human(there.size)} instead of {human(file.size)}"
-    return f"`{file.path}` is not the one the catalog knows{sizes}"
-
-
-def is_pinned(variant: Variant) -> bool:
-    """True when commit and digests are known, so that the variant can enter a lock."""
-    if isinstance(variant.source, HubSource) and not variant.source.revision:
-        return False
-    return all(file.sha256 for file in variant.files)
 
 
 def _near(name: str, known: Iterable[str], *, n: int, cutoff: float = 0.6) -> list[str]:

@@ -9,7 +9,7 @@ from lmpm import memory, select
 from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.ladder import idle_rungs, take
 from lmpm.lock_types import LockedCandidate, LockedModel
-from lmpm.resolve import is_pinned
+from lmpm.pins import is_pinned
 from lmpm.types import Candidate, Choice, HubSource, Machine, Variant
 
 if TYPE_CHECKING:

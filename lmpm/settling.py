@@ -63,9 +63,9 @@ def settle(
                 refused.append(Rejected(wanted, reason, error.message))
                 left = _without(left, wanted, whole_repository=True)
             else:
-                known, unreadable = _appraised(appraiser, known, choice)
-                if unreadable:
-                    refused.append(Rejected(wanted, "unreadable", unreadable))
+                known, wrong = _appraised(appraiser, known, choice)
+                if wrong:
+                    refused.append(Rejected(wanted, *wrong))
                     left = _without(left, wanted, whole_repository=False)
                 else:
                     settled[known] = remarks
@@ -89,19 +89,27 @@ def _none_to_be_had(request: Request, errors: list[LmpmError], host: str) -> Lmp
     )
 
 
-def _appraised(appraiser: Appraiser | None, variant: Variant, choice: Choice) -> tuple[Variant, str]:
-    """The variant with what its header tells, and why that cannot be read."""
+def _appraised(
+    appraiser: Appraiser | None, variant: Variant, choice: Choice
+) -> tuple[Variant, tuple[Reason, str] | None]:
+    """The variant with what its header tells, and what is wrong with it: unreadable, or not what it is called."""
     if appraiser is None:
-        return variant, ""
+        return variant, None
     try:
-        return appraiser.told(variant, choice.request, choice.machine), ""
+        told = appraiser.told(variant, choice.request, choice.machine)
     except IntegrityError as error:
-        return variant, error.message
+        return variant, ("unreadable", error.message)
+    why = appraiser.contradiction(told)
+    return told, ("untrusted", why) if why else None
 
 
 def _surprises(choice: Choice, settled: Iterable[Variant], refused: Iterable[Rejected]) -> Iterable[str]:
-    """What was chosen by its estimate and does not fit by its header, or by llama.cpp's plan."""
+    """What was chosen by its name and is something else, or by its estimate and does not fit after all."""
     looked_at = set(settled)
+    for item in refused:
+        if item.reason == "untrusted":
+            variant = item.candidate.variant
+            yield f"{_repo(variant)} was passed over for its {variant.quant}: {item.detail}"
     for item in (*refused, *choice.rejected):
         if item.reason == "memory" and item.candidate.variant in looked_at:
             variant = item.candidate.variant

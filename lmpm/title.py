@@ -22,9 +22,19 @@ _ENDING: Final = re.compile(r"(?:[-_. ]+(?:i1|imat|imatrix|iq|arm|static))*[-_. 
 _SIZE: Final = re.compile(r"(?P<experts>\d{1,3}x)?(?P<number>\d{1,4}(?:\.\d{1,3})?)(?P<unit>[bmt])")
 _ACTIVE: Final = re.compile(r"a(?P<number>\d{1,3}(?:\.\d{1,2})?)b")
 _EFFECTIVE: Final = re.compile(r"e\d{1,2}b")
+# The units are those of `_SIZE`, thousands (`32k`), experts (`96e`) and bits (`4bit`).
 _WORD: Final = re.compile(
-    r"\d{1,3}x\d+(?:\.\d+)?b(?![a-z0-9])|[ae]?\d+(?:[._]\d+)?[bmtk](?![a-z0-9])|\d+(?:\.\d+)*|[^\W\d_]+", re.IGNORECASE
+    r"\d{1,3}x\d+(?:\.\d+)?b(?![a-z0-9])|(?:[ae]?\d+(?:\.\d+)?(?:[bmtk]|bit)|\d\d+e)(?![a-z0-9])|\d+(?:\.\d+)*|[^\W\d_]+",
+    re.IGNORECASE,
 )
+# An underscore that stands for a point: `3_1`, `1_6b`, `6_7b`. Not one between two words: `gemma3_4b`, `3_12b`, `4_3k`.
+_POINT: Final = re.compile(
+    r"(?<=\d)_(?=\d(?!\d|[bmtk](?!eta)))"
+    r"|(?:(?<=[^a-z\d.][01])_(?=\d[bmt](?![a-z0-9]))|(?<=[^a-z\d.][26])_(?=7b(?![a-z0-9])))"
+)
+_GLUED: Final = re.compile(r"(?<=\d[bB])(?=A\d|[A-Z][a-z])")  # `4BA0.6B`, `8bInstruct`
+_DIGIT_IN_UNIT: Final = re.compile(r"(?<![a-z\d.])(\d)b(\d)(?![a-z\d])")  # `1b1` of BLOOM and RWKV is 1.1b
+_BITS: Final = re.compile(r"\d{1,2}bit")
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
 _UNITS: Final = {"b": BILLION, "m": MILLION, "t": 1000 * BILLION}
 
@@ -43,6 +53,7 @@ PACKING: Final = frozenset(
         "quants",
         "unsloth",
         "bf",
+        "bnb",
         "v",
         "model",
         "official",
@@ -81,11 +92,8 @@ class Title:
     @cached_property
     def parameters(self) -> int | None:
         """All parameters, as the name rounds them; None where it does not say."""
-        sizes = [match for word in self.words if (match := _SIZE.fullmatch(word)) and match["number"] != "0"]
-        if not sizes:
-            return None
-        largest = max(sizes, key=_count)
-        return _count(largest)
+        taught = next((place for place, word in enumerate(self.words) if word == "distilled"), None)
+        return _largest(self.words[:taught]) or _largest(self.words)  # behind it comes the teacher
 
     @cached_property
     def active_parameters(self) -> int | None:
@@ -111,6 +119,8 @@ class Title:
             return "thinking"
         if words & INSTRUCT:
             return "instruct"
+        if "ernie" in words:  # its `PT` says for PyTorch
+            words -= {"pt"}
         return "base" if words & BASE else None
 
     @cached_property
@@ -123,7 +133,8 @@ class Title:
 def parse(text: str) -> Title:
     """The words of a model's name, of a repository's, or of what a user typed."""
     name = _ENDING.sub("", text.strip().rpartition("/")[2])
-    if (packed := quant.find(name)) and packed.is_exact:
+    packed = quant.find(name)
+    if packed and (packed.is_exact or packed.end == len(name)):
         name = f"{name[: packed.start].rstrip('-_. ')} {name[packed.end :].lstrip('-_. ')}"
     return Title(name.strip("-_. "), words(name))
 
@@ -131,8 +142,9 @@ def parse(text: str) -> Title:
 @lru_cache(maxsize=8192)
 def words(text: str) -> tuple[str, ...]:
     """A text in the words of names: `Llama3.1-8B` is `llama 3.1 8b`; `v0.3` is `0.3`; `2_5` is `2.5`."""
-    plain = re.sub(r"(?<=\d)_(?=\d(?:\D|$))", ".", text.lower())
-    found = [word.replace("_", ".") for word in _WORD.findall(plain)]
+    apart = _GLUED.sub(" ", text)
+    plain = _DIGIT_IN_UNIT.sub(r"\1.\2b", _POINT.sub(".", apart.lower()))
+    found = [word for word in _WORD.findall(plain) if not _BITS.fullmatch(word)]
     return tuple(
         word
         for place, word in enumerate(found)
@@ -151,6 +163,12 @@ def without_owner(title: Title, owners: frozenset[tuple[str, ...]]) -> Title:
         if owner and title.words[: len(owner)] == owner and len(title.words) > len(owner):
             return Title(title.text, title.words[len(owner) :])
     return title
+
+
+def _largest(words: tuple[str, ...]) -> int | None:
+    """The largest size among words."""
+    sizes = [match for word in words if (match := _SIZE.fullmatch(word)) and match["number"] != "0"]
+    return max(map(_count, sizes), default=None)
 
 
 def _count(match: re.Match[str]) -> int:

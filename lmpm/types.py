@@ -190,6 +190,7 @@ class Variant:
     gated: bool = False
     min_engine_build: int | None = None
     template: str | None = None  # sha256 of the chat template, where one is known
+    has_template: bool | None = None  # whether its files hold a chat template; None: not known
     identity: str | None = None  # what the Hub calls the repository, whatever its name
     withdrawn: str = ""  # why nobody should use these files; empty: nothing is known against them
 

@@ -15,8 +15,10 @@ TOKENS = 150_000
 
 
 @cache
-def served(name: str, quant: str, *, file: str, tokens: int = 0) -> tuple[Sparse, int]:
-    """A file to serve under a name, and the bytes of its header. The vocabulary stands behind the keys."""
+def served(
+    name: str, quant: str, *, file: str, tokens: int = 0, keys: tuple[tuple[str, str | int], ...] = ()
+) -> tuple[Sparse, int]:
+    """A file to serve under a name, and the bytes of its header. The vocabulary stands behind the keys, then `keys`."""
     shape = MODELS[name]()
     if tokens:
         words = [f"token number {number}" for number in range(tokens)]
@@ -27,6 +29,7 @@ def served(name: str, quant: str, *, file: str, tokens: int = 0) -> tuple[Sparse
             "tokenizer.ggml.merges": merges,
         }
         shape = replace(shape, keys={**shape.keys, **vocabulary})
+    shape = replace(shape, keys={**shape.keys, **dict(keys)})
     with TemporaryDirectory() as folder:
         path = write(Path(folder, "model.gguf"), shape, quant)
         header = read_file(path).size

@@ -38,6 +38,15 @@ FILES = [
     ("FinGPT-8B-LoRA-Q4_K_M.gguf", "model", "FinGPT-8B-LoRA", "Q4_K_M", None),  # merged: adapters are kept whole
     ("SPM/ggml-vocab-gemma-3.gguf", "vocab", "ggml-vocab-gemma-3", None, None),
     ("Model-Q8_0.gguf.part1of2", "piece", "Model", "Q8_0", None),
+    ("Model-Q8_0-00001.gguf", "piece", "Model", "Q8_0", None),  # of how many, it does not say
+    ("Omni-2.6B-mmprojector-fp16.gguf", "mmproj", "", "F16", None),
+    ("gemma-4-31B-it-assistant.Q4_K_M.gguf", "draft", "", "Q4_K_M", None),
+    ("gemma-4-12B-it-qat-assistant-MTP-Q8_0.gguf", "draft", "", "Q8_0", None),
+    ("Ornith-1.5-9B-AD-IQ2_S-IQ2_XS.gguf", "model", "Ornith-1.5-9B", "AD-IQ2_S-IQ2_XS", None),
+    ("Ornith-1.5-9B-AD-Q6_K.gguf", "model", "Ornith-1.5-9B", "AD-Q6_K", None),
+    ("gemma-4-26B-A4B-it-MXFP4_MOE_BF16.gguf", "model", "gemma-4-26B-A4B-it", "MXFP4_MOE_BF16", None),
+    ("Luna-IQ3XXS.gguf", "model", "Luna", "IQ3_XXS", None),
+    ("Luna-q4.0.gguf", "model", "Luna", "Q4_0", None),
     ("Model-SPECIAL_TENSOR-00003-of-01762.gguf", "tensor", "Model-SPECIAL_TENSOR", None, (3, 1762)),
 ]
 
@@ -64,6 +73,14 @@ def test_what_a_file_leaves_out_its_repository_says() -> None:
         ("stablelm-2-zephyr-1_6b", "stablelm 2 zephyr 1.6b"),
         ("Qwen2.5-Coder-7B-Instruct-Q4_K_M-GGUF", "qwen2.5 coder 7b instruct"),
         ("Mistral-7B-Instruct-v0.3", "mistral 7b instruct 0.3"),
+        ("IlyaGusev/saiga_gemma3_12b_gguf", "saiga gemma 3 12b"),
+        ("LLAMA-3_8B_Unaligned_BETA-GGUF", "llama 3 8b unaligned beta"),
+        ("Llama-3_3-Nemotron-Super-49B-v1_5-GGUF", "llama 3.3 nemotron super 49b 1.5"),
+        ("openthoughts3_3k_llama3", "openthoughts 3 3k llama 3"),
+        ("llama31_8bInstruct", "llama 31 8b instruct"),
+        ("Qwopus3.5-27B-v3-TQ3_4S", "qwopus 3.5 27b 3"),
+        ("obsidian-3b-multimodal-q6-gguf", "obsidian 3b multimodal"),
+        ("aivi-20b-bnb-4bit", "aivi 20b bnb"),
     ],
 )
 def test_two_spellings_are_one_model(one: str, other: str) -> None:
@@ -75,6 +92,12 @@ def test_two_spellings_are_one_model(one: str, other: str) -> None:
     [
         ("Qwen3-30B-A3B-Thinking-2507", 30 * 10**9, 3 * 10**9, "thinking", ()),
         ("Mixtral-8x7B-Instruct-v0.1", 56 * 10**9, None, "instruct", ()),
+        ("SmallThinker-4BA0.6B-Instruct", 4 * 10**9, 6 * 10**8, "instruct", ()),
+        ("Bloom-1B1-Vietnamese", 1_100_000_000, None, None, ()),
+        ("smollm2-1.7b-distilled-gpt-oss-20b", 1_700_000_000, None, None, ("distilled",)),
+        ("DeepSeek-R1-Distill-Qwen-7B", 7 * 10**9, None, None, ("distill",)),
+        ("Gemma-4-96E-A4B", None, 4 * 10**9, None, ()),
+        ("ERNIE-4.5-0.3B-PT", 300 * 10**6, None, None, ()),
         ("gemma-3-270m-pt", 270 * 10**6, None, "base", ()),
         ("Qwen2.5-7B-Instruct-1M", 7 * 10**9, None, "instruct", ()),
         ("gemma-3-4b-it-abliterated-merge", 4 * 10**9, None, "instruct", ("abliterated", "merge")),

@@ -84,3 +84,25 @@ def test_a_better_quant_has_the_smaller_loss(real: Catalog) -> None:
         variant.quant: variant.quant_loss for variant in listed(real, "m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-F16.gguf")
     }
     assert losses["F16"] <= losses["Q4_K_M"] < losses["Q2_K"]
+
+
+def test_a_mixture_of_its_maker_counts_as_what_its_size_says(real: Catalog) -> None:
+    """APEX files hold ordinary types, tensor by tensor: llama.cpp loads them, their size tells how good they are."""
+    sizes = {"Model-7B-APEX-I-Compact.gguf": 4_280_000_000, "Model-7B-APEX-Quality.gguf": 7_440_000_000}
+    made = tuple(ModelFile(path=path, size=size, sha256="1" * 64) for path, size in sizes.items())
+    repository = Repository(id="maker/Model-7B-APEX-GGUF", revision="1" * 40, files=made, parameters=7_000_000_000)
+    found = {item.quant: item for item in listing.variants(repository, listing.contents(repository), real)}
+    compact, quality = found["APEX-I-COMPACT"], found["APEX-QUALITY"]
+    assert compact.quant_loss == real.quant_loss("Q4_K_M", 7_000_000_000, listing.FULL_SCORE)
+    assert quality.quant_loss == real.quant_loss("Q8_0", 7_000_000_000, listing.FULL_SCORE)
+
+
+def test_an_adapter_of_the_size_of_its_model_is_the_model(real: Catalog) -> None:
+    made = tuple(
+        ModelFile(path=path, size=size, sha256="1" * 64)
+        for path, size in {"lora_model.F16.gguf": 14_000_000_000, "small-lora-f16.gguf": 40_000_000}.items()
+    )
+    repository = Repository(id="maker/Model-7B-GGUF", revision="1" * 40, files=made)
+    found = listing.contents(repository)
+    assert [item.files[0].path for item in found.sets] == ["lora_model.F16.gguf"]
+    assert found.beside["adapter"] == ("small-lora-f16.gguf",)

@@ -39,7 +39,7 @@ FILES = [
     ("org.Model.f16.gguf.Q4_K_M.gguf", "Q4_K_M"),
     ("gpt-oss-20b-mxfp4.gguf", "MXFP4"),
     ("unsloth.Q8_0.gguf", "Q8_0"),
-    ("Model-AD-Q4_K-IQ4_XS.gguf", "IQ4_XS"),
+    ("Model-AD-Q4_K-IQ4_XS.gguf", "AD-Q4_K_M-IQ4_XS"),  # beside `Model-AD-IQ4_XS.gguf`: another file
     ("nexus-medical-q4km.gguf", "Q4_K_M"),
     ("Model-APEX-I-Compact.gguf", "APEX-I-COMPACT"),
     ("Phi-3-mini-4k-instruct-q4.gguf", "Q4"),

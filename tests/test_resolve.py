@@ -23,7 +23,8 @@ from lmpm.errors import (
 from lmpm.http import Http
 from lmpm.hub import Hub
 from lmpm.machine import load_chips, parse_spec
-from lmpm.resolve import Resolver, Where, Wish, is_pinned
+from lmpm.pins import is_pinned
+from lmpm.resolve import Resolver, Where, Wish
 from lmpm.store import Store
 from lmpm.types import HubSource, Machine, Variant
 from tests.hub import Bytes, LoopbackHub, faults, listed

@@ -12,7 +12,7 @@ from lmpm import catalog
 from lmpm.catalog import Catalog
 from lmpm.limits import GIB
 from lmpm.machine import load_chips, parse_spec
-from lmpm.select import judge, refuse, select, speed_of
+from lmpm.select import is_sound, judge, refuse, select, speed_of
 from lmpm.types import Choice, HubSource, Machine, ModelFile, Request, Shape, StarterSource, Variant
 
 SHAPE = Shape(
@@ -127,6 +127,45 @@ class TestSpeed:
         choice = select(REQUEST, replace(MAC, bandwidth=None), [variant("A", 9, score=70), variant("B", 2, score=50)])
         assert chosen(choice) == "A"
         assert "inf" not in choice.rejected[0].detail
+
+
+class TestSound:
+    """A quant that leaves too little of its model is a wrong answer, however fast."""
+
+    SPOILT = variant("Big", 5, quant="IQ1_S", quant_loss=48.0)  # of 60 points
+
+    def test_a_slow_one_that_does_the_task_goes_before(self) -> None:
+        slow = variant("Big", 10, quant="Q2_K", quant_loss=9.0)
+        choice = select(REQUEST, MAC, [self.SPOILT, slow])
+        assert choice.chosen is not None and choice.chosen.variant is slow
+        [left] = choice.rejected
+        assert left.reason == "worse" and left.detail == "IQ1_S is expected to lose 80% of what it can do"
+
+    @pytest.mark.parametrize("prefer", ["quality", "speed", "small"])
+    def test_no_preference_brings_it_back(self, prefer: Any) -> None:
+        good = variant("Big", 6, quant="Q4_K_M", quant_loss=1.0)
+        choice = select(replace(REQUEST, prefer=prefer), MAC, [self.SPOILT, good])
+        assert choice.chosen is not None and choice.chosen.variant is good
+
+    def test_where_nothing_else_is_left_the_least_spoilt_is_taken_and_that_is_said(self) -> None:
+        less = variant("Big", 8, quant="IQ2_XXS", quant_loss=20.0)
+        choice = select(REQUEST, MAC, [self.SPOILT, less, variant("Big", 12)])
+        assert choice.chosen is not None and choice.chosen.variant is less
+        assert any("IQ2_XXS is expected to lose 33%" in note and "smaller model" in note for note in choice.notes)
+        assert not any("does the task" in note for note in choice.notes)
+
+    def test_a_quant_that_was_asked_for_is_taken_as_it_is(self) -> None:
+        choice = select(replace(REQUEST, quant="IQ1_S"), MAC, [self.SPOILT])
+        assert choice.chosen is not None and choice.notes == ()
+
+    def test_a_quarter_of_the_score_is_still_sound(self) -> None:
+        edge, beyond = variant("A", 5, quant_loss=15.0), variant("B", 4, quant_loss=15.1)
+        assert {
+            item.variant.title: is_sound(item, REQUEST) for item in (judge(REQUEST, MAC, v) for v in (edge, beyond))
+        } == {
+            "A": True,
+            "B": False,
+        }
 
 
 class TestAllowed:

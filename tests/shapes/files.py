@@ -36,7 +36,7 @@ def write(path: Path, shape: ModelShape, quant: str = "Q4_K") -> Path:
     prefix = shape.architecture
     writer.add_uint32(f"{prefix}.vocab_size", shape.vocabulary)
     for key, value in shape.keys.items():
-        _add(writer, key if key.startswith(("tokenizer.", "xielu.")) else f"{prefix}.{key}", value)
+        _add(writer, key if key.startswith(("tokenizer.", "xielu.", "general.")) else f"{prefix}.{key}", value)
     size = 0
     for name, dims in shape.tensors.items():
         kind = _type(name, dims, quant, shape.types)

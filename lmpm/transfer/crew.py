@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmpm.progress import Reporter
     from lmpm.transfer.job import Job
     from lmpm.transfer.pace import Patience, RateLimit
+    from lmpm.transfer.plan import Piece
 
 
 class Crew:
@@ -37,7 +38,6 @@ class Crew:
         reporter: Reporter,
         more: Callable[[bool], Job | None],
     ) -> None:
-        self.connections = connections
         self.limit = limit
         self.patience = patience
         self.reporter = reporter
@@ -82,12 +82,12 @@ class Crew:
         if time.monotonic() < self._not_before:
             return
         while len(self._lines()) < self.gauge.target:
-            started = any(self._start_line(job) for job in self.jobs)
-            if not started and not self._admit(wait=False):
+            if any(self._start_line(job, job.next_piece(self.gauge.sharers)) for job in self.jobs):
+                continue
+            if not self._admit(wait=False) and not any(self._start_line(job, job.relief()) for job in self.jobs):
                 return
 
-    def _start_line(self, job: Job) -> bool:
-        piece = job.next_piece(self.connections)
+    def _start_line(self, job: Job, piece: Piece | None) -> bool:
         if piece is None:
             return False
         line = Line(job, piece, limit=self.limit, stall_window_s=self.patience.stall_window_s, events=self._events)

@@ -62,13 +62,14 @@ class Crew:
                     self._conclude(job)
 
     def stop(self) -> None:
-        """End all lines and keep what has arrived."""
+        """End all lines and keep what has arrived. A second interrupt ends the waiting for lines."""
         lines = self._lines()
         for line in lines:
             line.cancel()
         until = time.monotonic() + limits.CANCEL_PATIENCE_S
-        for line in lines:  # one that still waits for an answer finds later that nobody wants it
-            line.join(max(0.0, until - time.monotonic()))
+        with suppress(KeyboardInterrupt):  # whoever passes signals on to their children sends it twice
+            for line in lines:  # one that still waits for an answer finds later that nobody wants it
+                line.join(max(0.0, until - time.monotonic()))
         for job in self.jobs:
             with suppress(DiskError):  # there is a graver reason to stop
                 job.leave()

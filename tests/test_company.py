@@ -125,8 +125,9 @@ def test_a_bundle_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_socks_proxy_that_nothing_here_can_speak_to_is_named(cli: Cli, front: TlsFront, bundle: Path) -> None:
-    more = {"SSL_CERT_FILE": str(bundle), "ALL_PROXY": "socks5://127.0.0.1:9"}
-    cli.run(*INSTALL, **more).failed(5, "SOCKS proxy", "HTTPS_PROXY")
+    cli.run(*INSTALL, SSL_CERT_FILE=str(bundle), ALL_PROXY="socks5://127.0.0.1:9").failed(
+        5, "SOCKS proxy", "HTTPS_PROXY"
+    )
     assert front.connections == 0
 
 

@@ -14,7 +14,12 @@ def main() -> None:
         return
     from lmpm.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == 130:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more must not kill what is about to end by itself
+    sys.exit(code)
 
 
 if __name__ == "__main__":

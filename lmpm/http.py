@@ -94,6 +94,10 @@ class Http:
                 f"The certificate of `{urlsplit(url).hostname}` is not trusted",
                 hint="Behind a company proxy, point SSL_CERT_FILE at its certificate",
             ) from error
+        except requests.exceptions.InvalidSchema as error:
+            if "SOCKS" in str(error):
+                raise no_socks() from error
+            raise _no_address(url) from error
         except ValueError as error:  # also from requests' own look at the Location of an answer
             raise _no_address(url) from error
 
@@ -112,6 +116,14 @@ class Http:
 
                 self._session.mount("https://", trust.adapter(pool_maxsize=limits.MOST_CONNECTIONS))
             return self._session
+
+
+def no_socks() -> NetworkError:
+    """The error for a proxy that would need libraries which lmpm does not bring."""
+    return NetworkError(
+        "A proxy variable names a SOCKS proxy, and what speaks SOCKS is not installed",
+        hint="Set HTTPS_PROXY to an HTTP proxy, or `pip install socksio PySocks` beside lmpm",
+    )
 
 
 def _no_address(text: str) -> NetworkError:

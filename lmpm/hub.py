@@ -24,7 +24,7 @@ from lmpm.errors import (
     OfflineError,
     RateLimitedError,
 )
-from lmpm.http import asked_wait_s, explain, file_url, read_body, transient_errors
+from lmpm.http import asked_wait_s, explain, file_url, no_socks, read_body, transient_errors
 from lmpm.size import duration
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ class Hub:
                 f"{validate.printable(str(error)[:120])}",
                 hint="Check HF_ENDPOINT and your proxy",
             ) from error
+        except ImportError as error:  # of the HTTP client
+            raise no_socks() from error
         except OSError as error:  # and with it the errors of the HTTP client
             raise self.unreachable(error) from error
         except Exception as error:

@@ -17,10 +17,11 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from lmpm import atomic, disk, limits, validate
+from lmpm import atomic, disk, limits, turn, validate
 from lmpm.disk import disk_errors, free_space
 from lmpm.errors import DiskError, HashMismatchError
 from lmpm.hashing import hash_one
@@ -28,7 +29,7 @@ from lmpm.stamps import Stamp, Stamps
 from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from lmpm.hashing import Hashed
     from lmpm.progress import Reporter
@@ -202,57 +203,22 @@ class Store:
 
     # -- changes -------------------------------------------------------------
 
-    @contextlib.contextmanager
     def transfer_lock(
         self, source: Source, file: ModelFile, reporter: Reporter, *, wait: bool = True
-    ) -> Iterator[bool]:
+    ) -> AbstractContextManager[bool]:
         """Hold the lock that hf takes too, so that one process downloads and the others wait.
 
         Gives whether it is held, which it always is with `wait`.
         """
-        from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+        waiting = partial(reporter.waiting, file.path) if wait else None
+        return turn.hold(self._lock(self.folder(source).name, _digest(file)), waiting=waiting)
 
-        place = self.root / ".locks" / self.folder(source).name / f"{_digest(file)}.lock"
-
-        def acquire(lock: BaseFileLock) -> BaseFileLock:
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                if wait:
-                    reporter.waiting(file.path)
-                    lock.acquire()
-            return lock
-
-        with disk_errors(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                lock = acquire(FileLock(place))
-            except NotImplementedError:  # a file system without flock; hf does the same
-                lock = acquire(SoftFileLock(place))
-        try:
-            yield lock.is_locked
-        finally:
-            lock.release()
-
-    @contextlib.contextmanager
-    def try_lock(self, folder: str, sha256: str) -> Iterator[bool]:
+    def try_lock(self, folder: str, sha256: str) -> AbstractContextManager[bool]:
         """Hold the lock of a transfer unless somebody else does; gives whether it is held."""
-        from filelock import FileLock, Timeout
+        return turn.hold(self._lock(folder, sha256))
 
-        place = self.root / ".locks" / folder / f"{sha256}.lock"
-        lock, held = FileLock(place), True
-        with disk_errors(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                held = False
-            except NotImplementedError:  # a file system without flock: nobody can tell
-                pass
-        try:
-            yield held
-        finally:
-            lock.release()
+    def _lock(self, folder: str, sha256: str) -> Path:
+        return self.root / ".locks" / folder / f"{sha256}.lock"
 
     def open_part(self, source: Source, file: ModelFile) -> BinaryIO:
         """The part of a file, opened for reading and writing, made if it is not there."""

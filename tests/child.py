@@ -11,10 +11,11 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 
 
-def run_script(script: str, *arguments: object) -> subprocess.Popen[str]:
+def run_script(script: str, *arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
         cwd=ROOT,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -124,6 +124,14 @@ def test_a_connection_that_ends_again_and_again_is_resumed(cli: Cli, tiny: Loopb
     cli.call("verify", "--no-smoke").passed()
 
 
+def test_08_how_long_a_trickle_is_borne_can_be_set(cli: Cli, tiny: LoopbackHub) -> None:
+    """A byte every half second is one each time that somebody reads: no read ever times out."""
+    tiny.faults.add(faults.Throttle(2), BYTES, skip=1, times=1)  # the first request is for the header
+    shown = cli.run("install", REPO, "--task", "embeddings", "--no-smoke", HF_HUB_DOWNLOAD_TIMEOUT="1").passed()
+    assert "in 1 s" in shown.err and "trying again" in shown.err
+    cli.run("cache", "dir", HF_HUB_DOWNLOAD_TIMEOUT="soon").failed(2, "HF_HUB_DOWNLOAD_TIMEOUT is `soon`")
+
+
 def test_one_bad_answer_is_survived(cli: Cli, tiny: LoopbackHub) -> None:
     tiny.faults.add(faults.Status(503), BYTES, skip=1, times=1)
     tiny.faults.add(faults.short_body(30_000), BYTES, skip=1, times=1)

@@ -42,12 +42,14 @@ def wait_for_bytes(cli: Cli, process: subprocess.Popen[str], least: int = 600_00
     raise AssertionError(process.communicate()[1])
 
 
-def interrupted(cli: Cli, hub: LoopbackHub, number: signal.Signals) -> tuple[int, str, int]:
+def interrupted(cli: Cli, hub: LoopbackHub, number: signal.Signals, *, times: int = 1) -> tuple[int, str, int]:
     """Start an install, end it by a signal in the middle; its exit code, words, and bytes kept."""
     hub.faults.add(SLOW, BYTES)
     process = cli.start("install", REPO, "--task", "embeddings")
     wait_for_bytes(cli, process)
-    process.send_signal(number)
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.002)
     _, err = process.communicate(timeout=30)
     hub.faults.clear()
     (part,) = cli.parts()
@@ -73,9 +75,18 @@ def test_a_killed_download_is_resumed_where_it_was(cli: Cli, large: LoopbackHub)
     resumed(cli, large, kept)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_keeps_what_has_arrived_and_says_so(cli: Cli, large: LoopbackHub, number: signal.Signals) -> None:
-    code, err, kept = interrupted(cli, large, number)
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [
+        (signal.SIGINT, 1),
+        (signal.SIGTERM, 1),
+        (signal.SIGINT, 2),  # from a terminal, and once more from a parent that passes it on
+    ],
+)
+def test_an_interrupt_keeps_what_has_arrived_and_says_so(
+    cli: Cli, large: LoopbackHub, number: signal.Signals, times: int
+) -> None:
+    code, err, kept = interrupted(cli, large, number, times=times)
     assert code == 130
     assert f"Interrupted. Kept {human(kept)} of 3.9 MiB of {FILE}" in err
     assert "hint: Run the same command again to resume" in err

@@ -14,6 +14,7 @@ import trustme
 
 from lmpm import trust
 from lmpm.errors import NetworkError
+from lmpm.http import Http
 from tests.conftest import Cli
 from tests.gguf_files import write_bert
 from tests.hub import LoopbackHub
@@ -121,3 +122,17 @@ def test_a_bundle_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(NetworkError, match="SSL_CERT_FILE names"):
         trust.context()
+
+
+def test_a_socks_proxy_that_nothing_here_can_speak_to_is_named(cli: Cli, front: TlsFront, bundle: Path) -> None:
+    cli.run(*INSTALL, SSL_CERT_FILE=str(bundle), ALL_PROXY="socks5://127.0.0.1:9").failed(
+        5, "SOCKS proxy", "HTTPS_PROXY"
+    )
+    assert front.connections == 0
+
+
+def test_nor_do_bytes_alone_go_through_it(front: TlsFront, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(NetworkError, match="SOCKS"):
+        Http(front.endpoint).get(f"{front.endpoint}/file")

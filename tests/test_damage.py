@@ -146,6 +146,16 @@ def test_a_file_that_may_not_be_read(verifier: Verifier, store: Store, monkeypat
     assert "input/output error" in str(report.error)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that Linux cannot read")
+def test_24_a_real_read_error_stops_no_other_file(tmp_path: Path) -> None:
+    """Nothing is mapped at the address 0: to read it is an EIO of the system itself."""
+    (tmp_path / "sound").write_bytes(FIRST.data)
+    found = hash_all([Path("/proc/self/mem"), tmp_path / "sound"], workers=1)
+    error, sound = found[Path("/proc/self/mem")], found[tmp_path / "sound"]
+    assert isinstance(error, DiskError) and "input/output error" in error.message
+    assert isinstance(sound, Hashed) and sound.sha256 == FIRST.file.sha256
+
+
 def test_every_damaged_file_of_a_model_is_named(verifier: Verifier, store: Store) -> None:
     harm(store, FIRST, "flip")
     harm(store, SECOND, "fifo")

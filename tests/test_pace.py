@@ -18,7 +18,7 @@ class Clock:
 
 
 def run(gauge: Gauge, clock: Clock, rate: float, windows: int, received: int = 0) -> int:
-    """Let the connections have so many bytes a second, each, up to a line of 80."""
+    """Let each connection have so many bytes a second."""
     for _ in range(windows):
         clock.now += limits.GAUGE_WINDOW_S
         received += int(rate * gauge.target * limits.GAUGE_WINDOW_S)
@@ -26,23 +26,59 @@ def run(gauge: Gauge, clock: Clock, rate: float, windows: int, received: int = 0
     return received
 
 
+def share(gauge: Gauge, clock: Clock, line: float, windows: int, received: int = 0) -> int:
+    """Let all connections together have so many bytes a second: the line is full, however many share it."""
+    for _ in range(windows):
+        clock.now += limits.GAUGE_WINDOW_S
+        received += int(line * limits.GAUGE_WINDOW_S)
+        gauge.observe(gauge.target, received)
+    return received
+
+
 def test_it_grows_while_the_rate_does() -> None:
     clock = Clock()
-    gauge = Gauge(16, clock)
-    assert gauge.target == limits.FIRST_CONNECTIONS
-    run(gauge, clock, 20e6, 4)
-    assert gauge.target == 16
+    gauge = Gauge(32, clock)
+    seen, received = [], 0
+    for _ in range(5):
+        seen.append(gauge.target)
+        received = run(gauge, clock, 20e6, 1, received)
+    assert seen == [1, limits.CONNECTIONS, 2 * limits.CONNECTIONS, 32, 32]
+
+
+def test_the_first_is_alone_for_a_moment_only() -> None:
+    clock = Clock()
+    gauge = Gauge(8, clock)
+    clock.now += 10  # until the first byte
+    gauge.observe(1, 0)
+    gauge.observe(1, 1000)
+    clock.now += 1.1 * limits.GAUGE_ALONE_S
+    gauge.observe(1, 1_000_000)
+    assert gauge.target == 8
+
+
+def test_it_stays_alone_where_it_is_as_fast_as_can_be_used_and_looks_again_later() -> None:
+    clock = Clock()
+    gauge = Gauge(8, clock)
+    received = share(gauge, clock, limits.ENOUGH_BYTES_PER_S * 1.1, 6)
+    assert (gauge.target, gauge.sharers) == (1, 1)
+    clock.now += limits.GAUGE_HOLD_S
+    received = run(gauge, clock, 300e6, 1, received)
+    assert gauge.target == 2
+    run(gauge, clock, 300e6, 4, received)
+    assert gauge.target == 8
 
 
 def test_it_goes_back_when_more_bring_nothing() -> None:
     clock = Clock()
     gauge = Gauge(16, clock)
-    received = 0
-    for _ in range(6):
-        clock.now += limits.GAUGE_WINDOW_S
-        received += int(100e6 * limits.GAUGE_WINDOW_S)  # the line is full, however many share it
-        gauge.observe(gauge.target, received)
-    assert gauge.target == limits.FIRST_CONNECTIONS
+    share(gauge, clock, 100e6, 6)
+    assert gauge.target == limits.CONNECTIONS // 2
+    assert gauge.sharers == gauge.target
+    gauge = Gauge(32, clock)
+    received = run(gauge, clock, 10e6, 2)
+    assert gauge.target == 16
+    share(gauge, clock, 80e6, 2, received)
+    assert gauge.target == limits.CONNECTIONS
 
 
 def test_it_never_exceeds_what_was_allowed() -> None:
@@ -74,10 +110,12 @@ def test_a_server_that_has_too_much_to_do_gets_half_and_later_more_again() -> No
 def test_a_rate_says_nothing_while_lines_are_missing() -> None:
     clock = Clock()
     gauge = Gauge(16, clock)
+    received = run(gauge, clock, 20e6, 1)
+    assert gauge.target == limits.CONNECTIONS
     for _ in range(10):
         clock.now += limits.GAUGE_WINDOW_S
-        gauge.observe(1, 0)
-    assert gauge.target == limits.FIRST_CONNECTIONS
+        gauge.observe(1, received)
+    assert gauge.target == limits.CONNECTIONS
 
 
 def test_a_rate_limit_holds_for_all_threads_together() -> None:

@@ -36,9 +36,14 @@ class TestPlan:
                 piece = active.pop(rng.randrange(len(active)))
                 count = piece.left if rng.random() < 0.7 else rng.randrange(piece.left)
                 if count:
+                    assert plan.claim(piece, count) == count
+                    if rng.random() < 0.3 and (half := plan.split(piece)):  # while the bytes are being written
+                        active.append(half)
                     fetched.append((piece.at, piece.at + count))
-                    assert plan.wrote(piece, count)
+                    plan.wrote(piece, count)
                 plan.put_back(piece)
+            elif active and rng.random() < 0.2 and (half := plan.split(rng.choice(active))):
+                active.append(half)
             elif len(active) < 8 and (taken := plan.take(8)):
                 active.append(taken)
             assert plan.received == sum(stop - first for first, stop in plan.done)
@@ -57,8 +62,8 @@ class TestPlan:
             pieces.append(piece)
         lengths = [piece.left for piece in pieces]
         assert [piece.at for piece in pieces] == sorted(piece.at for piece in pieces)
-        assert lengths[0] == pytest.approx(1000 * MIB / 16, rel=0.1)
-        assert min(lengths) >= limits.PIECE_LEAST_BYTES
+        assert lengths[0] == limits.PIECE_MOST_BYTES
+        assert min(lengths[:-1]) >= limits.PIECE_LEAST_BYTES and lengths[-1] >= limits.PIECE_LEAST_BYTES // 2
         assert all(one >= other for one, other in pairwise(lengths[:-1]))
         assert sum(lengths[-8:]) <= 8 * 2 * limits.PIECE_LEAST_BYTES  # no line is busy long after the others
 
@@ -66,6 +71,20 @@ class TestPlan:
         plan = Plan(50_000 * MIB)
         pieces = [plan.take(8) for _ in range(8)]
         assert sum(piece.left for piece in pieces if piece) <= 8 * limits.PIECE_MOST_BYTES
+
+    def test_who_is_slow_gives_half_of_the_rest_away(self) -> None:
+        plan = Plan(100 * MIB)
+        slow = plan.take(1)
+        assert slow and plan.claim(slow, 20 * MIB) == 20 * MIB  # being written meanwhile
+        half = plan.split(slow)
+        assert half and (slow.at, slow.stop, half.at, half.stop) == (0, 60 * MIB, 60 * MIB, 100 * MIB)
+        plan.wrote(slow, 20 * MIB)
+        assert plan.claim(slow, 70 * MIB) == 40 * MIB  # what arrives behind its new end is another's
+        plan.wrote(slow, 40 * MIB)
+        assert plan.claim(slow, 1) == 0 and plan.done == ((0, 60 * MIB),)
+        while other := plan.split(half):
+            assert other.left >= limits.PIECE_LEAST_BYTES
+        assert plan.split(slow) is None
 
     def test_one_line_gets_all_that_is_missing_in_one_piece(self) -> None:
         plan = Plan(1000 * MIB, ((10, 20),))
@@ -77,7 +96,7 @@ class TestPlan:
         piece = plan.take(1)
         assert piece
         plan.forget()
-        assert not plan.wrote(piece, 50)
+        assert plan.claim(piece, 50) == 0
         plan.put_back(piece)
         assert plan.received == 0
         again = plan.take(1)
@@ -111,6 +130,7 @@ def keep(part: int, size: int = 100_000) -> tuple[Plan, Journal]:
 def write(plan: Plan, kept: Journal, count: int) -> None:
     piece = plan.take(1)
     assert piece
+    assert plan.claim(piece, count) == count
     plan.wrote(piece, count)
     plan.put_back(piece)
     kept.wrote(count)

@@ -136,6 +136,21 @@ class TestWithoutFaults:
         assert site.hub.requests.most_at_once("GET", GGUF) <= connections
         assert (site.ranges() == [None]) is (connections == 1)
 
+    def test_the_others_help_one_that_is_slow(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "SPLIT_WORTH_S", 0.2)
+        site.hub.faults.add(faults.Throttle(4e6), GGUF)
+        site.hub.faults.add(faults.Throttle(50_000), GGUF, skip=2, times=1)  # over the other
+        site.check(site.fetch())
+        slow = site.hub.requests.all("GET", GGUF)[2]
+        first, last = map(int, (slow.range or "").removeprefix("bytes=").split("-"))
+        assert 0 < slow.sent < last + 1 - first
+        assert [later for later, _ in asked(site) if first < later <= last]
+        site.hub.reset_log()
+        site.store.blob(site.source, site.file).unlink()
+        site.hub.faults.clear()
+        site.check(site.fetch())  # where all are as fast, nothing is asked for twice
+        assert all(one[1] == other[0] for one, other in pairwise(asked(site)))
+
     def test_connections_are_used_again(self, site: Site) -> None:
         site.check(site.fetch())
         requests = site.hub.requests.all("GET", GGUF)
@@ -145,7 +160,7 @@ class TestWithoutFaults:
         cdn.hub.tokens["hf_secret"] = Token("ada")
         cdn.check(cdn.fetch(token="hf_secret"))
         assert len(cdn.hub.cdn_requests) > 8
-        assert cdn.hub.count("GET", GGUF, origin="hub") <= 1 + limits.FIRST_CONNECTIONS
+        assert cdn.hub.count("GET", GGUF, origin="hub") == 1
         assert {request.authorization for request in cdn.hub.cdn_requests} == {None}
         assert {request.authorization for request in cdn.hub.requests.all(origin="hub")} == {"Bearer hf_secret"}
 

@@ -25,7 +25,9 @@ SMALL_LIMITS: Final = {  # under which such small files are fetched in ranges, i
     "PIECE_MOST_BYTES": 120_000,
     "JOURNAL_STEP_BYTES": 20_000,
     "SYNC_STEP_BYTES": 100_000,
+    "GAUGE_ALONE_S": 0.0,
     "GAUGE_WINDOW_S": 0.1,
+    "ENOUGH_BYTES_PER_S": 10**18,
 }
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import time
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ COMMANDS = {
     "cache": "cache",
 }
 EVERYWHERE = frozenset({"-q", "--quiet", "-v", "--verbose"})  # options of each command, understood before it, too
+_ECHO_S = 0.5  # within which a second interrupt is taken for the first one, passed on
 ALIASES = {"add": "install", "i": "install", "rm": "remove", "uninstall": "remove", "ls": "list", "hw": "hardware"}
 
 
@@ -169,13 +171,22 @@ def _write_any_name() -> None:
 
 
 def _interrupt_on_termination() -> None:
-    """A polite kill is treated as Ctrl-C: what has arrived is kept, children are ended."""
+    """A polite kill is treated as Ctrl-C: what has arrived is kept, children are ended.
+
+    A parent that passes Ctrl-C on sends it once more than the terminal: the echo would cut off what the first began.
+    """
+    latest = float("-inf")
 
     def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
+        nonlocal latest
+        since, latest = time.monotonic() - latest, time.monotonic()
+        if since > _ECHO_S:
+            raise KeyboardInterrupt
 
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as after `nohup`
+            signal.signal(signal.SIGINT, interrupt)
 
 
 def _silence_stdout() -> None:

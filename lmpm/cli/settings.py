@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,6 +46,7 @@ class Settings:
     offline: bool
     hardware: str | None
     retry_base_s: float | None
+    silence_s: float | None  # after which a server counts as gone
     directory: Path
     ollama: str | None  # where Ollama keeps its models, if it was told
 
@@ -58,6 +60,7 @@ class Settings:
             offline=any(environment.get(name, "").lower() in TRUE for name in ("LMPM_OFFLINE", "HF_HUB_OFFLINE")),
             hardware=environment.get("LMPM_HARDWARE") or None,
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
+            silence_s=_seconds(environment, "HF_HUB_DOWNLOAD_TIMEOUT", least=1.0),
             directory=_directory(),
             ollama=environment.get("OLLAMA_MODELS") or None,
         )
@@ -109,14 +112,17 @@ def _require_home() -> Path:
         ) from None
 
 
-def _seconds(environment: Mapping[str, str], name: str) -> float | None:
+def _seconds(environment: Mapping[str, str], name: str, *, least: float = 0.0) -> float | None:
     text = environment.get(name)
     if not text:
         return None
     try:
-        return max(0.0, float(text))
+        found = float(text)
     except ValueError:
-        raise SpecError(f"{name} is `{text}`, expected seconds") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise SpecError(f"{name} is `{text}`, expected seconds")
+    return max(least, found)
 
 
 class App:
@@ -233,7 +239,12 @@ class App:
 
             with disk_errors(self.settings.store):
                 token = huggingface_hub.get_token()
-        return Http(self.settings.endpoint, token=token, user_agent=f"lmpm/{__version__}")
+        return Http(
+            self.settings.endpoint,
+            token=token,
+            user_agent=f"lmpm/{__version__}",
+            read_timeout_s=self.settings.silence_s or limits.READ_TIMEOUT_S,
+        )
 
     @cached_property
     def hub(self) -> Hub:
@@ -282,7 +293,10 @@ class App:
         from lmpm.transfer import Downloader, Patience
 
         base = self.settings.retry_base_s
-        patience = Patience(backoff_s=limits.BACKOFF_BASE_S if base is None else base)
+        patience = Patience(
+            backoff_s=limits.BACKOFF_BASE_S if base is None else base,
+            stall_window_s=self.settings.silence_s or limits.STALL_WINDOW_S,
+        )
         return Downloader(
             self.store,
             self.http,

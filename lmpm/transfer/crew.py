@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmpm.progress import Reporter
     from lmpm.transfer.job import Job
     from lmpm.transfer.pace import Patience, RateLimit
+    from lmpm.transfer.plan import Piece
 
 
 class Crew:
@@ -37,7 +38,6 @@ class Crew:
         reporter: Reporter,
         more: Callable[[bool], Job | None],
     ) -> None:
-        self.connections = connections
         self.limit = limit
         self.patience = patience
         self.reporter = reporter
@@ -62,13 +62,14 @@ class Crew:
                     self._conclude(job)
 
     def stop(self) -> None:
-        """End all lines and keep what has arrived."""
+        """End all lines and keep what has arrived. A second interrupt ends the waiting for lines."""
         lines = self._lines()
         for line in lines:
             line.cancel()
         until = time.monotonic() + limits.CANCEL_PATIENCE_S
-        for line in lines:  # one that still waits for an answer finds later that nobody wants it
-            line.join(max(0.0, until - time.monotonic()))
+        with suppress(KeyboardInterrupt):  # whoever passes signals on to their children sends it twice
+            for line in lines:  # one that still waits for an answer finds later that nobody wants it
+                line.join(max(0.0, until - time.monotonic()))
         for job in self.jobs:
             with suppress(DiskError):  # there is a graver reason to stop
                 job.leave()
@@ -82,12 +83,12 @@ class Crew:
         if time.monotonic() < self._not_before:
             return
         while len(self._lines()) < self.gauge.target:
-            started = any(self._start_line(job) for job in self.jobs)
-            if not started and not self._admit(wait=False):
+            if any(self._start_line(job, job.next_piece(self.gauge.sharers)) for job in self.jobs):
+                continue
+            if not self._admit(wait=False) and not any(self._start_line(job, job.relief()) for job in self.jobs):
                 return
 
-    def _start_line(self, job: Job) -> bool:
-        piece = job.next_piece(self.connections)
+    def _start_line(self, job: Job, piece: Piece | None) -> bool:
         if piece is None:
             return False
         line = Line(job, piece, limit=self.limit, stall_window_s=self.patience.stall_window_s, events=self._events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,8 @@ class Downloader:
         try:
             crew.run()
         except KeyboardInterrupt:
-            crew.stop()
+            with suppress(KeyboardInterrupt):
+                crew.stop()
             raise haul.interrupted(crew.jobs) from None
         except BaseException:
             crew.stop()

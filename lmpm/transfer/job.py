@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from lmpm import limits
 from lmpm.errors import HashMismatchError
 from lmpm.transfer.part import Part
 from lmpm.transfer.remote import Remote
@@ -58,6 +59,15 @@ class Job:
         if self.restart_due or (alone and self.lines):
             return None
         return self.part.plan.take(1 if self.one_line else connections)
+
+    def relief(self) -> Piece | None:
+        """Half of what the slowest line has still to do, where the others would have to wait for it."""
+        if self.one_line or self.restart_due or not self.knows_ranges:
+            return None
+        slowest = max(self.lines, key=lambda line: line.left_s, default=None)
+        if slowest is None or slowest.left_s < limits.SPLIT_WORTH_S:
+            return None
+        return self.part.plan.split(slowest.piece)
 
     @property
     def is_received(self) -> bool:

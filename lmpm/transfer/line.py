@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lmpm import limits
 from lmpm.errors import LmpmError
 from lmpm.http import StallWatch, explain, transient_errors
 from lmpm.size import human
@@ -51,6 +53,7 @@ class Line(threading.Thread):
         self._response: requests.Response | None = None
         self._stall: StallWatch | None = None
         self._seen = piece.at
+        self._first, self._opened_at = piece.at, time.monotonic()
         self._verdict: RetryableError | None = None
 
     def run(self) -> None:
@@ -88,6 +91,14 @@ class Line(threading.Thread):
             self.cancel(RetryableError(str(error)))
         self._seen = at
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until its piece is done, if it goes on as since it was opened; 0 while that cannot be told."""
+        took, came = time.monotonic() - self._opened_at, self.piece.at - self._first
+        if self._stall is None or took < limits.SPLIT_WORTH_S:
+            return 0.0
+        return self.piece.left * took / max(came, 1)
+
     def _receive(self) -> None:
         remote, piece = self.job.remote, self.piece
         with remote.get(piece.at, piece.stop) as response:
@@ -104,6 +115,7 @@ class Line(threading.Thread):
         with self._guard:
             self._response = response
             self._stall = StallWatch(self._window_s)
+            self._opened_at = time.monotonic()
             return not self._ended.is_set()
 
     def _take_all(self) -> None:
@@ -114,7 +126,7 @@ class Line(threading.Thread):
         lost = part.plan.received > 0
         if not part.plan.begin_again(piece):
             raise RetryableError("the server ignored the range")
-        self._seen = 0
+        self._seen = self._first = 0
         if lost:
             part.empty()
         self._events.put(Opened(self.job, knows_ranges=False, lost=lost))
@@ -128,7 +140,7 @@ class Line(threading.Thread):
             chunk = response.raw.read1(most if piece.stop == size else min(most, piece.left))
             if not chunk:
                 raise RetryableError(f"the connection closed after {human(piece.at)}")
-            if len(chunk) > piece.left:
+            if piece.at + len(chunk) > size:
                 self._refuse_surplus()
             if self._ended.is_set() or not self.job.part.write(self._descriptor, piece, chunk):
                 return

@@ -59,13 +59,15 @@ class Part:
 
     def write(self, descriptor: int, piece: Piece, data: bytes) -> bool:
         """Write the next bytes of a piece; False when nobody wants them any more. Raises DiskError."""
-        with disk_errors(self.path):
-            disk.write_at(descriptor, data, piece.at)
-        if not self.plan.wrote(piece, len(data)):
+        count = self.plan.claim(piece, len(data))
+        if not count:
             return False
+        with disk_errors(self.path):
+            disk.write_at(descriptor, memoryview(data)[:count], piece.at)
+        self.plan.wrote(piece, count)
         self.digest.reach(self.plan.frontier)
         if self._journal is not None:
-            self._journal.wrote(len(data))
+            self._journal.wrote(count)
         return True
 
     def begin_again(self) -> None:

@@ -2,7 +2,7 @@
 
 Pieces are handed out from the front, so that the beginning of the file, which is hashed meanwhile, is never far
 behind what has arrived. They become smaller towards the end, so that all connections finish at about the same
-moment.
+moment; who is much slower than the others gives half of the rest away.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ Interval = tuple[int, int]  # first byte, byte after the last
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """Bytes of a file that one connection fetches: everything before `at` is written."""
+    """Bytes of a file that one connection fetches: those before `at` are written, those before `reach` soon will be."""
 
     at: int
     stop: int
     failures: int = 0  # connections that ended within it
+    reach: int = 0
 
     @property
     def left(self) -> int:
@@ -58,10 +59,8 @@ class Plan:
             if not self._missing:
                 return None
             hole = self._missing[0]
-            length = hole.left
-            if connections > 1:
-                length = self._share(connections)
-            if hole.left - length < limits.PIECE_LEAST_BYTES:  # no crumbs
+            length = hole.left if connections == 1 else self._share(connections)
+            if hole.left - length < limits.PIECE_LEAST_BYTES // 2:  # no crumbs
                 length = hole.left
             piece = Piece(hole.at, hole.at + length, hole.failures)
             hole.at = piece.stop
@@ -71,9 +70,20 @@ class Plan:
             return piece
 
     def _share(self, connections: int) -> int:
-        """Half of what each connection would still have to do: guided self-scheduling, as OpenMP calls it."""
+        """What each connection would still have to do: guided self-scheduling, as OpenMP calls it."""
         rest = sum(hole.left for hole in self._missing)
-        return max(limits.PIECE_LEAST_BYTES, min(limits.PIECE_MOST_BYTES, rest // (2 * connections)))
+        return max(limits.PIECE_LEAST_BYTES, min(limits.PIECE_MOST_BYTES, rest // connections))
+
+    def split(self, piece: Piece) -> Piece | None:
+        """The second half of what is left of a piece under way, as one of its own; None where it is too small."""
+        with self._lock:
+            middle = (max(piece.at, piece.reach) + piece.stop) // 2
+            if piece not in self._active or piece.stop - middle < limits.PIECE_LEAST_BYTES:
+                return None
+            half = Piece(middle, piece.stop)
+            piece.stop = middle
+            self._active.append(half)
+            return half
 
     def put_back(self, piece: Piece) -> None:
         """End a piece; what is left of it is handed out again."""
@@ -90,7 +100,7 @@ class Plan:
             if self._active != [piece]:
                 return False
             self._missing = []
-            piece.at, piece.stop = 0, self.size
+            piece.at, piece.reach, piece.stop = 0, 0, self.size
             return True
 
     def forget(self) -> None:
@@ -98,13 +108,19 @@ class Plan:
         with self._lock:
             self._reset(())
 
-    def wrote(self, piece: Piece, count: int) -> bool:
-        """Note that the next bytes of a piece are written; False when nobody wants them any more."""
+    def claim(self, piece: Piece, count: int) -> int:
+        """How many of the next `count` bytes of a piece are to be written; nobody else gets those. 0: none any more."""
         with self._lock:
             if piece not in self._active:
-                return False
+                return 0
+            count = min(count, piece.left)
+            piece.reach = piece.at + count
+            return count
+
+    def wrote(self, piece: Piece, count: int) -> None:
+        """Note that the next bytes of a piece, which were claimed, are written."""
+        with self._lock:
             piece.at += count
-            return True
 
     @property
     def done(self) -> tuple[Interval, ...]:

@@ -204,6 +204,19 @@ class TestChanges:
         rows = cli.call("outdated", "--json", *MAC).passed().json["changes"]
         assert [row["kind"] for row in rows if row["rung"] is None] == ["choice"]
 
+    def test_the_catalog_takes_another_choice_for_a_declared_machine(self, cli: Cli, hub: LoopbackHub) -> None:
+        cli.manifest.write_text(
+            '[models]\ntext-to-sql = { task = "text-to-sql" }\n\n[targets]\nbig = { hardware = "RTX 4090, 64GB" }\n'
+        )
+        small = ("--hardware", "CPU, 8 cores, 4GB")
+        cli.call("lock", *small).passed()
+        lock = load_lock(cli.lock)
+        (model,) = lock.models
+        last = replace(model.candidates[-1], targets=("big",))
+        write_lock(cli.lock, lock.with_model(replace(model, candidates=(last,))))
+        rows = cli.call("outdated", "--json", *small).passed().json["changes"]
+        assert any("`big`" in row["detail"] and "the catalog takes" in row["detail"] for row in rows)
+
 
 class TestDiff:
     def test_without_a_name_it_is_the_commit_of_git(self, cli: Cli, world: LoopbackHub) -> None:

@@ -11,14 +11,14 @@ from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option
 from lmpm.errors import LmpmError, OfflineError
 from lmpm.types import HubSource
+from lmpm.upstream import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.lock_types import LockedCandidate, LockedModel
-    from lmpm.manifest import Manifest
-    from lmpm.types import Variant
-    from lmpm.upstream import Change
+    from lmpm.manifest import Manifest, ManifestModel, Policy
+    from lmpm.types import Machine, Variant
 
 INTEGRITY_EXIT_CODE = 4
 
@@ -63,7 +63,21 @@ def _row(model: LockedModel, number: int | None, change: Change) -> dict[str, An
 
 
 def _better(app: App, manifest: Manifest, model: LockedModel) -> Iterator[Change]:
-    """Whether the catalog of this lmpm has something better for this machine than the rung that it takes.
+    """Whether the catalog of this lmpm has something better for this machine, or a declared one, than its rung."""
+    line = manifest.models.get(model.name)
+    if line is None:
+        return
+    machines = workspace.targets(app, manifest)
+    news: dict[str, list[str]] = {}
+    for where, machine in [("this machine", app.machine), *((f"`{name}`", machines[name]) for name in machines)]:
+        if words := _better_for(app, machine, model, line, manifest.policy):
+            news.setdefault(words, []).append(where)
+    for words, places in news.items():
+        yield Change("choice", f"for {', '.join(places)} {words}")
+
+
+def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestModel, policy: Policy) -> str:
+    """What the catalog takes for a machine where that is better than the rung, empty where it is not.
 
     Within the point that is no difference, a rung for another machine serves this one as well: that is no news.
     """
@@ -71,29 +85,28 @@ def _better(app: App, manifest: Manifest, model: LockedModel) -> Iterator[Change
     from lmpm.locked import rung_for
     from lmpm.reference import NameReference, parse
     from lmpm.rungs import is_as_good
-    from lmpm.upstream import Change
 
-    line = manifest.models.get(model.name)
-    ref = (line.ref or line.task or line.name) if line else model.name
-    if line is None or not isinstance(parse(ref), NameReference):
-        return
+    ref = line.ref or line.task or line.name
+    if not isinstance(parse(ref), NameReference):
+        return ""
     try:
-        found = app.resolver.resolve(ref, app.machine, wish_of(line, manifest.policy), where="catalog")
-        here = rung_for(model, app.machine).candidate
+        found = app.resolver.resolve(ref, machine, wish_of(line, policy), where="catalog")
+        rung = rung_for(model, machine).candidate
     except LmpmError:  # nothing to compare: `sync` and `install` tell why
-        return
+        return ""
     chosen = found.choice.chosen
-    if chosen is None or not isinstance(chosen.variant.source, HubSource):
-        return
-    repo = _repo(here)
-    same = next((variant for variant in found.variants if (_repo(variant), variant.quant) == (repo, here.quant)), None)
-    if same is None or not is_as_good(same, found.choice):
-        new, old = f"{chosen.variant.title} {chosen.variant.quant}", f"{here.model} {here.quant}"
-        yield Change("choice", f"the catalog takes {new} for this machine now, the lock has {old}")
+    if chosen is None or not isinstance(chosen.variant.source, HubSource) or _what(chosen.variant) == _what(rung):
+        return ""
+    same = next((variant for variant in found.variants if _what(variant) == _what(rung)), None)
+    if same is not None and is_as_good(same, found.choice):
+        return ""
+    new = f"{chosen.variant.title} {chosen.variant.quant}"
+    return f"the catalog takes {new} now, the lock has {rung.model} {rung.quant}"
 
 
-def _repo(item: Variant | LockedCandidate) -> str:
-    return item.source.repo if isinstance(item.source, HubSource) else str(item.source)
+def _what(item: Variant | LockedCandidate) -> tuple[str, str]:
+    """A quant of a repository, at whatever commit."""
+    return item.source.repo if isinstance(item.source, HubSource) else str(item.source), item.quant
 
 
 def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]]) -> None:

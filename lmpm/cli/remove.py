@@ -21,11 +21,12 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
     from lmpm.manifest_edit import remove_model
 
     app = App(Console(quiet, verbose), offline=True)
+    taken = dict.fromkeys(names)
     with workspace.editing(app, is_global=is_global) as project:
         text = project.manifest_text()
         manifest = workspace.read_manifest(project)
         lock = project.lock() if manifest.models else workspace.read_lock(project)
-        for name in dict.fromkeys(names):
+        for name in taken:
             if name in manifest.models:
                 text = remove_model(text, name, file=project.manifest_name)
             else:
@@ -33,5 +34,5 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
             lock = lock.without(name)
         project.write(manifest=text or None, lock=lock if project.lock_path.exists() else None)
     app.console.done(
-        f"Removed {', '.join(names)} from {project.manifest_name} and lmpm.lock; the files stay in the cache"
+        f"Removed {', '.join(taken)} from {project.manifest_name} and lmpm.lock; the files stay in the cache"
     )

@@ -35,6 +35,9 @@ _clear(os.environ)
 os.environ["HF_TOKEN_PATH"] = os.fspath(ROOT / "tests" / "no-token-is-here")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
+# A shell lets its background jobs, and all that they start, ignore Ctrl-C: the tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

@@ -110,12 +110,19 @@ class TestSync:
 
 
 class TestPolicy:
-    def test_it_holds_at_lock_sync_verify_and_check(self, cli: Cli, world: LoopbackHub) -> None:
+    def test_it_holds_wherever_the_lock_is_used(self, cli: Cli, world: LoopbackHub) -> None:
         cli.manifest.write_text(cli.manifest.read_text() + '\n[policy]\nlicenses = { deny = ["mit"] }\n')
-        for command in (["lock", "--check"], ["sync", *MAC], ["verify", "--no-smoke", *MAC], ["audit", "--offline"]):
+        for command in (
+            ["lock", "--check"],
+            ["sync", *MAC],
+            ["install", "--locked", *MAC],
+            ["install", *MAC],
+            ["verify", "--no-smoke", *MAC],
+            ["audit", "--offline"],
+        ):
             shown = cli.call(*command)
             assert shown.code == 9, (command, shown)
-            assert "the licence mit is denied" in shown.out + shown.err
+            assert "mit is denied" in shown.out + shown.err
         before = cli.lock.read_bytes()
         cli.call("lock", *MAC).failed(9, "mit is denied")
         assert cli.lock.read_bytes() == before

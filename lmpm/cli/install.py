@@ -110,7 +110,7 @@ class _Run:
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
         if (known := self._already(ref, wish, project, manifest)) is not None:
-            return self._sync(known)
+            return self._sync(known, manifest)
         resolution = self._choose(ref, install.with_policy(wish, manifest.policy))
         line = install.manifest_line(resolution, wish, self.options["name"])
         if self.options["locked"] and not self.options["dry_run"]:
@@ -123,8 +123,11 @@ class _Run:
             raise ValueError("nothing was chosen")
         return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line, again=again))
 
-    def _sync(self, model: LockedModel) -> _Work:
+    def _sync(self, model: LockedModel, manifest: Manifest) -> _Work:
+        from lmpm.policy import require_permitted
+
         candidate = self._rung(model).candidate
+        require_permitted(model.name, candidate, manifest.policy)
         return _Work(candidate.source, candidate.files, partial(self._sync_one, model))
 
     def _choose(self, ref: str, wish: Wish) -> Resolution:
@@ -238,13 +241,13 @@ class _Run:
         if self.options["locked"]:
             lock = workspace.read_lock(project)
             install.require_fresh(manifest, lock, machines)
-            return self._carry_out([self._sync(model) for model in lock.models])
+            return self._carry_out([self._sync(model, manifest) for model in lock.models])
         stale = stale_models(manifest, project.lock(), machines)
         works = [self._relock(line, manifest) for line in stale]
         if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
             workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
         fresh = {line.name for line in stale}
-        works += [self._sync(model) for model in project.lock().models if model.name not in fresh]
+        works += [self._sync(model, manifest) for model in project.lock().models if model.name not in fresh]
         done = self._carry_out(works)
         if not done:
             self.console.done(f"Nothing to do: `{manifest.file}` names no models")

@@ -28,6 +28,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.gguf_files import write_bert
 from tests.hub import LoopbackHub, Sparse, faults
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -74,6 +75,7 @@ class Bench:
             "PYTHONPATH": str(ROOT),
             "HF_ENDPOINT": hub.endpoint,
             "HF_HOME": str(self.cache),
+            "LMPM_HOME": str(self.cache / "lmpm"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
             "HF_HUB_DISABLE_XET": "1",
@@ -82,6 +84,12 @@ class Bench:
     def lmpm(self, connections: int = 8) -> list[str]:
         """lmpm, without its command line."""
         return [sys.executable, "-c", FETCH, self.hub.endpoint, str(self.cache), str(connections)]
+
+    def install(self) -> list[str]:
+        """The whole of `lmpm install` but for the smoke test: choose, plan with llama.cpp, download, pin."""
+        options = f"install {REPO} --task embeddings --name noise --no-smoke -c 256 --hardware 'CPU, 4 cores, 8GB'"
+        project = self.cache / "project"
+        return ["sh", "-c", f"mkdir -p {project} && cd {project} && exec {sys.executable} -m lmpm {options}"]
 
     def hf(self) -> list[str] | None:
         """`hf download`, as it comes."""
@@ -141,15 +149,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, LoopbackHub() as hub:
         bench = Bench(hub, Path(folder))
         if options.part != "memory":
-            hub.add_repo(REPO, {FILE: noise(Path(folder, FILE), options.size)})
+            content = noise(Path(folder, FILE), options.size)
+            hub.add_repo(REPO, {FILE: content}, card_data={"license": "mit"})
         parts[options.part](bench, options.size, options.rounds)
 
 
 def noise(path: Path, megabytes: int) -> Path:
-    """A file that nothing can compress."""
-    with path.open("wb") as file:
-        for _ in range(megabytes):
-            file.write(os.urandom(1_000_000))
+    """A small real model, and behind its last tensor bytes that nothing can compress."""
+    write_bert(path, quant="Q8_0")
+    with path.open("ab") as file:
+        while (left := megabytes * 1_000_000 - file.tell()) > 0:
+            file.write(os.urandom(min(left, 1_000_000)))
     return path
 
 
@@ -160,6 +170,7 @@ def loopback(bench: Bench, megabytes: int, rounds: int) -> None:
         {
             "lmpm, sha256 on the way": bench.lmpm(),
             "lmpm, one connection": bench.lmpm(1),
+            "lmpm install, all of it": bench.install(),
             "hf download, no hash": bench.hf(),
             "curl, then sha256sum": bench.curl(),
             "aria2c -x8, then sha256sum": bench.aria2c(),

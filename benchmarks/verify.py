@@ -109,7 +109,8 @@ class _Bench:
 
     def run(self, command: tuple[list[str], Path]) -> Cost:
         """One run. Raises CalledProcessError when it fails: a failure is no fast success."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "LMPM_"))}
+        unlike_users = ("HF_", "LMPM_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(unlike_users)}
         root = str(Path(__file__).resolve().parent.parent)
         environment = kept | {
             "HF_HUB_CACHE": str(self.store.root),

@@ -223,6 +223,7 @@ class TestPlain:
         assert "\r" not in text and "\x1b" not in text
         lines = text.splitlines()
         assert "other.gguf  10.0 MiB, resuming at 1.0 MiB" in text
+        assert "Verified  one.gguf  sha256 " in text and "Verified  other.gguf  sha256 " in text
         assert re.fullmatch(
             r"Fetched   19\.0 MiB downloaded in [\d.]+ s, [\d.]+ [GM]iB/s; 1\.0 MiB resumed; "
             r"1 of 3 files reused; all 3 verified",

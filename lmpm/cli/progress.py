@@ -95,7 +95,8 @@ class PlainReporter(Reporter):
         """Say that the bytes are right."""
         self.meters.pop(name, None)
         self.verified_count += 1
-        self.console.say("Verified", f"sha256 {sha256[:8]}…{sha256[-4:]}  {size:,} bytes")
+        which = f"{name}  " if self.files > 1 else ""  # one file has just been named
+        self.console.say("Verified", f"{which}sha256 {sha256[:8]}…{sha256[-4:]}  {size:,} bytes")
 
     def reused(self, name: str, size: int) -> None:
         """Say that nothing had to be fetched."""

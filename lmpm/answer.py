@@ -1,4 +1,4 @@
-"""Bounds on what is read of an answer of the Hub's API: its size, packed and unpacked, and its time."""
+"""Hooks for answers of the Hub's API: bounds on what is read, packed and unpacked, on its time, and word of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm import limits
-from lmpm.http import header_number
+from lmpm.http import header_number, log_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +41,11 @@ def refuse_endless(response: Any) -> None:
             stream.close()
 
     response.stream = Capped()
+
+
+def tell(response: Any) -> None:
+    """Tell those who listen of an answer; a hook of the HTTP client."""
+    log_answer(response.request.method, str(response.request.url), response.status_code)
 
 
 def _unpacked_size(encoding: str) -> Callable[[bytes], int]:

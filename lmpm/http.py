@@ -78,7 +78,7 @@ class Http:
         import requests
 
         try:
-            return self._connected(url).get(
+            response = self._connected(url).get(
                 url,
                 headers=headers,
                 # an auth object, even one that does nothing, keeps requests from taking ~/.netrc instead
@@ -100,6 +100,8 @@ class Http:
             raise _no_address(url) from error
         except ValueError as error:  # also from requests' own look at the Location of an answer
             raise _no_address(url) from error
+        log_answer("GET", url, response.status_code, headers.get("Range", ""))
+        return response
 
     def _connected(self, url: str) -> requests.Session:
         import requests
@@ -162,6 +164,15 @@ class StallWatch:
         arrived = sum(row[1] for row in self.seconds)
         if now - self.began > self.window_s and arrived < limits.STALL_BYTES_PER_S * self.window_s:
             raise TimeoutError(f"only {human(int(arrived))} in {self.window_s:g} s")
+
+
+def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
+    """Tell those who listen of a request, without the parts of an address that may hold a secret."""
+    import logging  # requests has it already
+
+    address = urlsplit(url)
+    place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    logging.getLogger("lmpm").debug("%s %s%s: %s", method, place, f" {wanted}" if wanted else "", status)
 
 
 def read_body(response: requests.Response, most: int) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lmpm import limits, repository, trust, validate
-from lmpm.answer import refuse_endless
+from lmpm.answer import refuse_endless, tell
 from lmpm.errors import (
     IntegrityError,
     LmpmError,
@@ -141,7 +141,7 @@ class Hub:
             session = huggingface_hub.get_session()
         if refuse_endless not in session.event_hooks["response"]:
             hooks = session.event_hooks
-            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless]}
+            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, tell]}
         return huggingface_hub.HfApi(
             endpoint=self.http.endpoint,
             token=self.http.token or False,

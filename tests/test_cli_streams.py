@@ -17,7 +17,7 @@ import pytest
 
 from lmpm.cli import ALIASES, COMMANDS
 from tests.conftest import ROOT, Cli
-from tests.hub import LoopbackHub
+from tests.hub import LoopbackHub, Token
 
 PAGES = [*COMMANDS, "catalog list", "catalog show", "catalog check", "catalog picks", "cache dir"]
 HEAVY = {"requests", "huggingface_hub", "numpy", "llama_cpp", "tqdm", "tomlkit", "httpx"}
@@ -59,6 +59,18 @@ def test_help_and_common_options_may_stand_before_the_command(cli: Cli) -> None:
     assert cli.call("-q", "cache", "dir").passed().out == cli.call("cache", "dir", "-q").passed().out
     cli.call("-v", "list").failed(7, "No `lmpm.lock`")
     cli.call("-q").failed(2, "No such option")
+
+
+def test_verbose_tells_where_things_are_and_what_is_asked_of_whom(cli: Cli, hub: LoopbackHub) -> None:
+    words = ("resolve", "embeddings", "--hardware", "M2, 16GB")
+    plain = cli.call(*words).passed()
+    hub.tokens["hf_secret"] = Token("alice")
+    told = cli.call(*words, "-v", HF_TOKEN="hf_secret").passed()  # another account: kept answers are not for it
+    assert told.out == plain.out
+    assert f"store {cli.environment['HF_HOME']}" in told.err
+    assert f"GET {hub.endpoint}/api/models/" in told.err and ": 200" in told.err
+    assert "hf_secret" not in told.err and "?" not in "".join(re.findall(r"GET \S+", told.err))
+    assert "GET" not in plain.err
 
 
 def test_the_version(cli: Cli) -> None:

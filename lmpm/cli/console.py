@@ -68,6 +68,22 @@ class Console:
             _write(style(printable(text), fg="green"))
 
 
+def listen(console: Console) -> None:
+    """Show what the core logs as details: the requests that it makes."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            # a bar may stand on the line
+            clear = "\r\x1b[2K" if sys.stderr is not None and sys.stderr.isatty() else ""
+            _write(clear + style(printable(record.getMessage()), dim=True))
+
+    logger = logging.getLogger("lmpm")
+    logger.handlers = [Handler()]
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+
+
 def style(text: str, **looks: Any) -> str:
     """Coloured where colour is wanted."""
     return click.style(text, **looks) if colour_wanted() else text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmpm import limits
-from lmpm.cli.console import Console
+from lmpm.cli.console import Console, listen
 from lmpm.errors import DiskError, SpecError
 
 if TYPE_CHECKING:
@@ -140,10 +140,13 @@ class App:
         self.is_global = is_global
         self.asks_anew = asks_anew  # what has changed on the Hub matters: kept answers will not do
         self.console = console
+        if console.verbose and not console.quiet:
+            listen(console)
         self.settings = Settings.read(os.environ)
         context = click.get_current_context(silent=True)
         if context and (place := context.meta.get(STORE_KEY)):
             self.settings = replace(self.settings, store=place)
+        console.detail(f"store {self.settings.store}, notes {self.settings.home}")
         self.offline = offline or self.settings.offline
         if hardware is not None and not hardware.strip():
             raise SpecError('`--hardware` is empty, expected a machine such as "M2, 16GB"')

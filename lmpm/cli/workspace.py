@@ -39,6 +39,7 @@ def directory(app: App, *, is_global: bool) -> Path:
 def project(app: App, *, is_global: bool) -> Project:
     """The project as it is on disk; its lock is remembered as one in use."""
     found = Project(directory(app, is_global=is_global))
+    app.console.detail(f"project {found.directory}")
     app.known_projects.remember(found.directory)
     return found
 

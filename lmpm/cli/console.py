@@ -15,7 +15,7 @@ from lmpm.errors import DiskError
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 LABEL_WIDTH = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
 
@@ -68,8 +68,8 @@ class Console:
             _write(style(printable(text), fg="green"))
 
 
-def listen(console: Console) -> None:
-    """Show what the core logs as details: the requests that it makes."""
+def listen() -> Callable[[], None]:
+    """Show the requests that the core logs, as details, until the returned function is called."""
     import logging
 
     class Handler(logging.Handler):
@@ -78,10 +78,10 @@ def listen(console: Console) -> None:
             clear = "\r\x1b[2K" if sys.stderr is not None and sys.stderr.isatty() else ""
             _write(clear + style(printable(record.getMessage()), dim=True))
 
-    logger = logging.getLogger("lmpm")
-    logger.handlers = [Handler()]
+    logger, handler = logging.getLogger("lmpm"), Handler()
+    logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
-    logger.propagate = False
+    return lambda: logger.removeHandler(handler)
 
 
 def style(text: str, **looks: Any) -> str:

@@ -140,10 +140,10 @@ class App:
         self.is_global = is_global
         self.asks_anew = asks_anew  # what has changed on the Hub matters: kept answers will not do
         self.console = console
-        if console.verbose and not console.quiet:
-            listen(console)
         self.settings = Settings.read(os.environ)
         context = click.get_current_context(silent=True)
+        if context and console.verbose and not console.quiet:
+            context.call_on_close(listen())
         if context and (place := context.meta.get(STORE_KEY)):
             self.settings = replace(self.settings, store=place)
         console.detail(f"store {self.settings.store}, notes {self.settings.home}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import manifest_edit, rungs
-from lmpm.errors import LockError, NothingFitsError, NotPermittedError
+from lmpm.errors import HashMismatchError, LockError, NothingFitsError, NotPermittedError
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock import stale_models, staleness
 from lmpm.lock_types import Lock, LockedModel, Tested
@@ -15,17 +15,17 @@ from lmpm.manifest import ManifestModel
 from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
-from lmpm.types import StarterSource
+from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lmpm.catalog import Catalog
     from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Resolver
-    from lmpm.types import Choice, Machine, ModelFile, SmokeResult
+    from lmpm.types import Choice, Machine, ModelFile, SmokeResult, Source
 
 
 SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
@@ -184,7 +184,31 @@ def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel
     return project.write(lock=_with_entries(project.lock(), asked)) if asked else False
 
 
+def require_unchanged(lock: Lock, source: Source, files: Iterable[ModelFile]) -> None:
+    """Raise IntegrityError where the lock has other bytes under the very same commit: no honest update does that."""
+    pinned = {
+        file.path: file
+        for model in lock.models
+        for rung in model.candidates
+        if isinstance(source, HubSource) and rung.source == source
+        for file in rung.files
+    }
+    for file in files:
+        known = pinned.get(file.path)
+        if known is not None and (known.sha256, known.size) != (file.sha256, file.size):
+            raise HashMismatchError(
+                file.path,
+                expected=(known.sha256 or "", known.size),
+                computed=(file.sha256 or "", file.size),
+                hint="The Hub has other bytes under the commit that the lock pins. Find out why; if you trust them, "
+                "`lmpm remove` the model and install it again",
+            )
+
+
 def _with_entries(lock: Lock, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> Lock:
+    for _, locked in pairs:
+        for rung in locked.candidates:
+            require_unchanged(lock, rung.source, rung.files)
     for line, locked in pairs:
         lock = lock.with_model(keep_proofs(locked, lock.get(line.name)))
     return lock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -182,6 +183,23 @@ class TestChanges:
         assert shown.code == 4 and "other bytes under the same commit" in shown.out
         audit = cli.call("audit")
         assert audit.code == 4 and "error" in audit.out
+
+    @pytest.mark.parametrize(
+        "command", ["update", "lock --upgrade", "lock", f"install {REPO} --context 128 --no-smoke"]
+    )
+    def test_they_are_never_an_update(
+        self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes], command: str
+    ) -> None:
+        if command == "lock":  # the line changed, so that it is chosen anew
+            cli.manifest.write_text(cli.manifest.read_text().replace("256", "128"))
+        before = cli.lock.read_bytes(), cli.manifest.read_bytes()
+        shutil.rmtree(Path(cli.environment["LMPM_HOME"]) / "hub")  # answers of the Hub that were kept
+        world.rewrite(REPO, FILE, tiny("other bytes"))
+        cli.call(*command.split(), *MAC).failed(4, "Hash mismatch", FILE, "under the commit that the lock pins")
+        assert (cli.lock.read_bytes(), cli.manifest.read_bytes()) == before
+        assert len(cli.blobs()) == 1 and world.count("GET", "*/resolve/*/*.gguf") <= 1, "its header at most"
+        cli.call("remove", "tiny").passed()
+        cli.call("install", REPO, "--no-smoke", "--context", "256", *MAC).passed()
 
     def test_a_name_that_somebody_else_registered(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]

@@ -164,6 +164,11 @@ class _Run:
         if not self.options["no_save"]:
             # before gigabytes are fetched
             workspace.require_savable(self.app, is_global=self.is_global, can_be_left_out=True)
+        from lmpm import install
+
+        if (chosen := resolution.choice.chosen) is not None:
+            lock = workspace.project(self.app, is_global=self.is_global).lock()
+            install.require_unchanged(lock, chosen.variant.source, chosen.variant.files)
         path, smoke = self._bring(resolution)
         self._save(resolution, line, smoke, again=again)
         self.console.blank()

@@ -63,7 +63,7 @@ def command(
         workspace.require_writable(before)
     if upgrade:
         remark_lost(app, before, lines)
-    entries = [(line, relock(app, manifest, line)) for line in lines]  # all, before anything is written
+    entries = [(line, relock(app, manifest, before, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
         changed = install.pin_again(guarded, entries)
         if not guarded.lock_path.exists():  # no model is asked for, which is an answer too

@@ -65,8 +65,11 @@ def remark_lost(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> None:
         app.console.note(detail)
 
 
-def relock(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:
-    """The entry of the lock for one line, and what is to be said about it. Nothing is downloaded or written."""
+def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> LockedModel:
+    """The entry of the lock for one line, and what is to be said about it. Nothing is downloaded or written.
+
+    Raises IntegrityError where the Hub has other bytes under a commit that the lock of `before` pins.
+    """
     from lmpm import install
 
     where: Where = "here" if app.offline else "hub"
@@ -77,6 +80,8 @@ def relock(app: App, manifest: Manifest, line: ManifestModel) -> LockedModel:
     install.require_choice(resolution.choice)
     machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
     locked, remarks = install.lock_model(resolution, line, app.resolver, machines, classes)
+    for rung in locked.candidates:
+        install.require_unchanged(before, rung.source, rung.files)
     for remark in (*resolution.choice.notes, *remarks):
         app.console.note(remark)
     return locked

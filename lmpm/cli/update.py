@@ -54,7 +54,7 @@ def command(
     before = workspace.require_writable(project.lock())
     asked = upgradable(app, before, named_lines(manifest, names))
     remark_lost(app, before, asked)
-    entries = [install.keep_proofs(relock(app, manifest, line), before.get(line.name)) for line in asked]
+    entries = [install.keep_proofs(relock(app, manifest, before, line), before.get(line.name)) for line in asked]
     after = before
     for entry in entries:
         after = after.with_model(entry)

@@ -10,6 +10,7 @@ from lmpm.errors import HashMismatchError, LockError, NothingFitsError, NotPermi
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock import stale_models, staleness
 from lmpm.lock_types import Lock, LockedModel, Tested
+from lmpm.locked import rung_for
 from lmpm.machine import is_same_class
 from lmpm.manifest import ManifestModel
 from lmpm.reference import NameReference, parse
@@ -20,11 +21,12 @@ from lmpm.types import HubSource, StarterSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lmpm.appraisal import Appraiser
     from lmpm.catalog import Catalog
     from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
     from lmpm.project import Project
-    from lmpm.resolve import Resolution, Resolver
+    from lmpm.resolve import Resolution, Resolver, Where
     from lmpm.types import Choice, Machine, ModelFile, SmokeResult, Source
 
 
@@ -107,12 +109,35 @@ def lock_model(
     resolver: Resolver,
     targets: Mapping[str, Machine],
     classes: Sequence[Machine] = (),
-) -> tuple[LockedModel, tuple[str, ...]]:
-    """The entry of the lock for a line: its ladder, and remarks on rungs that had to be left out.
+    *,
+    where: Where,
+    appraiser: Appraiser | None = None,
+) -> tuple[Resolution, LockedModel, tuple[str, ...]]:
+    """The entry of the lock for a line, and the choice that this machine takes from it; also remarks.
 
+    Rungs for other machines are pinned with their true sizes. Where these make one of them the better choice here,
+    too, the choice is made again: what is installed is always what the lock gives.
     Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
     """
-    ladder, remarks = rungs.build(resolution, resolver, targets, classes)
+    locked, remarks = _entry(resolution, line, resolver, targets, classes)
+    if not _gives(locked, resolution):
+        resolution = resolver.reconsider(resolution, locked.candidates, where=where, appraiser=appraiser)
+        locked, remarks = _entry(resolution, line, resolver, targets, classes)
+    if not _gives(locked, resolution):
+        locked, remarks = _entry(resolution, line, resolver, targets, classes, own_first=True)
+    return resolution, locked, remarks
+
+
+def _entry(
+    resolution: Resolution,
+    line: ManifestModel,
+    resolver: Resolver,
+    targets: Mapping[str, Machine],
+    classes: Sequence[Machine],
+    *,
+    own_first: bool = False,
+) -> tuple[LockedModel, tuple[str, ...]]:
+    ladder, remarks = rungs.build(resolution, resolver, targets, classes, own_first=own_first)
     request = resolution.choice.request
     locked = LockedModel(
         name=line.name,
@@ -123,6 +148,16 @@ def lock_model(
         speed_kind=request.speed_kind,
     )
     return locked, remarks
+
+
+def _gives(locked: LockedModel, resolution: Resolution) -> bool:
+    """Whether the machine that was chosen for takes the choice out of the lock."""
+    chosen = resolution.choice.chosen
+    try:
+        rung = rung_for(locked, resolution.choice.machine)
+    except NothingFitsError:  # by what stands in the lock, which is a little more careful
+        return True
+    return chosen is not None and rung.candidate.files == chosen.variant.files
 
 
 def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested | None) -> LockedModel:
@@ -252,6 +287,20 @@ def with_policy(wish: Wish, policy: Policy) -> Wish:
     )
 
 
+def find_line(manifest: Manifest, catalog: Catalog, ref: str, name: str | None) -> ManifestModel | None:
+    """The line of the manifest that asks for the same task or reference already, whatever else it asks."""
+    lines = [line for line in manifest.models.values() if name in (None, line.name)]
+    same = [line for line in lines if _is_same(catalog, ref, task=line.task, asked=line.ref)]
+    return next((line for line in same if line.name == line.task), next(iter(same), None))
+
+
+def _is_same(catalog: Catalog, ref: str, *, task: object, asked: object) -> bool:
+    """Whether a line with this `task` and this `ref` is for what a reference names."""
+    reference = parse(ref)
+    named = catalog.task(reference.name) if isinstance(reference, NameReference) else None
+    return task == named.name if named and asked is None else asked == ref
+
+
 def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str | None) -> LockedModel | None:
     """The locked model that was asked for in these very words, with the same options."""
     reference = parse(ref)
@@ -259,7 +308,7 @@ def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str |
     named = reference.quant if task and isinstance(reference, NameReference) else None
     for model in lock.models:
         asked = dict(model.requested)
-        same_ref = asked.get("task") == task.name if task and "ref" not in asked else asked.get("ref") == ref
+        same_ref = _is_same(catalog, ref, task=asked.get("task"), asked=asked.get("ref"))
         context = wish.context or (task.context if task else asked.get("context"))
         wanted = {
             "context": context,

@@ -17,10 +17,10 @@ from lmpm.funnel import Found
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 from lmpm.reference import FileReference, HubReference, NameReference, TextReference, UrlReference, parse
 from lmpm.settling import settle
-from lmpm.types import Choice, FileSource, Rejected, Request, UrlSource, Variant
+from lmpm.types import Choice, FileSource, HubSource, Rejected, Request, UrlSource, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lmpm.appraisal import Appraiser
     from lmpm.catalog import Catalog
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lmpm.finder import Finder
     from lmpm.funnel import Funnel
     from lmpm.hub import Hub
+    from lmpm.lock_types import LockedCandidate
     from lmpm.reference import Reference
     from lmpm.store import Store
     from lmpm.types import Machine
@@ -141,6 +142,33 @@ class Resolver:
             choice = replace(choice, notes=(*choice.notes, UNTALKED))
         pinned = choice.chosen is not None and pins.is_pinned(choice.chosen.variant)
         return Resolution(choice=choice, task=task, variants=variants, pinned=pinned, funnel=found.funnel)
+
+    def reconsider(
+        self,
+        resolution: Resolution,
+        known: Sequence[LockedCandidate],
+        *,
+        where: Where,
+        appraiser: Appraiser | None = None,
+    ) -> Resolution:
+        """The choice made again with what has been learned of files meanwhile; `known` are rungs that were pinned.
+
+        Raises the errors of `Hub.repository`.
+        """
+        learned = {(rung.source.repo, rung.quant): rung for rung in known if isinstance(rung.source, HubSource)}
+
+        def told(variant: Variant) -> Variant:
+            repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
+            rung = learned.get((repo, variant.quant))
+            return replace(variant, source=rung.source, files=rung.files) if rung else variant
+
+        before = resolution.choice
+        variants = tuple(told(variant) for variant in resolution.variants)
+        choice = select.select(before.request, before.machine, variants)
+        choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
+        if choice.chosen is None:
+            return resolution
+        return replace(resolution, choice=choice, variants=variants, pinned=pins.is_pinned(choice.chosen.variant))
 
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         """The variant with commit, sizes and digests as the Hub has them, and what differs from before.

@@ -28,11 +28,17 @@ MAX_RUNGS: Final = 6  # size classes add none beyond; declared targets may
 
 
 def build(
-    resolution: Resolution, resolver: Resolver, targets: Mapping[str, Machine], classes: Sequence[Machine] = ()
+    resolution: Resolution,
+    resolver: Resolver,
+    targets: Mapping[str, Machine],
+    classes: Sequence[Machine] = (),
+    *,
+    own_first: bool = False,
 ) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
     """The rungs for the chosen variant, the declared targets, common sizes and the smallest machines, best first.
 
-    Also returns remarks on rungs that had to be left out. Raises NothingFitsError when a declared target
+    Also returns remarks on rungs that had to be left out. `own_first` has this machine take what was chosen for it,
+    even where another one would be better served by a rung before that. Raises NothingFitsError when a declared target
     has no answer, and NetworkError: a ladder must not depend on the weather.
     """
     choice = resolution.choice
@@ -58,7 +64,7 @@ def build(
                 rungs.append(replace(floor, variant=variant))
         except (NotFoundError, NotPermittedError) as error:
             remarks.append(f"no rung for smaller machines: {error.message}")
-    ordered = _in_order(rungs, winners, choice.request)
+    ordered = _in_order(rungs, [*winners[1:], winners[0]] if own_first else winners, choice.request)
     for machine in classes:
         ordered = _with_class(machine, ordered, winners, choice.request, resolver, pool)
     locked = [_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor)]

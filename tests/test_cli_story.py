@@ -127,8 +127,35 @@ def test_a_task_at_one_quant_stays_at_that_quant(cli: Cli, hub: LoopbackHub) -> 
     for again in (("embeddings:F16",), ("embeddings", "--quant", "F16"), ()):
         assert "nothing to do" in cli.call("install", *again).passed().err
     assert len(hub.requests) == 0
-    cli.call("install", "embeddings").passed()  # without the quant it is another request
-    assert "F16" not in cli.manifest.read_text()
+    assert "nothing to do" in cli.call("install", "embeddings").passed().err  # what people have asked for stays
+    cli.call("install", "embeddings:q8_0").passed()
+    assert 'quant = "Q8_0"' in cli.manifest.read_text() and "F16" not in cli.manifest.read_text()
+
+
+def test_what_people_wrote_into_the_manifest_stays_when_it_is_installed_again(cli: Cli, hub: LoopbackHub) -> None:
+    line = 'embeddings = { task = "embeddings", context = 256, license = "mit", min_speed = 1 }  # keep'
+    cli.manifest.write_text(f"[models]\n{line}\n")
+    for _ in range(2):
+        cli.call("install", "embeddings").passed()
+        assert line in cli.manifest.read_text()
+    locked = load_lock(cli.lock).get("embeddings")
+    assert locked is not None and {rung.license for rung in locked.candidates} == {"mit"}
+    cli.call("install", "embeddings", "--context", "300").passed()
+    changed = 'embeddings = { task = "embeddings", context = 300, min_speed = 1, license = "mit" }  # keep'
+    assert changed in cli.manifest.read_text()
+
+
+def test_what_is_installed_is_what_the_lock_gives_here(cli: Cli, hub: LoopbackHub) -> None:
+    """The files of this Hub are far smaller than the catalog knows, so that larger models fit here, too."""
+    cli.manifest.write_text(
+        '[targets]\nm2 = { hardware = "M2, 16GB" }\nlarge = { hardware = "RTX 4090, 64GB" }\n'
+        'ci = { hardware = "CPU, 4 cores, 8GB" }\n'
+    )
+    shown = cli.call("install", "embeddings", "--json").passed().json["models"][0]
+    assert cli.call("path", "embeddings").passed().out.strip() == shown["path"]
+    cli.call("verify", "--no-smoke").passed()
+    assert "up to date" in cli.call("outdated").passed().err
+    assert "nothing to do" in cli.call("install", "embeddings").passed().err
 
 
 def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub: LoopbackHub) -> None:

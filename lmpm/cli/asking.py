@@ -12,6 +12,7 @@ from lmpm.resolve import Wish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmpm.manifest import ManifestModel
     from lmpm.resolve import Resolution
 
 
@@ -73,6 +74,18 @@ def overlay(wish: Wish, options: dict[str, Any]) -> Wish:
     names = ("task", "context", "quant", "min_speed", "max_size", "licenses_allowed")
     changes: dict[str, Any] = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
     return replace(wish, **changes, prefer=said.prefer if said.prefer != "quality" else wish.prefer)
+
+
+def wish_again(line: ManifestModel, ref: str, options: dict[str, Any]) -> Wish:
+    """The wish for what a line of the manifest asks already: people's own words stay, the options go before them."""
+    from lmpm.install import wish_of
+    from lmpm.manifest import Policy
+    from lmpm.reference import FileReference, UrlReference, parse
+
+    wish = overlay(wish_of(line, Policy()), options)
+    reference = parse(ref)
+    named = None if isinstance(reference, FileReference | UrlReference) else reference.quant
+    return replace(wish, quant=wish_from(options).quant) if named else wish
 
 
 def choosing_model(resolve: Callable[[Wish], Resolution], wish: Wish, *, may_ask: bool) -> Resolution:

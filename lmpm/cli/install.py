@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmpm.cli import downloading, render, workspace
-from lmpm.cli.asking import choosing_model, wish_from, wish_options
+from lmpm.cli.asking import choosing_model, wish_again, wish_from, wish_options
 from lmpm.cli.bring import bring, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.project import Project
     from lmpm.resolve import Resolution, Where, Wish
-    from lmpm.types import ModelFile, SmokeResult, Source
+    from lmpm.types import Candidate, ModelFile, SmokeResult, Source
 
 
 @click.command(
@@ -51,8 +51,8 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     """Choose, download, prove and pin a model for this machine.
 
     REF is a task (`text-to-sql`), a model of the catalog, a repository (`user/repo:Q4_K_M`), or words of a
-    model's name (`"qwen3 8b"`), searched for on the Hub. Without REF everything in `lmpm.lock` is brought to
-    this machine.
+    model's name (`"qwen3 8b"`), searched for on the Hub. What `lmpm.toml` asks of it already stays, options go
+    before it. Without REF everything in `lmpm.lock` is brought to this machine.
     """
     app = App(
         Console(quiet, verbose),
@@ -76,6 +76,24 @@ class _Work:
     source: Source
     files: Sequence[ModelFile]
     carry_out: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A choice, the manifest's line that it answers, and its ladder, where both are to be saved."""
+
+    resolution: Resolution
+    line: ManifestModel
+    entry: LockedModel | None
+    remarks: tuple[str, ...]
+    is_again: bool = False  # the manifest has the line already
+
+    @property
+    def chosen(self) -> Candidate:
+        """What is taken."""
+        if self.resolution.choice.chosen is None:
+            raise ValueError("nothing was chosen")
+        return self.resolution.choice.chosen
 
 
 class _Run:
@@ -106,22 +124,26 @@ class _Run:
         from lmpm import install
 
         ref = workspace.own_reference(self.app, ref)
-        wish = wish_from(self.options)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
+        there = install.find_line(manifest, self.app.catalog, ref, self.options["name"])
+        wish = wish_again(there, ref, self.options) if there else wish_from(self.options)
         if (known := self._already(ref, wish, project, manifest)) is not None:
             return self._sync(known, manifest)
-        resolution = self._choose(ref, install.with_policy(wish, manifest.policy))
-        line = install.manifest_line(resolution, wish, self.options["name"])
+        name = there.name if there else self.options["name"]
+        plan = self._choose(
+            ref,
+            install.with_policy(wish, manifest.policy),
+            manifest,
+            lambda resolution: install.manifest_line(resolution, wish, name),
+        )
         if self.options["locked"] and not self.options["dry_run"]:
-            install.require_same(workspace.read_lock(project), line.name, resolution)
-        return self._realising(resolution, line)
+            install.require_same(workspace.read_lock(project), plan.line.name, plan.resolution)
+        return self._realising(plan)
 
-    def _realising(self, resolution: Resolution, line: ManifestModel, *, again: bool = False) -> _Work:
-        chosen = resolution.choice.chosen
-        if chosen is None:
-            raise ValueError("nothing was chosen")
-        return _Work(chosen.variant.source, chosen.variant.files, partial(self._realise, resolution, line, again=again))
+    def _realising(self, plan: _Plan) -> _Work:
+        variant = plan.chosen.variant
+        return _Work(variant.source, variant.files, partial(self._realise, plan))
 
     def _sync(self, model: LockedModel, manifest: Manifest) -> _Work:
         from lmpm.policy import require_permitted
@@ -130,8 +152,10 @@ class _Run:
         require_permitted(model.name, candidate, manifest.policy)
         return _Work(candidate.source, candidate.files, partial(self._sync_one, model))
 
-    def _choose(self, ref: str, wish: Wish) -> Resolution:
-        """Resolve a reference and show the choice. Raises NothingFitsError."""
+    def _choose(
+        self, ref: str, wish: Wish, manifest: Manifest, line_of: Callable[[Resolution], ManifestModel]
+    ) -> _Plan:
+        """Resolve a reference, make its ladder, and show the choice. Raises NothingFitsError."""
         from lmpm import install
         from lmpm.machine import describe
 
@@ -144,6 +168,14 @@ class _Run:
         )
         install.require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
+        line = line_of(resolution)
+        entry: LockedModel | None = None
+        remarks: tuple[str, ...] = ()
+        if not self.options["no_save"]:
+            targets, classes = workspace.targets(self.app, manifest), workspace.size_classes(self.app)
+            resolution, entry, remarks = install.lock_model(
+                resolution, line, self.app.resolver, targets, classes, where=where, appraiser=appraiser
+            )
         online = None
         chosen = resolution.choice.chosen
         if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse(ref), NameReference):
@@ -151,12 +183,12 @@ class _Run:
             online = self.app.resolver.resolve(ref, self.app.machine, wish, where="catalog").choice
         why = render.reason(resolution.choice, offline=self.app.offline, ref=ref, online=online)
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)
-        return resolution
+        return _Plan(resolution, line, entry, remarks)
 
-    def _realise(self, resolution: Resolution, line: ManifestModel, *, again: bool) -> dict[str, Any]:
-        """Fetch a choice, prove it, and only then pin it. `again` says that the manifest has the line already."""
+    def _realise(self, plan: _Plan) -> dict[str, Any]:
+        """Fetch a choice, prove it, and only then pin it."""
         began = time.monotonic()
-        data = {"name": line.name, **render.choice_json(resolution.choice)}
+        data = {"name": plan.line.name, **render.choice_json(plan.resolution.choice)}
         self.console.blank()
         if self.options["dry_run"]:
             self.console.done("Nothing was changed: this was a dry run")
@@ -166,15 +198,14 @@ class _Run:
             workspace.require_savable(self.app, is_global=self.is_global, can_be_left_out=True)
         from lmpm import install
 
-        if (chosen := resolution.choice.chosen) is not None:
-            lock = workspace.project(self.app, is_global=self.is_global).lock()
-            install.require_unchanged(lock, chosen.variant.source, chosen.variant.files)
-        path, smoke = self._bring(resolution)
-        self._save(resolution, line, smoke, again=again)
+        lock = workspace.project(self.app, is_global=self.is_global).lock()
+        install.require_unchanged(lock, plan.chosen.variant.source, plan.chosen.variant.files)
+        path, smoke = self._bring(plan)
+        self._save(plan, smoke)
         self.console.blank()
         manifest_name = workspace.project(self.app, is_global=self.is_global).manifest_name
         pinned = "" if self.options["no_save"] else f". Pinned in lmpm.lock; commit it with {manifest_name}"
-        self.console.done(f"Installed {line.name} in {duration(time.monotonic() - began)}{pinned}")
+        self.console.done(f"Installed {plan.line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
     def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> LockedModel | None:
@@ -196,36 +227,33 @@ class _Run:
             return None
         return found
 
-    def _bring(self, resolution: Resolution) -> tuple[Path, SmokeResult | None]:
+    def _bring(self, plan: _Plan) -> tuple[Path, SmokeResult | None]:
         """Fetch the choice and prove it."""
-        chosen = resolution.choice.chosen
-        if chosen is None:
-            raise ValueError("nothing was chosen")
+        chosen = plan.chosen
         paths = workspace.fetcher(self.app).fetch(chosen.variant.source, chosen.variant.files)
         if not self.app.offline:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
             files, memory = chosen.variant.files, chosen.memory
-            smoke = prove(self.app, paths, files, resolution.task, context=memory.context, need=memory.total)
+            smoke = prove(self.app, paths, files, plan.resolution.task, context=memory.context, need=memory.total)
         return paths[0], smoke
 
-    def _save(self, resolution: Resolution, line: ManifestModel, smoke: SmokeResult | None, *, again: bool) -> None:
+    def _save(self, plan: _Plan, smoke: SmokeResult | None) -> None:
         """Write the manifest's line and the ladder, with what the smoke test showed."""
         from lmpm import install
 
-        if self.options["no_save"]:
+        entry = plan.entry
+        if entry is None:
             return
-        manifest = workspace.read_manifest(workspace.project(self.app, is_global=self.is_global))
-        targets, classes = workspace.targets(self.app, manifest), workspace.size_classes(self.app)
-        locked, remarks = install.lock_model(resolution, line, self.app.resolver, targets, classes)
-        chosen = resolution.choice.chosen
-        if smoke is not None and chosen is not None and self.app.is_this_machine:
-            locked = install.with_proof(locked, chosen.variant.files, install.proof(smoke, self.app.machine, targets))
+        if smoke is not None and self.app.is_this_machine:
+            manifest = workspace.read_manifest(workspace.project(self.app, is_global=self.is_global))
+            proof = install.proof(smoke, self.app.machine, workspace.targets(self.app, manifest))
+            entry = install.with_proof(entry, plan.chosen.variant.files, proof)
         with workspace.editing(self.app, is_global=self.is_global) as project:
-            pin = install.pin_again if again else install.pin
-            pin(project, [(line, locked)])
-        for remark in remarks:
+            pin = install.pin_again if plan.is_again else install.pin
+            pin(project, [(plan.line, entry)])
+        for remark in plan.remarks:
             self.console.note(remark)
 
     # -- from the lock ---------------------------------------------------------
@@ -262,8 +290,9 @@ class _Run:
         """Choose for a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
-        resolution = self._choose(line.ref or line.task or line.name, install.wish_of(line, manifest.policy))
-        return self._realising(resolution, line, again=True)
+        wish = install.wish_of(line, manifest.policy)
+        plan = self._choose(line.ref or line.task or line.name, wish, manifest, lambda _: line)
+        return self._realising(replace(plan, is_again=True))
 
     def _rung(self, model: LockedModel) -> Rung:
         from lmpm.locked import rung_for

@@ -91,6 +91,7 @@ def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestMo
         return ""
     try:
         found = app.resolver.resolve(ref, machine, wish_of(line, policy), where="catalog")
+        found = app.resolver.reconsider(found, model.candidates, where="catalog")  # with the sizes that are pinned
         rung = rung_for(model, machine).candidate
     except LmpmError:  # nothing to compare: `sync` and `install` tell why
         return ""

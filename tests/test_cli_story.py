@@ -147,15 +147,15 @@ def test_what_people_wrote_into_the_manifest_stays_when_it_is_installed_again(cl
 
 def test_what_is_installed_is_what_the_lock_gives_here(cli: Cli, hub: LoopbackHub) -> None:
     """The files of this Hub are far smaller than the catalog knows, so that larger models fit here, too."""
-    cli.manifest.write_text(
-        '[targets]\nm2 = { hardware = "M2, 16GB" }\nlarge = { hardware = "RTX 4090, 64GB" }\n'
-        'ci = { hardware = "CPU, 4 cores, 8GB" }\n'
-    )
-    shown = cli.call("install", "embeddings", "--json").passed().json["models"][0]
-    assert cli.call("path", "embeddings").passed().out.strip() == shown["path"]
-    cli.call("verify", "--no-smoke").passed()
-    assert "up to date" in cli.call("outdated").passed().err
-    assert "nothing to do" in cli.call("install", "embeddings").passed().err
+    cli.manifest.write_text('[targets]\nm2 = { hardware = "M2, 16GB" }\nci = { hardware = "CPU, 4 cores, 8GB" }\n')
+    here = ("--hardware", "CPU, 2 cores, 24GB")
+    by_the_catalog = cli.call("resolve", "text-to-sql", *here, "--offline", "--json").passed().json["choice"]
+    shown = cli.call("install", "text-to-sql", *here, "--no-smoke", "--json").passed().json["models"][0]
+    assert shown["choice"]["model"] != by_the_catalog["model"], "else this test shows nothing"
+    assert cli.call("path", "text-to-sql", *here).passed().out.strip() == shown["path"]
+    cli.call("verify", "--no-smoke", *here).passed()
+    assert "this machine" not in cli.call("outdated", *here).passed().out
+    assert "nothing to do" in cli.call("install", "text-to-sql", *here).passed().err
 
 
 def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub: LoopbackHub) -> None:

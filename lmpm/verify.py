@@ -171,7 +171,7 @@ class Verifier:
             return replace(report, error=error)
         if result is not None and not result.passed:
             return replace(report, smoke=result, error=SmokeTestError(result.detail))
-        return replace(report, smoke=result)
+        return replace(report, smoke=result, notes=(*report.notes, *_older_engine(rung, result)))
 
     def _is_there(self, source: Source, file: ModelFile) -> bool:
         """Whether something lies under the file's name, whatever its bytes."""
@@ -238,6 +238,21 @@ class Verifier:
         if self.free_memory is not None and candidate.memory > self.free_memory:
             notes.append(f"only {human(self.free_memory)} of memory is free now, it needs {human(candidate.memory)}")
         return tuple(notes)
+
+
+def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:
+    """A remark where llama.cpp is older than the one that the rung was tested with when it was pinned."""
+    tested = rung.candidate.tested
+    there, here = _release(tested.engine if tested else ""), _release(result.engine_build if result else "")
+    if there and here and len(there) == len(here) and here < there:
+        numbers = (".".join(map(str, release)) for release in (here, there))
+        yield "llama.cpp here is {}, it was tested with {}: `pip install --upgrade llama-cpp-python`".format(*numbers)
+
+
+def _release(build: str) -> tuple[int, ...] | None:
+    """The numbers in `llama.cpp 0.5.0-dev (0c1e570)` or `llama.cpp b9200`, None when the build does not say."""
+    found = re.search(r"\bllama\.cpp b?(\d{1,6}(?:\.\d{1,6}){0,2})\b", build)
+    return tuple(map(int, found[1].split("."))) if found else None
 
 
 def _error(model: LockedModel, files: tuple[ModelFile, ...], damaged: tuple[Damage, ...]) -> IntegrityError:

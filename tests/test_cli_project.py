@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -171,6 +172,16 @@ class TestRecorded:
         for text in (json.dumps(data), "{", "[]", '{"machine": 1}'):
             note.write_text(text)
             assert cli.call("verify", "--json").passed().json["models"][0]["recorded"] is None
+
+    @pytest.mark.parametrize(("tested", "is_older"), [("99.0.0", True), ("0.0.1", False), ("of today", False)])
+    def test_a_llama_cpp_older_than_the_one_that_it_was_tested_with_is_named(
+        self, cli: Cli, world: LoopbackHub, tested: str, is_older: bool
+    ) -> None:
+        cli.call("install").passed()
+        text = re.sub(r'engine = "llama.cpp [^"]*"', f'engine = "llama.cpp {tested} (abc)"', cli.lock.read_text())
+        cli.lock.write_text(text)
+        shown = cli.call("verify").passed()
+        assert (f"it was tested with {tested}: `pip install --upgrade" in shown.out + shown.err) == is_older
 
     def test_junit_has_to_have_a_place(self, cli: Cli, world: LoopbackHub) -> None:
         cli.call("install", "--no-smoke").passed()

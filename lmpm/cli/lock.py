@@ -39,8 +39,6 @@ def command(
 
     What is pinned already and still asked for in the same words stays as it is, unless `--upgrade` is given.
     """
-    from lmpm import install
-    from lmpm.lock import stale_models
     from lmpm.policy import require_all_permitted
 
     app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global, asks_anew=upgrade)
@@ -52,6 +50,9 @@ def command(
         require_all_permitted(lock.models, manifest.policy)
         app.console.done("lmpm.lock is up to date")
         return
+    from lmpm import install  # and all that choosing takes
+    from lmpm.lock import stale_models
+
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
     before = project.lock()

@@ -9,19 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from lmpm.candidate import Rejected
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
 from lmpm.limits import MIB
 from lmpm.parts import at_hand, read
 from lmpm.size import human
-from lmpm.types import HubSource, Rejected
+from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from lmpm.bench import Bench
+    from lmpm.candidate import Candidate, Memory, Request, Variant
     from lmpm.engine import DryRun
     from lmpm.gguf_header import Header
     from lmpm.memory.model import Model
     from lmpm.parts import Parts, Shelf
-    from lmpm.types import Candidate, Machine, Memory, Request, Variant
+    from lmpm.types import Machine
 
 # Which headers are read: of every variant that is chosen, of those whose estimate may be on the wrong side of
 # the budget, or only of those that are on this machine.

@@ -11,11 +11,12 @@ from lmpm.errors import NetworkError, NotFoundError, NotPermittedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lmpm.candidate import Candidate, Request
     from lmpm.catalog.schema import CatalogModel
     from lmpm.finder import Finder
     from lmpm.groups import Group
     from lmpm.repository import Row
-    from lmpm.types import Candidate, Machine, Request
+    from lmpm.types import Machine
 
 LOOKED_AT: Final = 4  # groups whose best repository is looked at: a request each
 

@@ -15,9 +15,10 @@ from lmpm.errors import IntegrityError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lmpm.candidate import Variant
     from lmpm.catalog import Catalog
     from lmpm.gguf_header import Header, ReadAt
-    from lmpm.types import ModelFile, Variant
+    from lmpm.types import ModelFile
 
 # `general.file_type` of a header: llama.cpp include/llama.h, enum llama_ftype.
 FILE_TYPES: Final = {

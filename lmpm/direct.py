@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from lmpm import gguf_header, memory, quant, validate
+from lmpm.candidate import Variant
 from lmpm.errors import NetworkError, NotFoundError, OfflineError, SpecError
 from lmpm.http import explain, read_body, transient_errors
 from lmpm.license import normalise
-from lmpm.types import FileSource, ModelFile, UrlSource, Variant
+from lmpm.types import FileSource, ModelFile, UrlSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,17 +6,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import claim, memory, quant, select, title
+from lmpm.candidate import Rejected
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
-from lmpm.types import HubSource, Rejected
+from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lmpm.candidate import Choice, Request, Variant
     from lmpm.catalog import Catalog
     from lmpm.gguf_header import Header
     from lmpm.hub import Hub
     from lmpm.repository import Repository
-    from lmpm.types import Choice, Machine, ModelFile, Request, Variant
+    from lmpm.types import Machine, ModelFile
 
 NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
 READS: Final = 6  # headers that are read before the rest is left as it is named

@@ -27,6 +27,7 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lmpm.candidate import Variant
     from lmpm.catalog import Catalog
     from lmpm.groups import Group
     from lmpm.hub import Hub
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from lmpm.repository import Repository, Row
     from lmpm.standing import Standing
     from lmpm.store import Store
-    from lmpm.types import Variant
 
 LOOKS: Final = 3  # repositories of a model that are looked at
 MOST_LOOKS: Final = 5  # where those hold nothing that was asked for

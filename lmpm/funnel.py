@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from lmpm.types import Variant
+    from lmpm.candidate import Variant
 
 Left = Literal["other model", "gated", "untrusted", "less trusted", "quant", "unreadable"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import quant as quants
+from lmpm.candidate import HeaderFacts, Variant
 from lmpm.errors import IntegrityError, SpecError
 from lmpm.memory import LMPM, shape_of
 from lmpm.memory.facts import exact_shape, memory_of, planned_need
@@ -22,18 +23,19 @@ from lmpm.memory.sketch import SKETCH_ERROR, sketch
 from lmpm.memory.touched import parameters, touched_bytes
 from lmpm.parts import at_hand, read
 from lmpm.speed import predict
-from lmpm.types import HeaderFacts, HubSource, ModelFile, Variant
+from lmpm.types import HubSource, ModelFile
 from lmpm.validate import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
+    from lmpm.candidate import Speed
     from lmpm.engine import DryRun
     from lmpm.gguf_header import Header
     from lmpm.parts import Parts
     from lmpm.settings import Settings
-    from lmpm.types import Machine, Speed
+    from lmpm.types import Machine
 
     Source = Literal["estimated", "keys", "upper bound", "dry-run"]
 

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lmpm.appraisal import Appraiser
+    from lmpm.candidate import Choice
     from lmpm.catalog import Catalog
     from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
     from lmpm.project import Project
+    from lmpm.proof import SmokeResult
     from lmpm.resolve import Resolution, Resolver, Where
-    from lmpm.types import Choice, Machine, ModelFile, SmokeResult, Source
+    from lmpm.types import Machine, ModelFile, Source
 
 
 SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lmpm.candidate import Memory, Shape, Variant
 from lmpm.errors import NothingFitsError
 from lmpm.size import human
 from lmpm.speed import FITTED, is_low_bit, is_sparse, kind_of, layer_steps, predict, seconds_per_token, will_thrash
-from lmpm.types import Memory, Shape, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

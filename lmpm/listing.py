@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import filename, quant, title
-from lmpm.types import HubSource, ModelFile, Variant
+from lmpm.candidate import Variant
+from lmpm.types import HubSource, ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lmpm.candidate import Shape
     from lmpm.catalog import Catalog
     from lmpm.filename import FileName
     from lmpm.repository import Repository
-    from lmpm.types import Shape
 
 LEAST_BITS, MOST_BITS = 1.0, 40.0  # per weight, of any file there is
 FULL_SCORE: Final = 100.0  # a model named by the user is compared with its own quants only

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lmpm.lock_types import LockedModel
     from lmpm.memory.model import Model
     from lmpm.parts import Part
+    from lmpm.proof import MemoryCheck, SmokeResult
     from lmpm.settings import Settings
-    from lmpm.types import Machine, MemoryCheck, SmokeResult
+    from lmpm.types import Machine
 
 WORKING_MEMORY_SHARE: Final = 1.25  # of the planned need, before the engine's child is stopped
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from lmpm.candidate import Variant
     from lmpm.catalog import Catalog
     from lmpm.gguf_header import Header, ReadAt
     from lmpm.hub import Hub
     from lmpm.store import Store
-    from lmpm.types import ModelFile, Source, Variant
+    from lmpm.types import ModelFile, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from lmpm.size import human
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lmpm.candidate import Candidate, Choice, Request
     from lmpm.catalog import Catalog, Task
     from lmpm.machine import Chips
-    from lmpm.types import Candidate, Choice, Machine, Request
+    from lmpm.types import Machine
 
 # From a board to a server, in the words of `--hardware`.
 MACHINES: Final = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from lmpm.candidate import Variant
 from lmpm.errors import HashMismatchError, NotFoundError, NotPermittedError
 from lmpm.size import human
-from lmpm.types import HubSource, Variant
+from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from lmpm.finder import Finder

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.lock_types import LockedCandidate
-    from lmpm.types import ModelFile, SmokeResult
+    from lmpm.proof import SmokeResult
+    from lmpm.types import ModelFile
 
 _FACTS: Final = ("accelerator", "gpus", "memory", "vram", "bandwidth")  # that tell classes of machines apart
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import pins, select
+from lmpm.candidate import Choice, Rejected, Request, Variant
 from lmpm.errors import NetworkError, SpecError, UnknownNameError
 from lmpm.funnel import Found
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 from lmpm.reference import FileReference, HubReference, NameReference, TextReference, UrlReference, parse
 from lmpm.settling import settle
-from lmpm.types import Choice, FileSource, HubSource, Rejected, Request, UrlSource, Variant
+from lmpm.types import FileSource, HubSource, UrlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

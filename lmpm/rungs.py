@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import memory, select
+from lmpm.candidate import Candidate, Choice, Variant
 from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.ladder import idle_rungs, take
 from lmpm.lock_types import LockedCandidate, LockedModel
 from lmpm.pins import is_pinned
-from lmpm.types import Candidate, Choice, HubSource, Machine, Variant
+from lmpm.types import HubSource, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lmpm.candidate import Request
     from lmpm.resolve import Resolution, Resolver
-    from lmpm.types import Request
 
 # A file that is meant for the smallest machines should still answer well: no floor rung below this
 # share of its model's score.

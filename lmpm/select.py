@@ -17,11 +17,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm import license as licenses
+from lmpm.candidate import Candidate, Choice, Reason, Rejected, Request, Variant
 from lmpm.license import permits_commercial_use
 from lmpm.memory import estimate
 from lmpm.size import human
 from lmpm.speed import predict, will_thrash
-from lmpm.types import Candidate, Choice, Machine, Reason, Rejected, Request, Variant
+from lmpm.types import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,15 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import select
+from lmpm.candidate import Candidate, Choice, Reason, Rejected, Variant
 from lmpm.errors import IntegrityError, LmpmError, NotFoundError, NotPermittedError
-from lmpm.types import Candidate, Choice, HubSource, Reason, Rejected, Variant
+from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lmpm.appraisal import Appraiser
+    from lmpm.candidate import Request
     from lmpm.resolve import Resolver
-    from lmpm.types import Request
 
 CONFIRMATIONS: Final = 5  # how many choices may turn out not to be had before giving up
 APPRAISALS: Final = 12  # how many choices are looked at closely

@@ -12,7 +12,7 @@ from lmpm.catalog.schema import EmbeddingCase, FimCase, RankCase, SqlCase
 from lmpm.engine import EngineLimits, EngineReport, Job, execute
 from lmpm.gguf_header import read_file
 from lmpm.judge import Verdict, count, judge, judge_embeddings, judge_ranks
-from lmpm.types import MemoryCheck, SmokeResult
+from lmpm.proof import MemoryCheck, SmokeResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from lmpm.candidate import Memory, Speed
 from lmpm.limits import GIB
 from lmpm.memory import bytes_per_token
 from lmpm.quant import base
-from lmpm.types import Accelerator, Machine, Memory, Speed
+from lmpm.types import Accelerator, Machine
 
 if TYPE_CHECKING:
-    from lmpm.types import Variant
+    from lmpm.candidate import Variant
 
 Kind = Literal["dense", "gemma", "hybrid"]  # what the layers of a model are made of
 

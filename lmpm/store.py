@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lmpm import atomic, disk, limits, turn, validate
+from lmpm.candidate import Variant
 from lmpm.disk import disk_errors, free_space
 from lmpm.errors import DiskError, HashMismatchError
 from lmpm.hashing import hash_one
 from lmpm.stamps import Stamp, Stamps
-from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource, Variant
+from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

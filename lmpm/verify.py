@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel, Tested
     from lmpm.progress import Reporter
+    from lmpm.proof import SmokeResult
     from lmpm.records import Records
     from lmpm.store import Store
-    from lmpm.types import Machine, ModelFile, SmokeResult, Source
+    from lmpm.types import Machine, ModelFile, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import pytest
 from lmpm import catalog, engine, ladder, memory, rungs
 from lmpm.appraisal import ESTIMATE_ERROR, Appraiser
 from lmpm.bench import Bench
+from lmpm.candidate import Variant
 from lmpm.engine.installed import describe, installation
 from lmpm.gguf_header import read_file
 from lmpm.http import Http
@@ -30,9 +31,10 @@ from lmpm.memory.need import need
 from lmpm.memory.sketch import SKETCH_ERROR, sketch
 from lmpm.memory.touched import touched_bytes
 from lmpm.parts import Shelf
+from lmpm.proof import MemoryCheck
 from lmpm.resolve import Resolution, Resolver, Wish
 from lmpm.store import Store
-from lmpm.types import HubSource, Machine, MemoryCheck, ModelFile, Variant
+from lmpm.types import HubSource, Machine, ModelFile
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import write_llama
 from tests.hub import LoopbackHub

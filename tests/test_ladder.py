@@ -12,6 +12,7 @@ import pytest
 
 from lmpm import catalog, ladder
 from lmpm import rungs as choosing
+from lmpm.candidate import Request, Variant
 from lmpm.catalog import Catalog, Task
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.limits import GIB
@@ -20,7 +21,7 @@ from lmpm.locked import context_of, floor_of, rung_for, task_of
 from lmpm.machine import load_chips, parse_spec
 from lmpm.resolve import Resolution, Resolver
 from lmpm.select import select
-from lmpm.types import HubSource, Machine, ModelFile, Request, StarterSource, Variant
+from lmpm.types import HubSource, Machine, ModelFile, StarterSource
 
 MACHINES = (
     "M2, 16GB",

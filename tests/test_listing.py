@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lmpm import catalog, listing
+from lmpm.candidate import Variant
 from lmpm.catalog import Catalog
 from lmpm.repository import Repository
-from lmpm.types import HubSource, ModelFile, Variant
+from lmpm.types import HubSource, ModelFile
 
 
 @pytest.fixture(scope="module")

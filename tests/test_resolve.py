@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lmpm import catalog
+from lmpm.candidate import Variant
 from lmpm.catalog import Catalog
 from lmpm.errors import (
     HashMismatchError,
@@ -26,7 +27,7 @@ from lmpm.machine import load_chips, parse_spec
 from lmpm.pins import is_pinned
 from lmpm.resolve import Resolver, Where, Wish
 from lmpm.store import Store
-from lmpm.types import HubSource, Machine, Variant
+from lmpm.types import HubSource, Machine
 from tests.hub import Bytes, LoopbackHub, faults, listed
 
 

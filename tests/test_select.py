@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from lmpm import catalog
+from lmpm.candidate import Choice, Request, Shape, Variant
 from lmpm.catalog import Catalog
 from lmpm.limits import GIB
 from lmpm.machine import load_chips, parse_spec
 from lmpm.select import is_sound, judge, refuse, select, speed_of
-from lmpm.types import Choice, HubSource, Machine, ModelFile, Request, Shape, StarterSource, Variant
+from lmpm.types import HubSource, Machine, ModelFile, StarterSource
 
 SHAPE = Shape(
     layers=32,

@@ -14,7 +14,8 @@ import pytest
 from huggingface_hub.utils import _shared_blobs as shared
 
 from lmpm import inventory, prune
-from lmpm.types import HubSource, ModelFile, Variant
+from lmpm.candidate import Variant
+from lmpm.types import HubSource, ModelFile
 from tests.hub import LoopbackHub, faults
 from tests.stored import age
 from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Site, emptied

@@ -11,9 +11,10 @@ from benchmarks import measured
 from benchmarks import speed as bench
 from benchmarks.measured import Row
 from lmpm import memory, speed
+from lmpm.candidate import Shape, Variant
 from lmpm.limits import GIB
 from lmpm.machine import Chips, load_chips, parse_spec
-from lmpm.types import Accelerator, HubSource, Machine, ModelFile, Shape, Variant
+from lmpm.types import Accelerator, HubSource, Machine, ModelFile
 
 CATALOG = Path(__file__).resolve().parent.parent / "catalog"
 ACCELERATORS: tuple[Accelerator, ...] = ("metal", "cuda", "rocm", "sycl", "vulkan", "cpu")

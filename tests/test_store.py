@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from huggingface_hub import constants, hf_hub_download, scan_cache_dir, try_to_load_from_cache
 
+from lmpm.candidate import Variant
 from lmpm.disk import hash_file
 from lmpm.errors import DiskError, HashMismatchError, IntegrityError
 from lmpm.progress import Reporter
 from lmpm.store import Store
-from lmpm.types import HubSource, ModelFile, StarterSource, Variant
+from lmpm.types import HubSource, ModelFile, StarterSource
 from tests.child import run_script
 from tests.hub import Generated, LoopbackHub, faults
 from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, emptied, wrong_blobs

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import quant as quants
-from lmpm.types import HubSource, ModelFile, StarterSource, Variant
+from lmpm.candidate import Variant
+from lmpm.types import HubSource, ModelFile, StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from lmpm.candidate import Shape
     from lmpm.catalog.schema import (
         CatalogModel,
         LossRule,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     )
     from lmpm.catalog.shelf import Shelf
     from lmpm.catalog.yanked import Yanked
-    from lmpm.types import Shape, Source
+    from lmpm.types import Source
 
 TOP_QUALITY: Final = 100.0  # every metric is a per cent of right answers or the like
 

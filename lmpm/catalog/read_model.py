@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
+from lmpm.candidate import Shape
 from lmpm.catalog.schema import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
-from lmpm.types import Shape
 
 if TYPE_CHECKING:
     from lmpm.document import Table

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.types import FileRole, Shape
+    from lmpm.candidate import Shape
+    from lmpm.types import FileRole
 
 
 @dataclass(frozen=True, slots=True)

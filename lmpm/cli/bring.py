@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lmpm.cli.settings import App
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
-    from lmpm.types import ModelFile, SmokeResult
+    from lmpm.proof import SmokeResult
+    from lmpm.types import ModelFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lmpm.candidate import Candidate
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
     from lmpm.manifest import Manifest, ManifestModel
     from lmpm.project import Project
+    from lmpm.proof import SmokeResult
     from lmpm.resolve import Resolution, Where, Wish
-    from lmpm.types import Candidate, ModelFile, SmokeResult, Source
+    from lmpm.types import ModelFile, Source
 
 
 @click.command(

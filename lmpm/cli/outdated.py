@@ -16,9 +16,10 @@ from lmpm.upstream import Change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lmpm.candidate import Variant
     from lmpm.lock_types import LockedCandidate, LockedModel
     from lmpm.manifest import Manifest, ManifestModel, Policy
-    from lmpm.types import Machine, Variant
+    from lmpm.types import Machine
 
 INTEGRITY_EXIT_CODE = 4
 

@@ -9,9 +9,11 @@ from lmpm.size import duration, human
 from lmpm.types import FileSource, HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
+    from lmpm.candidate import Candidate, Choice, Memory, MemorySource, Speed
     from lmpm.cli.console import Console
     from lmpm.ladder import Rung
-    from lmpm.types import Candidate, Choice, Machine, Memory, MemoryCheck, MemorySource, SmokeResult, Source, Speed
+    from lmpm.proof import MemoryCheck, SmokeResult
+    from lmpm.types import Machine, Source
 
 
 KNOWN_AS: Final[dict[MemorySource, str]] = {

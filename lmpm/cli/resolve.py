@@ -16,8 +16,8 @@ from lmpm.reference import NameReference, parse
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:
+    from lmpm.candidate import Candidate, Choice
     from lmpm.resolve import Resolution
-    from lmpm.types import Candidate, Choice
 
 SHOWN_ROWS = 12
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lmpm.candidate import Memory, Shape, Variant
 from lmpm.limits import MIB
-from lmpm.types import Memory, Shape, Variant
 
 if TYPE_CHECKING:
+    from lmpm.candidate import HeaderFacts
     from lmpm.gguf_header import Header
-    from lmpm.types import HeaderFacts
 
 CONTEXT_STEP: Final = 256  # llama.cpp pads the context to this many cells
 UBATCH: Final = 512  # tokens computed at once: llama.cpp's default, and what the engine sets

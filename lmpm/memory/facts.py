@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lmpm.candidate import HeaderFacts, Memory
 from lmpm.memory.coarse import shape_of
 from lmpm.memory.need import DeviceNeed, need
 from lmpm.memory.touched import active_parameters, parameters, touched_bytes
 from lmpm.memory.weights import is_tied
-from lmpm.types import HeaderFacts, Memory
 
 if TYPE_CHECKING:
+    from lmpm.candidate import Shape
     from lmpm.engine import DryRun
     from lmpm.gguf_header import Header
     from lmpm.memory.model import Model
     from lmpm.memory.need import Need
     from lmpm.settings import Settings
-    from lmpm.types import Shape
 
 
 def facts_of(model: Model, settings: Settings, mmproj: Header | None = None) -> HeaderFacts:

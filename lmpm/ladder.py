@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lmpm.candidate import Memory, Shape, Variant
 from lmpm.errors import NothingFitsError
 from lmpm.size import human
 from lmpm.speed import FITTED, is_low_bit, is_sparse, kind_of, layer_steps, predict, seconds_per_token, will_thrash
@@ -117,6 +116,8 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
 
 def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
     """Predicted tokens of a prompt per second."""
+    from lmpm.candidate import Memory, Shape, Variant  # few models are judged so
+
     active = candidate.active_parameters or _weights(candidate)
     shape = Shape(
         layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,

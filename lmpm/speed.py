@@ -7,18 +7,17 @@ which prints their errors on chips, and on models, that the fit did not see.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from lmpm.candidate import Memory, Speed
 from lmpm.limits import GIB
-from lmpm.memory import bytes_per_token
 from lmpm.quant import base
-from lmpm.types import Accelerator, Machine
 
 if TYPE_CHECKING:
-    from lmpm.candidate import Variant
+    from collections.abc import Mapping
+
+    from lmpm.candidate import Memory, Speed, Variant
+    from lmpm.types import Accelerator, Machine
 
 Kind = Literal["dense", "gemma", "hybrid"]  # what the layers of a model are made of
 
@@ -99,6 +98,10 @@ def predict(machine: Machine, variant: Variant, memory: Memory, *, prompt: int) 
 
     None when the machine's bandwidth is not known, or when it would thrash: then no figure means anything.
     """
+    # here, since a lock's rung is judged without a variant, and quickly
+    from lmpm.candidate import Speed
+    from lmpm.memory import bytes_per_token
+
     shape = variant.shape
     kind = kind_of(variant.architecture)
     layers = shape.layers if shape else 0

@@ -22,16 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lmpm import atomic, disk, limits, turn, validate
-from lmpm.candidate import Variant
 from lmpm.disk import disk_errors, free_space
 from lmpm.errors import DiskError, HashMismatchError
-from lmpm.hashing import hash_one
 from lmpm.stamps import Stamp, Stamps
 from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from lmpm.candidate import Variant
     from lmpm.hashing import Hashed
     from lmpm.progress import Reporter
     from lmpm.repository import Repository
@@ -106,6 +105,8 @@ class Store:
         """
         if reporter:
             reporter.hashing(file.path, file.size)
+        from lmpm.hashing import hash_one  # brings a pool of threads along
+
         self.accept(file, hash_one(path))
 
     def accept(self, file: ModelFile, hashed: Hashed) -> None:

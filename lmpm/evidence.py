@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import claim, memory, quant, select, title
-from lmpm.candidate import Rejected
+from lmpm.candidate import Reason, Rejected
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.types import HubSource
 
@@ -47,6 +47,7 @@ class Evidence:
             likely = choice.chosen.variant if choice.chosen else _nearest(choice)
             if likely is None:
                 break
+            reason: Reason = "untrusted"
             try:
                 why = self.contradiction(likely)
                 if why is None:
@@ -57,15 +58,18 @@ class Evidence:
                     likely, why = again.variant, self.contradiction(again.variant)
                     if why is None:
                         return shaped, tuple(untrue)
-            except IntegrityError as error:
+            except (
+                IntegrityError,
+                NotPermittedError,
+            ) as error:  # the bytes of a gated one may ask for more than a token
                 if not _others((*left, *spare), likely):
                     raise
-                why = error.message
+                why, reason = error.message, "gated" if isinstance(error, NotPermittedError) else "untrusted"
             unknown = why.startswith("llama.cpp does not run")
             if unknown and not _others((*left, *spare), likely):
                 raise EngineError(f"`{_first(likely).path}` cannot be run: {why}", hint=NEWER)
             judged = select.judge(request, machine, likely)
-            untrue.append(Rejected(judged, "engine" if unknown else "untrusted", why))
+            untrue.append(Rejected(judged, "engine" if unknown else reason, why))
             about_quant = why.startswith("it is called")
             out = [item for item in left if _is_read(item, likely) or (not about_quant and _shares(item, likely))]
             left = tuple(item for item in left if item not in out)

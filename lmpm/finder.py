@@ -100,9 +100,13 @@ class Finder:
             ) from None
 
     def require_access(self, repository: Repository, *, offers_copy: bool = False) -> None:
-        """Raise NotPermittedError, with a copy that may be had, for a gated repository without a token to open it."""
-        if not repository.gated or self.hub.http.token:
+        """Raise NotPermittedError, with a copy that may be had, for a repository that takes a token to open it."""
+        if self._opens(repository):
             return
+        if repository.private:
+            raise NotPermittedError(
+                f"`{repository.id}` is private", hint="Log in as somebody who may read it: `hf auth login`"
+            )
         accept = f"Accept them at {self.hub.http.endpoint}/{repository.id}, then `hf auth login`"
         copy = self._ungated_copy(repository) if offers_copy and not self.hub.offline else None
         raise NotPermittedError(
@@ -254,7 +258,8 @@ class Finder:
             if points.imitates:
                 left.append(LeftOut(row.id, "untrusted", f"only looks like `{points.imitates}`"))
             elif not self._opens(row):
-                left.append(LeftOut(row.id, "gated", "its publisher asks for an account and an agreement"))
+                why = "it is private" if row.private else "its publisher asks for an account and an agreement"
+                left.append(LeftOut(row.id, "gated", why))
             elif has_trusted and not points.is_trusted:
                 left.append(LeftOut(row.id, "untrusted", "; ".join(points.reasons)))
             else:
@@ -262,7 +267,7 @@ class Finder:
         return left, able
 
     def _opens(self, row: Row) -> bool:
-        return not row.gated or self.hub.http.token is not None
+        return not (row.gated or row.private) or self.hub.http.token is not None
 
     def _look(
         self,
@@ -308,10 +313,15 @@ class Finder:
         return tuple(sorted(best.values(), key=lambda variant: quant.order(variant.quant))), tuple(spare)
 
     def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Standing]]) -> NotPermittedError:
-        repo = next(row.id for row, points in judged if row.gated and not points.imitates)
+        row = next(row for row, points in judged if not self._opens(row) and not points.imitates)
+        if row.private:
+            return NotPermittedError(
+                f"`{row.id}` is private, and there is no trusted copy of {group.name} that is not",
+                hint="Log in as somebody who may read it: `hf auth login`",
+            )
         return NotPermittedError(
-            f"`{repo}` is gated, and there is no trusted copy of {group.name} that is not",
-            hint=f"Accept its terms at {self.hub.http.endpoint}/{repo}, then `hf auth login`",
+            f"`{row.id}` is gated, and there is no trusted copy of {group.name} that is not",
+            hint=f"Accept its terms at {self.hub.http.endpoint}/{row.id}, then `hf auth login`",
         )
 
 

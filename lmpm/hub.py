@@ -167,8 +167,9 @@ class Hub:
             raise NotFoundError(f"`{repo}` has no revision `{revision}` at `{self.host}`") from error
         except errors.DisabledRepoError as error:
             raise NotPermittedError(f"`{repo}` has been disabled by the Hub") from error
-        except errors.RepositoryNotFoundError as error:
-            raise self._missing(repo) from error
+        except errors.RepositoryNotFoundError as error:  # over https huggingface_hub also says so of a bare 401
+            is_refused = self.http.token and error.response is not None and error.response.status_code in (401, 403)
+            raise (self.refused(repo, error.response) if is_refused else self._missing(repo)) from error
         except errors.HFValidationError as error:
             raise NotFoundError(f"`{validate.printable(repo)}` is no name of a repository") from error
         except errors.OfflineModeIsEnabled as error:

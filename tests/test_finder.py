@@ -16,6 +16,7 @@ from lmpm.errors import (
     EngineError,
     HashMismatchError,
     LmpmError,
+    NotFoundError,
     NotPermittedError,
     OfflineError,
     UnknownNameError,
@@ -302,6 +303,66 @@ class TestGated:
         hub.tokens["hf_x"] = Token("ada")
         found = resolver(real, tmp_path, hub, token="hf_x").resolve(TYPED, machine(real), Wish(), where="hub")
         assert taken(found)[0] == REAL
+
+    def test_a_token_that_the_gate_does_not_let_in_leads_to_an_open_copy(
+        self, hub: LoopbackHub, real: Catalog, tmp_path: Path
+    ) -> None:
+        gated = f"deepseek-ai/{FAMILY}-GGUF"
+        self.add(hub, gated, gated="manual", downloads=900_000)
+        hub.tokens["hf_x"] = Token("ada", repos=("ada/*",))
+        asked = resolver(real, tmp_path, hub, token="hf_x")
+        for ref in (TYPED, gated):  # nothing else is there: what to do is said
+            with pytest.raises(NotPermittedError) as caught:
+                asked.resolve(ref, machine(real), Wish(), where="hub")
+            assert caught.value.exit_code == 9 and f"{hub.endpoint}/{gated}" in str(caught.value.hint)
+        self.add(hub, REAL)
+        found = resolver(real, tmp_path, hub, token="hf_x").resolve(TYPED, machine(real), Wish(), where="hub")
+        assert taken(found)[0] == REAL
+        assert ("gated", gated) in [
+            (item.reason, item.candidate.variant.source.repo)
+            for item in found.choice.rejected
+            if isinstance(item.candidate.variant.source, HubSource)
+        ]
+
+
+class TestPrivate:
+    def test_a_stranger_is_told_that_it_may_be_private(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
+        """The Hub answers a stranger 401 for what is private and for what is not there: nobody can tell these apart."""
+        hub.state.bare_401 = True
+        add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True)
+        for repo in ("ada/Mine-7B-GGUF", "ada/There-is-none-GGUF"):
+            with pytest.raises(NotFoundError, match="or it is private") as caught:
+                resolver(real, tmp_path, hub).resolve(repo, machine(real), Wish(), where="hub")
+            assert caught.value.exit_code == 3 and "hf auth login" in str(caught.value.hint)
+
+    def test_a_token_that_is_not_accepted_is_no_missing_repository(
+        self, hub: LoopbackHub, real: Catalog, tmp_path: Path
+    ) -> None:
+        add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True)
+        with pytest.raises(NotPermittedError) as caught:
+            resolver(real, tmp_path, hub, token="hf_bad").resolve(
+                "ada/Mine-7B-GGUF", machine(real), Wish(), where="hub"
+            )
+        assert caught.value.exit_code == 9 and "hf auth login" in str(caught.value.hint)
+
+    def test_its_owner_finds_it_by_name_and_by_words(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
+        add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF", bases=()), private=True, shape=QWEN_7B)
+        hub.tokens["hf_x"] = Token("ada", repos=("ada/*",))
+        for ref in ("ada/Mine-7B-GGUF", "mine 7b"):
+            found = resolver(real, tmp_path, hub, token="hf_x").resolve(ref, machine(real), Wish(), where="hub")
+            assert taken(found)[0] == "ada/Mine-7B-GGUF"
+
+    def test_a_mirror_that_lists_it_to_strangers_does_not_open_it(
+        self, real: Catalog, hub: LoopbackHub, tmp_path: Path
+    ) -> None:
+        add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True, shape=QWEN_7B)
+        hub.tokens["hf_x"] = Token("ada")
+        cache = HubCache(tmp_path / "kept")
+        resolver(real, tmp_path, hub, token="hf_x", cache=cache).resolve("mine 7b", machine(real), Wish(), where="hub")
+        for ref in ("mine 7b", "ada/Mine-7B-GGUF"):
+            with pytest.raises(NotPermittedError, match="is private") as caught:
+                resolver(real, tmp_path, hub, cache=cache).resolve(ref, machine(real), Wish(), where="hub")
+            assert caught.value.exit_code == 9 and "hf auth login" in str(caught.value.hint)
 
 
 class TestLies:

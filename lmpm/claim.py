@@ -213,9 +213,8 @@ def _against_size(claim: Claim, header: Header, size: int) -> str | None:
     if not (bits and least and most) or claim.quant in quant.VAGUE or is_dynamic(claim.quant):
         return None
     if header.architecture not in KNOWN_SIZE_KEYS:
-        return (
-            None  # of 933 files of other architectures 25 had another size: MXFP4 in gpt-oss, tables of gemma 3n and 4
-        )
+        # of 933 files of other architectures 25 had another size: MXFP4 in gpt-oss, tables of gemma 3n and 4
+        return None
     lean = LEAN if bits >= LOW_BITS else LEAN_LOW
     rich = RICH if most >= SMALL else RICH_SMALL
     if 8 * size / least < lean * bits or 8 * size / most > rich * bits:

@@ -58,10 +58,8 @@ class Evidence:
                     likely, why = again.variant, self.contradiction(again.variant)
                     if why is None:
                         return shaped, tuple(untrue)
-            except (
-                IntegrityError,
-                NotPermittedError,
-            ) as error:  # the bytes of a gated one may ask for more than a token
+            # the bytes of a gated one may ask for more than a token
+            except (IntegrityError, NotPermittedError) as error:
                 if not _others((*left, *spare), likely):
                     raise
                 why, reason = error.message, "gated" if isinstance(error, NotPermittedError) else "untrusted"

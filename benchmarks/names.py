@@ -3,6 +3,12 @@
 `--sample 300 --seed 7` prints files to be checked by eye with what was understood of them and of their repository:
 half from the 15 accounts with most files, ten each, the rest from as many other accounts.
 
+Read so in November 2026, seed 7 over 50,069 files: kind, quant and shard are right for 298 of 300;
+`lora_model.F16.gguf`, taken for an adapter, may be a model that was merged, and `QK4_tet` is no quant of anybody. Of
+the repositories size, active size and tuning are right for all that say them; for eight a number that is no version is
+taken for one: of experts (`7-experts`), of a pruned share (`REAP-39`, `80pct`), of epochs and samples (`2ep`,
+`4k3sample`, `ckpt2250`), or in the name of an account (`c4ai`, `soob3123`).
+
 A line of the listings is a JSON object with `repo_id` and `files`, as the Hub's API gives them. A file counts
 as classified when its kind is known and, for a model, its quant: a type of llama.cpp, the scheme of a maker, or
 that the name says none at all, in which case only the header can. What is left are names with a quant in them

@@ -13,7 +13,7 @@ from lmpm import gguf_header, limits, quant, title
 from lmpm.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lmpm.candidate import Variant
     from lmpm.catalog import Catalog
@@ -49,6 +49,8 @@ ARCHITECTURES: Final = frozenset(
 )
 
 BLOCK: Final = 32  # elements of a row that the plain types pack together
+LISTED_IN: Final = (0, 3, 36)  # of llama-cpp-python
+
 K_BLOCK: Final = 256  # elements of a row that a K-quant packs together; other rows fall back to older types
 SIZE_TOLERANCE: Final = 0.01  # between two counts of the same parameters
 NAME_TOLERANCE: Final = (0.6, 1.5)  # of the parameters that a name rounds; experts share layers, tables are not counted
@@ -73,6 +75,15 @@ class Claim:
     is_exact: bool = False
     said_by: str = "its name"
     architecture: str = ""
+
+
+def _may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None] | None) -> bool:
+    """Whether llama.cpp runs an architecture; one newer than the list may run more, and its own plan will tell."""
+    if architecture in ARCHITECTURES:
+        return True
+    from lmpm.engine.installed import version
+
+    return ((engine or version)() or (0,)) > LISTED_IN
 
 
 def by_name(variant: Variant, catalog: Catalog) -> Claim:
@@ -113,9 +124,14 @@ def read_start(read_at: ReadAt, file: ModelFile) -> Header:
     return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
 
 
-def contradiction(claim: Claim, header: Header, size: int) -> str | None:
-    """What the header says against the claim, in words; None when nothing does. `size` is of all shards."""
-    if header.architecture and header.architecture not in ARCHITECTURES:
+def contradiction(
+    claim: Claim, header: Header, size: int, *, engine: Callable[[], tuple[int, ...] | None] | None = None
+) -> str | None:
+    """What the header says against the claim, in words; None when nothing does. `size` is of all shards.
+
+    `engine` tells the version of llama-cpp-python that is to run it, by default of the one that is installed.
+    """
+    if header.architecture and not _may_run(header.architecture, engine):
         return f"llama.cpp does not run the architecture `{header.architecture[:40]}`"
     if claim.architecture and header.architecture and header.architecture != claim.architecture:
         return f"its architecture is {header.architecture[:40]}, that of the model is {claim.architecture[:40]}"

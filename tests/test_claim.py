@@ -65,6 +65,18 @@ def test_a_quant_against_its_tensors(
     assert found is None if says is None else says in str(found)
 
 
+@pytest.mark.parametrize(
+    ("engine", "refused"), [(None, True), ((0, 3, 35), True), ((0, 3, 36), True), ((0, 3, 37), False), ((0, 4), False)]
+)
+def test_what_a_newer_llama_cpp_runs_is_left_to_it(
+    tmp_path: Path, engine: tuple[int, ...] | None, refused: bool
+) -> None:
+    known = header(tmp_path, "Qwen3-8B", "Q4_K", states="Q4_K_M")
+    unknown = replace(known, metadata={**known.metadata, "general.architecture": "qwen9"})
+    found = claim.contradiction(Claim(quant="Q4_K_M"), unknown, 2**33, engine=lambda: engine)
+    assert ("does not run the architecture `qwen9`" in str(found)) == refused
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_an_honest_file_of_every_architecture_is_believed(tmp_path: Path, name: str) -> None:
     if name in ("BGE-large", "nomic-embed-v1.5"):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,17 @@ def installation() -> str | None:
     except (OSError, metadata.PackageNotFoundError):
         return None
     return f"llama-cpp-python {version} in {place}, {times}"
+
+
+def version() -> tuple[int, ...] | None:
+    """The numbers of the installed version, such as (0, 3, 36); None without one."""
+    from importlib import metadata
+
+    try:
+        found = re.match(r"\d{1,6}(?:\.\d{1,6}){0,3}", metadata.version("llama-cpp-python"))
+    except metadata.PackageNotFoundError:
+        return None
+    return tuple(map(int, found[0].split("."))) if found else None
 
 
 def describe(folder: Path, installed: str | None, *, ask: Callable[[], EngineInfo] = probe) -> EngineInfo | None:

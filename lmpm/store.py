@@ -94,6 +94,16 @@ class Store:
         """The path of a file whose size is right, wherever a client of the cache put it, or None."""
         return next(iter(self.places(source, file)), None)
 
+    def named(self, source: Source, file: ModelFile) -> Path | None:
+        """What `find` gives, unless it is a link to a blob whose name says that its bytes are others."""
+        path = self.find(source, file)
+        if path is None or not path.is_symlink():
+            return path
+        name = path.readlink().name  # one link: behind it, a blob of a shared store has another kind of name
+        with contextlib.suppress(ValueError):
+            return path if validate.sha256(name) == file.sha256 else None
+        return path
+
     def is_stamped(self, path: Path, sha256: str) -> bool:
         """True when these bytes were hashed before and the file has not been touched since."""
         return self.stamps.holds(path, sha256)

@@ -110,6 +110,15 @@ class TestSync:
         assert clone.call("outdated", *MAC).code == 4
 
 
+def test_a_blob_whose_name_is_another_hash_is_not_what_the_lock_pins(cli: Cli, world: LoopbackHub) -> None:
+    cli.call("install", "--no-smoke").passed()
+    digest = load_lock(cli.lock).models[0].candidates[0].files[0].sha256 or ""
+    assert "installed" in cli.call("list").passed().out
+    cli.lock.write_text(cli.lock.read_text().replace(digest, digest[::-1]))
+    assert "missing" in cli.call("list").passed().out
+    cli.call("path", "tiny").failed(4, "is not on this machine")
+
+
 class TestPolicy:
     def test_it_holds_wherever_the_lock_is_used(self, cli: Cli, world: LoopbackHub) -> None:
         cli.manifest.write_text(cli.manifest.read_text() + '\n[policy]\nlicenses = { deny = ["mit"] }\n')

@@ -36,7 +36,7 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
             data.append({"name": model.name, "present": False, "error": error.message})
             continue
         candidate = rung.candidate
-        present = all(app.store.find(candidate.source, file) for file in candidate.files)
+        present = all(app.store.named(candidate.source, file) for file in candidate.files)
         state = "installed" if present else "missing"
         rows.append(
             (

@@ -95,9 +95,12 @@ def require_choice(choice: Choice) -> None:
         forbidden = all(item.reason in ("license", "gated", "untrusted") for item in choice.rejected)
         error = NotPermittedError if forbidden else NothingFitsError
         raise error(
-            f"No {what} model can be taken: all {choice.considered} candidates were rejected",
+            f"No {what} model can be taken: "
+            + ("the only candidate was" if choice.considered == 1 else f"all {choice.considered} candidates were")
+            + " rejected",
             details=tuple(rungs.describe_rejected(choice)),
-            hint="Loosen what was asked for: `--license`, `--max-size`, `--quant` or the policy in `lmpm.toml`",
+            hint="Loosen what was asked for: `--context`, `--license`, `--max-size`, `--quant`, "
+            "their like in `lmpm.toml`, or the policy there",
         )
     raise NothingFitsError(
         f"No {what} model is on this machine",

@@ -401,6 +401,16 @@ class TestOtherSources:
         (clone.directory / "models" / "own.gguf").write_bytes(tiny("our own"))
         clone.call("sync", name, "--no-smoke", *MAC).passed()
 
+    def test_a_file_is_pinned_at_no_more_tokens_than_it_was_trained_for(
+        self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
+    ) -> None:
+        (cli.directory / "own.gguf").write_bytes(tiny("our own"))
+        cli.call("install", "./own.gguf", "--name", "own", "--no-smoke", "--offline", *MAC).passed()
+        assert 'own = { ref = "./own.gguf", context = 512 }' in cli.manifest.read_text()
+        cli.call("update", "own", "--no-smoke", *MAC).passed()
+        shown = cli.call("install", "./own.gguf", "--name", "other", "--context", "513", "--offline", *MAC)
+        shown.failed(3, "the only candidate was rejected", "trained for 512 tokens, 513 asked for", "`--context`")
+
     def test_an_address_is_pinned_with_the_hash_that_the_user_gave(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
     ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import manifest_edit, rungs
 from lmpm.errors import HashMismatchError, LockError, NothingFitsError, NotPermittedError
+from lmpm.license import normalise
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock import stale_models, staleness
 from lmpm.lock_types import Lock, LockedModel, Tested
@@ -37,7 +38,7 @@ SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing f
 
 def wish_of(model: ManifestModel, policy: Policy) -> Wish:
     """What a line of the manifest asks, with the project's policy."""
-    licenses = frozenset(name.strip() for name in model.license.split(",")) if model.license else None
+    licenses = frozenset(map(normalise, model.license.split(","))) if model.license else None
     wish = Wish(
         task=model.task if model.ref else None,
         context=model.context,

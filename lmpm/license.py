@@ -58,6 +58,7 @@ _KNOWN: Final = (
     License("unknown", "No licence stated", False),
 )
 LICENSES: Final[dict[str, License]] = {known.id: known for known in _KNOWN}
+LIKENESS: Final = 0.8  # of a misspelt name; licences of publishers' own are less like any
 _SPELLINGS: Final = {
     "apache2.0": "apache-2.0",
     "apache-2": "apache-2.0",
@@ -76,6 +77,15 @@ def normalise(name: str) -> str:
     """The one spelling of a licence: `Apache 2.0` is `apache-2.0`; an unknown one stays, in lower case."""
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     return _SPELLINGS.get(plain, plain)
+
+
+def meant(name: str) -> str | None:
+    """The known licence that a name which is none of them was likely meant for; None where there is none."""
+    from difflib import get_close_matches
+
+    if normalise(name) in LICENSES:
+        return None
+    return next(iter(get_close_matches(normalise(name), LICENSES, n=1, cutoff=LIKENESS)), None)
 
 
 def describe(name: str) -> str:

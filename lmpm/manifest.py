@@ -11,7 +11,7 @@ from lmpm.errors import ManifestError, SpecError
 from lmpm.limits import MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 Prefer = Literal["quality", "speed", "small"]
@@ -163,18 +163,25 @@ def _target(targets: Table, name: str) -> Target:
 
 def _policy(table: Table) -> Policy:
     policy = Policy(
-        licenses=_rule(table.table_or_empty("licenses")),
-        publishers=_rule(table.table_or_empty("publishers")),
+        licenses=_rule(table.table_or_empty("licenses"), _one_license),
+        publishers=_rule(table.table_or_empty("publishers"), str.lower),  # as the Hub tells accounts apart
         max_size=_size(table),
     )
     table.finish()
     return policy
 
 
-def _rule(table: Table) -> Rule:
-    allow, deny = table.texts("allow"), table.texts("deny")
+def _rule(table: Table, spelled: Callable[[str], str]) -> Rule:
+    """A rule, its names in the one spelling that they are compared in."""
+    allow, deny = frozenset(map(spelled, table.texts("allow"))), frozenset(map(spelled, table.texts("deny")))
     table.finish()
-    return Rule(allow=frozenset(allow) if "allow" in table else None, deny=frozenset(deny))
+    return Rule(allow=allow if "allow" in table else None, deny=deny)
+
+
+def _one_license(name: str) -> str:
+    from lmpm.license import normalise  # few manifests have a policy
+
+    return normalise(name)
 
 
 def _check_name(table: Table, name: str) -> None:

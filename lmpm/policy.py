@@ -18,17 +18,33 @@ if TYPE_CHECKING:
 def violations(candidate: LockedCandidate, policy: Policy) -> Iterator[str]:
     """Why the policy does not allow a rung, in words."""
     licenses, publishers = policy.licenses, policy.publishers
-    if candidate.license in licenses.deny:
+    own = _spelled(candidate.license) if licenses.deny or licenses.allow is not None else ""
+    if own in licenses.deny:
         yield f"the licence {candidate.license} is denied"
-    elif licenses.allow is not None and candidate.license not in licenses.allow:
+    elif licenses.allow is not None and own not in licenses.allow:
         yield f"the licence {candidate.license} is not among those allowed"
     who = candidate.source.repo.partition("/")[0] if isinstance(candidate.source, HubSource) else ""
-    if who in publishers.deny:
+    if who.lower() in publishers.deny:
         yield f"the publisher {who} is denied"
-    elif publishers.allow is not None and who not in publishers.allow:
+    elif publishers.allow is not None and who.lower() not in publishers.allow:
         yield f"the publisher {who} is not among those allowed" if who else "it has no publisher that is allowed"
     if policy.max_size is not None and candidate.size > policy.max_size:
         yield f"its {human(candidate.size)} are more than the {human(policy.max_size)} allowed"
+
+
+def _spelled(name: str) -> str:
+    from lmpm.license import normalise  # of use with a policy alone
+
+    return normalise(name)
+
+
+def doubts(policy: Policy) -> Iterator[str]:
+    """What in a policy is likely misspelt, so that it forbids or allows nothing, in words."""
+    from lmpm.license import meant
+
+    for name in sorted((policy.licenses.allow or frozenset()) | policy.licenses.deny):
+        if near := meant(name):
+            yield f"the policy speaks of `{name}`, which is no licence that lmpm knows: did you mean `{near}`?"
 
 
 def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> None:

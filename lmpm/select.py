@@ -122,8 +122,9 @@ def _allowed(request: Request, variant: Variant) -> Verdict | None:
     # a model that was asked for by name is taken with its licence; a task never picks this silently
     elif request.model is None and not permits_commercial_use(variant.license):
         return "license", f"{variant.license or 'unknown licence'} does not permit commercial use"
-    if variant.publisher in request.publishers_denied or (
-        request.publishers_allowed is not None and variant.publisher not in request.publishers_allowed
+    account = variant.publisher.lower()
+    if account in request.publishers_denied or (
+        request.publishers_allowed is not None and account not in request.publishers_allowed
     ):
         who = f"the publisher {variant.publisher}" if variant.publisher else "what is built in"
         return "untrusted", f"the policy does not allow {who}"

@@ -137,9 +137,19 @@ class TestPolicy:
         cli.call("lock", *MAC).failed(9, "mit is denied")
         assert cli.lock.read_bytes() == before
 
+    def test_a_licence_that_is_likely_misspelt_is_named(self, cli: Cli, world: LoopbackHub) -> None:
+        text = cli.manifest.read_text()
+        cli.manifest.write_text(f'{text}\n[policy]\nlicenses = {{ deny = ["apche-2.0", "our-own-terms"] }}\n')
+        for command in (["lock", "--check"], ["install", *MAC], ["verify", "--no-smoke", *MAC], ["audit", "--offline"]):
+            shown = cli.call(*command)
+            assert "`apche-2.0`, which is no licence that lmpm knows: did you mean `apache-2.0`?" in shown.err
+            assert "our-own-terms" not in shown.err
+
     @pytest.mark.parametrize(
         ("policy", "words"),
         [
+            ('licenses = { deny = ["MIT"] }', "the licence mit is denied"),
+            ('publishers = { deny = ["ORG"] }', "the publisher org is denied"),
             ('licenses = { allow = ["apache-2.0"] }', "mit is not among those allowed"),
             ('publishers = { deny = ["org"] }', "the publisher org is denied"),
             ('publishers = { allow = ["other"] }', "the publisher org is not among those allowed"),

@@ -128,6 +128,7 @@ class _Run:
         ref = workspace.own_reference(self.app, ref)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
+        workspace.remark_policy(self.app, manifest)
         there = install.find_line(manifest, self.app.catalog, ref, self.options["name"])
         wish = wish_again(there, ref, self.options) if there else wish_from(self.options)
         if (known := self._already(ref, wish, project, manifest)) is not None:
@@ -272,6 +273,7 @@ class _Run:
                 hint="Name a task: `lmpm install text-to-sql`; all tasks: `lmpm catalog list`",
             )
         manifest = workspace.read_manifest(project)
+        workspace.remark_policy(self.app, manifest)
         machines = workspace.targets(self.app, manifest)
         if self.options["locked"]:
             lock = workspace.read_lock(project)

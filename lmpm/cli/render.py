@@ -24,6 +24,11 @@ KNOWN_AS: Final[dict[MemorySource, str]] = {
 }
 
 
+def quoted(ref: str) -> str:
+    """A reference as it is typed in a shell."""
+    return f'"{ref}"' if " " in ref else ref
+
+
 def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None:
     """What was chosen, why, and what it needs."""
     chosen = choice.chosen
@@ -38,7 +43,7 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
     console.say("Why", why)
     console.say("Needs", needs(choice, chosen))
     if choice.considered > 1:
-        console.say("", f"1 of {choice.considered} candidates: `lmpm why {ref}`")
+        console.say("", f"1 of {choice.considered} candidates: `lmpm why {quoted(ref)}`")
     for note in choice.notes:
         console.note(note)
 

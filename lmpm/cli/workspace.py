@@ -124,6 +124,15 @@ def read_lock(found: Project) -> Lock:
     return found.lock()
 
 
+def remark_policy(app: App, manifest: Manifest) -> None:
+    """Say what in the policy is likely misspelt: it would forbid nothing without a word."""
+    if manifest.policy.licenses.deny or manifest.policy.licenses.allow is not None:
+        from lmpm.policy import doubts
+
+        for doubt in doubts(manifest.policy):
+            app.console.note(doubt)
+
+
 def remark_stale(app: App, found: Project, lock: Lock) -> None:
     """Say where the lock is not what the manifest asks for."""
     from lmpm.lock import staleness

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from dataclasses import replace
@@ -259,10 +260,9 @@ class TestSideBySide:
                 file.truncate(2**40)
 
         def interrupt() -> None:
-            import _thread
-
             begun.wait()
-            _thread.interrupt_main()
+            # a real one, as from a terminal: it wakes the thread that waits
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from lmpm.errors import IntegrityError, MissingFilesError
@@ -29,6 +30,7 @@ class Fetcher:
     reporter: Reporter
     offline: bool
     directory: Path  # of the project: where files of the user's own are looked for
+    elsewhere: tuple[Path, ...] = ()  # files outside of it that the manifest names
 
     def fetch(self, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
         """The paths of the files, in their order; what is missing is brought first.
@@ -60,7 +62,7 @@ class Fetcher:
         if present is not None and self.store.is_stamped(present, file.sha256 or ""):
             self.reporter.reused(file.path, file.size)
             return present
-        origin = self.directory / file.path
+        origin = self._origin(file)
         if origin.is_file():
             path = self.store.link_file(source, file, origin, self.reporter)
             self.reporter.finished(file.path, file.size, file.sha256 or "")
@@ -73,6 +75,13 @@ class Fetcher:
             f"`{file.path}` is a file that only somebody of your team has",
             hint=f"Put it at `{origin}`; its sha256 is {file.sha256}",
         )
+
+    def _origin(self, file: ModelFile) -> Path:
+        """Where a file of the user's own lies, or should: in the project, else where the manifest says."""
+        name = PurePath(file.path).name
+        places = [self.directory / file.path, *(path.with_name(name) for path in self.elsewhere)]
+        there = [path for path in places if path.is_file()]
+        return next((path for path in there if path.stat().st_size == file.size), next(iter(there), places[0]))
 
     def _starter(self, source: StarterSource, file: ModelFile) -> Path:
         """Put the built-in model of a task into the store."""

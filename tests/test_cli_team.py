@@ -411,6 +411,36 @@ class TestOtherSources:
         (clone.directory / "models" / "own.gguf").write_bytes(tiny("our own"))
         clone.call("sync", name, "--no-smoke", *MAC).passed()
 
+    def test_a_file_outside_of_the_project_is_found_where_the_manifest_says(
+        self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
+    ) -> None:
+        outside, inside = cli.directory.parent / "shelf" / "ours.gguf", cli.directory / "own.gguf"
+        outside.parent.mkdir()
+        outside.write_bytes(tiny("our own"))
+        words = ("--no-smoke", "--offline", *MAC)
+        cli.call("install", "../shelf/ours.gguf", "--name", "outside", *words).passed()
+        assert Path(cli.call("path", "outside", *MAC).passed().out.strip()).samefile(outside)
+        assert 'path = "ours.gguf"' in cli.lock.read_text(), "the name of a file is no way out of the project"
+
+        inside.write_bytes(outside.read_bytes())  # the same bytes, so that the store has them once
+        cli.call("install", "./own.gguf", "--name", "inside", *words).passed()
+        for lost, kept in ((outside, "inside"), (inside, "outside")):
+            lost.rename(lost.with_suffix(".away"))
+            cli.call("sync", kept, *words).passed()
+            cli.call("verify", kept, "--no-smoke", *MAC).passed()
+            lost.with_suffix(".away").rename(lost)
+        outside.unlink()
+        inside.unlink()
+        cli.call("sync", "outside", *words).failed(4, "only somebody of your team has", "Put it at")
+
+    def test_a_file_that_is_asked_for_the_wrong_task_is_told_of_tasks(
+        self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
+    ) -> None:
+        (cli.directory / "own.gguf").write_bytes(tiny("our own"))
+        shown = cli.call("install", "./own.gguf", "--name", "own", "--task", "embeddings", "--offline")
+        shown.failed(8, "It was asked as a model for embeddings: name another task with `--task`")
+        cli.call("smoke", "./own.gguf").failed(8, "It was asked as a model for chat: name another task with `--task`")
+
     def test_a_file_is_pinned_at_no_more_tokens_than_it_was_trained_for(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
     ) -> None:

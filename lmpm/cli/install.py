@@ -233,13 +233,21 @@ class _Run:
     def _bring(self, plan: _Plan) -> tuple[Path, SmokeResult | None]:
         """Fetch the choice and prove it."""
         chosen = plan.chosen
-        paths = workspace.fetcher(self.app).fetch(chosen.variant.source, chosen.variant.files)
+        paths = workspace.fetcher(self.app, plan.line.ref).fetch(chosen.variant.source, chosen.variant.files)
         if not self.app.offline:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None
         if not self.options["no_smoke"]:
             files, memory = chosen.variant.files, chosen.memory
-            smoke = prove(self.app, paths, files, plan.resolution.task, context=memory.context, need=memory.total)
+            smoke = prove(
+                self.app,
+                paths,
+                files,
+                plan.resolution.task,
+                context=memory.context,
+                need=memory.total,
+                of_task=plan.line.ref is None,
+            )
         return paths[0], smoke
 
     def _save(self, plan: _Plan, smoke: SmokeResult | None) -> None:

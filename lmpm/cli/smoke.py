@@ -64,7 +64,8 @@ def command(
     else:
         render.show_smoke(app.console, result)
     if result is not None and not result.passed:
-        raise SmokeTestError(f"`{name}` does not do its task: {result.detail}")
+        asked_as = f"It was asked as a model for {known.name}: name another task with `--task`" if known else None
+        raise SmokeTestError(f"`{name}` does not do its task: {result.detail}", hint=None if task else asked_as)
     if result is not None and not as_json:
         app.console.blank()
         app.console.done(f"{name} works")

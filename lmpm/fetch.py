@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import IntegrityError, MissingFilesError
+from lmpm.errors import HashMismatchError, IntegrityError, MissingFilesError
 from lmpm.size import human
 from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from lmpm.catalog import Catalog
     from lmpm.progress import Reporter
     from lmpm.store import Store
     from lmpm.transfer import Downloader
+
+DOWNLOAD_HINT: Final = "To download what is missing, run `lmpm install`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Fetcher:
     reporter: Reporter
     offline: bool
     directory: Path  # of the project: where files of the user's own are looked for
-    elsewhere: tuple[Path, ...] = ()  # files outside of it that the manifest names
 
-    def fetch(self, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
+    def fetch(self, source: Source, files: Iterable[ModelFile], *, ref: object = None) -> tuple[Path, ...]:
         """The paths of the files, in their order; what is missing is brought first.
 
+        `ref` is how the manifest names the model: a file of the user's own may lie there, too.
         Raises MissingFilesError when the network is off, and the errors of a transfer.
         """
         files = tuple(files)
@@ -42,7 +43,7 @@ class Fetcher:
         if isinstance(source, StarterSource):
             paths = tuple(self._starter(source, file) for file in files)
         elif isinstance(source, FileSource):
-            paths = tuple(self._file(source, file) for file in files)
+            paths = tuple(self._file(source, file, ref) for file in files)
         elif self.offline:
             paths = tuple(self._here(source, file) for file in files)
         else:
@@ -53,35 +54,38 @@ class Fetcher:
     def _here(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         found = self.downloader.present(source, file)
         if found is None:
-            raise missing([file], f"`{file.path}` is not on this machine, and the network is switched off")
+            raise missing(source, [file], f"`{file.path}` is not on this machine, and the network is switched off")
         return found
 
-    def _file(self, source: FileSource, file: ModelFile) -> Path:
-        """Link the store to a file of the user's own, where the lock says that it lies."""
+    def _file(self, source: FileSource, file: ModelFile, ref: object) -> Path:
+        """Link the store to a file of the user's own, where the lock or the manifest says that it lies."""
         present = self.store.find(source, file)
         if present is not None and self.store.is_stamped(present, file.sha256 or ""):
             self.reporter.reused(file.path, file.size)
             return present
-        origin = self._origin(file)
-        if origin.is_file():
-            path = self.store.link_file(source, file, origin, self.reporter)
-            self.reporter.finished(file.path, file.size, file.sha256 or "")
-            return path
-        if present is not None:
+        wrong: list[HashMismatchError] = []
+        for origin in self._own_places(file, ref):
+            try:
+                path = self.store.link_file(source, file, origin, self.reporter)
+            except HashMismatchError as error:
+                wrong.append(error)
+            else:
+                self.reporter.finished(file.path, file.size, file.sha256 or "")
+                return path
+        if present is not None and not wrong:
             self.store.confirm(present, file, reporter=self.reporter)
             return present
-        raise missing(
-            [file],
-            f"`{file.path}` is a file that only somebody of your team has",
-            hint=f"Put it at `{origin}`; its sha256 is {file.sha256}",
-        )
+        if wrong:
+            wrong[0].hint = f"{own_hint([file])}; or pin what is there now with `lmpm update`"
+            raise wrong[0]
+        raise missing(source, [file], f"`{file.path}` is a file that only somebody of your team has")
 
-    def _origin(self, file: ModelFile) -> Path:
-        """Where a file of the user's own lies, or should: in the project, else where the manifest says."""
-        name = PurePath(file.path).name
-        places = [self.directory / file.path, *(path.with_name(name) for path in self.elsewhere)]
-        there = [path for path in places if path.is_file()]
-        return next((path for path in there if path.stat().st_size == file.size), next(iter(there), places[0]))
+    def _own_places(self, file: ModelFile, ref: object) -> list[Path]:
+        """Where a file of the user's own is: at its path in the project, and where the manifest points."""
+        places = [self.directory / file.path]
+        if isinstance(ref, str):
+            places.append((self.directory / Path(ref).expanduser()).with_name(PurePath(file.path).name))
+        return [place for place in dict.fromkeys(places) if place.is_file()]
 
     def _starter(self, source: StarterSource, file: ModelFile) -> Path:
         """Put the built-in model of a task into the store."""
@@ -114,12 +118,22 @@ def require_space(store: Store, plan: Iterable[tuple[Source, Iterable[ModelFile]
         store.require_space(sum(file.size - store.reserved(source, file) for source, file in lacking))
 
 
-def missing(
-    files: Iterable[ModelFile], message: str, *, hint: str = "To download what is missing, run `lmpm install`"
-) -> MissingFilesError:
+def missing(source: Source, files: Iterable[ModelFile], message: str) -> MissingFilesError:
     """The error for files that a lock names and this machine lacks."""
+    files = tuple(files)
     return MissingFilesError(
         message,
         details=[f"{file.path}  {human(file.size)}" for file in files],
-        hint=hint,
+        hint=remedy(source, files),
     )
+
+
+def remedy(source: Source, files: Iterable[ModelFile]) -> str:
+    """How files that are missing come here: a file of the team's own nobody can download."""
+    return own_hint(files) if isinstance(source, FileSource) else DOWNLOAD_HINT
+
+
+def own_hint(files: Iterable[ModelFile]) -> str:
+    """Where files of the team's own belong, and how they are known."""
+    wanted = " and ".join(f"`{file.path}`, sha256 {file.sha256}" for file in files)
+    return f"Put it at {wanted}, in the project, and run `lmpm install`"

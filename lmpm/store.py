@@ -317,15 +317,19 @@ class Store:
                 return self.publish(source, file, part)
 
     def link_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
-        """Point at a file of the user's own whose bytes are the promised ones; nothing is copied."""
+        """Point at a file of the user's own whose bytes are the promised ones; nothing is copied.
+
+        The name leads straight there and not by way of a blob, which files with the same bytes would share:
+        one that is moved away must not take the other along.
+        """
         if not self.is_stamped(origin, _digest(file)):
             self.confirm(origin, file, reporter=reporter)
-        blob = self.blob(source, file)
-        with disk_errors(blob):
-            blob.parent.mkdir(parents=True, exist_ok=True)
-            blob.unlink(missing_ok=True)
-            blob.symlink_to(origin.resolve())
-        return self.expose(source, file)
+        link = self.link(source, file)
+        with disk_errors(link):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(origin.resolve())
+        return link
 
     def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:
         """Copy a file into an emptied part; sha256 and size of what was copied."""

@@ -18,7 +18,7 @@ from lmpm.errors import (
     SmokeTestError,
     TransferInterruptedError,
 )
-from lmpm.fetch import require_space
+from lmpm.fetch import own_hint, remedy, require_space
 from lmpm.hashing import Hashed, hash_all, usable_cores
 from lmpm.locked import context_of, prove, rung_for, task_of
 from lmpm.machine import is_same_class
@@ -26,6 +26,7 @@ from lmpm.manifest import Policy
 from lmpm.policy import require_permitted
 from lmpm.size import human
 from lmpm.stamps import Stamp
+from lmpm.types import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from lmpm.damage import Damage
     from lmpm.fetch import Fetcher
     from lmpm.ladder import Rung
-    from lmpm.lock_types import LockedModel, Tested
+    from lmpm.lock_types import LockedCandidate, LockedModel, Tested
     from lmpm.progress import Reporter
     from lmpm.proof import SmokeResult
     from lmpm.records import Records
@@ -139,19 +140,20 @@ class Verifier:
     def _check_rung(self, model: LockedModel, rung: Rung, report: Report) -> Report:
         candidate = rung.candidate
         if self.fetcher is not None:
-            self.fetcher.fetch(candidate.source, candidate.files)
+            self.fetcher.fetch(candidate.source, candidate.files, ref=model.requested.get("ref"))
         lacking = tuple(f for f in candidate.files if not self._is_there(candidate.source, f))
         if lacking:
             size = sum(file.size for file in lacking)
             error = MissingFilesError(
-                f"`{model.name}` is not complete: {candidate.model} {candidate.quant}, {human(size)} missing"
+                f"`{model.name}` is not complete: {candidate.model} {candidate.quant}, {human(size)} missing",
+                hint=remedy(candidate.source, lacking),
             )
             return replace(report, missing=lacking, error=error)
         began = time.monotonic()
         results = [self._look(candidate.source, file) for file in candidate.files]
         damaged = tuple(result for result in results if isinstance(result, damage.Damage))
         if damaged:
-            return replace(report, damaged=damaged, error=_error(model, candidate.files, damaged))
+            return replace(report, damaged=damaged, error=_error(model, candidate, damaged))
         paths = [path for path in results if not isinstance(path, damage.Damage)]
         report = replace(
             report,
@@ -256,9 +258,13 @@ def _release(build: str) -> tuple[int, ...] | None:
     return tuple(map(int, found[1].split("."))) if found else None
 
 
-def _error(model: LockedModel, files: tuple[ModelFile, ...], damaged: tuple[Damage, ...]) -> IntegrityError:
+def _error(model: LockedModel, candidate: LockedCandidate, damaged: tuple[Damage, ...]) -> IntegrityError:
     """The error for what is damaged: the two digests of one file, a line for each of several."""
+    files = candidate.files
     hint = "Run `lmpm install` to fetch it again"
+    if isinstance(candidate.source, FileSource):
+        hint = own_hint(file for file in files if file.path in {item.path for item in damaged})
+        hint += f"; or pin what is there now with `lmpm update {model.name}`"
     if len(damaged) > 1:
         lines = [f"{item.path}: {item.detail}" for item in damaged]
         return IntegrityError(f"{len(damaged)} files of `{model.name}` are damaged", details=lines, hint=hint)

@@ -94,7 +94,7 @@ def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: boo
     app.console.say("Chosen", f"{model.name}: {place}, {title}, {human(candidate.size)}")
     if dry_run:
         return Brought(data)
-    paths = workspace.fetcher(app).fetch(candidate.source, candidate.files)
+    paths = workspace.fetcher(app).fetch(candidate.source, candidate.files, ref=model.requested.get("ref"))
     result = None
     if smoke:
         task = task_of(model, app.catalog)

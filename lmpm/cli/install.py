@@ -233,7 +233,7 @@ class _Run:
     def _bring(self, plan: _Plan) -> tuple[Path, SmokeResult | None]:
         """Fetch the choice and prove it."""
         chosen = plan.chosen
-        paths = workspace.fetcher(self.app, plan.line.ref).fetch(chosen.variant.source, chosen.variant.files)
+        paths = workspace.fetcher(self.app).fetch(chosen.variant.source, chosen.variant.files, ref=plan.line.ref)
         if not self.app.offline:
             self.app.store.note_ref(chosen.variant.source)
         smoke = None

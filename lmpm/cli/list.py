@@ -20,12 +20,14 @@ from lmpm.size import human
 @common
 def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, verbose: bool) -> None:
     """List what `lmpm.lock` pins, as this machine sees it."""
+    from lmpm.fetch import remedy
     from lmpm.locked import rung_for
 
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)
     project = workspace.project(app, is_global=is_global)
     lock = workspace.read_lock(project)
     workspace.remark_stale(app, project, lock)
+    hints: list[str] = []
     rows: list[tuple[str, ...]] = []
     data: list[dict[str, Any]] = []
     for model in lock.models:
@@ -36,7 +38,9 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
             data.append({"name": model.name, "present": False, "error": error.message})
             continue
         candidate = rung.candidate
-        present = all(app.store.named(candidate.source, file) for file in candidate.files)
+        lacking = [file for file in candidate.files if not app.store.named(candidate.source, file)]
+        present = not lacking
+        hints += [f"`{model.name}` is missing here. {remedy(candidate.source, lacking)}"] if lacking else []
         state = "installed" if present else "missing"
         rows.append(
             (
@@ -53,7 +57,7 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
         put_json({"models": data})
     elif rows:
         put_table(rows, right=frozenset({3}))
-        if any(not entry["present"] for entry in data):
-            app.console.note("something is missing here: `lmpm install` brings it")
+        for hint in dict.fromkeys(hints):
+            app.console.note(hint)
     else:
         app.console.done("No models: add one with `lmpm install TASK`")

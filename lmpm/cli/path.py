@@ -31,7 +31,8 @@ def command(name: str, as_json: bool, is_global: bool, hardware: str | None, qui
     paths = [app.store.named(candidate.source, file) for file in candidate.files]
     lacking = [file for file, path in zip(candidate.files, paths, strict=True) if path is None]
     if lacking:
-        raise missing(lacking, f"`{name}` is not on this machine: {candidate.model} {candidate.quant}")
+        title = f"{candidate.model} {candidate.quant}"
+        raise missing(candidate.source, lacking, f"`{name}` is not on this machine: {title}")
     if as_json:
         files = [
             {"path": str(path), "role": file.role, "size": file.size, "sha256": file.sha256}

@@ -54,7 +54,7 @@ def command(
         if paths[0] is None or not all(paths):
             from lmpm.fetch import missing
 
-            raise missing(candidate.files, f"`{name}` is not on this machine")
+            raise missing(candidate.source, candidate.files, f"`{name}` is not on this machine")
         path = paths[0]
         known, need, tokens = asked or task_of(model, app.catalog), candidate.memory, context or context_of(model)
         files = [found for found, file in zip(paths, candidate.files, strict=True) if found and file.role == "model"]

@@ -169,6 +169,8 @@ def _recorded(report: Report) -> str:
 
 def _conclude(console: Console, reports: list[Report]) -> None:
     """How many are right, and what to do about the others."""
+    from lmpm.fetch import DOWNLOAD_HINT
+
     good = sum(report.error is None for report in reports)
     noun = "model" if good == len(reports) == 1 else "models"
     if good == len(reports):
@@ -178,7 +180,7 @@ def _conclude(console: Console, reports: list[Report]) -> None:
         console.done(f"{good} {noun} verified")
         return
     hint = next((report.error.hint for report in reports if report.error and report.error.hint), None)
-    if any(report.missing for report in reports):
+    if any(report.missing and report.error and report.error.hint == DOWNLOAD_HINT for report in reports):
         hint = "To download what is missing, run `lmpm verify --fetch` or `lmpm install`"
     console.blank()
     show_error(f"{good} of {len(reports)} {noun} verified", hint=hint)

@@ -188,16 +188,11 @@ def own_reference(app: App, ref: str) -> str:
     return path if path.startswith("..") else f"./{path}"
 
 
-def fetcher(app: App, ref: str | None = None) -> Fetcher:
-    """What brings files into the store; `ref` is what is being installed."""
+def fetcher(app: App) -> Fetcher:
+    """What brings files into the store."""
     from lmpm.fetch import Fetcher
-    from lmpm.reference import FileReference, parse
 
-    root = app.project_directory
-    named = [ref, *(line.ref for line in read_manifest(Project(root)).models.values())]
-    files = (parse(known) for known in named if known and known.lower().endswith(".gguf"))
-    elsewhere = tuple(root / known.path for known in files if isinstance(known, FileReference))
-    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline, root, elsewhere)
+    return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline, app.project_directory)
 
 
 def records(app: App) -> Records:

@@ -327,7 +327,7 @@ class TestGated:
 
 class TestPrivate:
     def test_a_stranger_is_told_that_it_may_be_private(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
-        """The Hub answers a stranger 401 for what is private and for what is not there: nobody can tell these apart."""
+        """The Hub answers a stranger 401 for what is private and for what does not exist alike."""
         hub.state.bare_401 = True
         add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True)
         for repo in ("ada/Mine-7B-GGUF", "ada/There-is-none-GGUF"):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,18 @@ def normalise(name: str) -> str:
     """The one spelling of a licence: `Apache 2.0` is `apache-2.0`; an unknown one stays, in lower case."""
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     return _SPELLINGS.get(plain, plain)
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """A remark on each name that is no licence that is known here: it may be misspelt, or somebody's own."""
+    remarks = []
+    for name in sorted({normalise(name) for name in names} - LICENSES.keys()):
+        from difflib import get_close_matches  # only for those who misspell
+
+        near = get_close_matches(name, LICENSES, n=1)
+        meant = f": did you mean `{near[0]}`?" if near else ""
+        remarks.append(f"`{name}` is no licence that lmpm knows{meant}")
+    return remarks
 
 
 def describe(name: str) -> str:

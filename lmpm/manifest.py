@@ -163,7 +163,7 @@ def _target(targets: Table, name: str) -> Target:
 
 def _policy(table: Table) -> Policy:
     policy = Policy(
-        licenses=_rule(table.table_or_empty("licenses")),
+        licenses=_licenses(table.table_or_empty("licenses")),
         publishers=_rule(table.table_or_empty("publishers")),
         max_size=_size(table),
     )
@@ -175,6 +175,17 @@ def _rule(table: Table) -> Rule:
     allow, deny = table.texts("allow"), table.texts("deny")
     table.finish()
     return Rule(allow=frozenset(allow) if "allow" in table else None, deny=frozenset(deny))
+
+
+def _licenses(table: Table) -> Rule:
+    """The rule for licences, each in its one spelling."""
+    rule = _rule(table)
+    if rule == Rule():
+        return rule
+    from lmpm.license import normalise
+
+    allow = None if rule.allow is None else frozenset(map(normalise, rule.allow))
+    return Rule(allow=allow, deny=frozenset(map(normalise, rule.deny)))
 
 
 def _check_name(table: Table, name: str) -> None:

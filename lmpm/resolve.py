@@ -264,8 +264,9 @@ class Resolver:
         else:
             variant = direct.of_url(reference, self.hub.http, self.store, offline=self.hub.offline)
         request, task, found = self._of_found(Found(variant.title, (variant,)), text, wish)
-        # a task's least context chooses among models; a file that was named is taken as it is
-        return replace(request, min_context=wish.context or 1), task, found
+        # a task's contexts choose among models; a file that was named is taken as it is, for what it was trained for
+        usual = min(request.context, variant.context_length or request.context)
+        return replace(request, context=wish.context or usual, min_context=wish.context or 1), task, found
 
     def _marked(self, variant: Variant) -> Variant:
         """The variant with what is known against it."""

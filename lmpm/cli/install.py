@@ -63,6 +63,8 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     downloading.apply(app, options)
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
+    manifest = workspace.read_manifest(workspace.project(app, is_global=options["is_global"]))
+    workspace.remark_licenses(app, manifest, asked=options["licenses"])
     run = _Run(app, options)
     done = run.references(refs) if refs else run.lock()
     if as_json:
@@ -290,8 +292,9 @@ class _Run:
         """Choose for a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
-        wish = install.wish_of(line, manifest.policy)
-        plan = self._choose(line.ref or line.task or line.name, wish, manifest, lambda _: line)
+        with install.naming(line, manifest):
+            wish = install.wish_of(line, manifest.policy)
+            plan = self._choose(line.ref or line.task or line.name, wish, manifest, lambda _: line)
         return self._realising(replace(plan, is_again=True))
 
     def _rung(self, model: LockedModel) -> Rung:

@@ -56,6 +56,7 @@ def command(
     downloading.apply(app, options)
     project = workspace.project(app, is_global=is_global)
     lock, manifest = workspace.read_lock(project), workspace.read_manifest(project)
+    workspace.remark_licenses(app, manifest)
     if project.manifest_path.exists():
         workspace.require_fresh(app, manifest, lock)
     machine = _target(app, manifest, target) if target else app.machine

@@ -367,6 +367,16 @@ class TestOtherManifests:
         cli.call("sync", "--global", *MAC).passed()
 
 
+def test_a_blob_of_another_digest_is_not_what_the_lock_pins(cli: Cli, world: LoopbackHub) -> None:
+    (model,) = load_lock(cli.lock).models
+    digest = model.candidates[0].files[0].sha256 or ""
+    cli.lock.write_text(cli.lock.read_text().replace(digest, digest[::-1]))
+    assert " missing, rung" in cli.call("list", *MAC).passed().out
+    cli.call("path", "tiny", *MAC).failed(4, "is not on this machine")
+    failed = cli.call("sync", "--no-smoke", *MAC).failed(4, "Hash mismatch")
+    assert "damaged" not in failed.err, "nothing is wrong with the copy on disk"
+
+
 class TestOtherSources:
     def test_a_file_of_the_team_is_pinned_by_its_hash_and_stays_where_it_is(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]

@@ -78,3 +78,12 @@ def test_a_file_is_pinned_for_no_more_than_it_was_trained_for_and_can_be_updated
     cli.manifest.write_text(cli.manifest.read_text().replace("512", "8192"))
     failed = cli.call("update", "--offline").failed(3, "in lmpm.toml: ", "its only candidate was rejected", "8,192")
     assert "`--context`" in failed.err and "`--quant`" not in failed.err and "licen" not in failed.err
+
+
+@pytest.mark.parametrize("command", [["sync"], ["install", "--locked"], ["install"]])
+def test_a_file_that_is_missing_does_not_keep_other_models_from_coming(cli: Cli, own: Path, command: list[str]) -> None:
+    cli.call(*INSTALL, OWN, "--name", "a-file").passed()
+    cli.call("install", "text-to-sql", "--no-smoke", "--offline").passed()
+    clone = cli.clone()
+    clone.call(*command, "--no-smoke", "--offline").failed(4, "models/own.gguf")
+    clone.call("verify", "text-to-sql", "--no-smoke").passed()

@@ -11,7 +11,7 @@ import click
 
 from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import choosing_model, wish_again, wish_from, wish_options
-from lmpm.cli.bring import bring, prove, verified_paths
+from lmpm.cli.bring import bring, each, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NothingFitsError, SpecError
@@ -119,7 +119,7 @@ class _Run:
 
         if not self.options["dry_run"]:
             require_space(self.app.store, [(work.source, work.files) for work in works])
-        return [work.carry_out() for work in works]
+        return each(work.carry_out for work in works)
 
     def _plan(self, ref: str) -> _Work:
         """What a reference asks for: what the lock has for it, or a new choice."""

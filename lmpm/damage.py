@@ -7,8 +7,9 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm import disk, validate
+from lmpm import disk
 from lmpm.errors import LmpmError
+from lmpm.store import digest_behind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,10 +51,9 @@ def of_place(store: Store, source: Source, file: ModelFile) -> Damage | None:
     def damage(kind: Kind, detail: str) -> Damage:
         return Damage(file.path, kind, detail)
 
-    with contextlib.suppress(OSError, ValueError):
-        target = validate.sha256(link.readlink().name)
-        if target != file.sha256:
-            return damage("misnamed", f"its name leads to another file, {target[:12]}…")
+    target = digest_behind(link)
+    if target is not None and target != file.sha256:
+        return damage("misnamed", f"its name leads to another file, {target[:12]}…")
     try:
         facts = place.stat()
     except PermissionError:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm import manifest_edit, rungs
-from lmpm.errors import HashMismatchError, LockError, NothingFitsError, NotPermittedError
+from lmpm.errors import (
+    HashMismatchError,
+    IntegrityError,
+    LockError,
+    NotFoundError,
+    NothingFitsError,
+    NotPermittedError,
+    SpecError,
+)
 from lmpm.license import normalise
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.lock import stale_models, staleness
@@ -14,13 +23,13 @@ from lmpm.lock_types import Lock, LockedModel, Tested
 from lmpm.locked import rung_for
 from lmpm.machine import is_same_class
 from lmpm.manifest import ManifestModel
-from lmpm.reference import NameReference, parse
+from lmpm.reference import NameReference, parse, parse_quant
 from lmpm.resolve import Wish
 from lmpm.size import human
 from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lmpm.appraisal import Appraiser
     from lmpm.candidate import Choice
@@ -37,12 +46,12 @@ SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing f
 
 
 def wish_of(model: ManifestModel, policy: Policy) -> Wish:
-    """What a line of the manifest asks, with the project's policy."""
+    """What a line of the manifest asks, with the project's policy. Raises SpecError for an unknown quant."""
     licenses = frozenset(map(normalise, model.license.split(","))) if model.license else None
     wish = Wish(
         task=model.task if model.ref else None,
         context=model.context,
-        quant=model.quant,
+        quant=parse_quant(model.quant) if model.quant else None,
         min_speed=model.min_speed,
         max_size=model.max_size,
         licenses_allowed=licenses,
@@ -97,16 +106,35 @@ def require_choice(choice: Choice) -> None:
         error = NotPermittedError if forbidden else NothingFitsError
         raise error(
             f"No {what} model can be taken: "
-            + ("the only candidate was" if choice.considered == 1 else f"all {choice.considered} candidates were")
+            + ("its only candidate was" if choice.considered == 1 else f"all {choice.considered} candidates were")
             + " rejected",
             details=tuple(rungs.describe_rejected(choice)),
-            hint="Loosen what was asked for: `--context`, `--license`, `--max-size`, `--quant`, "
-            "their like in `lmpm.toml`, or the policy there",
+            hint=_loosen(choice),
         )
     raise NothingFitsError(
         f"No {what} model is on this machine",
         hint="Drop `--offline` to choose among those of the Hub",
     )
+
+
+def _loosen(choice: Choice) -> str | None:
+    """Which of the things that were asked for stand in the way; None where it is none of them."""
+    options = {"context": "--context", "quant": "--quant", "size": "--max-size", "license": "--license"}
+    reasons = {item.reason for item in choice.rejected}
+    asked = [f"`{option}`" for reason, option in options.items() if reason in reasons]
+    if reasons & {"license", "size", "untrusted"}:
+        asked.append("the policy of the project")
+    return f"Loosen what was asked for, here or in the manifest: {', '.join(asked)}" if asked else None
+
+
+@contextmanager
+def naming(line: ManifestModel, manifest: Manifest) -> Iterator[None]:
+    """Have the errors of what is chosen for a line of the manifest say which line it is."""
+    try:
+        yield
+    except (SpecError, NotFoundError, NotPermittedError, IntegrityError) as error:
+        error.message = f"`{line.name}` in {manifest.file}: {error.message}"
+        raise
 
 
 def lock_model(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,16 @@ def normalise(name: str) -> str:
     return _SPELLINGS.get(plain, plain)
 
 
-def meant(name: str) -> str | None:
-    """The known licence that a name which is none of them was likely meant for; None where there is none."""
-    from difflib import get_close_matches
+def unknown(names: Iterable[str]) -> list[str]:
+    """A remark on each name that is no licence that is known here: it may be misspelt, or somebody's own."""
+    remarks = []
+    for name in sorted({normalise(name) for name in names} - LICENSES.keys()):
+        from difflib import get_close_matches  # only for those who misspell
 
-    if normalise(name) in LICENSES:
-        return None
-    return next(iter(get_close_matches(normalise(name), LICENSES, n=1, cutoff=LIKENESS)), None)
+        near = get_close_matches(name, LICENSES, n=1, cutoff=LIKENESS)
+        meant = f": did you mean `{near[0]}`?" if near else ""
+        remarks.append(f"`{name}` is no licence that lmpm knows{meant}")
+    return remarks
 
 
 def describe(name: str) -> str:

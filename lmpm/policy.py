@@ -38,15 +38,6 @@ def _spelled(name: str) -> str:
     return normalise(name)
 
 
-def doubts(policy: Policy) -> Iterator[str]:
-    """What in a policy is likely misspelt, so that it forbids or allows nothing, in words."""
-    from lmpm.license import meant
-
-    for name in sorted((policy.licenses.allow or frozenset()) | policy.licenses.deny):
-        if near := meant(name):
-            yield f"the policy speaks of `{name}`, which is no licence that lmpm knows: did you mean `{near}`?"
-
-
 def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> None:
     """Raise NotPermittedError when the policy does not allow a rung."""
     reasons = list(violations(candidate, policy))

@@ -80,10 +80,13 @@ class Store:
     def places(self, source: Source, file: ModelFile) -> list[Path]:
         """Where a file of the right size lies: under the snapshot's name, under the blob's, or both.
 
-        The size alone says nothing about the bytes: `confirm` does.
+        A name that leads to the blob of another digest is none of them. Beyond that the size alone says nothing
+        about the bytes: `confirm` does.
         """
         found: list[Path] = []
-        for path in (self.link(source, file), self.blob(source, file)):
+        link = self.link(source, file)
+        names = [link] if digest_behind(link) in (None, file.sha256) else []
+        for path in (*names, self.blob(source, file)):
             with contextlib.suppress(OSError):
                 facts = path.stat()
                 if stat.S_ISREG(facts.st_mode) and facts.st_size == file.size:
@@ -93,16 +96,6 @@ class Store:
     def find(self, source: Source, file: ModelFile) -> Path | None:
         """The path of a file whose size is right, wherever a client of the cache put it, or None."""
         return next(iter(self.places(source, file)), None)
-
-    def named(self, source: Source, file: ModelFile) -> Path | None:
-        """What `find` gives, unless it is a link to a blob whose name says that its bytes are others."""
-        path = self.find(source, file)
-        if path is None or not path.is_symlink():
-            return path
-        name = path.readlink().name  # one link: behind it, a blob of a shared store has another kind of name
-        with contextlib.suppress(ValueError):
-            return path if validate.sha256(name) == file.sha256 else None
-        return path
 
     def is_stamped(self, path: Path, sha256: str) -> bool:
         """True when these bytes were hashed before and the file has not been touched since."""
@@ -341,6 +334,14 @@ class Store:
                     digest.update(chunk)
                     disk.write_all(part, chunk)
             return digest.hexdigest(), part.tell()
+
+
+def digest_behind(link: Path) -> str | None:
+    """The sha256 that a name of a snapshot leads to, None where it leads to no blob."""
+    try:
+        return validate.sha256(link.readlink().name)
+    except (OSError, ValueError):
+        return None
 
 
 def _digest(file: ModelFile) -> str:

@@ -69,3 +69,21 @@ def test_a_colleague_is_told_to_get_the_file_and_not_to_download_it(cli: Cli, ow
     for command in ("path", "smoke", "verify", "sync"):
         assert "download" not in clone.call(command, "own").failed(4, place).err
     assert place in clone.call("list").passed().err
+
+
+def test_a_file_is_pinned_for_no_more_than_it_was_trained_for_and_can_be_updated(cli: Cli, own: Path) -> None:
+    cli.call("install", OWN, "--task", "text-to-sql", "--no-smoke", "--offline").passed()
+    assert "context = 512" in cli.manifest.read_text()
+    cli.call("update", "--offline", "--no-smoke").passed()
+    cli.manifest.write_text(cli.manifest.read_text().replace("512", "8192"))
+    failed = cli.call("update", "--offline").failed(3, "in lmpm.toml: ", "its only candidate was rejected", "8,192")
+    assert "`--context`" in failed.err and "`--quant`" not in failed.err and "licen" not in failed.err
+
+
+@pytest.mark.parametrize("command", [["sync"], ["install", "--locked"], ["install"]])
+def test_a_file_that_is_missing_does_not_keep_other_models_from_coming(cli: Cli, own: Path, command: list[str]) -> None:
+    cli.call(*INSTALL, OWN, "--name", "a-file").passed()
+    cli.call("install", "text-to-sql", "--no-smoke", "--offline").passed()
+    clone = cli.clone()
+    clone.call(*command, "--no-smoke", "--offline").failed(4, "models/own.gguf")
+    clone.call("verify", "text-to-sql", "--no-smoke").passed()

@@ -48,7 +48,7 @@ def command(form: str, offline: bool, is_global: bool, as_json: bool, quiet: boo
         put_raw(bom(lock, text, version=__version__))
         return 0
     manifest = workspace.read_manifest(project)
-    workspace.remark_policy(app, manifest)
+    workspace.remark_licenses(app, manifest)
     findings = audit(lock, manifest.policy, app.catalog, None if app.offline else app.hub)
     if form == "sarif":
         from lmpm.sarif import sarif

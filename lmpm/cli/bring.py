@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lmpm.cli import render, workspace
-from lmpm.errors import SmokeTestError
+from lmpm.cli.console import show_error
+from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from lmpm.catalog import Task
     from lmpm.cli.settings import App
+    from lmpm.errors import LmpmError
     from lmpm.ladder import Rung
     from lmpm.lock_types import LockedModel
     from lmpm.proof import SmokeResult
     from lmpm.types import ModelFile
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,25 @@ class Brought:
 
     data: dict[str, Any]
     smoke: SmokeResult | None = None
+
+
+def each(works: Iterable[Callable[[], T]]) -> list[T]:
+    """What the works give, one for each model: what is wrong with one of them does not keep the others from coming.
+
+    Raises the first of their errors once all are done; further ones have been shown by then.
+    """
+    done: list[T] = []
+    errors: list[LmpmError] = []
+    for work in works:
+        try:
+            done.append(work())
+        except (IntegrityError, NotFoundError, NotPermittedError, EngineError) as error:
+            errors.append(error)
+    for other in errors[1:]:
+        show_error(other.message, details=other.details, hint=other.hint)
+    if errors:
+        raise errors[0]
+    return done
 
 
 def verified_paths(app: App, rung: Rung) -> list[Path] | None:

@@ -11,7 +11,7 @@ import click
 
 from lmpm.cli import downloading, render, workspace
 from lmpm.cli.asking import choosing_model, wish_again, wish_from, wish_options
-from lmpm.cli.bring import bring, prove, verified_paths
+from lmpm.cli.bring import bring, each, prove, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import NothingFitsError, SpecError
@@ -65,6 +65,8 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **
     downloading.apply(app, options)
     if options["name"] and len(refs) != 1:
         raise SpecError("`--name` goes with exactly one reference")
+    manifest = workspace.read_manifest(workspace.project(app, is_global=options["is_global"]))
+    workspace.remark_licenses(app, manifest, asked=options["licenses"])
     run = _Run(app, options)
     done = run.references(refs) if refs else run.lock()
     if as_json:
@@ -119,7 +121,7 @@ class _Run:
 
         if not self.options["dry_run"]:
             require_space(self.app.store, [(work.source, work.files) for work in works])
-        return [work.carry_out() for work in works]
+        return each(work.carry_out for work in works)
 
     def _plan(self, ref: str) -> _Work:
         """What a reference asks for: what the lock has for it, or a new choice."""
@@ -128,7 +130,6 @@ class _Run:
         ref = workspace.own_reference(self.app, ref)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
-        workspace.remark_policy(self.app, manifest)
         there = install.find_line(manifest, self.app.catalog, ref, self.options["name"])
         wish = wish_again(there, ref, self.options) if there else wish_from(self.options)
         if (known := self._already(ref, wish, project, manifest)) is not None:
@@ -281,7 +282,6 @@ class _Run:
                 hint="Name a task: `lmpm install text-to-sql`; all tasks: `lmpm catalog list`",
             )
         manifest = workspace.read_manifest(project)
-        workspace.remark_policy(self.app, manifest)
         machines = workspace.targets(self.app, manifest)
         if self.options["locked"]:
             lock = workspace.read_lock(project)
@@ -302,8 +302,9 @@ class _Run:
         """Choose for a line of the manifest that the lock does not have, or has for another request."""
         from lmpm import install
 
-        wish = install.wish_of(line, manifest.policy)
-        plan = self._choose(line.ref or line.task or line.name, wish, manifest, lambda _: line)
+        with install.naming(line, manifest):
+            wish = install.wish_of(line, manifest.policy)
+            plan = self._choose(line.ref or line.task or line.name, wish, manifest, lambda _: line)
         return self._realising(replace(plan, is_again=True))
 
     def _rung(self, model: LockedModel) -> Rung:

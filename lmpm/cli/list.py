@@ -38,7 +38,7 @@ def command(as_json: bool, is_global: bool, hardware: str | None, quiet: bool, v
             data.append({"name": model.name, "present": False, "error": error.message})
             continue
         candidate = rung.candidate
-        lacking = [file for file in candidate.files if not app.store.named(candidate.source, file)]
+        lacking = [file for file in candidate.files if not app.store.find(candidate.source, file)]
         present = not lacking
         hints += [f"`{model.name}` is missing here. {remedy(candidate.source, lacking)}"] if lacking else []
         state = "installed" if present else "missing"

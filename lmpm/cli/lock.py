@@ -44,7 +44,7 @@ def command(
     app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global, asks_anew=upgrade)
     project = workspace.project(app, is_global=is_global)
     manifest = workspace.require_manifest(project)
-    workspace.remark_policy(app, manifest)
+    workspace.remark_licenses(app, manifest)
     if check:
         lock = workspace.read_lock(project)
         workspace.require_fresh(app, manifest, lock)

@@ -28,7 +28,7 @@ def command(name: str, as_json: bool, is_global: bool, hardware: str | None, qui
     model = workspace.locked_model(lock, name)
     rung = rung_for(model, app.machine)
     candidate = rung.candidate
-    paths = [app.store.named(candidate.source, file) for file in candidate.files]
+    paths = [app.store.find(candidate.source, file) for file in candidate.files]
     lacking = [file for file, path in zip(candidate.files, paths, strict=True) if path is None]
     if lacking:
         title = f"{candidate.model} {candidate.quant}"

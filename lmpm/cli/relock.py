@@ -73,16 +73,17 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
     from lmpm import install
 
     where: Where = "here" if app.offline else "hub"
-    wish = install.wish_of(line, manifest.policy)
-    appraiser = app.appraiser("chosen")
-    resolution = app.resolver.resolve(
-        line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=appraiser
-    )
-    install.require_choice(resolution.choice)
     machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
-    resolution, locked, remarks = install.lock_model(
-        resolution, line, app.resolver, machines, classes, where=where, appraiser=appraiser
-    )
+    appraiser = app.appraiser("chosen")
+    with install.naming(line, manifest):
+        wish = install.wish_of(line, manifest.policy)
+        resolution = app.resolver.resolve(
+            line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=appraiser
+        )
+        install.require_choice(resolution.choice)
+        resolution, locked, remarks = install.lock_model(
+            resolution, line, app.resolver, machines, classes, where=where, appraiser=appraiser
+        )
     for rung in locked.candidates:
         install.require_unchanged(before, rung.source, rung.files)
     for remark in (*resolution.choice.notes, *remarks):

@@ -53,8 +53,9 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
     """The resolution, within the project's policy; the catalog answers when the Hub cannot."""
     from lmpm.install import with_policy
 
-    policy = workspace.read_manifest(workspace.project(app, is_global=False)).policy
-    wish = with_policy(wish_from(options), policy)
+    manifest = workspace.read_manifest(workspace.project(app, is_global=False))
+    workspace.remark_licenses(app, manifest, asked=options["licenses"])
+    wish = with_policy(wish_from(options), manifest.policy)
     ref = workspace.own_reference(app, ref)
     appraiser = app.appraiser("at hand" if app.offline else "doubtful")
     if not app.offline:

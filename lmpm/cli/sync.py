@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmpm.cli import downloading, render, workspace
-from lmpm.cli.bring import bring, verified_paths
+from lmpm.cli.bring import bring, each, verified_paths
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import UnknownNameError
@@ -46,7 +47,7 @@ def command(
     """Bring what `lmpm.lock` pins to this machine.
 
     The lock is taken as it is: a stale one is an error (exit code 7), and so is what the policy forbids (9).
-    Nothing is removed.
+    What cannot be had of one model does not keep the others from coming. Nothing is removed.
     """
     from lmpm.fetch import require_space
     from lmpm.locked import rung_for
@@ -56,6 +57,7 @@ def command(
     downloading.apply(app, options)
     project = workspace.project(app, is_global=is_global)
     lock, manifest = workspace.read_lock(project), workspace.read_manifest(project)
+    workspace.remark_licenses(app, manifest)
     if project.manifest_path.exists():
         workspace.require_fresh(app, manifest, lock)
     machine = _target(app, manifest, target) if target else app.machine
@@ -65,7 +67,8 @@ def command(
         require_permitted(model.name, rung.candidate, manifest.policy)
     if not dry_run:
         require_space(app.store, [(rung.candidate.source, rung.candidate.files) for _, rung in rungs])
-    done = [_one(app, model, rung, dry_run=dry_run, smoke=not no_smoke and not target) for model, rung in rungs]
+    smoke = not no_smoke and not target
+    done = each(partial(_one, app, model, rung, dry_run=dry_run, smoke=smoke) for model, rung in rungs)
     brought = sum(not entry["present"] for entry in done)
     if as_json:
         put_json({"dry_run": dry_run, "target": target, "models": done})

@@ -51,6 +51,7 @@ def command(
     downloading.apply(app, options)
     project = workspace.project(app, is_global=is_global)
     manifest = workspace.require_manifest(project)
+    workspace.remark_licenses(app, manifest)
     before = workspace.require_writable(project.lock())
     asked = upgradable(app, before, named_lines(manifest, names))
     remark_lost(app, before, asked)

@@ -52,7 +52,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     lock = workspace.read_lock(project)
     workspace.remark_stale(app, project, lock)
     manifest = workspace.read_manifest(project)
-    workspace.remark_policy(app, manifest)
+    workspace.remark_licenses(app, manifest)
     models = [workspace.locked_model(lock, name) for name in names] if names else list(lock.models)
     verifier = Verifier(
         catalog=app.catalog,

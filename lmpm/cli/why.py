@@ -35,6 +35,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     app = App(Console(quiet, verbose), hardware=options["hardware"])
     project = workspace.project(app, is_global=False)
     manifest = workspace.read_manifest(project)
+    workspace.remark_licenses(app, manifest, asked=options["licenses"])
     line = manifest.models.get(name)
     wish = overlay(wish_of(line, manifest.policy) if line else Wish(), options)
     ref = (line.ref or line.task or name) if line else workspace.own_reference(app, name)

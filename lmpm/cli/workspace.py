@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import DiskError, LockError, SpecError, UnknownNameError
+from lmpm.errors import DiskError, LockError, ManifestError, SpecError, UnknownNameError
 from lmpm.project import Project, edit_project, find_project
 
 if TYPE_CHECKING:
@@ -124,15 +124,6 @@ def read_lock(found: Project) -> Lock:
     return found.lock()
 
 
-def remark_policy(app: App, manifest: Manifest) -> None:
-    """Say what in the policy is likely misspelt: it would forbid nothing without a word."""
-    if manifest.policy.licenses.deny or manifest.policy.licenses.allow is not None:
-        from lmpm.policy import doubts
-
-        for doubt in doubts(manifest.policy):
-            app.console.note(doubt)
-
-
 def remark_stale(app: App, found: Project, lock: Lock) -> None:
     """Say where the lock is not what the manifest asks for."""
     from lmpm.lock import staleness
@@ -160,13 +151,36 @@ def locked_model(lock: Lock, name: str) -> LockedModel:
     return found
 
 
+def remark_licenses(app: App, manifest: Manifest, *, asked: str | None = None) -> None:
+    """Say which licences of the manifest, or of `asked` on the command line, are not known: a rule may be misspelt."""
+    rule = manifest.policy.licenses
+    lines = [line.license for line in manifest.models.values()]
+    names = [*(rule.allow or ()), *rule.deny]
+    names += [name for text in (asked, *lines) if text for name in text.split(",")]
+    if names:
+        from lmpm.license import unknown
+
+        for remark in unknown(names):
+            app.console.note(remark)
+
+
 def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
-    """The declared machines."""
+    """The declared machines. Raises ManifestError naming the one that cannot be understood."""
     if not manifest.targets:
         return {}
     from lmpm.machine import parse_spec
 
-    return {name: parse_spec(target.hardware, app.chips) for name, target in manifest.targets.items()}
+    machines = {}
+    for name, target in manifest.targets.items():
+        try:
+            machines[name] = parse_spec(target.hardware, app.chips)
+        except SpecError as error:
+            raise ManifestError(
+                f"`{name}` of [targets] in {manifest.file}: {error.message}",
+                details=error.details,
+                hint=error.hint and error.hint.replace("--hardware ", "hardware = "),
+            ) from error
+    return machines
 
 
 def size_classes(app: App) -> list[Machine]:

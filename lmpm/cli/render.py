@@ -36,7 +36,9 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
     console.say("Why", why)
     console.say("Needs", needs(choice, chosen))
     if choice.considered > 1:
-        console.say("", f"1 of {choice.considered} candidates: `lmpm why {ref}`")
+        from shlex import quote
+
+        console.say("", f"1 of {choice.considered} candidates: `lmpm why {quote(ref)}`")
     for note in choice.notes:
         console.note(note)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lmpm.cli import render
+from lmpm.cli.console import Console
+from lmpm.cli.settings import App
+from lmpm.resolve import Wish
 from tests.conftest import Cli
 
 
@@ -52,3 +56,13 @@ def test_a_licence_may_be_spelt_in_any_way_in_the_policy(cli: Cli, spelling: str
         f'[models]\nsql = {{ task = "text-to-sql" }}\n[policy]\nlicenses = {{ deny = ["{spelling}"] }}\n'
     )
     assert "no licence that lmpm knows" not in cli.call("lock", "--offline").failed(9, "apache-2.0 is denied").err
+
+
+def test_a_command_that_is_advised_can_be_pasted(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LMPM_HOME", cli.environment["LMPM_HOME"])
+    app = App(Console(), offline=True, hardware="M2, 16GB")
+    choice = app.resolver.resolve("text to sql", app.machine, Wish(), where="catalog").choice
+    render.show_choice(app.console, choice, why="", ref="text to sql")
+    assert "`lmpm why 'text to sql'`" in capsys.readouterr().err

@@ -395,6 +395,15 @@ def test_a_blob_of_another_digest_is_not_what_the_lock_pins(cli: Cli, world: Loo
     assert "damaged" not in failed.err, "nothing is wrong with the copy on disk"
 
 
+@pytest.mark.parametrize("command", ["outdated", "update"])
+def test_without_a_network_nobody_is_sent_to_an_option_that_does_not_help(
+    cli: Cli, world: LoopbackHub, command: str
+) -> None:
+    cli.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    failed = cli.call(command, *MAC).failed(5, "cannot be reached", "can only be asked over the network")
+    assert "--offline" not in failed.err
+
+
 class TestOtherSources:
     def test_a_file_of_the_team_is_pinned_by_its_hash_and_stays_where_it_is(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lmpm.cli import render, workspace
 from lmpm.cli.console import show_error
-from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
+from lmpm.errors import EngineError, IntegrityError, LmpmError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def each(works: Iterable[Callable[[], T]]) -> list[T]:
             done.append(work())
         except (IntegrityError, NotFoundError, NotPermittedError, EngineError) as error:
             errors.append(error)
-    for other in errors[1:]:
-        show_error(other.message, details=other.details, hint=other.hint)
+    for later in errors[1:]:
+        show_error(later.message, details=later.details, hint=later.hint)
     if errors:
         raise errors[0]
     return done

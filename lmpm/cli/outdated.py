@@ -8,6 +8,7 @@ import click
 
 from lmpm.cli import workspace
 from lmpm.cli.console import Console, put, put_json
+from lmpm.cli.relock import asking_anew
 from lmpm.cli.settings import App, common, hardware_option, json_option
 from lmpm.errors import LmpmError, OfflineError
 from lmpm.types import HubSource
@@ -48,10 +49,11 @@ def command(
     lock, manifest = workspace.read_lock(project), workspace.read_manifest(project)
     models = [workspace.locked_model(lock, name) for name in names] if names else list(lock.models)
     rows: list[dict[str, Any]] = []
-    for model in models:
-        for number, candidate in enumerate(model.candidates, start=1):
-            rows += [_row(model, number, change) for change in changes(candidate, app.hub, app.catalog)]
-        rows += [_row(model, None, change) for change in _better(app, manifest, model)]
+    with asking_anew():
+        for model in models:
+            for number, candidate in enumerate(model.candidates, start=1):
+                rows += [_row(model, number, change) for change in changes(candidate, app.hub, app.catalog)]
+            rows += [_row(model, None, change) for change in _better(app, manifest, model)]
     if as_json:
         put_json({"changes": rows})
     else:

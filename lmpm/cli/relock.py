@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lmpm.cli import workspace
-from lmpm.errors import UnknownNameError
+from lmpm.errors import NetworkError, UnknownNameError
 from lmpm.types import HubSource, UrlSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lmpm.cli.settings import App
     from lmpm.lock_types import Lock, LockedModel
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from lmpm.resolve import Where
 
 GRAVE = ("gone", "history", "identity", "bytes")  # of what may have become of a repository: why to look twice
+
+
+@contextmanager
+def asking_anew() -> Iterator[None]:
+    """Have errors of the network say what it is needed for: `--offline` is no way to learn what is new."""
+    try:
+        yield
+    except NetworkError as error:
+        if error.hint and "--offline" in error.hint:
+            error.hint = "Check HF_ENDPOINT and your proxy: what is new can only be asked over the network"
+        raise
 
 
 def named_lines(manifest: Manifest, names: tuple[str, ...]) -> list[ManifestModel]:

@@ -24,11 +24,6 @@ KNOWN_AS: Final[dict[MemorySource, str]] = {
 }
 
 
-def quoted(ref: str) -> str:
-    """A reference as it is typed in a shell."""
-    return f'"{ref}"' if " " in ref else ref
-
-
 def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None:
     """What was chosen, why, and what it needs."""
     chosen = choice.chosen
@@ -43,7 +38,9 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
     console.say("Why", why)
     console.say("Needs", needs(choice, chosen))
     if choice.considered > 1:
-        console.say("", f"1 of {choice.considered} candidates: `lmpm why {quoted(ref)}`")
+        from shlex import quote
+
+        console.say("", f"1 of {choice.considered} candidates: `lmpm why {quote(ref)}`")
     for note in choice.notes:
         console.note(note)
 

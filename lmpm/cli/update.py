@@ -9,7 +9,7 @@ import click
 from lmpm.cli import downloading, workspace
 from lmpm.cli.bring import bring, verified_paths
 from lmpm.cli.console import Console, put, put_json
-from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
+from lmpm.cli.relock import asking_anew, named_lines, relock, remark_lost, upgradable
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def command(
     workspace.remark_licenses(app, manifest)
     before = workspace.require_writable(project.lock())
     asked = upgradable(app, before, named_lines(manifest, names))
-    remark_lost(app, before, asked)
-    entries = [install.keep_proofs(relock(app, manifest, before, line), before.get(line.name)) for line in asked]
+    with asking_anew():
+        remark_lost(app, before, asked)
+        entries = [install.keep_proofs(relock(app, manifest, before, line), before.get(line.name)) for line in asked]
     after = before
     for entry in entries:
         after = after.with_model(entry)

@@ -132,7 +132,7 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
     cursor = _Cursor(read_at, min(size, limits.MAX_HEADER_BYTES), name)
     magic = cursor.take(4)
     if magic != MAGIC:
-        raise cursor.fail(f"it starts with {magic!r} instead of {MAGIC!r}")
+        raise cursor.fail(f"it starts with `{magic.decode('latin-1')}` instead of `{MAGIC.decode()}`")
     version = int(cursor.number("<I"))
     if version not in SUPPORTED_VERSIONS:
         kind = "big-endian" if version and version & 0xFFFF == 0 else f"version {version}"
@@ -179,7 +179,8 @@ def _check_tensors(cursor: _Cursor, table: tuple[Tensor, ...], metadata: Mapping
     """Refuse duplicate names and data beyond the end of the file."""
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):  # no power of two
-        raise cursor.fail(f"general.alignment is {alignment!r}")
+        found = f" but {alignment}" if isinstance(alignment, int) else ""
+        raise cursor.fail(f"its general.alignment is no power of two{found}")
     if len({tensor.name for tensor in table}) != len(table):
         raise cursor.fail("two tensors have one name")
     data_start = -(-cursor.position // alignment) * alignment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -227,6 +228,8 @@ def file_url(endpoint: str, repo: str, revision: str, path: str) -> str:
 def explain(error: BaseException) -> str:
     """What went wrong in a few words, without the object addresses that the libraries print."""
     text = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return "its answer is no JSON"
     for sign, words in (
         ("refused", "connection refused"),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),

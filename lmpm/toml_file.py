@@ -21,6 +21,7 @@ Scalar = str | int | float | bool
 
 _MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_TWICE: Final = re.compile(r"cannot overwrite a value|cannot declare \(.*\) twice|duplicate inline table key")
 # tomllib takes quadratic time for a.a.a.a...: 10 s for 1 MiB of keys with 500 parts
 _DEEP_KEY: Final = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')\s*+\.\s*+){24}""")
 
@@ -113,6 +114,8 @@ def _syntax_error(message: str) -> DocumentError:
     found = _POSITION.search(message)
     problem = printable(_POSITION.sub("", message))[:200]
     problem = problem[:1].lower() + problem[1:]
+    if _TWICE.match(problem):
+        problem = "gives a key a second time"
     if found is None:
         return DocumentError("", problem)
     place = f"line {found[1]}, column {found[2]}" if found[1] else "end of file"

@@ -27,6 +27,7 @@ _REPO: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
 _OBJECT_ID: Final = re.compile(r"[0-9a-f]{24}")
 _URL: Final = re.compile(r"https?://[!$->@-~]+")  # printable ASCII without `"`, `#` and `?`
+_NO_HEX: Final = re.compile(r"[^0-9a-f]")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_IN_PATHS: Final = frozenset('\\:*?"<>|')
@@ -160,5 +161,7 @@ def _digest(value: object, form: re.Pattern[str], expected: str) -> str:
         found = f"{len(value)} characters" if isinstance(value, str) else "no text"
         if isinstance(value, str) and form.fullmatch(value.lower()):
             found = "upper-case letters"
+        elif isinstance(value, str) and form.fullmatch(_NO_HEX.sub("0", value)):
+            found = f"`{printable(_NO_HEX.findall(value)[0])}` among them"
         raise ValueError(f"expected {expected}, found {found}")
     return value

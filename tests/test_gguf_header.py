@@ -165,8 +165,8 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("wrong magic", "starts with b'GGML'"),
-            ("big endian", "starts with b'FUGG'"),
+            ("wrong magic", "starts with `GGML`"),
+            ("big endian", "starts with `FUGG`"),
             ("version 0", "version 0"),
             ("version 99", "version 99"),
             ("nested arrays", "unsupported type 9"),

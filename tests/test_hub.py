@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import time
 import tracemalloc
@@ -500,6 +501,7 @@ class TestWords:
             (OSError("<urllib3.connection object at 0x7f00>: odd"), "OSError"),
             (OSError("\x1b[2Jfirst\nsecond"), "\\x1b[2Jfirst"),
             (TimeoutError(), "TimeoutError"),
+            (json.JSONDecodeError("Expecting value", "<html>", 0), "its answer is no JSON"),
         ],
     )
     def test_explanations_hold_no_addresses_and_no_secrets(self, error: Exception, words: str) -> None:

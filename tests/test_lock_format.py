@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from lmpm import toml_file, validate
+from lmpm.document import DocumentError
 from lmpm.errors import LockError
 from lmpm.limits import MAX_LOCK_BYTES
 from lmpm.lock import Lock, emit_lock, parse_lock
@@ -131,13 +133,13 @@ HOSTILE = [
     ("big/big-00001-of-00002", "big/big-00000-of-00000", f"`{FIRST}.files` expected the shards 1 to 0"),
     (BIG_1 + BIG_2 + MMPROJ, MMPROJ + BIG_1 + BIG_2, f"`{FIRST}.files` expected the files of the model first"),
     (MMPROJ, MMPROJ + MMPROJ.replace("F16", "F32"), f"`{FIRST}.files` expected the files of the model first"),
-    ("[[model.candidate]]", "[model.candidate]", "is not valid at line 29, column 18: cannot overwrite"),
+    ("[[model.candidate]]", "[model.candidate]", "is not valid at line 29, column 18: gives a key a second time"),
     ("[[model]]", "[model]", "is not valid"),
     ('name = "chat"', "name = chat", "is not valid at line 6, column 8: invalid value"),
     ("version = 1", "version 1", "is not valid at line 2, column 9: expected '='"),
     ("version = 1", "version = 1\x00", "is not valid at line 2: holds a NUL character"),
     ("version = 1", "version = 1\x01", "is not valid at line 2, column 12: "),
-    ("version = 1", "version = 1\nversion = 1", "is not valid at line 3, column 12: cannot overwrite a value"),
+    ("version = 1", "version = 1\nversion = 1", "is not valid at line 3, column 12: gives a key a second time"),
     ("version = 1", "<<<<<<< HEAD\nversion = 1\n=======\n>>>>>>> x", "at line 2: holds the markers of a merge"),
     ("version = 1", "||||||| base\nversion = 1", "at line 2: holds the markers of a merge"),
     ("version = 1", "version = 1\r\n=======\r\n", "at line 3: holds the markers of a merge"),
@@ -218,3 +220,18 @@ def test_random_damage_is_a_lock_error_or_a_valid_lock(seed: int) -> None:
         assert error.message.isprintable()
     else:
         assert parse_lock(emit_lock(lock)) == lock
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("a = 1\na = 2\n", "line 2"), ("[a]\n[a]\n", "line 2"), ("a = { b = 1, b = 2 }\n", "line 1")],
+)
+def test_what_stands_twice_is_told_in_words(text: str, place: str) -> None:
+    with pytest.raises(DocumentError, match="gives a key a second time") as caught:
+        toml_file.parse(text, 1000)
+    assert caught.value.place.startswith(place)
+
+
+def test_a_digest_with_a_letter_that_is_none_of_a_digest_names_it() -> None:
+    with pytest.raises(ValueError, match="64 lower-case hex digits, found `g` among them"):
+        validate.sha256("g" + 63 * "0")

@@ -36,7 +36,7 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
     `directory` is the project's: below it the file is known by its path from there, elsewhere by its name
     alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
     """
-    paths = _shards(path)
+    paths = shards(path)
     root = directory.resolve()
     files = []
     for part in paths:
@@ -141,8 +141,11 @@ def _main_type(header: Header) -> str:
     return max(sizes, key=lambda name: sizes[name], default="unknown")
 
 
-def _shards(path: Path) -> list[Path]:
-    """A file, or every shard of the set that it is the first of. Raises SpecError for what is not there."""
+def shards(path: Path) -> list[Path]:
+    """A file, or every shard of the set that it is one of, in load order.
+
+    Raises SpecError for what is not there, or is no file.
+    """
     found = _SHARD.search(path.name)
     paths = [path]
     if found:
@@ -150,8 +153,16 @@ def _shards(path: Path) -> list[Path]:
         paths = [path.with_name(f"{stem}-{number:05}-of-{found[2]}.gguf") for number in range(1, int(found[2]) + 1)]
     for part in paths:
         if not part.is_file():
-            raise SpecError(f"There is no file `{part}`")
+            raise SpecError(_no_file(part))
     return paths
+
+
+def _no_file(path: Path) -> str:
+    if path.is_dir():
+        return f"`{path}` is a directory, expected a GGUF file"
+    if path.is_symlink() and not path.exists():
+        return f"`{path}` is a link to `{path.readlink()}`, which is not there"
+    return f"`{path}` is no regular file" if path.exists() else f"There is no file `{path}`"
 
 
 def _line(header: Header, key: str) -> str:

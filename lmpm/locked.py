@@ -10,7 +10,7 @@ from lmpm.errors import EngineError, IntegrityError, LmpmError
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from lmpm.bench import Bench
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lmpm.settings import Settings
     from lmpm.types import Machine
 
+USUAL_TASK: Final = "chat"  # of a model that nobody said anything about
+TASK_HINT: Final = f"It was asked the questions of `{USUAL_TASK}`. If it is for another task, name that with `--task`"
 WORKING_MEMORY_SHARE: Final = 1.25  # of the planned need, before the engine's child is stopped
 
 
@@ -36,7 +38,12 @@ def task_of(model: LockedModel, catalog: Catalog) -> Task | None:
     known = catalog.model(ref.partition(":")[0])
     if known is not None:
         return next((catalog.task(score.task) for score in known.scores), None)
-    return catalog.task("chat")
+    return catalog.task(USUAL_TASK)
+
+
+def is_task_assumed(requested: Mapping[str, object], catalog: Catalog) -> bool:
+    """Whether neither the request nor the catalog says what a model is for, so that it is asked as one for chats."""
+    return "task" not in requested and catalog.model(str(requested.get("ref", "")).partition(":")[0]) is None
 
 
 def context_of(model: LockedModel) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -87,3 +88,34 @@ def test_a_file_that_is_missing_does_not_keep_other_models_from_coming(cli: Cli,
     clone = cli.clone()
     clone.call(*command, "--no-smoke", "--offline").failed(4, "models/own.gguf")
     clone.call("verify", "text-to-sql", "--no-smoke").passed()
+
+
+def test_who_did_not_name_the_task_is_told_to(cli: Cli, own: Path) -> None:
+    asked = "It was asked the questions of `chat`. If it is for another task, name that with `--task`"
+    cli.call("install", OWN, "--offline", "-c", "256").failed(8, asked, "`--no-smoke`")
+    cli.call("smoke", OWN).failed(8, asked)
+    cli.call(*INSTALL, OWN, "--name", "own").passed()
+    cli.call("smoke", "own").failed(8, asked)
+    for command in (["install", OWN, "--offline", "--name", "other"], ["smoke", OWN]):
+        assert "`--task`" not in cli.call(*command, "--task", "text-to-sql", "-c", "256").failed(8).err
+
+
+@pytest.mark.parametrize("data", [b"hello, world", b"GGUF\3\0\0\0", b""])
+def test_what_is_no_model_is_an_error_of_the_file(cli: Cli, own: Path, data: bytes) -> None:
+    own.write_bytes(data)
+    for command in (["smoke"], ["inspect"], ["install", "--offline"]):
+        cli.call(*command, OWN).failed(4, "own.gguf` is not a usable GGUF file: it ")
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
+def test_what_is_no_file_is_said_to_be_what_it_is(cli: Cli, own: Path, kind: str) -> None:
+    own.unlink()
+    words = {"directory": "is a directory", "pipe": "is no regular file", "link": "is a link to `gone`"}[kind]
+    if kind == "directory":
+        own.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(own)
+    else:
+        own.symlink_to("gone")
+    for command in (["smoke"], ["inspect"], ["install", "--offline"]):
+        cli.call(*command, OWN).failed(2, words)

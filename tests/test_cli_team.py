@@ -451,14 +451,6 @@ class TestOtherSources:
         inside.unlink()
         cli.call("sync", "outside", *words).failed(4, "only somebody of your team has", "Put it at")
 
-    def test_a_file_that_is_asked_for_the_wrong_task_is_told_of_tasks(
-        self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
-    ) -> None:
-        (cli.directory / "own.gguf").write_bytes(tiny("our own"))
-        shown = cli.call("install", "./own.gguf", "--name", "own", "--task", "embeddings", "--offline")
-        shown.failed(8, "It was asked as a model for embeddings: name another task with `--task`")
-        cli.call("smoke", "./own.gguf").failed(8, "It was asked as a model for chat: name another task with `--task`")
-
     def test_a_file_is_pinned_at_no_more_tokens_than_it_was_trained_for(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]
     ) -> None:

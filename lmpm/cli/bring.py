@@ -78,12 +78,12 @@ def prove(
     context: int,
     need: int,
     pinned: bool = False,
-    of_task: bool = True,
+    assumed: bool = False,
 ) -> SmokeResult | None:
     """Run the smoke test, show it, and note its figures. Raises SmokeTestError when the answers are wrong.
 
-    `pinned` says that the lock has it already, so that nothing is left to be pinned; `of_task` that it was chosen for
-    its task, and not named by itself.
+    `pinned` says that the lock has it already, so that nothing is left to be pinned; `assumed` that nobody said
+    which task it is for.
     """
     from lmpm import locked
 
@@ -91,15 +91,12 @@ def prove(
     smoke = locked.prove(models, task, context=context, need=need, bench=app.bench)
     render.show_smoke(app.console, smoke)
     if smoke is not None and not smoke.passed:
-        raise SmokeTestError(
-            f"`{paths[0].name}` does not do its task: {smoke.detail}",
-            hint="Take another with `lmpm update`, or ask it again with `lmpm smoke NAME`"
-            if pinned
-            else "The file is kept. To pin it all the same, use `--no-smoke`"
-            if of_task or task is None
-            else f"It was asked as a model for {task.name}: name another task with `--task`. "
-            "To pin it all the same, use `--no-smoke`",
-        )
+        hint = "The file is kept. To pin it all the same, use `--no-smoke`"
+        if pinned:
+            hint = "Take another with `lmpm update`, or ask it again with `lmpm smoke NAME`"
+        elif assumed:
+            hint = f"{locked.TASK_HINT}. To pin it all the same, use `--no-smoke`"
+        raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=hint)
     if smoke is not None and app.is_this_machine:
         workspace.records(app).note(files[0], smoke, app.machine)
     return smoke

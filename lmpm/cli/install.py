@@ -233,6 +233,8 @@ class _Run:
 
     def _bring(self, plan: _Plan) -> tuple[Path, SmokeResult | None]:
         """Fetch the choice and prove it."""
+        from lmpm.locked import is_task_assumed
+
         chosen = plan.chosen
         paths = workspace.fetcher(self.app).fetch(chosen.variant.source, chosen.variant.files, ref=plan.line.ref)
         if not self.app.offline:
@@ -247,7 +249,7 @@ class _Run:
                 plan.resolution.task,
                 context=memory.context,
                 need=memory.total,
-                of_task=plan.line.ref is None,
+                assumed=is_task_assumed(plan.line.requested(), self.app.catalog),
             )
         return paths[0], smoke
 

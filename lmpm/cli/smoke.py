@@ -9,7 +9,7 @@ import click
 from lmpm.cli import render, workspace
 from lmpm.cli.console import Console, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option
-from lmpm.errors import SmokeTestError, SpecError, UnknownNameError
+from lmpm.errors import SmokeTestError, UnknownNameError
 
 
 @click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
@@ -34,18 +34,22 @@ def command(
 
     NAME is a model of the lock, or a GGUF file. It is asked the questions of its task.
     """
-    from lmpm.locked import context_of, prove, rung_for, task_of
+    from lmpm.locked import TASK_HINT, context_of, is_task_assumed, prove, rung_for, task_of
 
     app = App(Console(quiet, verbose), offline=True, hardware=hardware)
     asked = app.catalog.task(task) if task else None
     if task and asked is None:
         raise UnknownNameError("task", task, listing="All tasks: `lmpm catalog list`")
+    model = None
     if name.endswith(".gguf") or "/" in name:
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise SpecError(f"There is no file `{name}`")
-        known, need, tokens = asked or app.catalog.task("chat"), path.stat().st_size, context or 4096
-        files = [path]
+        from lmpm.direct import shards
+        from lmpm.gguf_header import read_file
+
+        files = shards(Path(name).expanduser())
+        for file in files:
+            read_file(file)  # what is no GGUF is an error of the file, not of the engine
+        path, need = files[0], sum(file.stat().st_size for file in files)
+        known, tokens = asked or app.catalog.task("chat"), context or 4096
     else:
         lock = workspace.read_lock(workspace.project(app, is_global=is_global))
         model = workspace.locked_model(lock, name)
@@ -64,8 +68,11 @@ def command(
     else:
         render.show_smoke(app.console, result)
     if result is not None and not result.passed:
-        asked_as = f"It was asked as a model for {known.name}: name another task with `--task`" if known else None
-        raise SmokeTestError(f"`{name}` does not do its task: {result.detail}", hint=None if task else asked_as)
+        is_assumed = asked is None and (model is None or is_task_assumed(model.requested, app.catalog))
+        raise SmokeTestError(
+            f"`{name}` does not do its task: {result.detail}",
+            hint=TASK_HINT if is_assumed else None,
+        )
     if result is not None and not as_json:
         app.console.blank()
         app.console.done(f"{name} works")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lmpm import manifest_edit, rungs
 from lmpm.errors import (
@@ -25,14 +25,12 @@ from lmpm.machine import is_same_class
 from lmpm.manifest import ManifestModel
 from lmpm.reference import NameReference, parse, parse_quant
 from lmpm.resolve import Wish
-from lmpm.size import human
 from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lmpm.appraisal import Appraiser
-    from lmpm.candidate import Choice
     from lmpm.catalog import Catalog
     from lmpm.lock_types import LockedCandidate
     from lmpm.manifest import Manifest, Policy
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
     from lmpm.proof import SmokeResult
     from lmpm.resolve import Resolution, Resolver, Where
     from lmpm.types import Machine, ModelFile, Source
-
-
-SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
 
 
 def wish_of(model: ManifestModel, policy: Policy) -> Wish:
@@ -82,49 +77,6 @@ def _as_name(text: str) -> str:
     """A model's title as a key of the manifest."""
     kept = "".join(char if char.isalnum() or char in "._-" else "-" for char in text.lower())
     return kept.strip("._-")[:MAX_NAME_CHARS] or "model"
-
-
-def require_choice(choice: Choice) -> None:
-    """Raise NothingFitsError, listing the nearest candidates, when nothing was chosen."""
-    if choice.chosen is not None:
-        return
-    request, machine = choice.request, choice.machine
-    what = request.task or request.ref
-    by_memory = [item for item in choice.rejected if item.reason == "memory"]
-    if by_memory:
-        rows = sorted(by_memory, key=lambda item: item.candidate.memory.total)
-        other = 'choose for another machine with `--hardware "M2, 16GB"`'
-        lower = f"Lower the context with `--context {SMALL_CONTEXT}`, or {other}"
-        raise NothingFitsError(
-            f"No {what} model fits this machine: {human(machine.budget + machine.host_budget)} for models, "
-            f"the smallest needs {human(rows[0].candidate.memory.total)}",
-            details=tuple(rungs.describe_rejected(replace(choice, rejected=tuple(rows)))),
-            hint=lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:],
-        )
-    if choice.rejected:
-        forbidden = all(item.reason in ("license", "gated", "untrusted") for item in choice.rejected)
-        error = NotPermittedError if forbidden else NothingFitsError
-        raise error(
-            f"No {what} model can be taken: "
-            + ("its only candidate was" if choice.considered == 1 else f"all {choice.considered} candidates were")
-            + " rejected",
-            details=tuple(rungs.describe_rejected(choice)),
-            hint=_loosen(choice),
-        )
-    raise NothingFitsError(
-        f"No {what} model is on this machine",
-        hint="Drop `--offline` to choose among those of the Hub",
-    )
-
-
-def _loosen(choice: Choice) -> str | None:
-    """Which of the things that were asked for stand in the way; None where it is none of them."""
-    options = {"context": "--context", "quant": "--quant", "size": "--max-size", "license": "--license"}
-    reasons = {item.reason for item in choice.rejected}
-    asked = [f"`{option}`" for reason, option in options.items() if reason in reasons]
-    if reasons & {"license", "size", "untrusted"}:
-        asked.append("the policy of the project")
-    return f"Loosen what was asked for, here or in the manifest: {', '.join(asked)}" if asked else None
 
 
 @contextmanager
@@ -246,11 +198,14 @@ def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) ->
 def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
     """Pin anew what `lmpm.toml` asks for, whether anything changed. To be called while the project is guarded.
 
-    A line that somebody changed or took out in the meantime is left to them.
+    A line that somebody changed or took out in the meantime is left to them. Where there is no lock yet it is made
+    also when nothing is asked for, which is an answer, too.
     """
     lines = project.manifest().models
     asked = [(line, locked) for line, locked in pairs if lines.get(line.name) == line]
-    return project.write(lock=_with_entries(project.lock(), asked)) if asked else False
+    if not asked and project.lock_path.exists():
+        return False
+    return project.write(lock=_with_entries(project.lock(), asked))
 
 
 def require_unchanged(lock: Lock, source: Source, files: Iterable[ModelFile]) -> None:
@@ -326,6 +281,12 @@ def find_line(manifest: Manifest, catalog: Catalog, ref: str, name: str | None) 
     lines = [line for line in manifest.models.values() if name in (None, line.name)]
     same = [line for line in lines if _is_same(catalog, ref, task=line.task, asked=line.ref)]
     return next((line for line in same if line.name == line.task), next(iter(same), None))
+
+
+def line_named(manifest: Manifest, catalog: Catalog, name: str) -> ManifestModel | None:
+    """The line of the manifest with this name, unless the catalog has a task or model that is called so."""
+    line = manifest.models.get(name)
+    return None if line is None or catalog.task(name) or catalog.model(name) else line
 
 
 def _is_same(catalog: Catalog, ref: str, *, task: object, asked: object) -> bool:

@@ -40,6 +40,11 @@ class Project:
         return self.directory / self.manifest_name
 
     @property
+    def has_two_manifests(self) -> bool:
+        """Whether a `[tool.lmpm]` stands beside an `lmpm.toml`, which is read in its place."""
+        return self.manifest_name == manifests.NAME and has_own_table(self.directory / manifests.PYPROJECT)
+
+    @property
     def lock_path(self) -> Path:
         """Where `lmpm.lock` is or will be."""
         return self.directory / locks.NAME

@@ -11,6 +11,7 @@ from lmpm import __version__
 from lmpm.cli import workspace
 from lmpm.cli.console import Console, put, put_json, put_raw, show_error
 from lmpm.cli.settings import App, common, json_option, offline_option
+from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
     from lmpm.audit import Finding
@@ -37,11 +38,14 @@ def command(form: str, offline: bool, is_global: bool, as_json: bool, quiet: boo
     not those that were pinned, and 0 when there are only warnings and notes.
     """
     from lmpm.audit import audit, exit_code
+    from lmpm.lock import emit_lock
 
+    if as_json and form in ("sarif", "cyclonedx"):
+        raise SpecError(f"`--json` asks for another form than `--format {form}`", hint="Drop one of them")
     app = App(Console(quiet, verbose), offline=offline, is_global=is_global, asks_anew=True)
     project = workspace.project(app, is_global=is_global)
     lock = workspace.read_lock(project)
-    text = project.lock_path.read_text("utf-8-sig")
+    text = project.lock_path.read_text("utf-8-sig") if project.lock_path.exists() else emit_lock(lock)
     if form == "cyclonedx":
         from lmpm.bom import bom
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import render
+from lmpm.cli import render, workspace
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import SpecError
@@ -48,15 +48,15 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
     """Show what a GGUF is, needs and does, from its header alone.
 
-    REF is a task, a model, a repository with a quant, or a file.
+    REF is a name in the lock, of which the rung for the machine is shown, a task, a model, a repository with a quant,
+    or a file.
     """
-    from lmpm.headers import parts_of
     from lmpm.inspection import as_planned, inspect
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     if options["exact"] and not app.is_this_machine:
         raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
-    parts = parts_of(app.resolver, ref, app.machine)
+    parts = _parts(app, ref)
     settings = replace(_settings(options), repack=app.repack)
     found = computed = inspect(parts, app.machine, settings, table=options["exact"])
     exact = _ask(app, parts, found) if options["exact"] else None
@@ -68,6 +68,20 @@ def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any)
         put_json(_json(found, computed, exact))
     else:
         _show(found, computed, exact, app.machine)
+
+
+def _parts(app: App, ref: str) -> Parts:
+    """The files of what the lock pins under this name, else of what the reference names."""
+    from lmpm.headers import parts_of, pinned_parts
+
+    locked = workspace.project(app, is_global=False).lock().get(ref)
+    if locked is None:
+        return parts_of(app.resolver, ref, app.machine)
+    from lmpm.locked import rung_for
+
+    rung = rung_for(locked, app.machine)
+    app.console.note(f"this is what lmpm.lock pins for it: rung {rung.number} of {len(locked.candidates)}")
+    return pinned_parts(app.resolver, rung.candidate)
 
 
 def _ask(app: App, parts: Parts, found: Inspection) -> DryRun | None:
@@ -128,6 +142,8 @@ def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine
             put(f"  {'on ' + device.name:<10} {human(device.total):>10}")
     verdict = "fits" if found.fits else "does not fit"
     largest = f"Largest context that fits: {found.max_context:,}" if found.max_context else "No context fits"
+    if 0 < found.context_length < found.need.context:
+        largest = f"But it was trained for {found.context_length:,} tokens, and what it does beyond is anyone's guess"
     total = human(found.need.must_fit)
     put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}. {largest}")
     if exact is not None:

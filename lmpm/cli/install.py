@@ -127,14 +127,18 @@ class _Run:
         """What a reference asks for: what the lock has for it, or a new choice."""
         from lmpm import install
 
-        ref = workspace.own_reference(self.app, ref)
         project = workspace.project(self.app, is_global=self.is_global)
         manifest = workspace.read_manifest(project)
-        there = install.find_line(manifest, self.app.catalog, ref, self.options["name"])
+        name = self.options["name"]
+        if (line := install.line_named(manifest, self.app.catalog, ref)) and name in (None, line.name):
+            ref, name = line.ref or line.task or line.name, line.name
+        else:
+            ref = workspace.own_reference(self.app, ref)
+        there = install.find_line(manifest, self.app.catalog, ref, name)
         wish = wish_again(there, ref, self.options) if there else wish_from(self.options)
-        if (known := self._already(ref, wish, project, manifest)) is not None:
+        if (known := self._already(ref, wish, project, manifest, name)) is not None:
             return self._sync(known, manifest)
-        name = there.name if there else self.options["name"]
+        name = there.name if there else name
         plan = self._choose(
             ref,
             install.with_policy(wish, manifest.policy),
@@ -162,6 +166,7 @@ class _Run:
         """Resolve a reference, make its ladder, and show the choice. Raises NothingFitsError."""
         from lmpm import install
         from lmpm.machine import describe
+        from lmpm.refusal import require_choice
 
         where: Where = "here" if self.app.offline else "hub"
         appraiser = self.app.appraiser("chosen")
@@ -170,7 +175,7 @@ class _Run:
             wish,
             may_ask=not self.console.quiet,
         )
-        install.require_choice(resolution.choice)
+        require_choice(resolution.choice)
         self.console.say("Machine", describe(self.app.machine))
         line = line_of(resolution)
         entry: LockedModel | None = None
@@ -212,14 +217,16 @@ class _Run:
         self.console.done(f"Installed {plan.line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
-    def _already(self, ref: str, wish: Wish, project: Project, manifest: Manifest) -> LockedModel | None:
+    def _already(
+        self, ref: str, wish: Wish, project: Project, manifest: Manifest, name: str | None
+    ) -> LockedModel | None:
         """The locked model when the lock has this very request for this machine, and there is no better."""
         from lmpm import install
 
         if self.options["dry_run"]:
             return None
         lock = project.lock()
-        found = install.find_request(lock, self.app.catalog, ref, wish, self.options["name"])
+        found = install.find_request(lock, self.app.catalog, ref, wish, name)
         if found is None or not install.is_current(found, manifest):
             return None
         try:
@@ -293,6 +300,9 @@ class _Run:
         works = [self._relock(line, manifest) for line in stale]
         if project.manifest_path.exists() and not self.options["dry_run"] and not self.options["no_save"]:
             workspace.drop_unasked(self.app, manifest, is_global=self.is_global)
+            if not stale and not project.lock_path.exists():
+                with workspace.editing(self.app, is_global=self.is_global) as guarded:
+                    install.pin_again(guarded, [])
         fresh = {line.name for line in stale}
         works += [self._sync(model, manifest) for model in project.lock().models if model.name not in fresh]
         done = self._carry_out(works)

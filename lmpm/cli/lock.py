@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lmpm.cli import workspace
-from lmpm.cli.console import Console
+from lmpm.cli.console import Console, put_json
 from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
-from lmpm.cli.settings import App, common, hardware_option, offline_option
+from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @hardware_option
 @offline_option
 @workspace.global_option
+@json_option
 @common
 def command(
     names: tuple[str, ...],
@@ -32,6 +33,7 @@ def command(
     hardware: str | None,
     offline: bool,
     is_global: bool,
+    as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -46,7 +48,12 @@ def command(
     manifest = workspace.require_manifest(project)
     workspace.remark_licenses(app, manifest)
     if check:
-        lock = workspace.read_lock(project)
+        lock = workspace.read_lock(project, must_exist=True)
+        if as_json:
+            from lmpm.lock import staleness
+
+            reasons = staleness(manifest, lock, workspace.targets(app, manifest))
+            put_json({"up_to_date": not reasons, "reasons": reasons})
         workspace.require_fresh(app, manifest, lock)
         require_all_permitted(lock.models, manifest.policy)
         app.console.done("lmpm.lock is up to date")
@@ -68,11 +75,11 @@ def command(
     entries = [(line, relock(app, manifest, before, line)) for line in lines]  # all, before anything is written
     with workspace.editing(app, is_global=is_global) as guarded:
         changed = install.pin_again(guarded, entries)
-        if not guarded.lock_path.exists():  # no model is asked for, which is an answer too
-            changed = guarded.write(lock=guarded.lock())
     for line, entry in entries:
         _show(app, line, entry)
     dropped = workspace.drop_unasked(app, manifest, is_global=is_global)
+    if as_json:
+        put_json({"locked": [line.name for line, _ in entries], "unpinned": dropped})
     if not manifest.models:
         app.console.done(f"Nothing to lock: `{manifest.file}` names no models")
     elif not changed and not dropped:

@@ -83,6 +83,7 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
     Raises IntegrityError where the Hub has other bytes under a commit that the lock of `before` pins.
     """
     from lmpm import install
+    from lmpm.refusal import require_choice
 
     where: Where = "here" if app.offline else "hub"
     machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
@@ -92,7 +93,7 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
         resolution = app.resolver.resolve(
             line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=appraiser
         )
-        install.require_choice(resolution.choice)
+        require_choice(resolution.choice)
         resolution, locked, remarks = install.lock_model(
             resolution, line, app.resolver, machines, classes, where=where, appraiser=appraiser
         )

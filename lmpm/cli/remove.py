@@ -23,16 +23,14 @@ def command(names: tuple[str, ...], is_global: bool, quiet: bool, verbose: bool)
     app = App(Console(quiet, verbose), offline=True)
     taken = dict.fromkeys(names)
     with workspace.editing(app, is_global=is_global) as project:
-        text = project.manifest_text()
+        text, name_of_manifest = project.manifest_text(), project.manifest_name
         manifest = workspace.read_manifest(project)
-        lock = project.lock() if manifest.models else workspace.read_lock(project)
+        lock = project.lock() if manifest.models else workspace.read_lock(project, must_exist=True)
         for name in taken:
             if name in manifest.models:
-                text = remove_model(text, name, file=project.manifest_name)
+                text = remove_model(text, name, file=name_of_manifest)
             else:
                 workspace.locked_model(lock, name)
             lock = lock.without(name)
         project.write(manifest=text or None, lock=lock if project.lock_path.exists() else None)
-    app.console.done(
-        f"Removed {', '.join(taken)} from {project.manifest_name} and lmpm.lock; the files stay in the cache"
-    )
+    app.console.done(f"Removed {', '.join(taken)} from {name_of_manifest} and lmpm.lock; the files stay in the cache")

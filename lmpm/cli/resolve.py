@@ -42,7 +42,7 @@ def command(ref: str, as_json: bool, explain: bool, quiet: bool, verbose: bool, 
     if as_json:
         put_json({**render.choice_json(choice), "funnel": funnel.as_json(resolution.funnel)})
     if choice.chosen is None:
-        from lmpm.install import require_choice
+        from lmpm.refusal import require_choice
 
         require_choice(choice)
     if not as_json:

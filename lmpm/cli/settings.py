@@ -140,6 +140,7 @@ class App:
         self.is_global = is_global
         self.asks_anew = asks_anew  # what has changed on the Hub matters: kept answers will not do
         self.console = console
+        self._noted: set[str] = set()
         self.settings = Settings.read(os.environ)
         context = click.get_current_context(silent=True)
         if context and console.verbose and not console.quiet:
@@ -153,6 +154,12 @@ class App:
         self._hardware = hardware or self.settings.hardware
         self.connections = limits.CONNECTIONS
         self.rate_limit: int | None = None  # bytes a second
+
+    def note_once(self, text: str) -> None:
+        """A remark that is made once, however often a command comes upon its cause."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.console.note(text)
 
     @cached_property
     def catalog(self) -> Catalog:

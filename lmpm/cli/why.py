@@ -10,7 +10,7 @@ from lmpm.cli import funnel, render, workspace
 from lmpm.cli.asking import overlay, wish_options
 from lmpm.cli.console import Console, put, put_json
 from lmpm.cli.resolve import SHOWN_ROWS, put_candidates
-from lmpm.cli.settings import App, common, hardware_option, json_option
+from lmpm.cli.settings import App, common, hardware_option, json_option, offline_option
 from lmpm.reference import NameReference, parse
 from lmpm.resolve import Wish
 from lmpm.size import human
@@ -20,6 +20,7 @@ from lmpm.size import human
 @click.argument("name")
 @wish_options
 @hardware_option
+@offline_option
 @click.option("--all", "everything", is_flag=True, help="List every candidate.")
 @json_option
 @common
@@ -32,7 +33,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     from lmpm.install import wish_of, with_policy
     from lmpm.machine import describe
 
-    app = App(Console(quiet, verbose), hardware=options["hardware"])
+    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     project = workspace.project(app, is_global=False)
     manifest = workspace.read_manifest(project)
     workspace.remark_licenses(app, manifest, asked=options["licenses"])

@@ -41,6 +41,8 @@ def project(app: App, *, is_global: bool) -> Project:
     found = Project(directory(app, is_global=is_global))
     app.console.detail(f"project {found.directory}")
     app.known_projects.remember(found.directory)
+    if found.has_two_manifests:
+        app.note_once("[tool.lmpm] of pyproject.toml is not read: there is an lmpm.toml beside it")
     return found
 
 
@@ -109,9 +111,14 @@ def require_fresh(app: App, manifest: Manifest, lock: Lock) -> None:
         raise LockError("`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`")
 
 
-def read_lock(found: Project) -> Lock:
-    """The lock. Raises LockError when there is none."""
+def read_lock(found: Project, *, must_exist: bool = False) -> Lock:
+    """The lock; an empty one where the manifest asks for no models yet, unless the file itself `must_exist`.
+
+    Raises LockError when there is none.
+    """
     if not found.lock_path.exists():
+        if found.manifest_path.exists() and not must_exist and not read_manifest(found).models:
+            return found.lock()
         if found.manifest_path.exists():
             raise LockError(
                 f"No `lmpm.lock` beside `{found.manifest_path}`",

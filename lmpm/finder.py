@@ -10,18 +10,18 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import groups, hub_search, listing, quant, standing, title
+from lmpm import groups, hub_search, listing, standing, title
 from lmpm import license as licenses
 from lmpm.errors import (
     AmbiguousNameError,
     LmpmError,
-    NetworkError,
     NotFoundError,
     NotPermittedError,
     OfflineError,
     UnknownNameError,
 )
 from lmpm.funnel import Found, Funnel, LeftOut, OtherModel
+from lmpm.sieve import Sieve
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from lmpm.standing import Standing
     from lmpm.store import Store
 
-LOOKS: Final = 3  # repositories of a model that are looked at
-MOST_LOOKS: Final = 5  # where those hold nothing that was asked for
 SHOWN_OTHERS: Final = 50
 SHOWN_CHOICES: Final = 12
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -52,6 +50,11 @@ class Finder:
     catalog: Catalog
     hub: Hub
     now: Callable[[], float] = time.time
+
+    @property
+    def sieve(self) -> Sieve:
+        """What tells the repositories of one model apart."""
+        return Sieve(self.catalog, self.hub, self.now)
 
     def by_text(self, text: str, *, model: str | None = None, quant: str | None = None, sees: bool = False) -> Found:
         """The variants of the model that words mean; `model` is its key where the user has said which.
@@ -87,7 +90,10 @@ class Finder:
 
     def _repository(self, reference: HubReference, store: Store) -> Repository:
         if not self.hub.offline:
-            return self.hub.repository(reference.repo, reference.revision)
+            try:
+                return self.hub.repository(reference.repo, reference.revision)
+            except NotFoundError as error:
+                raise self._with_ending(reference, error) from None
         held = store.repository(reference.repo, reference.revision)
         if held is not None:
             return held
@@ -99,9 +105,20 @@ class Finder:
                 hint="Drop `--offline`",
             ) from None
 
+    def _with_ending(self, reference: HubReference, error: NotFoundError) -> NotFoundError:
+        """The error, with the repository that is meant where only the usual ending of its name is missing."""
+        meant = f"{reference.repo}-GGUF"
+        if reference.revision or "gguf" in reference.repo.lower():
+            return error
+        try:
+            self.hub.repository(meant)
+        except LmpmError:
+            return error
+        return NotFoundError(error.message, hint=f"Did you mean `{meant}`?")
+
     def require_access(self, repository: Repository, *, offers_copy: bool = False) -> None:
         """Raise NotPermittedError, with a copy that may be had, for a repository that takes a token to open it."""
-        if self._opens(repository):
+        if self.sieve.opens(repository):
             return
         if repository.private:
             raise NotPermittedError(
@@ -115,7 +132,29 @@ class Finder:
         )
 
     def search(self, text: str) -> tuple[Listing, tuple[Group, ...]]:
-        """What the Hub finds for words, and the groups that have all of them, likeliest first."""
+        """What the Hub finds for words, and the groups that have all of them, likeliest first.
+
+        A quantizer's account among the words narrows it down to what is theirs, if they have it.
+        """
+        account, rest = self._narrowed(text)
+        if account:
+            found, _ = self._search(rest)
+            own = tuple(row for row in found.rows if row.publisher.lower() == account)
+            theirs = groups.ranked(groups.grouped(own), rest)
+            if theirs:
+                return replace(found, rows=own), theirs
+        return self._search(text)
+
+    def _narrowed(self, text: str) -> tuple[str, str]:
+        """A quantizer named at the beginning or the end, and the other words: `bartowski qwen2.5 coder 7b`."""
+        said = text.split()
+        for place, rest in ((0, said[1:]), (-1, said[:-1])):
+            known = self.catalog.publishers.get(said[place].lower()) if rest else None
+            if known and known.kind == "quantizer":
+                return known.name.lower(), " ".join(rest)
+        return "", text
+
+    def _search(self, text: str) -> tuple[Listing, tuple[Group, ...]]:
         ranked: tuple[Group, ...] = ()
         found = None
         for query in _queries(text):
@@ -150,7 +189,7 @@ class Finder:
         if group is None:
             return None
         rows = [row for row in group.rows if not row.gated and not row.private and row.id != repository.id]
-        judged = self._judged(rows, group, None)
+        judged = self.sieve.judged(rows, group, None)
         allowed = [
             row
             for row, points in judged
@@ -168,10 +207,6 @@ class Finder:
                 hint=f"Did you mean `{known}/{name}`? If not, name the commit: `{repo}@<40 hex>`",
             )
 
-    def judge_row(self, row: Row, group: Group) -> Standing:
-        """The standing of a repository by what the listing says of it alone."""
-        return self._judged((row,), group, None)[0][1]
-
     # -- from a group to variants ------------------------------------------------
 
     def _meant(self, text: str, ranked: Sequence[Group], model: str | None) -> Group:
@@ -179,6 +214,7 @@ class Finder:
             chosen = next((group for group in ranked if group.title.key == model), None)
             if chosen is not None:
                 return chosen
+        text = self._narrowed(text)[1] if ranked else text
         likely = groups.best(ranked, text)
         if not likely:
             raise UnknownNameError("model on the Hub", text, listing="Look around with `lmpm search`")
@@ -191,10 +227,10 @@ class Finder:
         self, text: str, group: Group, found: Listing, ranked: Sequence[Group], *, wanted: str | None, sees: bool
     ) -> Found:
         """Look at the best trusted repositories of a model and put their variants together."""
-        original = self._original(group)
-        judged = self._judged(group.rows, group, original)
-        left, able = self._sifted(judged)
-        looked = self._look(able, original, wanted, left)
+        original = self.sieve.original(group)
+        judged = self.sieve.judged(group.rows, group, original)
+        left, able = self.sieve.sifted(judged)
+        looked = self.sieve.look(able, original, wanted, left)
         if not looked and any(item.reason == "gated" for item in left):
             raise self._all_gated(group, judged)
         if not looked:
@@ -203,7 +239,7 @@ class Finder:
                 details=[f"{item.repo}: {item.detail}" for item in left[:8]],
             )
         model = group.name
-        merged, spare = self._merged(model, looked, sees)
+        merged, spare = self.sieve.merged(model, looked, sees)
         seen = {repository.id for repository, _, _ in looked} | {item.repo for item in left}
         left += [
             LeftOut(row.id, "less trusted", "; ".join(points.reasons)) for row, points in able if row.id not in seen
@@ -231,89 +267,8 @@ class Finder:
         notes = tuple(note for _, contents, _ in looked[:1] for note in contents.remarks())
         return Found(model, merged, funnel, notes, spare, is_unproven=True)
 
-    def _original(self, group: Group) -> Repository | None:
-        """The repository of the model's own weights, where the Hub has it."""
-        if group.base is None:
-            return None
-        try:
-            return self.hub.repository(group.base)
-        except (NotFoundError, NotPermittedError, NetworkError):
-            return None
-
-    def _judged(self, rows: Sequence[Row], group: Group, original: Repository | None) -> list[tuple[Row, Standing]]:
-        mended = min(original.modified, original.created + standing.MENDING_S) if original else 0.0
-        license_ = original.license if original else "unknown"
-        now = self.now()
-        judged = [
-            (row, standing.of_row(row, self.catalog, owner=group.publisher, license_=license_, mended=mended, now=now))
-            for row in rows
-        ]
-        return sorted(judged, key=lambda item: (-item[1].points, item[0].id))
-
-    def _sifted(self, judged: Sequence[tuple[Row, Standing]]) -> tuple[list[LeftOut], list[tuple[Row, Standing]]]:
-        """What is left out for whose it is, and the rest; without one that is trusted the best known ones stay."""
-        left, able = [], []
-        has_trusted = any(points.is_trusted and self._opens(row) for row, points in judged)
-        for row, points in judged:
-            if points.imitates:
-                left.append(LeftOut(row.id, "untrusted", f"only looks like `{points.imitates}`"))
-            elif not self._opens(row):
-                why = "it is private" if row.private else "its publisher asks for an account and an agreement"
-                left.append(LeftOut(row.id, "gated", why))
-            elif has_trusted and not points.is_trusted:
-                left.append(LeftOut(row.id, "untrusted", "; ".join(points.reasons)))
-            else:
-                able.append((row, points))
-        return left, able
-
-    def _opens(self, row: Row) -> bool:
-        return not (row.gated or row.private) or self.hub.http.token is not None
-
-    def _look(
-        self,
-        able: Sequence[tuple[Row, Standing]],
-        original: Repository | None,
-        wanted: str | None,
-        left: list[LeftOut],
-    ) -> list[tuple[Repository, listing.Contents, Standing]]:
-        """The repositories that hold something usable, most trusted first; what has none is added to `left`."""
-        looked: list[tuple[Repository, listing.Contents, Standing]] = []
-        parameters = original.full_parameters if original else None
-        for number, (row, points) in enumerate(able[:MOST_LOOKS]):
-            if number >= LOOKS and looked:
-                break
-            try:
-                repository = self.hub.repository(row.id)
-            except (NotFoundError, NotPermittedError) as error:
-                left.append(LeftOut(row.id, "unreadable", error.message))
-                continue
-            contents = listing.contents(repository)
-            if not contents.sets:
-                left.append(LeftOut(row.id, "unreadable", "holds no complete model that llama.cpp loads"))
-            elif wanted and not any(item.quant.upper() == wanted.upper() for item in contents.sets):
-                left.append(LeftOut(row.id, "quant", f"has no {wanted}"))
-            else:
-                looked.append(
-                    (repository, contents, standing.with_files(points, repository, contents, parameters=parameters))
-                )
-        return sorted(looked, key=lambda item: (-item[2].points, item[0].id))
-
-    def _merged(
-        self, model: str, looked: Sequence[tuple[Repository, listing.Contents, Standing]], sees: bool
-    ) -> tuple[tuple[Variant, ...], tuple[Variant, ...]]:
-        """Each quant from the most trusted repository that has it, and what others have of them."""
-        best: dict[str, Variant] = {}
-        spare: list[Variant] = []
-        for rank, (repository, contents, _) in enumerate(looked):
-            for variant in listing.variants(repository, contents, self.catalog, model=model, sees=sees):
-                gated = variant.gated and self.hub.http.token is None
-                ranked = replace(variant, trust=rank, gated=gated)
-                if best.setdefault(variant.quant, ranked) is not ranked:
-                    spare.append(ranked)
-        return tuple(sorted(best.values(), key=lambda variant: quant.order(variant.quant))), tuple(spare)
-
     def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Standing]]) -> NotPermittedError:
-        row = next(row for row, points in judged if not self._opens(row) and not points.imitates)
+        row = next(row for row, points in judged if not self.sieve.opens(row) and not points.imitates)
         if row.private:
             return NotPermittedError(
                 f"`{row.id}` is private, and there is no trusted copy of {group.name} that is not",

@@ -192,8 +192,9 @@ def _model_of(row: Row, originals: dict[str, str]) -> tuple[Title, str | None]:
         return own, originals[own.key]
     # an account that stands before the name, where no card tells it: `google_gemma-3-4b-it`
     for mark in "_.":
-        rest = title.parse(own.text.partition(mark)[2])
-        if rest.key in originals and len(own.words) > len(rest.words):
+        account, _, behind = own.text.partition(mark)
+        rest = title.parse(behind)
+        if rest.key in originals and title.words(account) == title.words(originals[rest.key].partition("/")[0]):
             return rest, originals[rest.key]
     return own, None
 

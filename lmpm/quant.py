@@ -80,6 +80,8 @@ VAGUE: Final[dict[str, str]] = {
     "Q6": "Q6_K",
     "Q8": "Q8_0",
 }
+# What somebody who types a width alone is told to type: the usual quant of it.
+VAGUE_BEST: Final = {"Q2": "Q2_K", "Q3": "Q3_K_M", "Q4": "Q4_K_M", "Q5": "Q5_K_M", "Q6": "Q6_K", "Q8": "Q8_0"}
 UNKNOWN: Final = "unknown"  # the quant of a file whose name says none
 _RANK: Final = {name: rank for rank, name in enumerate(BITS)}
 # Before a quant, how it was made: Unsloth's and AtomicChat's dynamic ones, mradermacher's with an importance matrix.

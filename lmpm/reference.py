@@ -20,6 +20,7 @@ HUB_HOSTS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MAX_TEXT_CHARS: Final = 120
 _TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?: +[A-Za-z0-9][A-Za-z0-9._+-]*)+")
+_PULL: Final = re.compile(r"refs/[a-z]+/[^/]+")  # a revision with slashes in it: `refs/pr/1`
 _HINT: Final = "Write a task, a model, or `user/repo:Q4_K_M`; all tasks: `lmpm catalog list`"
 
 
@@ -97,17 +98,32 @@ def _is_local_file(text: str) -> bool:
 def _name(text: str) -> NameReference | TextReference:
     name, _, tag = text.partition(":")
     if len(name) <= MAX_TEXT_CHARS and _TEXT.fullmatch(name):
-        return TextReference(" ".join(name.split()), parse_quant(tag) if tag else None)
+        words, typed = _without_quant(" ".join(name.split()), tag)
+        return TextReference(words, typed) if " " in words else NameReference(words, typed)
     if not _NAME.fullmatch(name):
         shown = validate.printable(text[:80])
         raise SpecError(f"`{shown}` is no name of a task or model", hint=_HINT)
-    return NameReference(name, parse_quant(tag) if tag else None)
+    return NameReference(*_without_quant(name, tag))
+
+
+def _without_quant(name: str, tag: str) -> tuple[str, str | None]:
+    """A name and its quant, which may also stand at its end: `qwen3 8b q4_k_m`, `llama-3.2-3b-instruct-q8_0`."""
+    if tag:
+        return name, _tagged(tag)
+    found = quant.find(name)
+    rest = name[: found.start].rstrip(" -_.") if found and found.is_exact and found.end == len(name) else ""
+    return (rest, found.label) if found and rest else (name, None)
+
+
+def _tagged(tag: str) -> str | None:
+    """The quant that a tag names; None for `latest`, which leaves the choice open as in `ollama pull`."""
+    return None if tag.lower() == "latest" else parse_quant(tag)
 
 
 def _hub(rest: str, typed: str) -> HubReference:
     """`user/repo[/path/file.gguf][:QUANT][@revision]`, also with the revision before the quant."""
     revision = tag = None
-    if found := re.search(r"@([^:@/]+)", rest):
+    if found := re.search(r"@((?:refs/[a-z]+/)?[^:@/]+)", rest):
         revision, rest = found[1], rest[: found.start()] + rest[found.end() :]
     if ":" in rest:
         rest, _, tag = rest.partition(":")
@@ -120,7 +136,7 @@ def _hub(rest: str, typed: str) -> HubReference:
     except ValueError as error:
         shown = validate.printable(typed[:80])
         raise SpecError(f"`{shown}` is no reference to a model: {error}", hint=_HINT) from error
-    return HubReference(repo, revision, parse_quant(tag) if tag else None, path)
+    return HubReference(repo, revision, _tagged(tag) if tag else None, path)
 
 
 def _from_url(text: str) -> HubReference | UrlReference:
@@ -139,9 +155,13 @@ def _from_url(text: str) -> HubReference | UrlReference:
         except ValueError as error:
             raise SpecError(f"The address at `{host}` cannot be used: {error}") from error
     parts = [unquote(part) for part in address.path.strip("/").split("/")]
-    if len(parts) >= 5 and parts[2] in ("resolve", "blob"):
-        found = _hub("/".join((*parts[:2], *parts[4:])), text)
-        return HubReference(found.repo, None if parts[3] == "main" else parts[3], None, found.path)
+    if len(parts) > 3 and parts[2] in ("resolve", "blob", "tree"):
+        own = "/".join(parts[3:])
+        ref = _PULL.match(own)
+        revision = ref[0] if ref else parts[3]
+        path = own[len(revision) :].strip("/") if parts[2] != "tree" else ""
+        found = _hub("/".join(filter(None, (*parts[:2], path))), text)
+        return HubReference(found.repo, None if revision == "main" else revision, None, found.path)
     return _hub("/".join(parts[:2]), text)
 
 
@@ -153,7 +173,8 @@ def parse_quant(tag: str) -> str:
     if found is None:
         from difflib import get_close_matches
 
-        near = get_close_matches(tag.upper(), list(quant.BITS), n=2)
+        width = quant.VAGUE_BEST.get(tag.upper())
+        near = [width] if width else get_close_matches(tag.upper(), list(quant.BITS), n=2)
         meant = "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
         hint = meant if near else "Examples: `Q4_K_M`, `Q8_0`, `F16`"
         raise SpecError(f"`{validate.printable(tag[:40])}` is no quant", hint=hint)

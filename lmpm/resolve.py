@@ -191,8 +191,10 @@ class Resolver:
         if isinstance(reference, TextReference):
             try:
                 return self._searched(reference.text, text, wish)
-            except (NetworkError, UnknownNameError):
+            except (NetworkError, UnknownNameError) as error:
                 model = self.catalog.model("-".join(reference.text.split()))
+                if model is None and isinstance(error, UnknownNameError):
+                    raise self._unknown_words(error) from None
                 if model is None:
                     raise
                 reference = NameReference(model.name, reference.quant)
@@ -306,6 +308,11 @@ class Resolver:
         return UnknownNameError(
             "task or model", reference.name, suggestions=suggestions, listing="All tasks: `lmpm catalog list`"
         )
+
+    def _unknown_words(self, error: UnknownNameError) -> UnknownNameError:
+        """The error with models of the catalog that words may have been meant for."""
+        near = _near("-".join(error.name.lower().split()), self.catalog.model_names(), n=2, cutoff=MISSPELT)
+        return UnknownNameError(error.kind, error.name, suggestions=near, listing="Look around with `lmpm search`")
 
     def _check_quant(self, wish: Wish, variants: Iterable[Variant]) -> None:
         held = list(dict.fromkeys(variant.quant for variant in variants))

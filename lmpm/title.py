@@ -54,7 +54,6 @@ PACKING: Final = frozenset(
         "unsloth",
         "bf",
         "bnb",
-        "v",
         "model",
         "official",
         "mtp",
@@ -134,7 +133,7 @@ def parse(text: str) -> Title:
     """The words of a model's name, of a repository's, or of what a user typed."""
     name = _ENDING.sub("", text.strip().rpartition("/")[2])
     packed = quant.find(name)
-    if packed and (packed.is_exact or packed.end == len(name)):
+    if packed and (packed.is_exact or (packed.end == len(name) and not packed.label.startswith("INT"))):
         name = f"{name[: packed.start].rstrip('-_. ')} {name[packed.end :].lstrip('-_. ')}"
     return Title(name.strip("-_. "), words(name))
 

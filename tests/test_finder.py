@@ -200,6 +200,44 @@ class TestStory:
         assert known.choice.request.model == "llama-3.1-8b-instruct" and known.funnel is None  # the catalog has it
 
 
+class TestWords:
+    """What stands in the words beside the model's name."""
+
+    def test_a_repository_without_its_ending_is_guessed(
+        self, world: LoopbackHub, real: Catalog, tmp_path: Path
+    ) -> None:
+        with pytest.raises(NotFoundError) as caught:
+            resolver(real, tmp_path, world).resolve(REAL.removesuffix("-GGUF"), machine(real), Wish(), where="hub")
+        assert caught.value.hint == f"Did you mean `{REAL}`?"
+
+    def test_a_misspelt_model_of_the_catalog_is_guessed(
+        self, world: LoopbackHub, real: Catalog, tmp_path: Path
+    ) -> None:
+        with pytest.raises(UnknownNameError) as caught:
+            resolver(real, tmp_path, world).resolve("lama 3.1 8b instruct", machine(real), Wish(), where="hub")
+        assert "`llama-3.1-8b-instruct`" in str(caught.value.hint)
+
+    def test_a_quantizer_that_does_not_have_it_is_no_reason_to_take_it_from_another_silently(
+        self, world: LoopbackHub, real: Catalog, tmp_path: Path
+    ) -> None:
+        with pytest.raises((UnknownNameError, AmbiguousNameError)):
+            resolver(real, tmp_path, world).resolve(f"tensorblock {TYPED}", machine(real), Wish(), where="hub")
+
+    def test_a_quant_that_nobody_has_is_answered_with_the_nearest(
+        self, world: LoopbackHub, real: Catalog, tmp_path: Path
+    ) -> None:
+        with pytest.raises(NotFoundError) as caught:
+            resolver(real, tmp_path, world).resolve("qwq 32b:Q4_K_XL", machine(real, RTX), Wish(), where="hub")
+        assert any("has no Q4_K_XL, but" in line and "Q4_K_M" in line for line in caught.value.details)
+
+    def test_one_letter_more_is_another_model(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
+        for name, downloads in (("GLM-4.6", 10), ("GLM-4.6V", 90_000)):
+            facts = {"card_data": {"base_model": [f"zai-org/{name}"], "license": "mit"}, "downloads": downloads}
+            add_listed(hub, replace(story_of(hub), id=f"unsloth/{name}-GGUF"), shape=QWEN_7B, **facts)
+        found = resolver(real, tmp_path, hub).resolve("glm 4.6", machine(real), Wish(), where="hub")
+        assert found.funnel is not None and found.funnel.model == "GLM-4.6"
+
+
 class TestTrust:
     def add_family(self, hub: LoopbackHub, *repos: str, **facts: Any) -> None:
         for repo in repos:

@@ -91,7 +91,7 @@ def add_listed(hub: LoopbackHub, item: Listed, **facts: Any) -> None:
         "created_at": f"{item.created}T00:00:00.000Z" if item.created else None,
         "last_modified": f"{item.modified}T00:00:00.000Z" if item.modified else None,
         "card_data": card,
-        "gguf": {"total": parameters, "architecture": "", "context_length": 32768},
+        "gguf": {"total": parameters, "architecture": "", "context_length": 32768, "chat_template": "{{ messages }}"},
     }
     hub.add_repo(item.id, files, **(settings | facts))
 

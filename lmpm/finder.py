@@ -262,6 +262,8 @@ class Finder:
                 OtherModel(item.name, len(item.rows), item.downloads, item.tier == groups.DERIVATIVE)
                 for item in others[:SHOWN_OTHERS]
             ),
+            other_models=len(others),
+            derived_models=sum(item.tier == groups.DERIVATIVE for item in others),
             age_s=found.age_s,
         )
         notes = tuple(note for _, contents, _ in looked[:1] for note in contents.remarks())

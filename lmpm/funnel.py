@@ -44,7 +44,9 @@ class Funnel:
     variants: int
     taken: tuple[tuple[str, tuple[str, ...]], ...]  # repositories whose variants are candidates, with the reasons
     left_out: tuple[LeftOut, ...]
-    others: tuple[OtherModel, ...]
+    others: tuple[OtherModel, ...]  # the likeliest of them
+    other_models: int = 0  # all of them
+    derived_models: int = 0  # those that are derived, by their names or cards
     age_s: float = 0.0
 
     def steps(self) -> tuple[str, ...]:

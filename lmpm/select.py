@@ -70,7 +70,7 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow if other is not chosen]
     elif spoilt:
         chosen = min(spoilt, key=lambda item: (-item.variant.quality, *_rank(item)))
-        notes = (f"{_spoilt(chosen)}, and no better quant of it fits here: take a smaller model at Q4_K_M",)
+        notes = (f"{_spoilt(chosen)}, and no better quant of it can be had here: take a smaller model at Q4_K_M",)
     rejected += [Rejected(other, "worse", _spoilt(other)) for other in spoilt if other is not chosen]
     if chosen is not None and not permits_commercial_use(chosen.variant.license):
         notes += (f"its licence does not permit every commercial use: {licenses.describe(chosen.variant.license)}",)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.hub import LoopbackHub
-from tests.hub.families import FAMILY, add_story
+from tests.hub.families import FAMILY, Listed, Shape, add_listed, add_story
 
 TEXT = "deepseek r1 distill qwen 7b"
 REAL = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
@@ -62,3 +62,15 @@ def test_words_are_resolved_explained_and_kept(cli: Cli, crowd: LoopbackHub) -> 
 def test_a_script_is_told_what_words_may_mean(cli: Cli, crowd: LoopbackHub) -> None:
     cli.run("resolve", "deepseek qwen 7b", *M2, HF_ENDPOINT=crowd.endpoint).failed(3, FAMILY, "Type more of the name")
     cli.run("install", f"bartowskii/{FAMILY}-GGUF", HF_ENDPOINT=crowd.endpoint).failed(9, "bartowski", "Did you mean")
+
+
+def test_a_spoilt_choice_is_no_best_quant(cli: Cli) -> None:
+    with LoopbackHub() as server:
+        files = {"Big-24B-IQ1_S.gguf": 5 * 2**30, "Big-24B-Q4_K_M.gguf": 14 * 2**30}
+        day = "2025-03-01"
+        listed = Listed("bartowski/Big-24B-GGUF", ("maker/Big-24B",), "mit", 900, 1, day, day, files)
+        add_listed(server, listed, shape=Shape(architecture="granite"))  # its size does not follow from its keys
+        found = cli.run("resolve", "big 24b", *M2, HF_ENDPOINT=server.endpoint).passed()
+    assert "IQ1_S" in found.out
+    assert "the least spoilt quant of it that fits" in found.err and "take a smaller model" in found.err
+    assert "best quant" not in found.err and "10 tok/s or more" not in found.err

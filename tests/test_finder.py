@@ -143,6 +143,7 @@ class TestStory:
         assert len(crowd.requests) <= MAX_REQUESTS
         funnel = found.funnel
         assert funnel is not None and funnel.is_complete and funnel.matches == 663
+        assert funnel.other_models > len(funnel.others) and funnel.derived_models > 400
         assert funnel.model == FAMILY and 4 <= funnel.of_model < 10
         rest = {item.repo for item in funnel.left_out} | {repo for repo, _ in funnel.taken}
         looked = {request.path.removeprefix("/api/models/") for request in crowd.requests.all()}

@@ -28,9 +28,8 @@ def put_funnel(funnel: Funnel | None, *, everything: bool) -> None:
     put_table(rows, indent="  ")
     if len(shown) < len(near):
         put(f"  {len(near) - len(shown)} more of {funnel.model}   `--all`")
-    derived = [item for item in funnel.others if item.is_derived]
     if funnel.others:
-        put(f"  other models: {len(funnel.others)}, {len(derived)} of them derived: {_names(funnel)}")
+        put(f"  other models: {funnel.other_models}, {funnel.derived_models} of them derived: {_names(funnel)}")
     put("")
 
 
@@ -53,6 +52,8 @@ def as_json(funnel: Funnel | None) -> dict[str, Any] | None:
             {"repo": item.repo, "reason": item.reason, "detail": item.detail}
             for item in funnel.left_out[:JSON_LEFT_OUT]
         ],
+        "other_models": funnel.other_models,
+        "derived_models": funnel.derived_models,
         "others": [
             {"model": item.name, "repos": item.repos, "downloads": item.downloads, "derived": item.is_derived}
             for item in funnel.others

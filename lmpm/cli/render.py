@@ -56,6 +56,8 @@ def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = N
     chosen, request = choice.chosen, choice.request
     if chosen is None:
         return ""
+    from lmpm.select import is_sound
+
     if isinstance(chosen.variant.source, UrlSource | FileSource):
         return "you named this very file"
     if isinstance(chosen.variant.source, StarterSource):
@@ -66,6 +68,8 @@ def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = N
     where = "offline: " if offline else ""
     here = " on this machine" if offline else ""
     context = f"{chosen.memory.context:,} tokens"
+    if not is_sound(chosen, request):
+        return f"{where}the least spoilt quant of it{here} that fits at {context}"
     if any("fastest" in note for note in choice.notes):
         return f"{where}the fastest{here} that fits at {context}"
     if request.prefer != "quality":

@@ -39,7 +39,7 @@ _VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
 _UNITS: Final = {"b": BILLION, "m": MILLION, "t": 1000 * BILLION}
 
 INSTRUCT: Final = frozenset({"instruct", "it", "chat", "inst"})
-THINKING: Final = frozenset({"thinking", "think", "reasoning", "reasoner"})
+THINKING: Final = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner"})
 BASE: Final = frozenset({"base", "pt", "pretrained", "pretrain", "foundation"})
 # Words that tell nothing of which model it is: how it was packed, and accounts that stand before the name.
 PACKING: Final = frozenset(

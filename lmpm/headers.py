@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm import reference
-from lmpm.candidate import Variant
 from lmpm.direct import shards
 from lmpm.errors import NotFoundError
+from lmpm.ladder import variant_of
 from lmpm.parts import Parts, Shelf, local
 from lmpm.refusal import require_choice
 from lmpm.resolve import Wish
@@ -20,17 +20,7 @@ if TYPE_CHECKING:
 
 def pinned_parts(resolver: Resolver, candidate: LockedCandidate) -> Parts:
     """The files of a rung of the lock. Raises NotFoundError for one that is nowhere."""
-    variant = Variant(
-        model=candidate.model,
-        title=candidate.model,
-        source=candidate.source,
-        quant=candidate.quant,
-        license=candidate.license,
-        files=candidate.files,
-        context_length=0,
-        architecture=candidate.architecture,
-    )
-    return Shelf(store=resolver.store, hub=resolver.hub, catalog=resolver.catalog).parts(variant)
+    return Shelf(store=resolver.store, hub=resolver.hub, catalog=resolver.catalog).parts(variant_of(candidate))
 
 
 def parts_of(resolver: Resolver, ref: str, machine: Machine) -> Parts:

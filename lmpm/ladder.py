@@ -16,6 +16,7 @@ from lmpm.speed import FITTED, is_low_bit, is_sparse, kind_of, layer_steps, pred
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lmpm.candidate import Shape, Variant
     from lmpm.catalog.schema import SpeedKind
     from lmpm.lock_types import LockedCandidate, LockedModel
     from lmpm.types import Machine
@@ -114,22 +115,28 @@ def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> 
     return 1 / seconds if kind == "decode" else _reading_speed(machine, candidate)
 
 
+def variant_of(candidate: LockedCandidate, shape: Shape | None = None) -> Variant:
+    """A rung as the variant that it pins; the lock does not say for how many tokens it was trained."""
+    from lmpm.candidate import Variant
+
+    return Variant(
+        model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,
+        license=candidate.license, files=candidate.files, context_length=0,
+        architecture=candidate.architecture, shape=shape,
+    )  # fmt: skip
+
+
 def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
     """Predicted tokens of a prompt per second."""
-    from lmpm.candidate import Memory, Shape, Variant  # few models are judged so
+    from lmpm.candidate import Memory, Shape  # few models are judged so
 
     active = candidate.active_parameters or _weights(candidate)
     shape = Shape(
         layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
         feed_forward_length=0, vocabulary=0, parameters=candidate.parameters or active, active_parameters=active,
     )  # fmt: skip
-    variant = Variant(
-        model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,
-        license=candidate.license, files=candidate.files, context_length=0,
-        architecture=candidate.architecture, shape=shape,
-    )  # fmt: skip
     need = Memory(
         context=1, weights=candidate.memory, kv_cache=0, recurrent=0, compute=0, output=0, mmproj=0, overhead=0
     )
-    predicted = predict(machine, variant, need, prompt=1)
+    predicted = predict(machine, variant_of(candidate, shape), need, prompt=1)
     return predicted.prefill if predicted else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lmpm.cli import render, workspace
 from lmpm.cli.console import show_error
-from lmpm.errors import EngineError, IntegrityError, LmpmError, NotFoundError, NotPermittedError, SmokeTestError
+from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.size import duration, human
 
 if TYPE_CHECKING:

@@ -196,6 +196,8 @@ class _Run:
 
     def _realise(self, plan: _Plan) -> dict[str, Any]:
         """Fetch a choice, prove it, and only then pin it."""
+        from lmpm import install
+
         began = time.monotonic()
         data = {"name": plan.line.name, **render.choice_json(plan.resolution.choice)}
         self.console.blank()
@@ -205,15 +207,12 @@ class _Run:
         if not self.options["no_save"]:
             # before gigabytes are fetched
             workspace.require_savable(self.app, is_global=self.is_global, can_be_left_out=True)
-        from lmpm import install
-
-        lock = workspace.project(self.app, is_global=self.is_global).lock()
-        install.require_unchanged(lock, plan.chosen.variant.source, plan.chosen.variant.files)
+        project = workspace.project(self.app, is_global=self.is_global)
+        install.require_unchanged(project.lock(), plan.chosen.variant.source, plan.chosen.variant.files)
         path, smoke = self._bring(plan)
         self._save(plan, smoke)
         self.console.blank()
-        manifest_name = workspace.project(self.app, is_global=self.is_global).manifest_name
-        pinned = "" if self.options["no_save"] else f". Pinned in lmpm.lock; commit it with {manifest_name}"
+        pinned = "" if self.options["no_save"] else f". Pinned in lmpm.lock; commit it with {project.manifest_name}"
         self.console.done(f"Installed {plan.line.name} in {duration(time.monotonic() - began)}{pinned}")
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 

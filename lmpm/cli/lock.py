@@ -49,12 +49,10 @@ def command(
     workspace.remark_licenses(app, manifest)
     if check:
         lock = workspace.read_lock(project, must_exist=True)
+        reasons = workspace.staleness(app, manifest, lock)
         if as_json:
-            from lmpm.lock import staleness
-
-            reasons = staleness(manifest, lock, workspace.targets(app, manifest))
             put_json({"up_to_date": not reasons, "reasons": reasons})
-        workspace.require_fresh(app, manifest, lock)
+        workspace.refuse_stale(reasons)
         require_all_permitted(lock.models, manifest.policy)
         app.console.done("lmpm.lock is up to date")
         return

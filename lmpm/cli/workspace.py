@@ -102,11 +102,20 @@ def require_manifest(found: Project) -> Manifest:
     return read_manifest(found)
 
 
+def staleness(app: App, manifest: Manifest, lock: Lock) -> list[str]:
+    """Why the lock is not what the manifest asks for, in words."""
+    from lmpm import lock as locks
+
+    return locks.staleness(manifest, lock, targets(app, manifest))
+
+
 def require_fresh(app: App, manifest: Manifest, lock: Lock) -> None:
     """Raise LockError, with every reason, when the lock is not what the manifest asks for."""
-    from lmpm.lock import staleness
+    refuse_stale(staleness(app, manifest, lock))
 
-    reasons = staleness(manifest, lock, targets(app, manifest))
+
+def refuse_stale(reasons: list[str]) -> None:
+    """Raise LockError with the reasons why a lock is stale, if there are any."""
     if reasons:
         raise LockError("`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`")
 
@@ -133,12 +142,10 @@ def read_lock(found: Project, *, must_exist: bool = False) -> Lock:
 
 def remark_stale(app: App, found: Project, lock: Lock) -> None:
     """Say where the lock is not what the manifest asks for."""
-    from lmpm.lock import staleness
-
     if not found.manifest_path.exists():
         return
     manifest = read_manifest(found)
-    for reason in staleness(manifest, lock, targets(app, manifest)):
+    for reason in staleness(app, manifest, lock):
         app.console.note(f"{reason}: `lmpm install` mends it")
 
 

@@ -23,15 +23,14 @@ from lmpm.catalog.schema import (
     TextCase,
     ToolCase,
 )
-from lmpm.document import DocumentError
+from lmpm.fs import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmpm.catalog.schema import SmokeCase
-    from lmpm.document import Table
+    from lmpm.fs import Table
 
-GB = 10**9  # as budgets are named: a card of 8 GB
 
 # What a template of each kind must hold.
 _PLACES: dict[SmokeKind, tuple[str, ...]] = {
@@ -92,7 +91,7 @@ def _metric(table: Table, *, first: bool) -> Metric:
 
 
 def _gap(table: Table) -> Gap:
-    return Gap(budget=table.integer("budget_gb", low=1) * GB, reason=table.text("reason"))
+    return Gap(budget=table.integer("budget_gb", low=1) * 10**9, reason=table.text("reason"))
 
 
 def _prompt(table: Table) -> Prompt:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmpm.machine import Chips
     from lmpm.project import KnownProjects
     from lmpm.reporter import Reporter
-    from lmpm.resolver import ExactFit, Reach, Resolver
+    from lmpm.resolver import ExactFit, FileLocator, Reach, Resolver
     from lmpm.run_config import Repacking
     from lmpm.store import Downloader, Store
     from lmpm.types import Machine
@@ -205,10 +205,16 @@ class App:
 
     def appraiser(self, reach: Reach) -> ExactFit:
         """What looks closely at a choice."""
-        from lmpm.resolver import ExactFit, FileLocator
+        from lmpm.resolver import ExactFit
 
-        shelf = FileLocator(store=self.store, hub=self.hub, catalog=self.catalog)
-        return ExactFit(shelf=shelf, reach=reach, bench=self.bench if self.is_this_machine else None)
+        return ExactFit(locator=self.locator, reach=reach, bench=self.bench if self.is_this_machine else None)
+
+    @property
+    def locator(self) -> FileLocator:
+        """Where the files of variants are."""
+        from lmpm.resolver import FileLocator
+
+        return FileLocator(store=self.store, hub=self.hub, catalog=self.catalog)
 
     @property
     def is_this_machine(self) -> bool:

@@ -14,7 +14,7 @@ from lmpm.errors import IntegrityError
 from lmpm.gguf import header as gguf_header, quant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lmpm.gguf.header import Header, ReadAt
     from lmpm.types import ModelFile
@@ -76,11 +76,11 @@ class Expectation:
     architecture: str = ""
 
 
-def _may_run(architecture: str, engine: tuple[int, ...] | None) -> bool:
+def _may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
     """Whether llama.cpp runs an architecture; one newer than the list may run more, and its own plan will tell."""
     if architecture in ARCHITECTURES:
         return True
-    return (engine or (0,)) > LISTED_IN
+    return (engine() or (0,)) > LISTED_IN
 
 
 class _BeyondError(Exception):
@@ -110,10 +110,13 @@ def read_start(read_at: ReadAt, file: ModelFile) -> Header:
     return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
 
 
-def contradiction(claim: Expectation, header: Header, size: int, *, engine: tuple[int, ...] | None) -> str | None:
+def contradiction(
+    claim: Expectation, header: Header, size: int, *, engine: Callable[[], tuple[int, ...] | None]
+) -> str | None:
     """What the header says against the claim, in words; None when nothing does. `size` is of all shards.
 
-    `engine` is the version of llama-cpp-python that is to run it, None where there is none.
+    `engine` gives the version of llama-cpp-python that is to run it, None where there is none; it is asked only
+    about architectures that the list lacks.
     """
     if header.architecture and not _may_run(header.architecture, engine):
         return f"llama.cpp does not run the architecture `{header.architecture[:40]}`"

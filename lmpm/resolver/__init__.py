@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.resolver import picks_page as picks_page, rule as rule
-    from lmpm.resolver.candidates import hub as hub
     from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
@@ -43,7 +42,6 @@ else:
         {
             "candidates.files": "shards size_at",
             "candidates.funnel": "Funnel",
-            "candidates.hub": "hub",
             "checks.fit": "ExactFit Reach",
             "checks.pins": "is_pinned pin",
             "explain": "describe_rejected require_choice",

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lmpm import catalog
-from lmpm.catalog import location
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import write_bert, write_llama
 from tests.loopback import LoopbackHub
@@ -20,7 +19,7 @@ from tests.loopback.demo import _meanings
 STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
 with_starter = pytest.mark.skipif(not STARTER.exists(), reason="the starter model is not trained yet")
 
-ORIGINAL = location.directory()
+ORIGINAL = catalog.directory()
 SHIPPED = re.compile(r"^\[starter(\.shape)?\]\n(?:(?!\[).*\n)*", re.MULTILINE)
 TABLE = """
 [starter]
@@ -66,7 +65,7 @@ def tiny(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """lmpm with a starter for embeddings; calls in this process see it."""
     model = write_bert(tmp_path / "tiny.gguf", quant="Q8_0", meanings=_meanings()).read_bytes()
     place = catalog_with(tmp_path / "catalog", "embeddings", model)
-    monkeypatch.setattr(location, "directory", lambda: place)
+    monkeypatch.setattr(catalog, "directory", lambda: place)
     assert catalog.check(place) == []
     return cli
 
@@ -115,7 +114,7 @@ def test_the_starter_of_another_version_is_told(tiny: Cli, tmp_path: Path, monke
     clone = tiny.clone()
     other = write_bert(tmp_path / "other.gguf", seed=1, quant="Q8_0", meanings=_meanings()).read_bytes()
     place = catalog_with(tmp_path / "newer", "embeddings", other)
-    monkeypatch.setattr(location, "directory", lambda: place)
+    monkeypatch.setattr(catalog, "directory", lambda: place)
     clone.call("install").failed(4, "is not the one of this lmpm", "lmpm install embeddings")
     tiny.call("install").passed()  # who has the bytes keeps them
 
@@ -130,7 +129,7 @@ def test_a_damaged_installation_is_found(tiny: Cli, tmp_path: Path) -> None:
 def test_one_that_answers_garbage_is_not_pinned(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = write_llama(tmp_path / "tiny.gguf")[0].read_bytes()
     place = catalog_with(tmp_path / "catalog", "text-to-sql", model)
-    monkeypatch.setattr(location, "directory", lambda: place)
+    monkeypatch.setattr(catalog, "directory", lambda: place)
     cli.call("install", "text-to-sql", "--offline", "--context", "256").failed(8, "does not do its task")
     assert not cli.lock.exists()
 

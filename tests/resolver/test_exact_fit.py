@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lmpm import catalog, engine
+from lmpm import catalog, engine, machine as machines
 from lmpm.engine.installed import describe, installation
 from lmpm.engine.local import LocalEngine
 from lmpm.estimate.memory.exact import exact_memory
@@ -82,7 +81,7 @@ class Desk:
         self.shelf = FileLocator(store=store, hub=client, catalog=known)
 
     def choose(self, box: Machine, bench: LocalEngine | None = None, *, appraised: bool = True) -> Resolution:
-        appraiser = ExactFit(shelf=self.shelf, reach="chosen", bench=bench) if appraised else None
+        appraiser = ExactFit(locator=self.shelf, reach="chosen", bench=bench) if appraised else None
         wish = Wish(context=CONTEXT, min_speed=0.0)
         return self.resolver.resolve(f"hf:{REPO}", box, wish, where="hub", appraiser=appraiser)
 
@@ -293,7 +292,7 @@ def test_a_gpu_that_the_engine_cannot_use(cli: Cli, monkeypatch: pytest.MonkeyPa
     if not cpu_only():
         pytest.skip("llama-cpp-python here can use a GPU")
     card = machine("RTX 4090, 64GB")
-    monkeypatch.setattr(sys.modules["lmpm.machine.detection"], "detect", lambda chips: card)
+    monkeypatch.setattr(machines, "detect", lambda chips: card)
     found = cli.call("hardware", "--json").passed().json["machine"]
     assert found["accelerator"] == "cpu" and found["budget"] == card.host_budget and not found["vram"]
     choice = cli.call("resolve", "text-to-sql", "--offline", "--json").passed().json

@@ -72,17 +72,16 @@ def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any)
 
 def _parts(app: App, ref: str) -> Parts:
     """The files of what the lock pins under this name, else of what the reference names."""
-    from lmpm.project import pinned_parts
     from lmpm.resolver import parts_of
 
     locked = workspace.project(app, is_global=False).lock().get(ref)
     if locked is None:
         return parts_of(app.resolver, ref, app.machine)
-    from lmpm.project import rung_for
+    from lmpm.project import rung_for, variant_of
 
     rung = rung_for(locked, app.machine)
     app.console.note(f"this is what lmpm.lock pins for it: rung {rung.number} of {len(locked.candidates)}")
-    return pinned_parts(app.resolver, rung.candidate)
+    return app.locator.parts(variant_of(rung.candidate))
 
 
 def _ask(app: App, parts: Parts, found: Inspection) -> DryRun | None:

@@ -10,8 +10,6 @@ from lmpm.errors import EngineError, IntegrityError, LmpmError
 from lmpm.fs import rules
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 from lmpm.project.lock import ladder
-from lmpm.project.lock.ladder import variant_of
-from lmpm.resolver import FileLocator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,11 +18,10 @@ if TYPE_CHECKING:
     from lmpm.catalog import Catalog, Task
     from lmpm.engine import LocalEngine
     from lmpm.estimate import HParams
-    from lmpm.gguf import Part, Parts
+    from lmpm.gguf import Part
     from lmpm.project.lock.ladder import Rung
-    from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.project.lock.records import LockedModel
     from lmpm.proof import MemoryCheck, SmokeResult
-    from lmpm.resolver import Resolver
     from lmpm.run_config import RunConfig
     from lmpm.types import Machine
 
@@ -127,8 +124,3 @@ def _digest(path: Path) -> str | None:
         return rules.sha256(path.resolve().name)
     except ValueError:
         return None
-
-
-def pinned_parts(resolver: Resolver, candidate: LockedCandidate) -> Parts:
-    """The files of a rung of the lock. Raises NotFoundError for one that is nowhere."""
-    return FileLocator(store=resolver.store, hub=resolver.hub, catalog=resolver.catalog).parts(variant_of(candidate))

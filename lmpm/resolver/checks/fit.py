@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm.engine import version
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
 from lmpm.gguf import read_at_hand, read_part
 from lmpm.limits import MIB
-from lmpm.resolver.checks.name import expected_by_name
+from lmpm.resolver.checks.name import engine_version, expected_by_name
 from lmpm.resolver.records import Rejected
 from lmpm.types import HubSource
 from lmpm.units import human
@@ -42,7 +41,7 @@ class ExactFit:
     `bench` is where that runs; None for another machine.
     """
 
-    shelf: FileLocator
+    locator: FileLocator
     reach: Reach
     bench: LocalEngine | None = None
     _read: dict[tuple[str | None, ...], list[Header]] = field(default_factory=dict, repr=False, compare=False)
@@ -82,11 +81,11 @@ class ExactFit:
             return None
         from lmpm.gguf import check
 
-        said = replace(expected_by_name(variant, self.shelf.catalog), architecture="")
+        said = replace(expected_by_name(variant, self.locator.catalog), architecture="")
         header = check.together(headers[: len(parts.files)])
         if said.is_exact and header.architecture not in check.KNOWN_SIZE_KEYS:
             said = replace(said, is_exact=False)  # what else such files hold is counted in one place and not in another
-        return check.contradiction(said, header, sum(part.size for part in parts.files), engine=version())
+        return check.contradiction(said, header, sum(part.size for part in parts.files), engine=engine_version)
 
     def asked(self, candidate: Candidate, request: Request, machine: Machine) -> tuple[Candidate | Rejected, str]:
         """The candidate as llama.cpp plans it, or its refusal when it has no room; and a remark for the user."""
@@ -121,7 +120,7 @@ class ExactFit:
         if isinstance(variant.source, HubSource) and variant.size < LEAST_BYTES:
             return None
         try:
-            return self.shelf.parts(variant)
+            return self.locator.parts(variant)
         except NotFoundError:
             return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.engine import version
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.estimate import shape_of
 from lmpm.gguf import Expectation, check, model_name, quant
@@ -107,7 +106,7 @@ class HeaderCheck:
         """
         header = self._header(variant)
         size = sum(file.size for file in variant.files if file.role == "model")
-        return check.contradiction(self._claim(variant), header, size, engine=version())
+        return check.contradiction(self._claim(variant), header, size, engine=engine_version)
 
     def _claim(self, variant: Variant) -> check.Expectation:
         """What the name, the catalog or the original weights say of a variant."""
@@ -195,3 +194,10 @@ def expected_by_name(variant: Variant, catalog: Catalog) -> Expectation:
         quant=variant.quant, parameters=known.parameters, is_exact=True, said_by="the catalog",
         architecture=known.architecture,
     )  # fmt: skip
+
+
+def engine_version() -> tuple[int, ...] | None:
+    """The version of the installed llama-cpp-python."""
+    from lmpm.engine import version
+
+    return version()

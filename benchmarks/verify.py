@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lmpm.fs.hashing import Stamp, usable_cores
+from lmpm.fs.hashing import usable_cores
+from lmpm.fs.stamp import Stamp
 from lmpm.limits import MIB
 from lmpm.project.lock.file import write_lock
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel

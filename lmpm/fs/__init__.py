@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from lmpm.fs.document import DocumentError as DocumentError, Table as Table
     from lmpm.fs.hashing import (
         Hashed as Hashed,
-        Stamp as Stamp,
         hash_all as hash_all,
         hash_one as hash_one,
         usable_cores as usable_cores,
     )
     from lmpm.fs.links import How as How, share as share
     from lmpm.fs.rules import printable as printable
+    from lmpm.fs.stamp import Stamp as Stamp
     from lmpm.fs.toml import Scalar as Scalar
 else:
     from lmpm.lazy import expose
@@ -43,9 +43,10 @@ else:
             "disk": "disk disk_errors free_space occupied_by open_regular reserve",
             "document": "DocumentError Table",
             "file_lock": "file_lock",
-            "hashing": "Hashed Stamp hash_all hash_one usable_cores",
+            "hashing": "Hashed hash_all hash_one usable_cores",
             "links": "How share",
             "rules": "printable rules",
+            "stamp": "Stamp",
             "toml": "Scalar toml",
         },
     )

@@ -14,7 +14,8 @@ import pytest
 from lmpm import catalog
 from lmpm.errors import DiskError, HashMismatchError, IntegrityError, MissingFilesError
 from lmpm.fs import hashing
-from lmpm.fs.hashing import Hashed, Stamp, hash_all
+from lmpm.fs.hashing import Hashed, hash_all
+from lmpm.fs.stamp import Stamp
 from lmpm.limits import GIB, HASH_BUFFER_BYTES
 from lmpm.project.actions.verify import Report, Verifier
 from lmpm.store.cache import Store

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
 from lmpm.gguf import read_at_hand, read_part
 from lmpm.limits import MIB
-from lmpm.resolver.checks.name import engine_version, expected_by_name
 from lmpm.resolver.records import Rejected
 from lmpm.types import HubSource
 from lmpm.units import human
@@ -80,6 +79,7 @@ class ExactFit:
         if parts is None or headers is None:
             return None
         from lmpm.gguf import check
+        from lmpm.resolver.checks.name import engine_version, expected_by_name
 
         said = replace(expected_by_name(variant, self.locator.catalog), architecture="")
         header = check.together(headers[: len(parts.files)])

@@ -22,7 +22,8 @@ from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
 from lmpm.hub.http import Http
 from lmpm.hub.response_cache import ResponseCache
-from lmpm.resolver.resolver import Resolver, Wish
+from lmpm.resolver.constraints import Constraints
+from lmpm.resolver.resolver import Resolver
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine
 from tests.loopback import LoopbackHub
@@ -105,7 +106,7 @@ def _resolver(known: Catalog, place: Path, hub: LoopbackHub) -> Resolver:
 
 def _result(resolver: Resolver, text: str, here: Machine) -> str:
     try:
-        found = resolver.resolve(text, here, Wish(), where="hub")
+        found = resolver.resolve(text, here, Constraints(), where="hub")
     except LmpmError as error:
         return f"{type(error).__name__} {error.exit_code}"
     chosen = found.choice.chosen

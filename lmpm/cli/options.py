@@ -1,4 +1,4 @@
-"""The options by which a user narrows a choice, and the wish that they make."""
+"""The options by which a user narrows a choice, and the constraints that they make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.resolver import Wish
+from lmpm.resolver import Constraints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class Size(click.ParamType[int]):
             self.fail(f"{error.message}. {error.hint}", param, ctx)
 
 
-def wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a choice to a command."""
     for option in reversed(
         (
@@ -51,13 +51,13 @@ def wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def wish_from(options: dict[str, Any]) -> Wish:
-    """The wish that the options make. Raises SpecError for an unknown quant."""
+def constraints_from(options: dict[str, Any]) -> Constraints:
+    """The constraints that the options make. Raises SpecError for an unknown quant."""
     from lmpm import licenses
     from lmpm.resolver import parse_quant
 
     named = options["licenses"]
-    return Wish(
+    return Constraints(
         task=options["task"],
         context=options["context"],
         quant=parse_quant(options["quant"]) if options["quant"] else None,
@@ -68,27 +68,29 @@ def wish_from(options: dict[str, Any]) -> Wish:
     )
 
 
-def overlay(wish: Wish, options: dict[str, Any]) -> Wish:
-    """A wish with what the options say in place of what it says itself."""
-    said = wish_from(options)
+def overlay(constraints: Constraints, options: dict[str, Any]) -> Constraints:
+    """A constraints with what the options say in place of what it says itself."""
+    said = constraints_from(options)
     names = ("task", "context", "quant", "min_speed", "max_size", "licenses_allowed")
     changes: dict[str, Any] = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
-    return replace(wish, **changes, prefer=said.prefer if said.prefer != "quality" else wish.prefer)
+    return replace(constraints, **changes, prefer=said.prefer if said.prefer != "quality" else constraints.prefer)
 
 
-def wish_again(line: ManifestModel, ref: str, options: dict[str, Any]) -> Wish:
-    """The wish for what a line of the manifest asks already: people's own words stay, the options go before them."""
-    from lmpm.project import Policy, wish_of
+def constraints_again(line: ManifestModel, ref: str, options: dict[str, Any]) -> Constraints:
+    """The constraints of a line of the manifest, overridden by the options."""
+    from lmpm.project import Policy, constraints_of
     from lmpm.resolver import FileReference, UrlReference, parse_reference
 
-    wish = overlay(wish_of(line, Policy()), options)
+    constraints = overlay(constraints_of(line, Policy()), options)
     reference = parse_reference(ref)
     named = None if isinstance(reference, FileReference | UrlReference) else reference.quant
-    return replace(wish, quant=wish_from(options).quant) if named else wish
+    return replace(constraints, quant=constraints_from(options).quant) if named else constraints
 
 
-def choosing_model(resolve: Callable[[Wish], Resolution], wish: Wish, *, may_ask: bool) -> Resolution:
-    """What `resolve` gives for the wish. Where words may mean several models, a terminal is asked which.
+def choosing_model(
+    resolve: Callable[[Constraints], Resolution], constraints: Constraints, *, may_ask: bool
+) -> Resolution:
+    """What `resolve` gives for the constraints. Where words may mean several models, a terminal is asked which.
 
     Raises AmbiguousNameError, with the list, for a script.
     """
@@ -96,7 +98,7 @@ def choosing_model(resolve: Callable[[Wish], Resolution], wish: Wish, *, may_ask
     from lmpm.errors import AmbiguousNameError
 
     try:
-        return resolve(wish)
+        return resolve(constraints)
     except AmbiguousNameError as error:
         if not may_ask or not is_terminal():
             raise
@@ -104,4 +106,4 @@ def choosing_model(resolve: Callable[[Wish], Resolution], wish: Wish, *, may_ask
         for number, line in enumerate(error.details, start=1):
             click.echo(f"  {number}  {line}", err=True)
         number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
-        return resolve(replace(wish, model=error.choices[number - 1][0]))
+        return resolve(replace(constraints, model=error.choices[number - 1][0]))

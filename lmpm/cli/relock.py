@@ -88,9 +88,9 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
     machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
     appraiser = app.appraiser("chosen")
     with install.naming(line, manifest):
-        wish = install.wish_of(line, manifest.policy)
+        constraints = install.constraints_of(line, manifest.policy)
         resolution = app.resolver.resolve(
-            line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=appraiser
+            line.ref or line.task or line.name, app.machine, constraints, where=where, appraiser=appraiser
         )
         require_choice(resolution.choice)
         resolution, locked, remarks = install.lock_model(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.project import directory as directory, lock as lock
     from lmpm.project.actions import install as install
-    from lmpm.project.actions.install import wish_of as wish_of, with_policy as with_policy
+    from lmpm.project.actions.install import constraints_of as constraints_of, with_policy as with_policy
     from lmpm.project.actions.verify import (
         Report as Report,
         Verifier as Verifier,
@@ -57,7 +57,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "actions.install": "install wish_of with_policy",
+            "actions.install": "constraints_of install with_policy",
             "actions.verify": "Report Verifier build_number verify_exit_code",
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project directory edit_project find_project",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
     from lmpm.resolver.checks.pins import is_pinned as is_pinned, pin as pin
+    from lmpm.resolver.constraints import Constraints as Constraints
     from lmpm.resolver.explain import describe_rejected as describe_rejected, require_choice as require_choice
     from lmpm.resolver.locate import FileLocator as FileLocator, parts_of as parts_of
     from lmpm.resolver.records import Candidate as Candidate, Choice as Choice, Request as Request
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         Resolution as Resolution,
         Resolver as Resolver,
         Where as Where,
-        Wish as Wish,
         request_for as request_for,
     )
     from lmpm.resolver.rule import is_sound as is_sound
@@ -44,12 +44,13 @@ else:
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
             "checks.pins": "is_pinned pin",
+            "constraints": "Constraints",
             "explain": "describe_rejected require_choice",
             "locate": "FileLocator parts_of",
             "picks_page": "picks_page",
             "records": "Candidate Choice Request",
             "reference": "FileReference NameReference UrlReference parse_quant parse_reference",
-            "resolver": "Resolution Resolver Where Wish request_for",
+            "resolver": "Resolution Resolver Where request_for",
             "rule": "is_sound rule",
             "search": "Match Matches search_catalog search_models",
         },

@@ -9,8 +9,8 @@ from lmpm.errors import NotFoundError
 from lmpm.gguf import Part, Parts, local_part
 from lmpm.resolver import reference
 from lmpm.resolver.candidates.files import shards
+from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.explain import require_choice
-from lmpm.resolver.resolver import Wish
 from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def parts_of(resolver: Resolver, ref: str, machine: Machine) -> Parts:
     if isinstance(named, reference.FileReference):
         return Parts(files=tuple(local_part(path, str(path)) for path in shards(named.path)))
     where: Where = "here" if resolver.hub.offline else "hub"
-    choice = resolver.resolve(ref, machine, Wish(), where=where).choice
+    choice = resolver.resolve(ref, machine, Constraints(), where=where).choice
     require_choice(choice)
     if choice.chosen is None:
         raise NotFoundError(f"`{ref}` names no model")

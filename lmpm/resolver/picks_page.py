@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
 from lmpm.machine import parse_spec
-from lmpm.resolver.resolver import Wish, request_for
+from lmpm.resolver.constraints import Constraints
+from lmpm.resolver.resolver import request_for
 from lmpm.resolver.rule import select
 from lmpm.units import human
 
@@ -59,7 +60,7 @@ class Row:
 
 def pick(catalog: Catalog, task: Task, machines: dict[str, Machine]) -> tuple[Row, ...]:
     """The choice for a task on each machine, without asks of any kind."""
-    request = request_for(task.name, Wish(), task, model=None)
+    request = request_for(task.name, Constraints(), task, model=None)
     variants = catalog.variants(task)
     return tuple(Row(name, select(request, machine, variants)) for name, machine in machines.items())
 

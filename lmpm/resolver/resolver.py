@@ -17,6 +17,7 @@ from lmpm.resolver import rule
 from lmpm.resolver.candidates.funnel import Found
 from lmpm.resolver.checks import pins
 from lmpm.resolver.choose import settle
+from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.records import Choice, Rejected, Request
 from lmpm.resolver.reference import (
     FileReference,
@@ -52,23 +53,6 @@ Where = Literal["catalog", "hub", "here"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the user asks beside the reference; None leaves it to the task."""
-
-    task: str | None = None
-    context: int | None = None
-    quant: str | None = None
-    min_speed: float | None = None
-    max_size: int | None = None
-    licenses_allowed: frozenset[str] | None = None
-    licenses_denied: frozenset[str] = frozenset()
-    publishers_allowed: frozenset[str] | None = None
-    publishers_denied: frozenset[str] = frozenset()
-    prefer: Literal["quality", "speed", "small"] = "quality"
-    model: str | None = None  # which of the models that words may mean, by its key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
     """A choice and what stands behind it.
 
@@ -84,10 +68,10 @@ class Resolution:
     funnel: Funnel | None = None
 
 
-def request_for(text: str, wish: Wish, task: Task | None, *, model: str | None) -> Request:
+def request_for(text: str, constraints: Constraints, task: Task | None, *, model: str | None) -> Request:
     """What the user wants, completed with the task's defaults; `model` is set where one was named."""
     usual = task.context if task else DEFAULT_CONTEXT
-    context = wish.context or usual
+    context = constraints.context or usual
     least = task.min_context if task else 1
     default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
     return Request(
@@ -95,18 +79,18 @@ def request_for(text: str, wish: Wish, task: Task | None, *, model: str | None) 
         task=task.name if task else None,
         context=context,
         min_context=least if context == usual else context,  # the usual context, as `install` notes it, is no demand
-        min_speed=default_speed if wish.min_speed is None else wish.min_speed,
+        min_speed=default_speed if constraints.min_speed is None else constraints.min_speed,
         speed_kind=task.speed_kind if task else "decode",
         typical_prompt=task.typical_prompt_tokens if task else 512,
-        quant=wish.quant,
+        quant=constraints.quant,
         model=model,
-        max_size=task.max_size if task and not model and wish.max_size is None else wish.max_size,
-        licenses_allowed=wish.licenses_allowed,
-        licenses_denied=wish.licenses_denied,
-        publishers_allowed=wish.publishers_allowed,
-        publishers_denied=wish.publishers_denied,
+        max_size=task.max_size if task and not model and constraints.max_size is None else constraints.max_size,
+        licenses_allowed=constraints.licenses_allowed,
+        licenses_denied=constraints.licenses_denied,
+        publishers_allowed=constraints.publishers_allowed,
+        publishers_denied=constraints.publishers_denied,
         capabilities=task.capabilities if task and model is None else frozenset(),
-        prefer=wish.prefer,
+        prefer=constraints.prefer,
         embeddings=task is not None and task.smoke.silent,
     )
 
@@ -121,7 +105,7 @@ class Resolver:
     directory: Path = Path()  # the project's: paths of local files start there
 
     def resolve(
-        self, text: str, machine: Machine, wish: Wish, *, where: Where, appraiser: ExactFit | None = None
+        self, text: str, machine: Machine, constraints: Constraints, *, where: Where, appraiser: ExactFit | None = None
     ) -> Resolution:
         """The choice for a reference on a machine; `choice.chosen` is None when nothing can be taken.
 
@@ -130,7 +114,7 @@ class Resolver:
         Raises UnknownNameError or SpecError for the reference, and the
         errors of `Hub.repository`.
         """
-        request, task, found = self._candidates(text, wish)
+        request, task, found = self._candidates(text, constraints)
         variants = tuple(self._marked(variant) for variant in found.variants)
         named = any(isinstance(variant.source, UrlSource | FileSource) for variant in variants)
         untrue: tuple[Rejected, ...] = ()
@@ -186,17 +170,17 @@ class Resolver:
         pinned, notes = pins.pin(variant, self.hub, self.finder)
         return self._marked(pinned), notes
 
-    def _candidates(self, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
+    def _candidates(self, text: str, constraints: Constraints) -> tuple[Request, Task | None, Found]:
         """The request in full, its task, and the variants that could answer it."""
         reference = self._task_in_words(parse_reference(text))
         if isinstance(reference, FileReference | UrlReference):
-            return self._direct(reference, text, wish)
+            return self._direct(reference, text, constraints)
         if isinstance(reference, HubReference):
-            return self._of_repository(reference, text, wish)
-        wish = replace(wish, quant=wish.quant or reference.quant)
+            return self._of_repository(reference, text, constraints)
+        constraints = replace(constraints, quant=constraints.quant or reference.quant)
         if isinstance(reference, TextReference):
             try:
-                return self._searched(reference.text, text, wish)
+                return self._searched(reference.text, text, constraints)
             except (NetworkError, UnknownNameError) as error:
                 model = self.catalog.model("-".join(reference.text.split()))
                 if model is None and isinstance(error, UnknownNameError):
@@ -205,19 +189,19 @@ class Resolver:
                     raise
                 reference = NameReference(model.name, reference.quant)
         if task := self.catalog.task(reference.name):
-            if wish.task:
+            if constraints.task:
                 raise SpecError(
                     f"`{reference.name}` is a task itself, so `--task` says nothing",
                     hint="`--task` goes with a model or a repository",
                 )
             variants = self.catalog.variants(task)
-            return request_for(text, wish, task, model=None), task, Found(task.name, variants)
+            return request_for(text, constraints, task, model=None), task, Found(task.name, variants)
         if model := self.catalog.model(reference.name):
-            task = self._task_of(model, wish)
+            task = self._task_of(model, constraints)
             variants = self.catalog.variants_of(model, task)
-            self._check_quant(wish, variants)
-            return request_for(text, wish, task, model=model.name), task, Found(model.name, variants)
-        return self._named_nowhere(reference, text, wish)
+            self._check_quant(constraints, variants)
+            return request_for(text, constraints, task, model=model.name), task, Found(model.name, variants)
+        return self._named_nowhere(reference, text, constraints)
 
     def _task_in_words(self, reference: Reference) -> Reference:
         """Words that spell a task as its name: `text to sql`."""
@@ -226,14 +210,16 @@ class Resolver:
         known = self.catalog.task("-".join(reference.text.split())) or self.catalog.task(reference.text)
         return NameReference(known.name, reference.quant) if known else reference
 
-    def _named_nowhere(self, reference: NameReference, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
+    def _named_nowhere(
+        self, reference: NameReference, text: str, constraints: Constraints
+    ) -> tuple[Request, Task | None, Found]:
         """A name that the catalog does not have: looked for on the Hub, unless it is a task misspelt."""
         unknown = self._unknown(reference)
         tasks = [alias for task in self.catalog.tasks for alias in (task.name, *task.aliases)]
         if self.hub.offline or _near(reference.name.lower(), tasks, n=1, cutoff=MISSPELT):
             raise unknown
         try:
-            return self._searched(reference.name, text, wish)
+            return self._searched(reference.name, text, constraints)
         except UnknownNameError:
             raise unknown from None
         except NetworkError:
@@ -242,27 +228,29 @@ class Resolver:
                 raise unknown from None
             raise
 
-    def _searched(self, words: str, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
+    def _searched(self, words: str, text: str, constraints: Constraints) -> tuple[Request, Task | None, Found]:
         """The variants of the model that the Hub has for words."""
-        sees = bool(wish.task) and "vision" in self._known_task(wish.task or "").capabilities
-        found = self.finder.by_text(words, model=wish.model, quant=wish.quant, sees=sees)
-        return self._of_found(found, text, wish)
+        sees = bool(constraints.task) and "vision" in self._known_task(constraints.task or "").capabilities
+        found = self.finder.by_text(words, model=constraints.model, quant=constraints.quant, sees=sees)
+        return self._of_found(found, text, constraints)
 
-    def _of_repository(self, reference: HubReference, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
-        wish = replace(wish, quant=wish.quant or reference.quant)
-        sees = bool(wish.task) and "vision" in self._known_task(wish.task or "").capabilities
-        found = self.finder.of_repository(reference, self.store, wanted=wish.quant, sees=sees)
-        return self._of_found(found, text, wish)
+    def _of_repository(
+        self, reference: HubReference, text: str, constraints: Constraints
+    ) -> tuple[Request, Task | None, Found]:
+        constraints = replace(constraints, quant=constraints.quant or reference.quant)
+        sees = bool(constraints.task) and "vision" in self._known_task(constraints.task or "").capabilities
+        found = self.finder.of_repository(reference, self.store, wanted=constraints.quant, sees=sees)
+        return self._of_found(found, text, constraints)
 
-    def _of_found(self, found: Found, text: str, wish: Wish) -> tuple[Request, Task | None, Found]:
-        self._check_quant(wish, found.variants)
+    def _of_found(self, found: Found, text: str, constraints: Constraints) -> tuple[Request, Task | None, Found]:
+        self._check_quant(constraints, found.variants)
         first = found.variants[0]
         default = "embeddings" if first.architecture in ENCODERS else "chat"
-        task = self._known_task(wish.task) if wish.task else self.catalog.task(default)
-        return request_for(text, wish, task, model=first.model), task, found
+        task = self._known_task(constraints.task) if constraints.task else self.catalog.task(default)
+        return request_for(text, constraints, task, model=first.model), task, found
 
     def _direct(
-        self, reference: FileReference | UrlReference, text: str, wish: Wish
+        self, reference: FileReference | UrlReference, text: str, constraints: Constraints
     ) -> tuple[Request, Task | None, Found]:
         """A file that the user points at: there is nothing to choose, only to judge."""
         from lmpm.resolver.candidates import files
@@ -272,10 +260,10 @@ class Resolver:
             variant = files.of_file(path, self.store, directory=self.directory)
         else:
             variant = files.of_url(reference, self.hub.http, self.store, offline=self.hub.offline)
-        request, task, found = self._of_found(Found(variant.title, (variant,)), text, wish)
+        request, task, found = self._of_found(Found(variant.title, (variant,)), text, constraints)
         # a task's contexts choose among models; a file that was named is taken as it is, for what it was trained for
         usual = min(request.context, variant.context_length or request.context)
-        return replace(request, context=wish.context or usual, min_context=wish.context or 1), task, found
+        return replace(request, context=constraints.context or usual, min_context=constraints.context or 1), task, found
 
     def _marked(self, variant: Variant) -> Variant:
         """The variant with what is known against it."""
@@ -289,10 +277,10 @@ class Resolver:
 
         return HubFinder(self.catalog, self.hub)
 
-    def _task_of(self, model: CatalogModel, wish: Wish) -> Task | None:
+    def _task_of(self, model: CatalogModel, constraints: Constraints) -> Task | None:
         """The task that a model is asked for: the one named, else the first it has a score for."""
-        if wish.task:
-            return self._known_task(wish.task)
+        if constraints.task:
+            return self._known_task(constraints.task)
         return next((self.catalog.task(score.task) for score in model.scores), None)
 
     def _known_task(self, name: str) -> Task:
@@ -320,13 +308,13 @@ class Resolver:
         near = _near("-".join(error.name.lower().split()), self.catalog.model_names(), n=2, cutoff=MISSPELT)
         return UnknownNameError(error.kind, error.name, suggestions=near, listing="Look around with `lmpm search`")
 
-    def _check_quant(self, wish: Wish, variants: Iterable[Variant]) -> None:
+    def _check_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> None:
         held = list(dict.fromkeys(variant.quant for variant in variants))
-        if wish.quant and wish.quant.upper() not in (name.upper() for name in held):
+        if constraints.quant and constraints.quant.upper() not in (name.upper() for name in held):
             raise UnknownNameError(
                 "quant of this model",
-                wish.quant,
-                suggestions=_near(wish.quant, held, n=2),
+                constraints.quant,
+                suggestions=_near(constraints.quant, held, n=2),
                 listing=f"There are: {', '.join(held)}",
             )
 

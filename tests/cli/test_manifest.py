@@ -7,7 +7,7 @@ import pytest
 from lmpm.cli.app import App
 from lmpm.cli.output import render
 from lmpm.cli.output.console import Console
-from lmpm.resolver.resolver import Wish
+from lmpm.resolver.constraints import Constraints
 from tests.conftest import Cli
 
 
@@ -63,6 +63,6 @@ def test_a_command_that_is_advised_can_be_pasted(
 ) -> None:
     monkeypatch.setenv("LMPM_HOME", cli.environment["LMPM_HOME"])
     app = App(Console(), offline=True, hardware="M2, 16GB")
-    choice = app.resolver.resolve("text to sql", app.machine, Wish(), where="catalog").choice
+    choice = app.resolver.resolve("text to sql", app.machine, Constraints(), where="catalog").choice
     render.show_choice(app.console, choice, why="", ref="text to sql")
     assert "`lmpm why 'text to sql'`" in capsys.readouterr().err

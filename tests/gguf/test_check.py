@@ -18,8 +18,9 @@ from lmpm.hub.http import Http
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver.checks.fit import ExactFit
+from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.locate import FileLocator
-from lmpm.resolver.resolver import UNTALKED, Resolution, Resolver, Wish
+from lmpm.resolver.resolver import UNTALKED, Resolution, Resolver
 from lmpm.store.cache import Store
 from tests.conftest import ROOT
 from tests.loopback import LoopbackHub
@@ -148,7 +149,7 @@ class Desk:
     def choose(self, ref: str) -> Resolution:
         appraiser = ExactFit(locator=self.shelf, reach="chosen")
         box = parse_spec("M2, 16GB", load_chips(ROOT / "catalog"))
-        return self.resolver.resolve(ref, box, Wish(), where="hub", appraiser=appraiser)
+        return self.resolver.resolve(ref, box, Constraints(), where="hub", appraiser=appraiser)
 
 
 @pytest.fixture

@@ -31,8 +31,9 @@ from lmpm.project.lock import build, ladder
 from lmpm.project.lock.entry import prove
 from lmpm.proof.result import MemoryCheck
 from lmpm.resolver.checks.fit import ESTIMATE_ERROR, ExactFit
+from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.locate import FileLocator
-from lmpm.resolver.resolver import Resolution, Resolver, Wish
+from lmpm.resolver.resolver import Resolution, Resolver
 from lmpm.run_config import RunConfig
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine, ModelFile, Variant
@@ -82,8 +83,8 @@ class Desk:
 
     def choose(self, box: Machine, bench: LocalEngine | None = None, *, appraised: bool = True) -> Resolution:
         appraiser = ExactFit(locator=self.shelf, reach="chosen", bench=bench) if appraised else None
-        wish = Wish(context=CONTEXT, min_speed=0.0)
-        return self.resolver.resolve(f"hf:{REPO}", box, wish, where="hub", appraiser=appraiser)
+        constraints = Constraints(context=CONTEXT, min_speed=0.0)
+        return self.resolver.resolve(f"hf:{REPO}", box, constraints, where="hub", appraiser=appraiser)
 
 
 @pytest.fixture

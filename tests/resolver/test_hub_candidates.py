@@ -25,7 +25,8 @@ from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
 from lmpm.hub.http import Http
 from lmpm.hub.response_cache import ResponseCache
-from lmpm.resolver.resolver import Resolution, Resolver, Wish
+from lmpm.resolver.constraints import Constraints
+from lmpm.resolver.resolver import Resolution, Resolver
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine
 from tests.loopback import LoopbackHub, Token
@@ -128,7 +129,7 @@ class TestTyped:
         world.reset_log()
         answer = resolver(real, tmp_path, world, cache=kept)
         try:
-            found = answer.resolve(text, machine(real, spec), Wish(), where="hub")
+            found = answer.resolve(text, machine(real, spec), Constraints(), where="hub")
         except LmpmError as error:
             result = f"{type(error).__name__} {error.exit_code}"
         else:
@@ -145,7 +146,7 @@ class TestStory:
         self, crowd: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         crowd.reset_log()
-        found = resolver(real, tmp_path, crowd).resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, crowd).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert taken(found)[0] == REAL
         assert len(crowd.requests) <= MAX_REQUESTS
         funnel = found.funnel
@@ -161,7 +162,7 @@ class TestStory:
     def test_derived_ones_are_never_taken_for_the_model(
         self, crowd: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
-        found = resolver(real, tmp_path, crowd).resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, crowd).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert {variant.title for variant in found.variants} == {FAMILY}
         sources = {variant.source.repo for variant in found.variants if isinstance(variant.source, HubSource)}
         assert sources <= {item.id for item in listings() if item.bases == (ORIGINAL,)}
@@ -171,7 +172,7 @@ class TestStory:
     ) -> None:
         monkeypatch.setattr(crowd.state, "page_size", 50)
         crowd.reset_log()
-        found = resolver(real, tmp_path, crowd).resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, crowd).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert crowd.count("GET", "/api/models") == 6
         assert found.funnel is not None and not found.funnel.is_complete and found.funnel.matches == 300
         assert taken(found)[0] == REAL and len(crowd.requests) <= MAX_REQUESTS
@@ -179,15 +180,15 @@ class TestStory:
     def test_the_second_time_nothing_is_asked(self, crowd: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         clock = [1_750_000_000.0]
         cache = ResponseCache(tmp_path / "kept", now=lambda: clock[0])
-        first = resolver(real, tmp_path, crowd, cache=cache).resolve(TYPED, machine(real), Wish(), where="hub")
+        first = resolver(real, tmp_path, crowd, cache=cache).resolve(TYPED, machine(real), Constraints(), where="hub")
         crowd.reset_log()
         clock[0] += 60
-        again = resolver(real, tmp_path, crowd, cache=cache).resolve(TYPED, machine(real), Wish(), where="hub")
+        again = resolver(real, tmp_path, crowd, cache=cache).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert len(crowd.requests) == 0
         assert taken(again) == taken(first)
         clock[0] += 3600
         late = resolver(real, tmp_path, crowd, cache=cache)
-        late.resolve(TYPED, machine(real), Wish(), where="hub")
+        late.resolve(TYPED, machine(real), Constraints(), where="hub")
         assert len(crowd.requests) > 0
 
     def test_offline_the_kept_answer_serves_and_its_age_is_known(
@@ -195,16 +196,16 @@ class TestStory:
     ) -> None:
         clock = [1_750_000_000.0]
         cache = ResponseCache(tmp_path / "kept", now=lambda: clock[0])
-        resolver(real, tmp_path, crowd, cache=cache).resolve(TYPED, machine(real), Wish(), where="hub")
+        resolver(real, tmp_path, crowd, cache=cache).resolve(TYPED, machine(real), Constraints(), where="hub")
         clock[0] += 5 * 3600
         crowd.reset_log()
         offline = resolver(real, tmp_path, crowd, cache=cache, offline=True)
-        found = offline.resolve(TYPED, machine(real), Wish(), where="catalog")
+        found = offline.resolve(TYPED, machine(real), Constraints(), where="catalog")
         assert taken(found)[0] == REAL and len(crowd.requests) == 0
         assert offline.hub.oldest_s == pytest.approx(5 * 3600)
         with pytest.raises(OfflineError):
-            offline.resolve("qwen3 8b", machine(real), Wish(), where="catalog")
-        known = offline.resolve("llama 3.1 8b instruct", machine(real), Wish(), where="catalog")
+            offline.resolve("qwen3 8b", machine(real), Constraints(), where="catalog")
+        known = offline.resolve("llama 3.1 8b instruct", machine(real), Constraints(), where="catalog")
         assert known.choice.request.model == "llama-3.1-8b-instruct" and known.funnel is None  # the catalog has it
 
 
@@ -215,34 +216,36 @@ class TestWords:
         self, world: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         with pytest.raises(NotFoundError) as caught:
-            resolver(real, tmp_path, world).resolve(REAL.removesuffix("-GGUF"), machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, world).resolve(
+                REAL.removesuffix("-GGUF"), machine(real), Constraints(), where="hub"
+            )
         assert caught.value.hint == f"Did you mean `{REAL}`?"
 
     def test_a_misspelt_model_of_the_catalog_is_guessed(
         self, world: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         with pytest.raises(UnknownNameError) as caught:
-            resolver(real, tmp_path, world).resolve("lama 3.1 8b instruct", machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, world).resolve("lama 3.1 8b instruct", machine(real), Constraints(), where="hub")
         assert "`llama-3.1-8b-instruct`" in str(caught.value.hint)
 
     def test_a_quantizer_that_does_not_have_it_is_no_reason_to_take_it_from_another_silently(
         self, world: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         with pytest.raises((UnknownNameError, AmbiguousNameError)):
-            resolver(real, tmp_path, world).resolve(f"tensorblock {TYPED}", machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, world).resolve(f"tensorblock {TYPED}", machine(real), Constraints(), where="hub")
 
     def test_a_quant_that_nobody_has_is_answered_with_the_nearest(
         self, world: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         with pytest.raises(NotFoundError) as caught:
-            resolver(real, tmp_path, world).resolve("qwq 32b:Q4_K_XL", machine(real, RTX), Wish(), where="hub")
+            resolver(real, tmp_path, world).resolve("qwq 32b:Q4_K_XL", machine(real, RTX), Constraints(), where="hub")
         assert any("has no Q4_K_XL, but" in line and "Q4_K_M" in line for line in caught.value.details)
 
     def test_one_letter_more_is_another_model(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         for name, downloads in (("GLM-4.6", 10), ("GLM-4.6V", 90_000)):
             facts = {"card_data": {"base_model": [f"zai-org/{name}"], "license": "mit"}, "downloads": downloads}
             add_listed(hub, replace(story_of(hub), id=f"unsloth/{name}-GGUF"), shape=QWEN_7B, **facts)
-        found = resolver(real, tmp_path, hub).resolve("glm 4.6", machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve("glm 4.6", machine(real), Constraints(), where="hub")
         assert found.funnel is not None and found.funnel.model == "GLM-4.6"
 
 
@@ -258,25 +261,25 @@ class TestTrust:
         fake = f"{account}/{FAMILY}-GGUF"
         self.add_family(hub, fake, downloads=5_000_000, likes=9_000)
         self.add_family(hub, f"nobody/{FAMILY}-GGUF")
-        found = resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert taken(found)[0] == f"nobody/{FAMILY}-GGUF"
         assert found.funnel is not None
         assert [item.reason for item in found.funnel.left_out if item.repo == fake] == ["untrusted"]
         with pytest.raises(NotPermittedError) as caught:
-            resolver(real, tmp_path, hub).resolve(fake, machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, hub).resolve(fake, machine(real), Constraints(), where="hub")
         assert "Did you mean" in str(caught.value.hint)
         commit = hub.state.repo(fake).commit
-        by_commit = resolver(real, tmp_path, hub).resolve(f"{fake}@{commit}", machine(real), Wish(), where="hub")
+        by_commit = resolver(real, tmp_path, hub).resolve(f"{fake}@{commit}", machine(real), Constraints(), where="hub")
         assert taken(by_commit)[0] == fake
 
     def test_a_stranger_is_taken_only_where_nobody_known_has_it(
         self, hub: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         self.add_family(hub, f"stranger/{FAMILY}-GGUF", downloads=3, likes=0)
-        alone = resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Wish(), where="hub")
+        alone = resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert taken(alone)[0] == f"stranger/{FAMILY}-GGUF"
         self.add_family(hub, REAL)
-        assert taken(resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Wish(), where="hub"))[0] == REAL
+        assert taken(resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Constraints(), where="hub"))[0] == REAL
 
     def test_the_quant_that_was_asked_for_decides_between_repositories(
         self, hub: LoopbackHub, real: Catalog, tmp_path: Path
@@ -284,7 +287,7 @@ class TestTrust:
         self.add_family(hub, REAL)
         other = f"unsloth/{FAMILY}-GGUF"
         add_listed(hub, replace(story_of(hub), id=other, files={f"{FAMILY}-UD-Q4_K_XL.gguf": 0}), shape=QWEN_7B)
-        found = resolver(real, tmp_path, hub).resolve(f"{TYPED}:ud-q4_k_xl", machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(f"{TYPED}:ud-q4_k_xl", machine(real), Constraints(), where="hub")
         assert taken(found) == (other, "UD-Q4_K_XL")
 
     def test_two_models_as_likely_are_listed(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
@@ -294,28 +297,28 @@ class TestTrust:
             hub, "unsloth/Nova-7B-v1-Chat-GGUF", card_data={"base_model": ["acme/Nova-7B-v1-Chat"]}, downloads=200
         )
         with pytest.raises(AmbiguousNameError) as caught:
-            resolver(real, tmp_path, hub).resolve("nova 7b v1", machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, hub).resolve("nova 7b v1", machine(real), Constraints(), where="hub")
         assert caught.value.exit_code == 3 and len(caught.value.choices) == 2
         key = next(key for key, line in caught.value.choices if "Chat" in line)
-        found = resolver(real, tmp_path, hub).resolve("nova 7b v1", machine(real), Wish(model=key), where="hub")
+        found = resolver(real, tmp_path, hub).resolve("nova 7b v1", machine(real), Constraints(model=key), where="hub")
         assert taken(found)[0] == "bartowski/Nova-7B-v1-Chat-GGUF"
 
     def test_only_derived_ones_are_offered_not_taken(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         self.add_family(hub, f"bartowski/{FAMILY}-abliterated-GGUF", card_data={"base_model": ["x/y-abliterated"]})
         with pytest.raises(AmbiguousNameError, match="nothing more"):
-            resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Wish(), where="hub")
-        found = resolver(real, tmp_path, hub).resolve(f"{TYPED} abliterated", machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Constraints(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(f"{TYPED} abliterated", machine(real), Constraints(), where="hub")
         assert taken(found)[0] == f"bartowski/{FAMILY}-abliterated-GGUF"
 
     def test_nothing_at_all(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         with pytest.raises(UnknownNameError):
-            resolver(real, tmp_path, hub).resolve("no such model 7b", machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, hub).resolve("no such model 7b", machine(real), Constraints(), where="hub")
 
     def test_the_repository_of_the_weights_leads_to_its_copies(
         self, hub: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         add_story(hub, matches=40)
-        found = resolver(real, tmp_path, hub).resolve(ORIGINAL, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(ORIGINAL, machine(real), Constraints(), where="hub")
         assert taken(found)[0] == REAL
 
 
@@ -326,7 +329,7 @@ class TestGated:
     def test_an_open_copy_is_taken(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         self.add(hub, f"deepseek-ai/{FAMILY}-GGUF", gated="manual", downloads=900_000)
         self.add(hub, REAL)
-        found = resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Constraints(), where="hub")
         assert taken(found)[0] == REAL and found.funnel is not None
         assert ("gated", f"deepseek-ai/{FAMILY}-GGUF") in [(item.reason, item.repo) for item in found.funnel.left_out]
 
@@ -335,7 +338,7 @@ class TestGated:
         self.add(hub, gated, gated="auto", card_data={"base_model": [ORIGINAL], "license": "mit"})
         for hint in ("Accept", f"`{REAL}`"):
             with pytest.raises(NotPermittedError) as caught:
-                resolver(real, tmp_path, hub).resolve(gated, machine(real), Wish(), where="hub")
+                resolver(real, tmp_path, hub).resolve(gated, machine(real), Constraints(), where="hub")
             assert caught.value.exit_code == 9
             assert hint in str(caught.value.hint) and "hf auth login" in str(caught.value.hint)
             assert f"{hub.endpoint}/{gated}" in str(caught.value.hint)
@@ -345,9 +348,9 @@ class TestGated:
     def test_nothing_but_gated_ones(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         self.add(hub, REAL, gated="auto")
         with pytest.raises(NotPermittedError, match="gated"):
-            resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, hub).resolve(TYPED, machine(real), Constraints(), where="hub")
         hub.tokens["hf_x"] = Token("ada")
-        found = resolver(real, tmp_path, hub, token="hf_x").resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub, token="hf_x").resolve(TYPED, machine(real), Constraints(), where="hub")
         assert taken(found)[0] == REAL
 
     def test_a_token_that_the_gate_does_not_let_in_leads_to_an_open_copy(
@@ -359,10 +362,10 @@ class TestGated:
         asked = resolver(real, tmp_path, hub, token="hf_x")
         for ref in (TYPED, gated):  # nothing else is there: what to do is said
             with pytest.raises(NotPermittedError) as caught:
-                asked.resolve(ref, machine(real), Wish(), where="hub")
+                asked.resolve(ref, machine(real), Constraints(), where="hub")
             assert caught.value.exit_code == 9 and f"{hub.endpoint}/{gated}" in str(caught.value.hint)
         self.add(hub, REAL)
-        found = resolver(real, tmp_path, hub, token="hf_x").resolve(TYPED, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub, token="hf_x").resolve(TYPED, machine(real), Constraints(), where="hub")
         assert taken(found)[0] == REAL
         assert ("gated", gated) in [
             (item.reason, item.candidate.variant.source.repo)
@@ -378,7 +381,7 @@ class TestPrivate:
         add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True)
         for repo in ("ada/Mine-7B-GGUF", "ada/There-is-none-GGUF"):
             with pytest.raises(NotFoundError, match="or it is private") as caught:
-                resolver(real, tmp_path, hub).resolve(repo, machine(real), Wish(), where="hub")
+                resolver(real, tmp_path, hub).resolve(repo, machine(real), Constraints(), where="hub")
             assert caught.value.exit_code == 3 and "hf auth login" in str(caught.value.hint)
 
     def test_a_token_that_is_not_accepted_is_no_missing_repository(
@@ -387,7 +390,7 @@ class TestPrivate:
         add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True)
         with pytest.raises(NotPermittedError) as caught:
             resolver(real, tmp_path, hub, token="hf_bad").resolve(
-                "ada/Mine-7B-GGUF", machine(real), Wish(), where="hub"
+                "ada/Mine-7B-GGUF", machine(real), Constraints(), where="hub"
             )
         assert caught.value.exit_code == 9 and "hf auth login" in str(caught.value.hint)
 
@@ -395,7 +398,7 @@ class TestPrivate:
         add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF", bases=()), private=True, shape=QWEN_7B)
         hub.tokens["hf_x"] = Token("ada", repos=("ada/*",))
         for ref in ("ada/Mine-7B-GGUF", "mine 7b"):
-            found = resolver(real, tmp_path, hub, token="hf_x").resolve(ref, machine(real), Wish(), where="hub")
+            found = resolver(real, tmp_path, hub, token="hf_x").resolve(ref, machine(real), Constraints(), where="hub")
             assert taken(found)[0] == "ada/Mine-7B-GGUF"
 
     def test_a_mirror_that_lists_it_to_strangers_does_not_open_it(
@@ -404,10 +407,12 @@ class TestPrivate:
         add_listed(hub, replace(story_of(hub), id="ada/Mine-7B-GGUF"), private=True, shape=QWEN_7B)
         hub.tokens["hf_x"] = Token("ada")
         cache = ResponseCache(tmp_path / "kept")
-        resolver(real, tmp_path, hub, token="hf_x", cache=cache).resolve("mine 7b", machine(real), Wish(), where="hub")
+        resolver(real, tmp_path, hub, token="hf_x", cache=cache).resolve(
+            "mine 7b", machine(real), Constraints(), where="hub"
+        )
         for ref in ("mine 7b", "ada/Mine-7B-GGUF"):
             with pytest.raises(NotPermittedError, match="is private") as caught:
-                resolver(real, tmp_path, hub, cache=cache).resolve(ref, machine(real), Wish(), where="hub")
+                resolver(real, tmp_path, hub, cache=cache).resolve(ref, machine(real), Constraints(), where="hub")
             assert caught.value.exit_code == 9 and "hf auth login" in str(caught.value.hint)
 
 
@@ -429,21 +434,21 @@ class TestLies:
         hub.delete(REAL)
         size, now = 4_900_000_000, "2025-06-01T00:00:00.000Z"
         self.add(hub, REAL, LLAMA_8B, {f"{FAMILY}-Q4_K_M.gguf": size}, last_modified=now, gguf={"total": 8_030_261_312})
-        found = resolver(real, tmp_path, hub).resolve(f"{TYPED}:Q4_K_M", machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(f"{TYPED}:Q4_K_M", machine(real), Constraints(), where="hub")
         assert taken(found)[0] != REAL
         lies = [item for item in found.choice.rejected if item.reason == "untrusted"]
         assert lies and all("parameters" in item.detail for item in lies)
 
     def test_a_size_that_no_such_quant_has(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         self.add(hub, REAL, QWEN_7B, {f"{FAMILY}-Q5_K_M.gguf": 2_700_000_000, f"{FAMILY}-Q4_K_M.gguf": 4_683_073_504})
-        found = resolver(real, tmp_path, hub).resolve(REAL, machine(real), Wish(), where="hub")
+        found = resolver(real, tmp_path, hub).resolve(REAL, machine(real), Constraints(), where="hub")
         assert taken(found) == (REAL, "Q4_K_M")
         assert any("bits per weight" in item.detail for item in found.choice.rejected)
 
     def test_an_architecture_that_llama_cpp_does_not_run(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         self.add(hub, REAL, replace(QWEN_7B, architecture="flux"), {f"{FAMILY}-Q4_K_M.gguf": 4_683_073_504})
         with pytest.raises(EngineError, match="does not run the architecture `flux`"):
-            resolver(real, tmp_path, hub).resolve(REAL, machine(real), Wish(), where="hub")
+            resolver(real, tmp_path, hub).resolve(REAL, machine(real), Constraints(), where="hub")
 
 
 def test_a_namespace_that_was_registered_anew_is_noticed(hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
@@ -462,16 +467,20 @@ def test_a_namespace_that_was_registered_anew_is_noticed(hub: LoopbackHub, real:
 
 def test_files_that_changed_since_they_were_pinned(hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
     add_listed(hub, story_of(hub), shape=QWEN_7B)
-    first = resolver(real, tmp_path, hub).resolve(f"{REAL}:Q4_K_M", machine(real), Wish(), where="hub").choice.chosen
+    first = (
+        resolver(real, tmp_path, hub).resolve(f"{REAL}:Q4_K_M", machine(real), Constraints(), where="hub").choice.chosen
+    )
     assert first is not None and isinstance(first.variant.source, HubSource)
     path, pinned = first.variant.files[0].path, first.variant.source.revision
     head = header(QWEN_7B, name="mended")
     hub.commit(REAL, {path: listed(4_700_000_000, "mended", head)})
-    later = resolver(real, tmp_path, hub).resolve(f"{REAL}:Q4_K_M", machine(real), Wish(), where="hub").choice.chosen
+    later = (
+        resolver(real, tmp_path, hub).resolve(f"{REAL}:Q4_K_M", machine(real), Constraints(), where="hub").choice.chosen
+    )
     assert later is not None and later.variant.files[0].sha256 != first.variant.files[0].sha256
     kept, notes = resolver(real, tmp_path, hub).pin(first.variant)
     assert (kept.files, notes) == (first.variant.files, ())  # what was pinned is still there under its commit
-    old = resolver(real, tmp_path, hub).resolve(f"{REAL}:Q4_K_M@{pinned}", machine(real), Wish(), where="hub")
+    old = resolver(real, tmp_path, hub).resolve(f"{REAL}:Q4_K_M@{pinned}", machine(real), Constraints(), where="hub")
     assert old.choice.chosen is not None and old.choice.chosen.variant.files == first.variant.files
     hub.rewrite(REAL, path, listed(4_700_000_000, "behind the back", head))
     with pytest.raises(HashMismatchError, match="Hash mismatch"):

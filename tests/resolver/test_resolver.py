@@ -25,7 +25,8 @@ from lmpm.hub.http import Http
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver.checks.pins import is_pinned
-from lmpm.resolver.resolver import Resolver, Where, Wish
+from lmpm.resolver.constraints import Constraints
+from lmpm.resolver.resolver import Resolver, Where
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine, Variant
 from tests.loopback import Bytes, LoopbackHub, faults, listed
@@ -69,7 +70,7 @@ def add(hub: LoopbackHub, repo: str, sizes: dict[str, int], **facts: Any) -> str
 
 class TestCatalog:
     def test_a_task_takes_its_defaults(self, offline: Resolver, machine: Machine) -> None:
-        found = offline.resolve("text-to-sql", machine, Wish(), where="catalog")
+        found = offline.resolve("text-to-sql", machine, Constraints(), where="catalog")
         request = found.choice.request
         assert (request.task, request.context, request.min_speed) == ("text-to-sql", 8192, 10.0)
         assert found.choice.chosen is not None and found.choice.chosen.variant.title == "Arctic-Text2SQL-R1-7B"
@@ -77,38 +78,44 @@ class TestCatalog:
         assert found.pinned is is_pinned(found.choice.chosen.variant)
 
     def test_an_alias_is_the_task(self, offline: Resolver, machine: Machine) -> None:
-        by_alias = offline.resolve("SQL", machine, Wish(), where="catalog").choice
+        by_alias = offline.resolve("SQL", machine, Constraints(), where="catalog").choice
         assert by_alias.request.task == "text-to-sql"
 
     def test_wishes_go_before_defaults(self, offline: Resolver, machine: Machine) -> None:
-        wish = Wish(context=2048, min_speed=0.0, quant="Q4_K_M", max_size=3 * 2**30)
-        choice = offline.resolve("text-to-sql", machine, wish, where="catalog").choice
+        constraints = Constraints(context=2048, min_speed=0.0, quant="Q4_K_M", max_size=3 * 2**30)
+        choice = offline.resolve("text-to-sql", machine, constraints, where="catalog").choice
         assert (choice.request.context, choice.request.min_speed) == (2048, 0.0)
         assert choice.chosen is not None and choice.chosen.variant.quant == "Q4_K_M"
         assert choice.chosen.variant.size <= 3 * 2**30
 
     def test_a_model_is_chosen_among_its_own_quants(self, offline: Resolver, machine: Machine) -> None:
-        found = offline.resolve("Qwen2.5-Coder-7B-Instruct", machine, Wish(), where="catalog")
+        found = offline.resolve("Qwen2.5-Coder-7B-Instruct", machine, Constraints(), where="catalog")
         assert {variant.model for variant in found.variants} == {"qwen2.5-coder-7b-instruct"}
         assert found.task is not None and found.task.name == "text-to-sql"
 
     @pytest.mark.parametrize(
-        ("text", "wish", "error", "suggestion"),
+        ("text", "constraints", "error", "suggestion"),
         [
-            ("text-to-sq", Wish(), UnknownNameError, "text-to-sql"),
-            ("txt2sql", Wish(), UnknownNameError, "text-to-sql"),
-            ("bge-m4", Wish(), UnknownNameError, "bge-m3"),
-            ("bge-m3:Q2_K", Wish(), UnknownNameError, None),
-            ("bge-m3", Wish(task="chatt"), UnknownNameError, "chat"),
-            ("chat", Wish(task="chat"), SpecError, None),
-            ("./x.gguf", Wish(), SpecError, None),
+            ("text-to-sq", Constraints(), UnknownNameError, "text-to-sql"),
+            ("txt2sql", Constraints(), UnknownNameError, "text-to-sql"),
+            ("bge-m4", Constraints(), UnknownNameError, "bge-m3"),
+            ("bge-m3:Q2_K", Constraints(), UnknownNameError, None),
+            ("bge-m3", Constraints(task="chatt"), UnknownNameError, "chat"),
+            ("chat", Constraints(task="chat"), SpecError, None),
+            ("./x.gguf", Constraints(), SpecError, None),
         ],
     )
     def test_names_that_are_none(
-        self, offline: Resolver, machine: Machine, text: str, wish: Wish, error: type[Exception], suggestion: str | None
+        self,
+        offline: Resolver,
+        machine: Machine,
+        text: str,
+        constraints: Constraints,
+        error: type[Exception],
+        suggestion: str | None,
     ) -> None:
         with pytest.raises(error) as caught:
-            offline.resolve(text, machine, wish, where="catalog")
+            offline.resolve(text, machine, constraints, where="catalog")
         if suggestion and isinstance(caught.value, UnknownNameError):
             assert suggestion in caught.value.suggestions
 
@@ -126,12 +133,12 @@ class TestHub:
         )
         hub.faults.add(faults.OtherBody(b"no gguf at all"), "*/resolve/*")
         with pytest.raises(IntegrityError, match="New-7B"):  # its header is read before it is chosen
-            online.resolve("someone/New-7B-GGUF", machine, Wish(), where="hub")
+            online.resolve("someone/New-7B-GGUF", machine, Constraints(), where="hub")
         assert commit
 
     def test_what_is_gone_is_passed_over(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
         with pytest.raises(NotFoundError) as caught:
-            online.resolve("text-to-sql", machine, Wish(), where="hub")
+            online.resolve("text-to-sql", machine, Constraints(), where="hub")
         assert "has none of the" in caught.value.message and len(caught.value.details) >= 2
 
     def test_a_file_that_is_gone_from_its_repository(
@@ -197,10 +204,10 @@ class TestHub:
         self, real: Catalog, tmp_path: Path, machine: Machine
     ) -> None:
         with pytest.raises(NetworkError):
-            resolver(real, tmp_path, "http://127.0.0.1:9").resolve("text-to-sql", machine, Wish(), where="hub")
+            resolver(real, tmp_path, "http://127.0.0.1:9").resolve("text-to-sql", machine, Constraints(), where="hub")
 
     def best(self, online: Resolver, machine: Machine) -> Variant:
-        chosen = online.resolve("text-to-sql", machine, Wish(), where="catalog").choice.chosen
+        chosen = online.resolve("text-to-sql", machine, Constraints(), where="catalog").choice.chosen
         assert chosen is not None
         return chosen.variant
 
@@ -210,9 +217,9 @@ class TestHere:
     def test_an_empty_store_has_nothing_but_the_starter(
         self, offline: Resolver, machine: Machine, where: Where
     ) -> None:
-        choice = offline.resolve("embeddings", machine, Wish(), where=where).choice
+        choice = offline.resolve("embeddings", machine, Constraints(), where=where).choice
         assert choice.chosen is None and choice.rejected == ()
 
     def test_a_repository_that_is_not_here(self, offline: Resolver, machine: Machine) -> None:
         with pytest.raises(OfflineError):
-            offline.resolve("someone/x-GGUF", machine, Wish(), where="here")
+            offline.resolve("someone/x-GGUF", machine, Constraints(), where="here")

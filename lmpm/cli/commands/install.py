@@ -12,7 +12,7 @@ import click
 from lmpm.cli import downloading, workspace
 from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
 from lmpm.cli.bring import bring, each, prove, verified_paths
-from lmpm.cli.options import choosing_model, wish_again, wish_from, wish_options
+from lmpm.cli.options import choosing_model, constraint_options, constraints_again, constraints_from
 from lmpm.cli.output import render
 from lmpm.cli.output.console import Console, put_json
 from lmpm.errors import NothingFitsError, SpecError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lmpm.project import LockedModel, Manifest, ManifestModel, Project, Rung
     from lmpm.proof import SmokeResult
-    from lmpm.resolver import Candidate, Resolution, Where, Wish
+    from lmpm.resolver import Candidate, Constraints, Resolution, Where
     from lmpm.types import ModelFile, Source
 
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     epilog="Example: `lmpm install text-to-sql`, or `lmpm install` after `git clone` of a project with a lock."
 )
 @click.argument("refs", nargs=-1, metavar="[REF]...")
-@wish_options
+@constraint_options
 @hardware_option
 @click.option("--dry-run", is_flag=True, help="Choose and show, change nothing.")
 @offline_option
@@ -132,15 +132,15 @@ class _Run:
         else:
             ref = workspace.own_reference(self.app, ref)
         there = install.find_line(manifest, self.app.catalog, ref, name)
-        wish = wish_again(there, ref, self.options) if there else wish_from(self.options)
-        if (known := self._already(ref, wish, project, manifest, name)) is not None:
+        constraints = constraints_again(there, ref, self.options) if there else constraints_from(self.options)
+        if (known := self._already(ref, constraints, project, manifest, name)) is not None:
             return self._sync(known, manifest)
         name = there.name if there else name
         plan = self._choose(
             ref,
-            install.with_policy(wish, manifest.policy),
+            install.with_policy(constraints, manifest.policy),
             manifest,
-            lambda resolution: install.manifest_line(resolution, wish, name),
+            lambda resolution: install.manifest_line(resolution, constraints, name),
         )
         if self.options["locked"] and not self.options["dry_run"]:
             install.require_same(workspace.read_lock(project), plan.line.name, plan.resolution)
@@ -158,7 +158,7 @@ class _Run:
         return _Work(candidate.source, candidate.files, partial(self._sync_one, model))
 
     def _choose(
-        self, ref: str, wish: Wish, manifest: Manifest, line_of: Callable[[Resolution], ManifestModel]
+        self, ref: str, constraints: Constraints, manifest: Manifest, line_of: Callable[[Resolution], ManifestModel]
     ) -> _Plan:
         """Resolve a reference, make its ladder, and show the choice. Raises NothingFitsError."""
         from lmpm.machine import describe
@@ -169,7 +169,7 @@ class _Run:
         appraiser = self.app.appraiser("chosen")
         resolution = choosing_model(
             lambda asked: self.app.resolver.resolve(ref, self.app.machine, asked, where=where, appraiser=appraiser),
-            wish,
+            constraints,
             may_ask=not self.console.quiet,
         )
         require_choice(resolution.choice)
@@ -190,7 +190,7 @@ class _Run:
             and isinstance(parse_reference(ref), NameReference)
         ):
             # a starter is only the best there is without a network: say what one would give
-            online = self.app.resolver.resolve(ref, self.app.machine, wish, where="catalog").choice
+            online = self.app.resolver.resolve(ref, self.app.machine, constraints, where="catalog").choice
         why = render.reason(resolution.choice, offline=self.app.offline, ref=ref, online=online)
         render.show_choice(self.console, resolution.choice, why=why, ref=ref)
         return _Plan(resolution, line, entry, remarks)
@@ -218,7 +218,7 @@ class _Run:
         return {**data, "path": str(path), "smoke": render.smoke_json(smoke)}
 
     def _already(
-        self, ref: str, wish: Wish, project: Project, manifest: Manifest, name: str | None
+        self, ref: str, constraints: Constraints, project: Project, manifest: Manifest, name: str | None
     ) -> LockedModel | None:
         """The locked model when the lock has this very request for this machine, and there is no better."""
         from lmpm.project import install
@@ -226,7 +226,7 @@ class _Run:
         if self.options["dry_run"]:
             return None
         lock = project.lock()
-        found = install.find_request(lock, self.app.catalog, ref, wish, name)
+        found = install.find_request(lock, self.app.catalog, ref, constraints, name)
         if found is None or not install.is_current(found, manifest):
             return None
         try:
@@ -314,8 +314,8 @@ class _Run:
         from lmpm.project import install
 
         with install.naming(line, manifest):
-            wish = install.wish_of(line, manifest.policy)
-            plan = self._choose(line.ref or line.task or line.name, wish, manifest, lambda _: line)
+            constraints = install.constraints_of(line, manifest.policy)
+            plan = self._choose(line.ref or line.task or line.name, constraints, manifest, lambda _: line)
         return self._realising(replace(plan, is_again=True))
 
     def _rung(self, model: LockedModel) -> Rung:

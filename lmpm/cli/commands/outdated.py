@@ -82,14 +82,14 @@ def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestMo
 
     Within the point that is no difference, a rung for another machine serves this one as well: that is no news.
     """
-    from lmpm.project import is_as_good, rung_for, variant_of, wish_of
+    from lmpm.project import constraints_of, is_as_good, rung_for, variant_of
     from lmpm.resolver import NameReference, parse_reference
 
     ref = line.ref or line.task or line.name
     if not isinstance(parse_reference(ref), NameReference):
         return ""
     try:
-        found = app.resolver.resolve(ref, machine, wish_of(line, policy), where="catalog")
+        found = app.resolver.resolve(ref, machine, constraints_of(line, policy), where="catalog")
         found = app.resolver.reconsider(
             found, [variant_of(item) for item in model.candidates], where="catalog"
         )  # with the sizes that are pinned

@@ -9,7 +9,7 @@ import click
 
 from lmpm.cli import workspace
 from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
-from lmpm.cli.options import choosing_model, wish_from, wish_options
+from lmpm.cli.options import choosing_model, constraint_options, constraints_from
 from lmpm.cli.output import funnel, render
 from lmpm.cli.output.console import Console, put, put_json, put_table
 from lmpm.errors import NetworkError
@@ -24,7 +24,7 @@ SHOWN_ROWS = 12
 
 @click.command(epilog='Example: `lmpm resolve text-to-sql --hardware "M2, 16GB" --explain`')
 @click.argument("ref")
-@wish_options
+@constraint_options
 @hardware_option
 @click.option("--explain", is_flag=True, help="Show the other candidates and why they were not taken.")
 @offline_option
@@ -55,23 +55,23 @@ def resolve(app: App, ref: str, options: dict[str, Any]) -> Resolution:
 
     manifest = workspace.read_manifest(workspace.project(app, is_global=False))
     workspace.remark_licenses(app, manifest, asked=options["licenses"])
-    wish = with_policy(wish_from(options), manifest.policy)
+    constraints = with_policy(constraints_from(options), manifest.policy)
     ref = workspace.own_reference(app, ref)
     appraiser = app.appraiser("at hand" if app.offline else "doubtful")
     if not app.offline:
         try:
             return choosing_model(
                 lambda asked: app.resolver.resolve(ref, app.machine, asked, where="hub", appraiser=appraiser),
-                wish,
+                constraints,
                 may_ask=not app.console.quiet,
             )
         except NetworkError as error:
             if not isinstance(parse_reference(ref), NameReference):
                 raise
-            found = app.resolver.resolve(ref, app.machine, wish, where="catalog")
+            found = app.resolver.resolve(ref, app.machine, constraints, where="catalog")
             choice = replace(found.choice, notes=(*found.choice.notes, f"not confirmed: {error.message}"))
             return replace(found, choice=choice)
-    found = app.resolver.resolve(ref, app.machine, wish, where="catalog", appraiser=appraiser)
+    found = app.resolver.resolve(ref, app.machine, constraints, where="catalog", appraiser=appraiser)
     if app.hub.oldest_s:
         note = f"from what the Hub answered {duration(app.hub.oldest_s)} ago"
         found = replace(found, choice=replace(found.choice, notes=(*found.choice.notes, note)))

@@ -37,11 +37,11 @@ def command(
     What would be taken, its memory and its speed are estimates for this machine; `lmpm resolve` looks closer.
     """
     from lmpm.errors import OfflineError, UnknownNameError
-    from lmpm.resolver import Wish, request_for, search_catalog, search_models
+    from lmpm.resolver import Constraints, request_for, search_catalog, search_models
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     text = " ".join(" ".join(words).split())
-    request = request_for(text, Wish(context=options["context"]), None, model=text)
+    request = request_for(text, Constraints(context=options["context"]), None, model=text)
     try:
         matches = search_models(app.resolver.finder, text, request, app.machine)
     except OfflineError:

@@ -9,16 +9,16 @@ import click
 from lmpm.cli import workspace
 from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
 from lmpm.cli.commands.resolve import SHOWN_ROWS, put_candidates
-from lmpm.cli.options import overlay, wish_options
+from lmpm.cli.options import constraint_options, overlay
 from lmpm.cli.output import funnel, render
 from lmpm.cli.output.console import Console, put, put_json
-from lmpm.resolver import NameReference, Wish, parse_reference
+from lmpm.resolver import Constraints, NameReference, parse_reference
 from lmpm.units import human
 
 
 @click.command(epilog="Example: `lmpm why text-to-sql --all`")
 @click.argument("name")
-@wish_options
+@constraint_options
 @hardware_option
 @offline_option
 @click.option("--all", "everything", is_flag=True, help="List every candidate.")
@@ -31,17 +31,17 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
     are answered from the catalog's facts; others are asked for over the network.
     """
     from lmpm.machine import describe
-    from lmpm.project import wish_of, with_policy
+    from lmpm.project import constraints_of, with_policy
 
     app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
     project = workspace.project(app, is_global=False)
     manifest = workspace.read_manifest(project)
     workspace.remark_licenses(app, manifest, asked=options["licenses"])
     line = manifest.models.get(name)
-    wish = overlay(wish_of(line, manifest.policy) if line else Wish(), options)
+    constraints = overlay(constraints_of(line, manifest.policy) if line else Constraints(), options)
     ref = (line.ref or line.task or name) if line else workspace.own_reference(app, name)
     app.offline = app.offline or _is_known(app, ref)
-    resolution = app.resolver.resolve(ref, app.machine, with_policy(wish, manifest.policy), where="catalog")
+    resolution = app.resolver.resolve(ref, app.machine, with_policy(constraints, manifest.policy), where="catalog")
     choice = resolution.choice
     locked = project.lock().get(name) if project.lock_path.exists() else None
     if as_json:

@@ -26,7 +26,7 @@ from lmpm.project.lock.records import Lock, LockedModel
 from lmpm.project.manifest import ManifestModel
 from lmpm.project.staleness import stale_models, stale_reasons
 from lmpm.proof import Tested
-from lmpm.resolver import NameReference, Wish, parse_quant, parse_reference
+from lmpm.resolver import Constraints, NameReference, parse_quant, parse_reference
 from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from lmpm.types import Machine, ModelFile, Source
 
 
-def wish_of(model: ManifestModel, policy: Policy) -> Wish:
+def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
     """What a line of the manifest asks, with the project's policy. Raises SpecError for an unknown quant."""
     licenses = frozenset(map(normalise, model.license.split(","))) if model.license else None
-    wish = Wish(
+    constraints = Constraints(
         task=model.task if model.ref else None,
         context=model.context,
         quant=parse_quant(model.quant) if model.quant else None,
@@ -53,24 +53,24 @@ def wish_of(model: ManifestModel, policy: Policy) -> Wish:
         licenses_allowed=licenses,
         prefer=model.prefer or "quality",
     )
-    return with_policy(wish, policy)
+    return with_policy(constraints, policy)
 
 
-def manifest_line(resolution: Resolution, wish: Wish, name: str | None = None) -> ManifestModel:
+def manifest_line(resolution: Resolution, constraints: Constraints, name: str | None = None) -> ManifestModel:
     """The line that a reference becomes in `lmpm.toml`: a task by its name, anything else as typed."""
     request = resolution.choice.request
     is_task = request.model is None and resolution.task is not None
     title = request.task if is_task else request.model or request.ref
     return ManifestModel(
         name=name or _as_name(title or request.ref),
-        task=request.task if is_task or wish.task else None,
+        task=request.task if is_task or constraints.task else None,
         ref=None if is_task else request.ref,
         context=request.context,
-        quant=request.quant if is_task else wish.quant,  # `text-to-sql:Q8_0` names one too
-        min_speed=wish.min_speed,
-        max_size=wish.max_size,
-        license=_licenses(wish),
-        prefer=wish.prefer if wish.prefer != "quality" else None,
+        quant=request.quant if is_task else constraints.quant,  # `text-to-sql:Q8_0` names one too
+        min_speed=constraints.min_speed,
+        max_size=constraints.max_size,
+        license=_licenses(constraints),
+        prefer=constraints.prefer if constraints.prefer != "quality" else None,
     )
 
 
@@ -265,15 +265,15 @@ def _locked_error(reasons: list[str]) -> LockError:
     )
 
 
-def with_policy(wish: Wish, policy: Policy) -> Wish:
-    """The user's wish within what the project allows."""
-    allowed, own = policy.licenses.allow, wish.licenses_allowed
-    sizes = [size for size in (wish.max_size, policy.max_size) if size is not None]
+def with_policy(constraints: Constraints, policy: Policy) -> Constraints:
+    """The user's constraints within what the project allows."""
+    allowed, own = policy.licenses.allow, constraints.licenses_allowed
+    sizes = [size for size in (constraints.max_size, policy.max_size) if size is not None]
     return replace(
-        wish,
+        constraints,
         max_size=min(sizes, default=None),
         licenses_allowed=own if allowed is None else allowed if own is None else own & allowed,
-        licenses_denied=wish.licenses_denied | policy.licenses.deny,
+        licenses_denied=constraints.licenses_denied | policy.licenses.deny,
         publishers_allowed=policy.publishers.allow,
         publishers_denied=policy.publishers.deny,
     )
@@ -299,7 +299,9 @@ def _is_same(catalog: Catalog, ref: str, *, task: object, asked: object) -> bool
     return task == named.name if named and asked is None else asked == ref
 
 
-def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str | None) -> LockedModel | None:
+def find_request(
+    lock: Lock, catalog: Catalog, ref: str, constraints: Constraints, name: str | None
+) -> LockedModel | None:
     """The locked model that was asked for in these very words, with the same options."""
     reference = parse_reference(ref)
     task = catalog.task(reference.name) if isinstance(reference, NameReference) else None
@@ -307,14 +309,14 @@ def find_request(lock: Lock, catalog: Catalog, ref: str, wish: Wish, name: str |
     for model in lock.models:
         asked = dict(model.requested)
         same_ref = _is_same(catalog, ref, task=asked.get("task"), asked=asked.get("ref"))
-        context = wish.context or (task.context if task else asked.get("context"))
+        context = constraints.context or (task.context if task else asked.get("context"))
         wanted = {
             "context": context,
-            "quant": wish.quant or named,
-            "min_speed": wish.min_speed,
-            "max_size": wish.max_size,
-            "license": _licenses(wish),
-            "prefer": wish.prefer if wish.prefer != "quality" else None,
+            "quant": constraints.quant or named,
+            "min_speed": constraints.min_speed,
+            "max_size": constraints.max_size,
+            "license": _licenses(constraints),
+            "prefer": constraints.prefer if constraints.prefer != "quality" else None,
         }
         if same_ref and name in (None, model.name) and all(asked.get(k) == v for k, v in wanted.items()):
             return model
@@ -332,5 +334,5 @@ def is_improvable(candidate: LockedCandidate, *, offline: bool) -> bool:
     return isinstance(candidate.source, StarterSource) and not offline
 
 
-def _licenses(wish: Wish) -> str | None:
-    return ",".join(sorted(wish.licenses_allowed)) if wish.licenses_allowed else None
+def _licenses(constraints: Constraints) -> str | None:
+    return ",".join(sorted(constraints.licenses_allowed)) if constraints.licenses_allowed else None

@@ -15,6 +15,14 @@ MAX_REPO_CHARS: Final = 200
 MAX_NAME_CHARS: Final = 96  # of a model in lmpm.toml
 MAX_FILE_BYTES: Final = 2**63 - 1
 
+# Notes of what was learnt before: those used longest ago make room.
+MAX_NOTES: Final = 2_000  # of one kind
+MAX_NOTES_BYTES: Final = 64 * MIB  # of one kind
+MAX_HEADER_NOTES_BYTES: Final = 512 * MIB  # headers are 6 to 13 MB each
+MAX_VERIFIED_NOTES: Final = 20_000  # files that were hashed, 300 bytes each
+MAX_OWN_NAMES: Final = 100_000  # names that lmpm made in the store, 200 bytes each
+FRESH_ANSWER_S: Final = 15 * 60.0  # an answer of the Hub this young stands for asking again
+
 # Talking to the Hub.
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 30.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.errors import IntegrityError, LmpmError, NotFoundError, NotPermittedError
 from lmpm.resolver import rule
 from lmpm.resolver.records import Candidate, Choice, Reason, Rejected
-from lmpm.types import HubSource, Variant
+from lmpm.types import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +110,7 @@ def _surprises(choice: Choice, settled: Iterable[Variant], refused: Iterable[Rej
     for item in refused:
         if item.reason == "untrusted":
             variant = item.candidate.variant
-            yield f"{_repo(variant)} was passed over for its {variant.quant}: {item.detail}"
+            yield f"{variant.source.name} was passed over for its {variant.quant}: {item.detail}"
     for item in (*refused, *choice.rejected):
         if item.reason == "memory" and item.candidate.variant in looked_at:
             variant = item.candidate.variant
@@ -123,9 +123,5 @@ def _replaced(variants: tuple[Variant, ...], old: Variant, new: Variant) -> tupl
 
 def _without(variants: tuple[Variant, ...], out: Candidate, *, whole_repository: bool) -> tuple[Variant, ...]:
     if whole_repository:
-        return tuple(variant for variant in variants if _repo(variant) != _repo(out.variant))
+        return tuple(variant for variant in variants if variant.source.name != out.variant.source.name)
     return tuple(variant for variant in variants if variant is not out.variant)
-
-
-def _repo(variant: Variant) -> str:
-    return variant.source.repo if isinstance(variant.source, HubSource) else str(variant.source)

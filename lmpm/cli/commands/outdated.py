@@ -108,7 +108,7 @@ def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestMo
 
 def _what(item: Variant | LockedCandidate) -> tuple[str, str]:
     """A quant of a repository, at whatever commit."""
-    return item.source.repo if isinstance(item.source, HubSource) else str(item.source), item.quant
+    return item.source.name, item.quant
 
 
 def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]]) -> None:

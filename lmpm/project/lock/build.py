@@ -235,8 +235,7 @@ def _same(wanted: Candidate, rungs: list[Candidate]) -> Candidate | None:
     """The rung that is this quant of this repository."""
 
     def name(candidate: Candidate) -> tuple[str, str]:
-        source = candidate.variant.source
-        return (source.repo if isinstance(source, HubSource) else str(source)), candidate.variant.quant
+        return candidate.variant.source.name, candidate.variant.quant
 
     return next((rung for rung in rungs if name(rung) == name(wanted)), None)
 

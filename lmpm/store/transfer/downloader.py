@@ -13,7 +13,7 @@ from lmpm.reporter import Reporter
 from lmpm.store.transfer.download import Download
 from lmpm.store.transfer.pacing import Patience, RateLimit
 from lmpm.store.transfer.scheduler import Scheduler
-from lmpm.units import human
+from lmpm.units import count, human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,6 +142,6 @@ class _Haul:
         files = [*self._fetched, *self.waiting]
         size = sum(file.size for file in files)
         kept = sum(under_way.get(file, file.size) for file in self._fetched)
-        name = printable(files[0].path) if len(files) == 1 else f"{len(files)} files"
+        name = printable(files[0].path) if len(files) == 1 else count(len(files), "file")
         summary = f"Interrupted. Kept {human(kept)} of {human(size)} of {name}"
         return TransferInterruptedError(files[0].path, kept=kept, size=size, summary=summary)

@@ -61,7 +61,7 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
         fetcher=workspace.fetcher(app) if options["fetch"] else None,
         quick=options["quick"],
         smoke=not options["no_smoke"],
-        engine_build=_engine_build(models),
+        engine_build=_engine_build(app, models),
         free_memory=free_memory() if app.is_this_machine else None,
         policy=manifest.policy,
         targets=workspace.targets(app, manifest) if app.is_this_machine else {},
@@ -93,14 +93,13 @@ def command(names: tuple[str, ...], as_json: bool, is_global: bool, quiet: bool,
     return code
 
 
-def _engine_build(models: list[LockedModel]) -> int | None:
+def _engine_build(app: App, models: list[LockedModel]) -> int | None:
     """The build of llama.cpp here, asked for only where a model needs a certain one."""
     if not any(candidate.engine for model in models for candidate in model.candidates):
         return None
-    from lmpm.engine import probe
     from lmpm.project import build_number
 
-    return build_number(probe().build)
+    return build_number(app.bench.chosen.info.build) if app.bench.chosen.info else None
 
 
 def _may_ask() -> bool:

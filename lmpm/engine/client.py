@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lmpm.run_config import RunConfig
 
 PROBE_LIMITS: Final = EngineLimits(time_s=30.0)
-PLAN_LIMITS: Final = EngineLimits(time_s=60.0)
 
 
 def ask_library(

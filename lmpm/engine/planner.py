@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmpm.engine.choose import default_engine
 from lmpm.estimate import DryRun
 from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
@@ -42,7 +43,7 @@ class MemoryPlanner:
         key = self._key(parts, settings)
         if key is not None and (known := _decoded(self._notes.get(key))) is not None:
             return known
-        found = dry_run(self.engine, parts, settings)
+        found = dry_run(parts, settings, self.engine)
         if key is not None:
             self._notes.put(found.encode(), key)
         return found
@@ -65,14 +66,14 @@ def _decoded(kept: Any) -> DryRun | None:
         return None
 
 
-def dry_run(engine: Engine, parts: Sequence[Part], settings: RunConfig) -> DryRun:
-    """How an engine would spend memory on files that are not here; parts in load order.
+def dry_run(parts: Sequence[Part], settings: RunConfig, engine: Engine | None = None) -> DryRun:
+    """How an engine (None: the default one) would spend memory on files that are not here; parts in load order.
 
     Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.
     """
     with tempfile.TemporaryDirectory(prefix="lmpm-plan-") as folder:
         files = [sparse_copy(part, Path(folder)) for part in parts]
-        return engine.plan(files[0], settings)
+        return (engine or default_engine()).plan(files[0], settings)
 
 
 def sparse_copy(part: Part, folder: Path) -> Path:

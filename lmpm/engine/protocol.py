@@ -32,6 +32,9 @@ class EngineLimits:
     output_bytes: int = limits.ENGINE_OUTPUT_BYTES
 
 
+PLAN_LIMITS: Final = EngineLimits(time_s=60.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One question to a library that loads no weights."""

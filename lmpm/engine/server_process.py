@@ -85,7 +85,7 @@ class ServerProcess:
         self.url = ""
         self.model_pid: int | None = None
         self.confined: tuple[str, ...] = ()
-        self.build = ""  # where the child knows better than who started it
+        self.build = ""
         job = {
             **task,
             "parent": os.getpid(),

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import dataclasses
 import http.client
+import json
 import os
 import threading
 from dataclasses import dataclass, field
@@ -107,13 +108,12 @@ class Session:
         key: Hashable,
         start: Callable[[], ServerProcess],
         *,
-        build: str,
         files: Files,
         config: RunConfig,
         limits: EngineLimits,
         service: Service,
     ) -> None:
-        self._build, self.config, self.limits = build, config, limits
+        self.config, self.limits = config, limits
         self._files, self._service = files, service
         self._key, self._start = key, start
         self._error: EngineError | None = None
@@ -146,7 +146,7 @@ class Session:
     @property
     def build(self) -> str:
         """The build of llama.cpp that answers."""
-        return self.process.build or self._build
+        return self.process.build
 
     @property
     def load_s(self) -> float:
@@ -181,7 +181,10 @@ class Session:
         """
         body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
         body |= {"cache_prompt": reuse, **({"n_probs": 1} if checked else {})}
-        return _completed(self._ask("/completion", body, time_s))
+        found = _completed(self._ask("/completion", body, time_s))
+        if schema is not None and found.ended_by == "stop" and not _is_json(found.text):
+            raise EngineError(f"llama.cpp did not hold `{printable(self._files.model.name)}` to the schema")
+        return found
 
     def stream(
         self,
@@ -343,6 +346,15 @@ class ChatAnswer:
     def text(self) -> str:
         """The words of the message."""
         return str(self.message.get("content") or "")
+
+
+def _is_json(text: str) -> bool:
+    """Whether an answer is what a schema promises at least; a parser that fails lets the rest of an answer go free."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _completed(said: Mapping[str, Any]) -> Generation:

@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO
 
+LAST_WORDS_S: Final = 0.1  # for the thread that writes llama-server's log: it has the reason
 SERVERS: Final = {
     "xllamacpp": "lmpm.engine.adapters.xllamacpp_worker",
     "llama-server": "lmpm.engine.adapters.llama_server_worker",
@@ -29,9 +31,9 @@ SERVERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A server that is ready: its URL, the process that holds the model, and what the child knows better of both.
+    """A server that is ready: its URL, the process that holds the model, and the llama.cpp in it.
 
-    `confined` says what holds that process where it is another, `build` which llama.cpp it is.
+    `confined` says what holds that process where it is another than this one.
     """
 
     url: str
@@ -75,6 +77,7 @@ def main() -> None:
         sandbox.end_group()
     except Exception as error:  # noqa: BLE001 - every failure is an answer
         kind = getattr(error, "kind", "import" if isinstance(error, ImportError) else "load")
+        time.sleep(LAST_WORDS_S)
         voice.say(error={"kind": kind, "message": f"{error}" or type(error).__name__})
         sandbox.end_group()
     threading.Event().wait()

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm.engine.adapters.opening import open_session
-from lmpm.engine.client import PLAN_LIMITS, ask_library
-from lmpm.engine.protocol import EngineInfo, EngineName, Service
+from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName, Service
 from lmpm.errors import EngineError
 from lmpm.estimate import DryRun
 
@@ -45,11 +43,15 @@ class LlamaCppPython:
 
     def probe(self) -> EngineInfo:
         """What it is."""
+        from lmpm.engine.client import ask_library
+
         said = {**ask_library(self._library(), "probe"), "vision": False}
         return EngineInfo.decode({**said, "name": self.name, "package": f"llama-cpp-python {package_version()}"})
 
     def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> DryRun:
         """How it would spend memory on a file."""
+        from lmpm.engine.client import ask_library
+
         return DryRun.decode(ask_library(self._library(), "plan", path, config, limits))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
@@ -59,7 +61,9 @@ class LlamaCppPython:
         def task(within: RunConfig) -> Mapping[str, object]:
             return {"library": library, "config": dataclasses.asdict(within)}
 
-        return open_session(self, "llama.cpp", files, config, limits, service, task=task)
+        from lmpm.engine.adapters.opening import open_session  # with all that a session needs
+
+        return open_session(self, files, config, limits, service, task=task)
 
     def _find(self) -> Path | None:
         folder = self.libraries

@@ -15,11 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm.engine.adapters.opening import open_session
-from lmpm.engine.client import PLAN_LIMITS
 from lmpm.engine.environment import child_environment
 from lmpm.engine.http.settings import arguments, server_settings
-from lmpm.engine.protocol import Device, DeviceKind, EngineInfo, EngineName, Service
+from lmpm.engine.protocol import PLAN_LIMITS, Device, DeviceKind, EngineInfo, EngineName, Service
 from lmpm.errors import EngineError
 from lmpm.fs import printable
 
@@ -98,9 +96,11 @@ class LlamaServer:
 
         def task(within: RunConfig) -> Mapping[str, Any]:
             command = [*self._start, *arguments(server_settings(files, within, service))]
-            return {"supervises": True, "command": command}
+            return {"supervises": True, "command": command, "build": self.build}
 
-        return open_session(self, self.build, files, config, limits, service, task=task)
+        from lmpm.engine.adapters.opening import open_session  # with all that a session needs
+
+        return open_session(self, files, config, limits, service, task=task)
 
     @property
     def _start(self) -> list[str]:

@@ -66,7 +66,7 @@ def serve(task: Mapping[str, Any]) -> Listening:
             wait_s = min(wait_s * 1.5, LONGEST_WAIT_S)
             continue
         ready.set()
-        return Listening(url, process.pid, held)
+        return Listening(url, process.pid, held, task["build"])
     if process.returncode < 0:
         time.sleep(ASK_S)  # this process ends by the same signal
     raise RuntimeError(f"llama-server ended with exit code {process.returncode}")

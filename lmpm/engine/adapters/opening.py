@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 def open_session(
     engine: Engine,
-    build: str,
     files: Files,
     config: RunConfig,
     limits: EngineLimits,
@@ -51,7 +50,7 @@ def open_session(
     def start() -> ServerProcess:
         return ServerProcess(job, str(files.model), limits)
 
-    return Session(key, start, build=build, files=files, config=config, limits=limits, service=service)
+    return Session(key, start, files=files, config=config, limits=limits, service=service)
 
 
 def within_training(path: Path, config: RunConfig) -> RunConfig:

@@ -8,9 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm.engine.adapters.opening import open_session
-from lmpm.engine.client import PLAN_LIMITS, ask_library
-from lmpm.engine.protocol import EngineInfo, EngineName, Service
+from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName, Service
 from lmpm.errors import EngineError
 from lmpm.estimate import DryRun
 
@@ -36,26 +34,31 @@ class XLlamaCpp:
         place, version = extension(), package_version()
         return f"{PACKAGE} {version} in {place}, {place.stat().st_mtime_ns}" if place and version else None
 
-    @property
-    def build(self) -> str:
-        """The build of llama.cpp, which the package has as the last part of its version: `llama.cpp b11549`."""
-        found = re.fullmatch(r"\d+\.\d+\.(\d+)(?:\.\d+)?", package_version() or "")
-        return f"llama.cpp b{found[1]}" if found else "llama.cpp"
-
     def probe(self) -> EngineInfo:
         """What it is. On Windows its C functions are not exported: it serves, and cannot be asked for a plan."""
-        said = {**ask_library(_library(), "probe"), "build": self.build}
-        return EngineInfo.decode({**said, "name": self.name, "package": f"{PACKAGE} {package_version()}"})
+        from lmpm.engine.client import ask_library
+
+        said = ask_library(_library(), "probe")
+        more = {
+            "name": self.name,
+            "package": f"{PACKAGE} {package_version()}",
+            "build": numbered(said["build"], _number()),
+        }
+        return EngineInfo.decode({**said, **more})
 
     def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> DryRun:
         """How it would spend memory on a file."""
+        from lmpm.engine.client import ask_library
+
         found = DryRun.decode(ask_library(_library(), "plan", path, config, limits))
-        return dataclasses.replace(found, build=self.build)
+        return dataclasses.replace(found, build=numbered(found.build, _number()))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
         """A session with a model."""
         _library()
-        return open_session(self, self.build, files, config, limits, service)
+        from lmpm.engine.adapters.opening import open_session  # with all that a session needs
+
+        return open_session(self, files, config, limits, service, task=lambda _: {"number": _number()})
 
 
 def extension() -> Path | None:
@@ -76,6 +79,17 @@ def package_version() -> str | None:
         return metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _number() -> str | None:
+    """The build of llama.cpp, which the package has as the last part of its version."""
+    found = re.fullmatch(r"\d+\.\d+\.(\d+)(?:\.\d+)?", package_version() or "")
+    return found[1] if found else None
+
+
+def numbered(build: str, number: str | None) -> str:
+    """A build with its number, as in `llama.cpp 0.6.0 b11549`."""
+    return f"{build or 'llama.cpp'} b{number}" if number else build
 
 
 def _library() -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from lmpm.engine.adapters.xllamacpp import extension, numbered
 from lmpm.engine.worker import Listening
 
 if TYPE_CHECKING:
@@ -32,7 +34,17 @@ def serve(task: Mapping[str, Any]) -> Listening:
     params.hostnames, params.port = [task["socket"] or "127.0.0.1"], 0
     params.api_keys = [task["key"]]
     _kept.append(xllamacpp.Server(params))
-    return Listening(str(_kept[0].listening_address), os.getpid())
+    return Listening(str(_kept[0].listening_address), os.getpid(), build=numbered(_version(), task["number"]))
+
+
+def _version() -> str:
+    """The version of llama.cpp; empty where the extension exports nothing, as on Windows."""
+    place = extension()
+    if place is None or place.suffix == ".pyd":
+        return ""
+    library = ctypes.CDLL(os.fspath(place))  # loaded already
+    library.llama_version.restype = ctypes.c_char_p
+    return f"llama.cpp {library.llama_version().decode('utf-8', 'replace')}"
 
 
 def describe() -> dict[str, Any]:

@@ -231,6 +231,7 @@ class Hub:
         return NetworkError(
             f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
             hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
+            kind="unreachable",
         )
 
     def reach(self) -> str:

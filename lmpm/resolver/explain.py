@@ -45,7 +45,8 @@ def require_choice(choice: Choice) -> None:
         )
     raise NothingFitsError(
         f"No {what} model is on this machine",
-        hint="Drop `--offline` to choose among those of the Hub",
+        hint="With a network lmpm chooses among those of the Hub",
+        kind="none-here",
     )
 
 

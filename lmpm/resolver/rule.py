@@ -81,6 +81,7 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         chosen=chosen,
         rejected=_nearest_first(rejected),
         notes=notes,
+        below_floor=bool(slow) and not fast,
     )
 
 

@@ -125,7 +125,7 @@ class Hub:
     def _api(self) -> Any:
         import huggingface_hub
 
-        from lmpm import __version__
+        from lmpm.version import __version__
 
         certificates = tls.context() if self.http.endpoint.startswith("https:") else None
         session = huggingface_hub.get_session()

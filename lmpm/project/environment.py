@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,19 @@ class Environment:
             directory=_directory(),
             ollama=environment.get("OLLAMA_MODELS") or None,
         )
+
+
+def hub_token(environment: Environment) -> str | None:
+    """The token of the Hub, where huggingface_hub looks for it. Raises DiskError for a file that cannot be read."""
+    os.environ.setdefault(
+        "HF_HUB_DISABLE_TELEMETRY", "1"
+    )  # lmpm sends none, and neither do the libraries that it calls
+    import huggingface_hub
+
+    from lmpm.fs import disk_errors
+
+    with disk_errors(environment.store):
+        return huggingface_hub.get_token()
 
 
 def _endpoint(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""All that acting on a project takes, in one frozen record: where things are, what was set, and the parts built of it."""
+"""All that acting on a project takes, in one frozen record: where things are, what was set, and the parts of both."""
 
 from __future__ import annotations
 
@@ -44,16 +44,15 @@ def _no_token() -> str | None:
 class Workspace:
     """A project on a machine. Each part is built when it is first asked for, so that nothing is paid for in vain.
 
-    `current` is where paths begin that the user types. `hardware` describes the machine to choose for, None is this
-    one. `asks_anew` is for actions that need what is new on the Hub: kept answers will not do. `pick_model` answers
-    which model is meant by words that may mean several, with its key; None leaves the error to the caller. `note`
-    hears remarks that belong to no result.
+    `hardware` is or describes the machine to choose for, None is this one. `asks_anew` is for actions that need what is
+    new on the Hub: kept answers will not do. `pick_model` answers which model is meant by words that may mean several,
+    with its key; None leaves the error to the caller. `note` hears remarks that belong to no result.
     """
 
     environment: Environment
     directory: Path  # the project's
     offline: bool = False
-    hardware: str | None = None
+    hardware: Machine | str | None = None
     store_place: Path | None = None  # instead of the environment's
     asks_anew: bool = False
     connections: int = limits.CONNECTIONS
@@ -144,6 +143,8 @@ class Workspace:
         """The machine to choose for: the one described, else this one as far as its engine can use it."""
         if self.hardware is None:
             return self.engine.machine
+        if not isinstance(self.hardware, str):
+            return self.hardware
         from lmpm.machine import parse_spec
 
         return parse_spec(self.hardware, self.chips)
@@ -184,8 +185,8 @@ class Workspace:
     @cached_property
     def http(self) -> Http:
         """The client of the Hub."""
-        from lmpm import __version__
         from lmpm.hub import Http
+        from lmpm.version import __version__
 
         return Http(
             self.environment.endpoint,

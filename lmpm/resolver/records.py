@@ -63,8 +63,9 @@ class Rejected:
 class Choice:
     """The answer to a request on a machine: what is taken, and everything that was not.
 
-    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `below_floor` says
-    that nothing reaches the least speed, and the fastest was taken. `notes` are sentences for the user: below the speed floor, offline, pins still to be looked up.
+    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first.
+    `notes` are sentences for the user: below the speed floor, offline, pins still to be looked up.
+    `below_floor` says that nothing reaches the least speed, and the fastest was taken.
     """
 
     request: Request

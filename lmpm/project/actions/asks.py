@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lmpm.licenses import normalise
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.project.lock.records import Lock, LockedModel
-from lmpm.project.manifest import ManifestModel
+from lmpm.project.manifest import ManifestModel, Policy
 from lmpm.project.staleness import stale_models
 from lmpm.resolver import Constraints, NameReference, parse_quant, parse_reference
 from lmpm.types import StarterSource
@@ -16,7 +16,7 @@ from lmpm.types import StarterSource
 if TYPE_CHECKING:
     from lmpm.catalog import Catalog
     from lmpm.project.lock.records import LockedCandidate
-    from lmpm.project.manifest import Manifest, Policy
+    from lmpm.project.manifest import Manifest
     from lmpm.resolver import Resolution
 
 
@@ -33,6 +33,21 @@ def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
         prefer=model.prefer or "quality",
     )
     return with_policy(constraints, policy)
+
+
+def overlaid(line: ManifestModel, asked: Constraints, ref: str | None = None) -> Constraints:
+    """What a line of the manifest asks, with what is `asked` now before it; a quant in `ref` is asked now, too."""
+    own = constraints_of(line, Policy())
+    names = ("task", "context", "min_speed", "max_size", "licenses_allowed")
+    changes = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    reference = parse_reference(ref) if ref else None
+    names_quant = reference is not None and getattr(reference, "quant", None)
+    return replace(
+        own,
+        **changes,
+        quant=asked.quant if names_quant else asked.quant or own.quant,
+        prefer=asked.prefer if asked.prefer != "quality" else own.prefer,
+    )
 
 
 def with_policy(constraints: Constraints, policy: Policy) -> Constraints:

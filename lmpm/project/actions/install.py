@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING
 from lmpm.errors import NothingFitsError, SpecError
 from lmpm.project.actions import pinning
 from lmpm.project.actions.asks import (
-    constraints_of,
     find_line,
     find_request,
     is_current,
     is_improvable,
     line_named,
     manifest_line,
+    overlaid,
     with_policy,
 )
-from lmpm.project.actions.bring import each, fetch_and_test, require_room
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, Step, chosen_step, lock_changes, locked_step
-from lmpm.project.manifest import Policy
+from lmpm.project.actions.steps import each, fetch_and_test, require_room
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
-from lmpm.resolver import Constraints, FileReference, UrlReference, parse_reference
+from lmpm.resolver import Constraints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +98,7 @@ def _step(
         ref = workspace.reference(ref)
     there = find_line(manifest, workspace.catalog, ref, name)
     if there:
-        constraints, name = _overlaid(constraints_of(there, Policy()), ref, constraints), there.name
+        constraints, name = overlaid(there, constraints, ref), there.name
     lock = project.lock()
     found = find_request(lock, workspace.catalog, ref, constraints, name)
     if found is not None and is_current(found, manifest):
@@ -120,20 +119,6 @@ def _step(
     if locked:
         pinning.require_same(project.require_lock(), chosen.line.name, chosen.resolution)
     return chosen_step(workspace, chosen, is_new=True)
-
-
-def _overlaid(constraints: Constraints, ref: str, asked: Constraints) -> Constraints:
-    """What a line of the manifest asks, with what is asked now before it; a quant in a reference is asked now, too."""
-    names = ("task", "context", "min_speed", "max_size", "licenses_allowed")
-    changes = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
-    reference = parse_reference(ref)
-    named = None if isinstance(reference, FileReference | UrlReference) else reference.quant
-    return replace(
-        constraints,
-        **changes,
-        quant=asked.quant if named else asked.quant or constraints.quant,
-        prefer=asked.prefer if asked.prefer != "quality" else constraints.prefer,
-    )
 
 
 def _already(workspace: Workspace, found: LockedModel, *, locked: bool) -> Step | None:

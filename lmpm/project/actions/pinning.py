@@ -1,4 +1,4 @@
-"""Writing what was chosen into `lmpm.toml` and `lmpm.lock`, with what is known of it; and what keeps that from happening."""
+"""Writing what was chosen into `lmpm.toml` and `lmpm.lock`, and what keeps that from happening."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lmpm.errors import LmpmError
     from lmpm.project.actions.choosing import Chosen
+    from lmpm.project.actions.report import Report
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
     from lmpm.project.workspace import Workspace
@@ -154,8 +155,11 @@ class Result:
     unpinned: tuple[str, ...] = ()
 
 
-class ActionReporter(Reporter):
-    """Told, beside the transfers, how far an action is. Every method does nothing here."""
+class ActionReporter:
+    """Told how far an action is, its `transfers` of how bytes move. Every method does nothing here."""
+
+    def __init__(self, transfers: Reporter | None = None) -> None:
+        self.transfers = transfers or Reporter()
 
     def tested(self, step: Step, result: SmokeResult | None) -> None:
         """Called after a smoke test, also one that failed; None where there is none for this kind of model."""
@@ -165,6 +169,9 @@ class ActionReporter(Reporter):
 
     def unpinned(self, names: tuple[str, ...]) -> None:
         """Called when entries have left the lock."""
+
+    def checked(self, report: Report) -> None:
+        """Called when one model has been verified, whatever came out of it."""
 
     def failed(self, step: Step, error: LmpmError) -> None:
         """Called, at the end, for each model but the first that cannot be had; the first error is raised."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.project.actions import pinning
-from lmpm.project.actions.bring import fetch_and_test, require_room
 from lmpm.project.actions.choosing import choose_again, named_lines, remarks_on_lost, upgradable
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, lock_changes, locked_step
+from lmpm.project.actions.steps import fetch_and_test, require_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -52,7 +52,7 @@ def fetch_and_test(plan: Plan, step: Step, reporter: ActionReporter) -> Installe
     if step.is_here and (paths := verified_paths(plan.workspace, step.source, step.files)):
         return Installed(step=step, paths=paths)
     ref = step.chosen.line.ref if step.chosen else step.locked.requested.get("ref") if step.locked else None
-    paths = plan.workspace.fetcher(reporter).fetch(step.source, step.files, ref=ref)
+    paths = plan.workspace.fetcher(reporter.transfers).fetch(step.source, step.files, ref=ref)
     smoke = _test(plan, step, paths, reporter) if plan.smoke else None
     return Installed(step=step, paths=paths, smoke=smoke, took_s=time.monotonic() - began)
 
@@ -61,7 +61,8 @@ def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporte
     """Run the smoke test, and note its figures. Raises SmokeTestError when the answers are wrong."""
     workspace = plan.workspace
     if step.rung is not None and step.locked is not None:
-        task, context, need = task_of(step.locked, workspace.catalog), context_of(step.locked), step.rung.candidate.memory
+        task, context = task_of(step.locked, workspace.catalog), context_of(step.locked)
+        need = step.rung.candidate.memory
     elif step.chosen is not None:
         memory = step.chosen.candidate.memory
         task, context, need = step.chosen.resolution.task, memory.context, memory.total

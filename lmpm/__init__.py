@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 __all__ = ["LmpmError", "Machine", "Project", "__version__", "install", "resolve", "sync", "verify"]
 
-_HOMES = {
-    "LmpmError": "errors",
-    "Machine": "types",
-    "Project": "project",
-    "install": "api",
-    "resolve": "api",
-    "sync": "api",
-    "verify": "api",
-}
+if not TYPE_CHECKING:  # else a checker would take every name for one of lmpm
+    _HOMES = {
+        "LmpmError": "errors",
+        "Machine": "types",
+        "Project": "project",
+        "install": "api",
+        "resolve": "api",
+        "sync": "api",
+        "verify": "api",
+    }
 
+    def __getattr__(name: str) -> object:
+        """Import what is asked for when it is first asked for (PEP 562): no name is that of a submodule."""
+        if name not in _HOMES:
+            raise AttributeError(f"module `lmpm` has no attribute `{name}`")
+        from importlib import import_module
 
-def __getattr__(name: str) -> object:
-    """Import what is asked for when it is first asked for (PEP 562): no name is that of a submodule."""
-    if name not in _HOMES:
-        raise AttributeError(f"module `lmpm` has no attribute `{name}`")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"lmpm.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+        value: object = getattr(import_module(f"lmpm.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -45,10 +45,10 @@ def resolve(
     second, `max_size` in bytes. `machine` is a record or a description such as `"M2, 16GB"`; None is this machine.
     Raises NothingFitsError or NotPermittedError when nothing can be taken, UnknownNameError, NetworkError.
     """
-    from lmpm.project import resolve as resolve_in
+    from lmpm.project import resolve_reference
 
     asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
-    choice = resolve_in(_workspace(project, machine, offline), ref, asked).choice
+    choice = resolve_reference(_workspace(project, machine, offline), ref, asked).choice
     require_choice(choice)
     return choice
 

@@ -99,7 +99,6 @@ def step_json(step: Step, done: Installed | None = None) -> dict[str, Any]:
         data |= json.rung_json(step.rung, len(step.locked.candidates))
     elif step.chosen is not None:
         data |= json.choice_json(step.chosen.resolution.choice)
-    data["download_size"] = step.download_size
     if done is not None and not step.is_here:
         return {**data, "path": str(done.path), "smoke": json.smoke_json(done.smoke)}
     return {**data, "path": str(step.paths[0])} if step.is_here else data

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.project import actions as actions, lock as lock
     from lmpm.project.actions.asks import overlaid as overlaid, with_policy as with_policy
-    from lmpm.project.actions.choosing import resolve as resolve
     from lmpm.project.actions.plan import (
         ActionReporter as ActionReporter,
         Installed as Installed,
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
         Step as Step,
     )
     from lmpm.project.actions.report import Report as Report, verify_exit_code as verify_exit_code
+    from lmpm.project.actions.resolve import resolve_reference as resolve_reference
     from lmpm.project.audit import Finding as Finding, audit_exit_code as audit_exit_code, audit_lock as audit_lock
     from lmpm.project.directory import (
         Project as Project,
@@ -67,9 +67,9 @@ else:
         {
             "actions": "actions",
             "actions.asks": "overlaid with_policy",
-            "actions.choosing": "resolve",
             "actions.plan": "ActionReporter Installed Plan Result Step",
             "actions.report": "Report verify_exit_code",
+            "actions.resolve": "resolve_reference",
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",
             "environment": "Environment hub_token",

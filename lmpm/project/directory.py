@@ -92,7 +92,7 @@ class Project:
             return self.lock()
         raise LockError(
             f"No `lmpm.lock` beside `{self.manifest_path}`",
-            hint="Make one with `lmpm lock`, or with `lmpm install`, which brings the models too",
+            hint="Make one with `lmpm lock`, or with `lmpm install`, which downloads the models, too",
             kind="no-lock",
         )
 

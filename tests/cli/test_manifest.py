@@ -6,7 +6,7 @@ import pytest
 
 from lmpm.cli.app import App
 from lmpm.cli.output import words
-from lmpm.project import resolve
+from lmpm.project import resolve_reference
 from lmpm.resolver import Constraints
 from tests.conftest import Cli
 
@@ -64,6 +64,6 @@ def test_a_command_that_is_advised_can_be_pasted(
     monkeypatch.setenv("LMPM_HOME", cli.environment["LMPM_HOME"])
     app = App.open({"hardware": "M2, 16GB"}, local=True)
     words.show_choice(
-        app.console, resolve(app.workspace, "text to sql", Constraints()).choice, why="", ref="text to sql"
+        app.console, resolve_reference(app.workspace, "text to sql", Constraints()).choice, why="", ref="text to sql"
     )
     assert "`lmpm why 'text to sql'`" in capsys.readouterr().err

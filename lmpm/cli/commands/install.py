@@ -52,7 +52,7 @@ def command(
 
     REF is a task (`text-to-sql`), a model of the catalog, a repository (`user/repo:Q4_K_M`), or words of a
     model's name (`"qwen3 8b"`), searched for on the Hub. What `lmpm.toml` asks of it already stays, options go
-    before it. Without REF everything in `lmpm.lock` is brought to this machine.
+    before it. Without REF everything in `lmpm.lock` is installed.
     """
     app.remark(licenses=options["licenses"])
     plan = actions.install.plan(
@@ -76,4 +76,11 @@ def command(
             app.console.done(f"Nothing to do: `{app.project.manifest_name}` names no models")
     if app.as_json:
         models = [plans.step_json(step, done.get(step.name)) for step in plan.steps]
-        put_json({"dry_run": dry_run, "models": models, "changes": list(plan.changes)})
+        put_json(
+            {
+                "dry_run": dry_run,
+                "models": models,
+                "changes": list(plan.changes),
+                "download_size": plan.download_size,
+            }
+        )

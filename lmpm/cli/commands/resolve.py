@@ -37,10 +37,10 @@ def command(app: App, ref: str, explain: bool, **options: Any) -> None:
     REF is a task, a model, a repository, or words of a model's name. Without a network a task or model is
     answered from the catalog alone, anything else from what the Hub answered before.
     """
-    from lmpm.project import resolve
+    from lmpm.project import resolve_reference
 
     app.remark(licenses=options["licenses"])
-    resolution = resolve(app.workspace, ref, constraints_from(options))
+    resolution = resolve_reference(app.workspace, ref, constraints_from(options))
     choice = resolution.choice
     if app.as_json:
         put_json({**json.choice_json(choice), "funnel": funnel.as_json(resolution.funnel)})

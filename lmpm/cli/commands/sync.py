@@ -23,7 +23,7 @@ from lmpm.project import actions
 
 @click.command(epilog="Example: `lmpm sync` after `git pull`, or `lmpm sync --target ci` when an image is built")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--target", metavar="NAME", help="Bring what this machine of [targets] takes.")
+@click.option("--target", metavar="NAME", help="Download what this machine of [targets] takes.")
 @dry_run_option
 @no_smoke_option
 @hardware_option
@@ -33,10 +33,10 @@ from lmpm.project import actions
 @json_option
 @pass_app()
 def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool, no_smoke: bool) -> None:
-    """Bring what `lmpm.lock` pins to this machine.
+    """Download what `lmpm.lock` pins for this machine, and test it.
 
     The lock is taken as it is: a stale one is an error (exit code 7), and so is what the policy forbids (9).
-    What cannot be had of one model does not keep the others from coming. Nothing is removed.
+    A model that cannot be downloaded does not keep the others from coming. Nothing is removed.
     """
     app.remark()
     plan = actions.sync.plan(app.workspace, names, target=target, smoke=not no_smoke)
@@ -48,7 +48,7 @@ def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool,
         done = {model.name: model for model in result.models}
     if app.as_json:
         models = [plans.step_json(step, done.get(step.name)) | {"present": step.is_here} for step in plan.steps]
-        put_json({"dry_run": dry_run, "target": target, "models": models})
+        put_json({"dry_run": dry_run, "target": target, "models": models, "download_size": plan.download_size})
     total = count(len(plan.steps), "model")
     if plan.is_empty:
         app.console.done(f"{total} as lmpm.lock pins them, nothing to do" if plan.steps else "The lock is empty")

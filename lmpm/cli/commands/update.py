@@ -1,4 +1,4 @@
-"""`lmpm update`: choose anew, bring it here, and pin it."""
+"""`lmpm update`: choose anew, download, test and pin."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from lmpm.project import actions
 @json_option
 @pass_app(asks_anew=True)
 def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> None:
-    """Choose models anew, bring the choice here, and pin it.
+    """Choose models anew, download the choice, test it and pin it.
 
     What would change is said first, in words. All of it is fetched and tested before the lock changes: what
-    cannot be had, or does not do its task, leaves the lock as it was.
+    cannot be downloaded, or does not do its task, leaves the lock as it was.
     """
     app.remark()
     plan = actions.update.plan(app.workspace, names, smoke=not no_smoke)
@@ -50,7 +50,8 @@ def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> 
         done = {model.name: model for model in result.models}
     if app.as_json:
         models = [plans.step_json(step, done.get(step.name)) for step in plan.steps if not step.is_here]
-        put_json({"dry_run": dry_run, "changes": list(plan.changes), "models": models})
+        changes, size = list(plan.changes), plan.download_size
+        put_json({"dry_run": dry_run, "changes": changes, "models": models, "download_size": size})
     if dry_run:
         plans.conclude_dry_run(app, plan)
     elif plan.changes:

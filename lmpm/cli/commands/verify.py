@@ -164,7 +164,7 @@ def _conclude(console: Console, reports: Sequence[Report]) -> None:
     if any(_can_be_downloaded(report) for report in reports):
         hint = "To download what is missing, run `lmpm verify --fetch` or `lmpm install`"
     console.blank()
-    show_error(f"{good} of {words.count(len(reports), 'model')} verified", hint=hint)
+    show_error(f"{good} of {len(reports)} models verified", hint=hint)
 
 
 def _json(report: Report) -> dict[str, Any]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import (
-    AmbiguousNameError,
     IntegrityError,
-    NetworkError,
     NotFoundError,
     NothingFitsError,
     NotPermittedError,
     SpecError,
     UnknownNameError,
 )
-from lmpm.project.actions.asks import constraints_of, with_policy
+from lmpm.project.actions.asks import constraints_of
 from lmpm.project.actions.pinning import require_unchanged
+from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock import build
 from lmpm.project.lock.entry import rung_for
 from lmpm.project.lock.ladder import variant_of
@@ -25,7 +24,6 @@ from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
 from lmpm.resolver import NameReference, parse_reference, require_choice
 from lmpm.types import HubSource, StarterSource, UrlSource
-from lmpm.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,27 +58,6 @@ class Chosen:
         return self.resolution.choice.chosen
 
 
-def resolve(workspace: Workspace, ref: str, constraints: Constraints) -> Resolution:
-    """The choice for a reference within the policy of the project; `choice.chosen` is None when nothing fits.
-
-    Without a network a task or model is answered by the catalog, anything else by what the Hub answered before.
-    """
-    constraints = with_policy(constraints, workspace.project.manifest().policy)
-    ref = workspace.reference(ref)
-    fit = workspace.exact_fit("at hand" if workspace.offline else "doubtful")
-    if not workspace.offline:
-        try:
-            return _resolve(workspace, ref, constraints, "hub", fit)
-        except NetworkError as error:
-            if not isinstance(parse_reference(ref), NameReference):
-                raise
-            found = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog")
-            return _noted(found, f"not confirmed: {error.message}")
-    found = _resolve(workspace, ref, constraints, "catalog", fit)
-    age_s = workspace.hub.oldest_s
-    return _noted(found, f"from what the Hub answered {duration(age_s)} ago") if age_s else found
-
-
 def choose(
     workspace: Workspace,
     ref: str,
@@ -95,7 +72,7 @@ def choose(
     """
     where: Where = "here" if workspace.offline else "hub"
     fit = workspace.exact_fit("chosen")
-    resolution = _resolve(workspace, ref, constraints, where, fit)
+    resolution = resolve_as_meant(workspace, ref, constraints, where, fit)
     require_choice(resolution.choice)
     line, entry = line_of(resolution), None
     remarks: tuple[str, ...] = ()
@@ -124,23 +101,6 @@ def choose_again(
     for rung in chosen.entry.candidates if chosen.entry else ():
         require_unchanged(before, rung.source, rung.files)
     return chosen
-
-
-def _resolve(workspace: Workspace, ref: str, constraints: Constraints, where: Where, fit: ExactFit) -> Resolution:
-    """The resolution; where words may mean several models the workspace is asked which, if it can be asked."""
-    resolver, machine = workspace.resolver, workspace.machine
-    try:
-        return resolver.resolve(ref, machine, constraints, where=where, appraiser=fit)
-    except AmbiguousNameError as error:
-        if workspace.pick_model is None:
-            raise
-        model = workspace.pick_model(error)
-    return resolver.resolve(ref, machine, replace(constraints, model=model), where=where, appraiser=fit)
-
-
-def _noted(resolution: Resolution, note: str) -> Resolution:
-    choice = resolution.choice
-    return replace(resolution, choice=replace(choice, notes=(*choice.notes, note)))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Install: choose for references, or make and mend the lock, then bring it all here, test it and pin it."""
+"""Install: choose for references, or make and mend the lock, then download, test and pin."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.project.actions.plan import ActionReporter, Installed, verified_paths
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
-from lmpm.project.space import require_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +20,11 @@ if TYPE_CHECKING:
 
 def require_room(plan: Plan) -> None:
     """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
-    require_space(plan.workspace.store, [(step.source, step.files) for step in plan.steps])
+    coming = [(step.source, step.files) for step in plan.steps if not step.is_here]
+    if coming:
+        from lmpm.project.space import require_space
+
+        require_space(plan.workspace.store, coming)
 
 
 def each(plan: Plan, reporter: ActionReporter, carry_out: Callable[[Step], Installed]) -> tuple[Installed, ...]:

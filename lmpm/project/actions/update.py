@@ -1,4 +1,4 @@
-"""Update: choose anew, bring it here, test it, and pin it."""
+"""Update: choose anew, download, test and pin."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
 
     Raises IntegrityError where the Hub has other bytes under a commit that the lock of `before` pins.
     """
-    from lmpm.project import install
+    from lmpm.project import install, lock_model
     from lmpm.resolver import require_choice
 
     where: Where = "here" if app.offline else "hub"
@@ -93,9 +93,7 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
             line.ref or line.task or line.name, app.machine, constraints, where=where, appraiser=appraiser
         )
         require_choice(resolution.choice)
-        resolution, locked, remarks = install.lock_model(
-            resolution, line, app.resolver, machines, classes, where=where, appraiser=appraiser
-        )
+        resolution, locked, remarks = lock_model(resolution, line, app.resolver, machines, classes)
     for rung in locked.candidates:
         install.require_unchanged(before, rung.source, rung.files)
     for remark in (*resolution.choice.notes, *remarks):

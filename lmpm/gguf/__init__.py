@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         model_name as model_name,
         quant as quant,
     )
-    from lmpm.gguf.check import Expectation as Expectation
+    from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
     from lmpm.gguf.file_name import FileName as FileName
     from lmpm.gguf.header import (
         TENSOR_TYPES as TENSOR_TYPES,
@@ -41,7 +41,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "check": "Expectation check",
+            "check": "Contradiction Expectation check",
             "file_name": "FileName file_name",
             "header": "Header ReadAt TENSOR_TYPES Tensor header read_file",
             "model_name": "DERIVED INSTRUCT ModelName PACKING model_name",

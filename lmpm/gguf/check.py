@@ -7,7 +7,7 @@ architecture whose size does not follow from its keys gives no contradiction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
 from lmpm.errors import IntegrityError
@@ -76,6 +76,18 @@ class Expectation:
     architecture: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What a header says against the name of its file.
+
+    Of the kinds `engine` is an architecture that llama.cpp does not run, and `quant` is about one file alone; the
+    others show that the repository holds another model.
+    """
+
+    kind: Literal["engine", "architecture", "parameters", "quant"]
+    detail: str
+
+
 def _may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
     """Whether llama.cpp runs an architecture; one newer than the list may run more, and its own plan will tell."""
     if architecture in ARCHITECTURES:
@@ -112,16 +124,17 @@ def read_start(read_at: ReadAt, file: ModelFile) -> Header:
 
 def contradiction(
     claim: Expectation, header: Header, size: int, *, engine: Callable[[], tuple[int, ...] | None]
-) -> str | None:
-    """What the header says against the claim, in words; None when nothing does. `size` is of all shards.
+) -> Contradiction | None:
+    """What the header says against the claim; None when nothing does. `size` is of all shards.
 
     `engine` gives the version of llama-cpp-python that is to run it, None where there is none; it is asked only
     about architectures that the list lacks.
     """
     if header.architecture and not _may_run(header.architecture, engine):
-        return f"llama.cpp does not run the architecture `{header.architecture[:40]}`"
+        return Contradiction("engine", f"llama.cpp does not run the architecture `{header.architecture[:40]}`")
     if claim.architecture and header.architecture and header.architecture != claim.architecture:
-        return f"its architecture is {header.architecture[:40]}, that of the model is {claim.architecture[:40]}"
+        found, said = header.architecture[:40], claim.architecture[:40]
+        return Contradiction("architecture", f"its architecture is {found}, that of the model is {said}")
     return _against_quant(claim, header) or _against_size(claim, header, size)
 
 
@@ -170,7 +183,7 @@ def main_type(header: Header) -> str | None:
     return max(counts, key=lambda name: counts[name], default=None)
 
 
-def _against_quant(claim: Expectation, header: Header) -> str | None:
+def _against_quant(claim: Expectation, header: Header) -> Contradiction | None:
     """A plain type under the name of a K-quant, a K-quant under that of a plain one, or another type."""
     named, found = quant.nearest(claim.quant), main_type(header)
     if named is None or found is None or found in NATIVE or claim.quant in quant.VAGUE:
@@ -191,7 +204,7 @@ def _against_quant(claim: Expectation, header: Header) -> str | None:
         is_lie = found not in FLOATS
     else:
         is_lie = False
-    return f"it is called {claim.quant}, its tensors are {found}" if is_lie else None
+    return Contradiction("quant", f"it is called {claim.quant}, its tensors are {found}") if is_lie else None
 
 
 def is_dynamic(label: str) -> bool:
@@ -205,10 +218,11 @@ def _main(name: str) -> str:
     return "Q8_0" if plain == "Q8_K" else plain
 
 
-def _against_size(claim: Expectation, header: Header, size: int) -> str | None:
+def _against_size(claim: Expectation, header: Header, size: int) -> Contradiction | None:
     counted = parameters_of(header)
     if counted and claim.parameters and _is_another_size(claim, counted):
-        return f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+        said = f"{claim.said_by} says {claim.parameters / 1e9:.1f}B"
+        return Contradiction("parameters", f"it has {counted[1] / 1e9:.1f}B parameters, {said}")
     if header.tensors or size < TELLING_BYTES:
         return None  # the types of the tensors have told, or the file is mostly header
     bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None
@@ -221,7 +235,8 @@ def _against_size(claim: Expectation, header: Header, size: int) -> str | None:
     lean = LEAN if bits >= LOW_BITS else LEAN_LOW
     rich = RICH if most >= SMALL else RICH_SMALL
     if 8 * size / least < lean * bits or 8 * size / most > rich * bits:
-        return f"it is called {claim.quant}, its size is that of {8 * size / least:.1f} bits per weight"
+        found = f"its size is that of {8 * size / least:.1f} bits per weight"
+        return Contradiction("quant", f"it is called {claim.quant}, {found}")
     return None
 
 

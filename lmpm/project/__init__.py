@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from lmpm.project.audit import Finding as Finding, audit_exit_code as audit_exit_code, audit_lock as audit_lock
     from lmpm.project.directory import Project as Project, edit_project as edit_project, find_project as find_project
     from lmpm.project.lock import entry as entry
-    from lmpm.project.lock.build import SIZE_CLASSES as SIZE_CLASSES, is_as_good as is_as_good
+    from lmpm.project.lock.build import (
+        SIZE_CLASSES as SIZE_CLASSES,
+        better_variant as better_variant,
+        lock_model as lock_model,
+    )
     from lmpm.project.lock.diff import differences as differences
     from lmpm.project.lock.entry import (
         TASK_HINT as TASK_HINT,
@@ -62,7 +66,7 @@ else:
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project directory edit_project find_project",
             "lock": "lock",
-            "lock.build": "SIZE_CLASSES is_as_good",
+            "lock.build": "SIZE_CLASSES better_variant lock_model",
             "lock.diff": "differences",
             "lock.entry": "TASK_HINT context_of entry is_task_assumed prove rung_for task_of",
             "lock.file": "load_lock",

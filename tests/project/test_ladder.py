@@ -110,7 +110,8 @@ def resolution_for(request: Request, machine: Machine, variants: Iterable[Varian
 def build(
     resolution: Resolution, targets: dict[str, Machine], pins: Pins | None = None, classes: Sequence[Machine] = ()
 ) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
-    return choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
+    rungs, remarks = choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
+    return tuple(rung.locked for rung in rungs), remarks
 
 
 def locked(resolution: Resolution, rungs: tuple[LockedCandidate, ...]) -> LockedModel:

@@ -144,9 +144,9 @@ def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypat
 
 def test_what_is_locked_does_not_depend_on_who_locks(desk: Desk) -> None:
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
-    here = build.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0]
+    here = build.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0].locked
     card = machine("RTX 4090, 64GB")
-    there = build.build(desk.choose(card), desk.resolver, {})[0][0]
+    there = build.build(desk.choose(card), desk.resolver, {})[0][0].locked
     assert (here.memory, here.bytes_per_token, here.files) == (there.memory, there.bytes_per_token, there.files)
     assert here.architecture == "granitemoe"
     assert 0 < here.active_parameters < here.parameters / 3

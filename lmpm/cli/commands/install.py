@@ -162,7 +162,7 @@ class _Run:
     ) -> _Plan:
         """Resolve a reference, make its ladder, and show the choice. Raises NothingFitsError."""
         from lmpm.machine import describe
-        from lmpm.project import install
+        from lmpm.project import lock_model
         from lmpm.resolver import require_choice
 
         where: Where = "here" if self.app.offline else "hub"
@@ -179,9 +179,7 @@ class _Run:
         remarks: tuple[str, ...] = ()
         if not self.options["no_save"]:
             targets, classes = workspace.targets(self.app, manifest), workspace.size_classes(self.app)
-            resolution, entry, remarks = install.lock_model(
-                resolution, line, self.app.resolver, targets, classes, where=where, appraiser=appraiser
-            )
+            resolution, entry, remarks = lock_model(resolution, line, self.app.resolver, targets, classes)
         online = None
         chosen = resolution.choice.chosen
         if (

@@ -12,13 +12,12 @@ from lmpm.cli.output.console import Console, put, put_json
 from lmpm.cli.relock import asking_anew
 from lmpm.errors import LmpmError, OfflineError
 from lmpm.project import Change
-from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmpm.project import LockedCandidate, LockedModel, Manifest, ManifestModel, Policy
-    from lmpm.types import Machine, Variant
+    from lmpm.project import LockedModel, Manifest, ManifestModel, Policy
+    from lmpm.types import Machine
 
 INTEGRITY_EXIT_CODE = 4
 
@@ -82,7 +81,7 @@ def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestMo
 
     Within the point that is no difference, a rung for another machine serves this one as well: that is no news.
     """
-    from lmpm.project import constraints_of, is_as_good, rung_for, variant_of
+    from lmpm.project import better_variant, constraints_of, rung_for
     from lmpm.resolver import NameReference, parse_reference
 
     ref = line.ref or line.task or line.name
@@ -90,25 +89,13 @@ def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestMo
         return ""
     try:
         found = app.resolver.resolve(ref, machine, constraints_of(line, policy), where="catalog")
-        found = app.resolver.reconsider(
-            found, [variant_of(item) for item in model.candidates], where="catalog"
-        )  # with the sizes that are pinned
         rung = rung_for(model, machine).candidate
+        better = better_variant(model, found)
     except LmpmError:  # nothing to compare: `sync` and `install` tell why
         return ""
-    chosen = found.choice.chosen
-    if chosen is None or not isinstance(chosen.variant.source, HubSource) or _what(chosen.variant) == _what(rung):
+    if better is None:
         return ""
-    same = next((variant for variant in found.variants if _what(variant) == _what(rung)), None)
-    if same is not None and is_as_good(same, found.choice):
-        return ""
-    new = f"{chosen.variant.title} {chosen.variant.quant}"
-    return f"the catalog takes {new} now, the lock has {rung.model} {rung.quant}"
-
-
-def _what(item: Variant | LockedCandidate) -> tuple[str, str]:
-    """A quant of a repository, at whatever commit."""
-    return item.source.repo if isinstance(item.source, HubSource) else str(item.source), item.quant
+    return f"the catalog takes {better.title} {better.quant} now, the lock has {rung.model} {rung.quant}"
 
 
 def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]]) -> None:

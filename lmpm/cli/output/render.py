@@ -70,7 +70,7 @@ def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = N
     context = f"{chosen.memory.context:,} tokens"
     if not is_sound(chosen, request):
         return f"{where}the least spoilt quant of it{here} that fits at {context}"
-    if any("fastest" in note for note in choice.notes):
+    if choice.below_floor:
         return f"{where}the fastest{here} that fits at {context}"
     if request.prefer != "quality":
         word = "fastest" if request.prefer == "speed" else "smallest"

@@ -11,7 +11,6 @@ from lmpm.errors import (
     IntegrityError,
     LockError,
     NotFoundError,
-    NothingFitsError,
     NotPermittedError,
     SpecError,
 )
@@ -19,9 +18,6 @@ from lmpm.licenses import normalise
 from lmpm.limits import MAX_NAME_CHARS
 from lmpm.machine import is_same_class
 from lmpm.project import manifest_edit
-from lmpm.project.lock import build
-from lmpm.project.lock.entry import rung_for
-from lmpm.project.lock.ladder import variant_of
 from lmpm.project.lock.records import Lock, LockedModel
 from lmpm.project.manifest import ManifestModel
 from lmpm.project.staleness import stale_models, stale_reasons
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.records import LockedCandidate
     from lmpm.project.manifest import Manifest, Policy
     from lmpm.proof import SmokeResult
-    from lmpm.resolver import ExactFit, Resolution, Resolver, Where
+    from lmpm.resolver import Kind, Resolution
     from lmpm.types import Machine, ModelFile, Source
 
 
@@ -52,6 +48,7 @@ def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
         max_size=model.max_size,
         licenses_allowed=licenses,
         prefer=model.prefer or "quality",
+        asked_in="manifest",
     )
     return with_policy(constraints, policy)
 
@@ -88,65 +85,6 @@ def naming(line: ManifestModel, manifest: Manifest) -> Iterator[None]:
     except (SpecError, NotFoundError, NotPermittedError, IntegrityError) as error:
         error.message = f"`{line.name}` in {manifest.file}: {error.message}"
         raise
-
-
-def lock_model(
-    resolution: Resolution,
-    line: ManifestModel,
-    resolver: Resolver,
-    targets: Mapping[str, Machine],
-    classes: Sequence[Machine] = (),
-    *,
-    where: Where,
-    appraiser: ExactFit | None = None,
-) -> tuple[Resolution, LockedModel, tuple[str, ...]]:
-    """The entry of the lock for a line, and the choice that this machine takes from it; also remarks.
-
-    Rungs for other machines are pinned with their true sizes. Where these make one of them the better choice here,
-    too, the choice is made again: what is installed is always what the lock gives.
-    Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
-    """
-    locked, remarks = _entry(resolution, line, resolver, targets, classes)
-    if not _gives(locked, resolution):
-        resolution = resolver.reconsider(
-            resolution, [variant_of(item) for item in locked.candidates], where=where, appraiser=appraiser
-        )
-        locked, remarks = _entry(resolution, line, resolver, targets, classes)
-    if not _gives(locked, resolution):
-        locked, remarks = _entry(resolution, line, resolver, targets, classes, own_first=True)
-    return resolution, locked, remarks
-
-
-def _entry(
-    resolution: Resolution,
-    line: ManifestModel,
-    resolver: Resolver,
-    targets: Mapping[str, Machine],
-    classes: Sequence[Machine],
-    *,
-    own_first: bool = False,
-) -> tuple[LockedModel, tuple[str, ...]]:
-    ladder, remarks = build.build(resolution, resolver, targets, classes, own_first=own_first)
-    request = resolution.choice.request
-    locked = LockedModel(
-        name=line.name,
-        requested=line.requested(),
-        candidates=ladder,
-        context=request.context if line.context is None else None,
-        min_speed=request.min_speed if line.min_speed is None else None,
-        speed_kind=request.speed_kind,
-    )
-    return locked, remarks
-
-
-def _gives(locked: LockedModel, resolution: Resolution) -> bool:
-    """Whether the machine that was chosen for takes the choice out of the lock."""
-    chosen = resolution.choice.chosen
-    try:
-        rung = rung_for(locked, resolution.choice.machine)
-    except NothingFitsError:  # by what stands in the lock, which is a little more careful
-        return True
-    return chosen is not None and rung.candidate.files == chosen.variant.files
 
 
 def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested | None) -> LockedModel:
@@ -269,6 +207,13 @@ def with_policy(constraints: Constraints, policy: Policy) -> Constraints:
     """The user's constraints within what the project allows."""
     allowed, own = policy.licenses.allow, constraints.licenses_allowed
     sizes = [size for size in (constraints.max_size, policy.max_size) if size is not None]
+    narrowed: set[Kind] = set()
+    if allowed is not None or policy.licenses.deny:
+        narrowed.add("license")
+    if policy.max_size is not None and policy.max_size == min(sizes):
+        narrowed.add("size")
+    if policy.publishers.allow is not None or policy.publishers.deny:
+        narrowed.add("publisher")
     return replace(
         constraints,
         max_size=min(sizes, default=None),

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
 from lmpm.gguf import read_at_hand, read_part
 from lmpm.limits import MIB
-from lmpm.resolver.records import Rejected
+from lmpm.resolver.choose import Learned, Refusal
+from lmpm.resolver.records import Verdict
 from lmpm.types import HubSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
     from lmpm.engine import LocalEngine
     from lmpm.estimate import DryRun, HParams
-    from lmpm.gguf import Header, Parts
+    from lmpm.gguf import Contradiction, Header, Parts
+    from lmpm.resolver.choose import Check
     from lmpm.resolver.locate import FileLocator
     from lmpm.resolver.records import Candidate, Request
     from lmpm.types import Machine, Memory, Variant
@@ -45,8 +47,27 @@ class ExactFit:
     bench: LocalEngine | None = None
     _read: dict[tuple[str | None, ...], list[Header]] = field(default_factory=dict, repr=False, compare=False)
 
-    def told(self, variant: Variant, request: Request, machine: Machine) -> Variant:
-        """The variant with what its header tells; as it was where that is not to be had cheaply.
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """By its own header first, then as llama.cpp plans it."""
+        return self.read_header, self.plan_with_engine
+
+    def read_header(self, candidate: Candidate, request: Request, machine: Machine) -> Learned | Refusal:
+        """Check the candidate against its own header, and learn what it needs where that can be read cheaply.
+
+        Raises the errors of the Hub.
+        """
+        try:
+            variant = self._with_header(candidate.variant, request, machine)
+        except IntegrityError as error:
+            return Refusal(Verdict("unreadable", error.message))
+        found = self._contradiction(variant)
+        if found is not None:
+            return Refusal(Verdict("engine" if found.kind == "engine" else "contradiction", found.detail))
+        return Learned(replace(candidate, variant=variant) if variant is not candidate.variant else candidate)
+
+    def _with_header(self, variant: Variant, request: Request, machine: Machine) -> Variant:
+        """The variant with what its header says; as it was where that cannot be read cheaply.
 
         Raises IntegrityError when the header is none or llama.cpp would refuse it, and the errors of the Hub.
         """
@@ -72,8 +93,8 @@ class ExactFit:
             has_template="tokenizer.chat_template" in model.header.metadata,
         )
 
-    def contradiction(self, variant: Variant) -> str | None:
-        """What the header that `told` has read says against the variant's name, in words; None when nothing does."""
+    def _contradiction(self, variant: Variant) -> Contradiction | None:
+        """What the header that was read says against the variant's name; None when nothing does."""
         parts = self._parts(variant)
         headers = self._read.get(_key(parts)) if parts else None
         if parts is None or headers is None:
@@ -87,18 +108,16 @@ class ExactFit:
             said = replace(said, is_exact=False)  # what else such files hold is counted in one place and not in another
         return check.contradiction(said, header, sum(part.size for part in parts.files), engine=engine_version)
 
-    def asked(self, candidate: Candidate, request: Request, machine: Machine) -> tuple[Candidate | Rejected, str]:
-        """The candidate as llama.cpp plans it, or its refusal when it has no room; and a remark for the user."""
+    def plan_with_engine(self, candidate: Candidate, request: Request, machine: Machine) -> Learned | Refusal:
+        """Check that the candidate has room as llama.cpp here plans it, and learn that plan."""
         variant = candidate.variant
         parts = self._parts(variant)
         headers = self._read.get(_key(parts)) if parts else None
-        if variant.told is None or parts is None or headers is None:
-            return candidate, ""
-        if self.bench is None:
-            return candidate, ""
+        if variant.told is None or parts is None or headers is None or self.bench is None:
+            return Learned(candidate)
         bench = self.bench
         if bench.oracle is None:
-            return candidate, "llama.cpp cannot be asked here: memory is computed from the header"
+            return Learned(candidate, ("llama.cpp cannot be asked here: memory is computed from the header",))
         from lmpm.estimate import planned_memory, settings_for
 
         model = _model(headers[: len(parts.files)], variant)
@@ -108,13 +127,12 @@ class ExactFit:
         try:
             plan = bench.oracle.ask(parts.files, settings)
         except EngineError as error:
-            return candidate, f"llama.cpp cannot plan it, memory is computed: {error.message}"
+            return Learned(candidate, (f"llama.cpp cannot plan it, memory is computed: {error.message}",))
         planned = replace(candidate, memory=planned_memory(plan, variant.told.memory))
         if _has_room(plan, planned.memory, machine):
-            return planned, ""
+            return Learned(planned)
         budget = human(machine.budget + machine.host_budget)
-        detail = f"llama.cpp here plans {human(planned.memory.total)}, budget {budget}"
-        return Rejected(planned, "memory", detail), ""
+        return Refusal(Verdict("memory", f"llama.cpp here plans {human(planned.memory.total)}, budget {budget}"))
 
     def _parts(self, variant: Variant) -> Parts | None:
         if isinstance(variant.source, HubSource) and variant.size < LEAST_BYTES:

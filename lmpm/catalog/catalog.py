@@ -71,17 +71,20 @@ class Catalog:
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
 
-        A measured figure goes before an estimated one, then the task's own metric before the others. None for a
-        model that has no figure, or that always thinks where the user waits for an answer.
+        A measured figure goes before an estimated one, then the task's own metric before the others, then the mode
+        that suits the user's patience. None for a model that has no figure, or that always thinks where the user
+        waits for an answer. Beyond the figures that a metric's line was fitted on, it says what it says at its end.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
         known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
         always_thinks = model.quirks is not None and model.quirks.thinking == "always"
         if not known or (always_thinks and not task.patient):
             return None
-        best = min(known, key=lambda score: (score.estimated, ranks[score.metric]))
+        other = "direct" if task.patient else "thinking"
+        best = min(known, key=lambda score: (score.estimated, ranks[score.metric], score.mode == other))
         metric = task.metrics[ranks[best.metric]]
-        quality = metric.slope * best.value + metric.intercept
+        low, high = metric.fitted or (best.value, best.value)
+        quality = metric.slope * min(max(best.value, low), high) + metric.intercept
         return best, metric, round(min(max(quality, 0.0), TOP_QUALITY), 2)
 
     def variants(self, task: Task) -> tuple[Variant, ...]:

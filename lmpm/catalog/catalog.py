@@ -73,7 +73,7 @@ class Catalog:
 
         A measured figure goes before an estimated one, then the task's own metric before the others, then the mode
         that suits the user's patience. None for a model that has no figure, or that always thinks where the user
-        waits for an answer. Beyond the figures that a metric's line was fitted on, it says what it says at its end.
+        waits for an answer. Above the figures that a metric's line was fitted on, it says what it says at their end.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
         known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
@@ -83,8 +83,8 @@ class Catalog:
         other = "direct" if task.patient else "thinking"
         best = min(known, key=lambda score: (score.estimated, ranks[score.metric], score.mode == other))
         metric = task.metrics[ranks[best.metric]]
-        low, high = metric.fitted or (best.value, best.value)
-        quality = metric.slope * min(max(best.value, low), high) + metric.intercept
+        value = min(best.value, metric.fitted[1]) if metric.fitted else best.value
+        quality = metric.slope * value + metric.intercept
         return best, metric, round(min(max(quality, 0.0), TOP_QUALITY), 2)
 
     def variants(self, task: Task) -> tuple[Variant, ...]:
@@ -180,7 +180,8 @@ class Catalog:
         return round(self.loss_rule.share(divergence, parameters) * score, 2)
 
     def _loss(self, model: CatalogModel, repo: Repo, quant: str, score: float) -> float:
-        native = quants.bits_per_weight(model.native_quant) if model.native_quant else None
+        trained_in = repo.native_quant or model.native_quant
+        native = quants.bits_per_weight(trained_in) if trained_in else None
         if native is not None and (quants.bits_per_weight(quant) or 0.0) >= native:
             return 0.0  # the model was trained and measured in this precision
         publisher = self.publisher(repo.id)

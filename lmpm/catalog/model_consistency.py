@@ -98,6 +98,8 @@ def _scores(place: str, catalog: Catalog, model: CatalogModel, broken: frozenset
 def _repo(place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[str]:
     if catalog.publisher(repo.id) is None:
         yield f"{place}.id: `{repo.publisher}` is no publisher of publishers.toml"
+    if repo.native_quant and repo.native_quant not in quant.BITS:
+        yield f"{place}.native_quant: `{repo.native_quant}` is not known"
     if DERIVATIVES.search(repo.id):
         yield f"{place}.id: a derivative of another model has no place here"
     quants: dict[str, list[RepoFile]] = {}

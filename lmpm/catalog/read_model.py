@@ -129,6 +129,7 @@ def _repo(table: Table) -> Repo:
         revision=_revision(table),
         parameters=table.integer("parameters", low=1) if "parameters" in table else None,
         gated=table.flag_or("gated", False),
+        native_quant=table.text_or("native_quant"),
         files=files,
     )
 

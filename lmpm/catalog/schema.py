@@ -123,8 +123,8 @@ class Metric:
     """A public benchmark of a task and its line onto the task's quality: `slope * value + intercept`.
 
     The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
-    `fitted` are the least and the greatest figure that the line was fitted on: beyond, it says no more than at
-    its end. `largest_miss` is how far it was off at most, in points of the task's quality.
+    `fitted` are the least and the greatest figure that the line was fitted on: above, it says no more than at
+    its end; below, it goes on, since an end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
     """
 
     id: str
@@ -286,7 +286,8 @@ class Repo:
     """A repository that holds files of a model.
 
     `parameters` is there where its files count otherwise than the model does, such as with a second
-    copy of tied embeddings.
+    copy of tied embeddings. `native_quant` is the precision that its weights were trained for, where the model
+    was trained on so that it loses nothing there (QAT).
     """
 
     id: str
@@ -294,6 +295,7 @@ class Repo:
     files: tuple[RepoFile, ...]
     parameters: int | None = None
     gated: bool = False
+    native_quant: str = ""
 
     @property
     def publisher(self) -> str:

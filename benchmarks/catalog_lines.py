@@ -102,6 +102,7 @@ WAYS: Final[dict[tuple[str, str], tuple[Fit, ...]]] = {
     ("reasoning", "aime25"): (Fit("aime25", "gpqa-diamond", THINKING),),
     ("reasoning", "aime26"): (Fit("aime26", "gpqa-diamond", THINKING),),
     ("math", "aime24"): (Fit("aime24", "aime25"),),
+    ("math", "gpqa-diamond"): (Fit("gpqa-diamond", "aime25", THINKING),),
     ("math", "math-500"): (Fit("math-500", "aime25", DIRECT),),
     ("math", "math"): (Fit("math-500", "aime25", DIRECT),),
     ("math", "gsm8k"): (Fit("gsm8k", "math", DIRECT), Fit("math-500", "aime25", DIRECT)),
@@ -119,11 +120,11 @@ WAYS: Final[dict[tuple[str, str], tuple[Fit, ...]]] = {
         Fit("humaneval-plus-base", "crosscodeeval"),
     ),
     ("code-completion", "humaneval-plus"): (
-        Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=5.0),
+        Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=8.0),
     ),
     ("code-completion", "humaneval"): (
         Fit("humaneval", "humaneval-plus", ANY),
-        Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=5.0),
+        Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=8.0),
     ),
     ("embeddings", "mteb-multilingual"): (Fit("mteb-multilingual", "mteb-en-v2", least=55.0),),
     ("reranking", "mmteb-r"): (Fit("mmteb-r", "mteb-r"),),

@@ -119,9 +119,7 @@ WAYS: Final[dict[tuple[str, str], tuple[Fit, ...]]] = {
         Fit("humaneval", "humaneval-plus", ANY),
         Fit("humaneval-plus-base", "crosscodeeval"),
     ),
-    ("code-completion", "humaneval-plus"): (
-        Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=8.0),
-    ),
+    ("code-completion", "humaneval-plus"): (Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=8.0),),
     ("code-completion", "humaneval"): (
         Fit("humaneval", "humaneval-plus", ANY),
         Fit("humaneval-plus-of-instruct", "crosscodeeval", lowered=8.0),
@@ -200,7 +198,9 @@ def differences(known: Catalog, found: Figures) -> list[str]:
         if stated != fitted:
             problems.append(f"{task_name}: {metric_id}: the fit gives {fitted}, the file states {stated}")
         elif len(way) == 1 and f"{now.models} models" not in metric.rule:
-            problems.append(f"{task_name}: {metric_id}: the fit has {now.models} models, the file states another number")
+            problems.append(
+                f"{task_name}: {metric_id}: the fit has {now.models} models, the file states another number"
+            )
     return problems
 
 

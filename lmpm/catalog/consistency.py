@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmpm import license as licenses
 from lmpm import quant
 from lmpm.catalog.catalog import slug
+from lmpm.catalog.demand import demand_problems
 from lmpm.catalog.ladders import ladder_problems
 from lmpm.catalog.model_consistency import CAPABILITIES, model_problems
 
@@ -28,6 +29,7 @@ def inconsistencies(catalog: Catalog, models: tuple[CatalogModel, ...], broken: 
         *(problem for task in catalog.tasks for problem in _task(catalog, task)),
         *(problem for model in models for problem in model_problems(catalog, model, unread)),
     ]
+    problems += demand_problems(catalog)
     if not unread:  # what could not be read might have been the answer
         problems += (problem for task in catalog.tasks for problem in ladder_problems(catalog, task))
     return problems

@@ -124,7 +124,8 @@ class Metric:
 
     The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
     `fitted` are the least and the greatest figure that the line was fitted on: above, it says no more than at
-    its end; below, it goes on, since an end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
+    its end; below, it goes on, since an end would lift the weakest. `largest_miss` is how far it was off at
+    most, in points of the task's quality.
     """
 
     id: str

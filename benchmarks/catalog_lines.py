@@ -48,7 +48,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Line:
-    """A fitted line, and how well it fits."""
+    """A fitted line, and how well it fits.
+
+    `fitted` ends at the greatest figure that it was fitted on, or before it where the line reaches the best figure
+    that was measured on the other metric: it puts no model above all of those.
+    """
 
     slope: float
     intercept: float
@@ -59,14 +63,13 @@ class Line:
 
     def after(self, first: Line) -> Line:
         """The line that leads through another: its misses are those of `first` on this scale, and its own."""
-        low, high = (first.slope * value + first.intercept for value in first.fitted)
         return Line(
             slope=self.slope * first.slope,
             intercept=self.slope * first.intercept + self.intercept,
             models=min(first.models, self.models),
             r2=first.r2 * self.r2,
             largest_miss=abs(self.slope) * first.largest_miss + self.largest_miss,
-            fitted=(first.fitted[0], first.fitted[1]) if low < high else (first.fitted[1], first.fitted[0]),
+            fitted=(first.fitted[0], min(first.fitted[1], (self.fitted[1] - first.intercept) / first.slope)),
         )
 
 
@@ -102,6 +105,7 @@ WAYS: Final[dict[tuple[str, str], tuple[Fit, ...]]] = {
     ("reasoning", "aime24"): (Fit("aime24", "gpqa-diamond", THINKING),),
     ("reasoning", "aime25"): (Fit("aime25", "gpqa-diamond", THINKING),),
     ("reasoning", "aime26"): (Fit("aime26", "gpqa-diamond", THINKING),),
+    ("math", "hmmt-feb25"): (Fit("hmmt-feb25", "aime25"),),
     ("math", "aime24"): (Fit("aime24", "aime25"),),
     ("math", "gpqa-diamond"): (Fit("gpqa-diamond", "aime25", THINKING),),
     ("math", "math-500"): (Fit("math-500", "aime25", DIRECT),),
@@ -176,7 +180,7 @@ def fit(found: Figures, wanted: Fit) -> Line:
         models=len(pairs),
         r2=1 - float((misses**2).sum()) / spread,
         largest_miss=float(np.abs(misses).max()),
-        fitted=(float(x.min()), float(x.max())),
+        fitted=(float(x.min()), min(float(x.max()), (float(y.max()) - intercept) / slope)),
     )
 
 

@@ -71,8 +71,8 @@ class Catalog:
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
 
-        A measured figure goes before an estimated one, then the task's own metric before the others, then the mode
-        that suits the user's patience. None for a model that has no figure, or that always thinks where the user
+        A measured figure goes before an estimated one, then the mode that suits the user's patience, then the task's
+        own metric before the others. None for a model that has no figure, or that always thinks where the user
         waits for an answer. Above the figures that a metric's line was fitted on, it says what it says at their end.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
@@ -81,7 +81,7 @@ class Catalog:
         if not known or (always_thinks and not task.patient):
             return None
         other = "direct" if task.patient else "thinking"
-        best = min(known, key=lambda score: (score.estimated, ranks[score.metric], score.mode == other))
+        best = min(known, key=lambda score: (score.estimated, score.mode == other, ranks[score.metric]))
         metric = task.metrics[ranks[best.metric]]
         value = min(best.value, metric.fitted[1]) if metric.fitted else best.value
         quality = metric.slope * value + metric.intercept

@@ -123,9 +123,9 @@ class Metric:
     """A public benchmark of a task and its line onto the task's quality: `slope * value + intercept`.
 
     The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
-    `fitted` are the least and the greatest figure that the line was fitted on: above, it says no more than at
-    its end; below, it goes on, since an end would lift the weakest. `largest_miss` is how far it was off at
-    most, in points of the task's quality.
+    `fitted` are the least and the greatest figure that the line was fitted on, the greatest no more than where it
+    reaches the best figure of those models: above, it says no more than at its end; below, it goes on, since an
+    end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
     """
 
     id: str

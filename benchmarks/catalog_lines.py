@@ -27,6 +27,7 @@ from lmpm.catalog import Catalog  # noqa: E402
 
 PAIRS: Final = Path(__file__).parent / "data" / "metric_pairs.tsv"
 KNOWLEDGE: Final = ("chat", "classification", "edge", "long-context")
+GROUNDED: Final = ("rag", "summarization")
 ANY: Final = ("", "direct", "thinking")
 DIRECT: Final = ("", "direct")
 THINKING: Final = ("thinking",)
@@ -117,6 +118,19 @@ WAYS: Final[dict[tuple[str, str], tuple[Fit, ...]]] = {
     ("translation", "mgsm"): (Fit("mgsm", "xcomet-flores", DIRECT),),
     ("vision", "mmmu-pro"): (Fit("mmmu-pro", "mmmu"),),
     ("vision", "docvqa"): (Fit("docvqa", "mmmu"),),
+    **{(task, "ifeval"): (Fit("ifeval", "vectara-answered", DIRECT),) for task in GROUNDED},
+    **{
+        (task, "mmlu-pro"): (Fit("mmlu-pro", "ifeval", least=30.0), Fit("ifeval", "vectara-answered", DIRECT))
+        for task in GROUNDED
+    },
+    **{
+        (task, "gpqa-diamond"): (
+            Fit("gpqa-diamond", "mmlu-pro", THINKING),
+            Fit("mmlu-pro", "ifeval", least=30.0),
+            Fit("ifeval", "vectara-answered", DIRECT),
+        )
+        for task in GROUNDED
+    },
     ("text-to-sql", "spider-test"): (Fit("spider-test", "bird-dev"),),
     ("text-to-sql", "bird-test"): (Fit("bird-test", "bird-dev"),),
     ("code-completion", "humaneval-plus-base"): (Fit("humaneval-plus-base", "crosscodeeval"),),

@@ -133,6 +133,7 @@ WAYS: Final[dict[tuple[str, str], tuple[Fit, ...]]] = {
     },
     ("text-to-sql", "spider-test"): (Fit("spider-test", "bird-dev"),),
     ("text-to-sql", "bird-test"): (Fit("bird-test", "bird-dev"),),
+    ("text-to-sql", "llm-sql-benchmark"): (Fit("llm-sql-benchmark", "bird-dev"),),
     ("code-completion", "humaneval-plus-base"): (Fit("humaneval-plus-base", "crosscodeeval"),),
     ("code-completion", "humaneval-base"): (
         Fit("humaneval", "humaneval-plus", ANY),

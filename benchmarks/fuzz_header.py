@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from lmpm.errors import IntegrityError
-from lmpm.gguf_header import read_file, read_header
-from lmpm.memory import Settings
-from lmpm.memory.need import need
+from lmpm.estimate.memory.exact import exact_memory
+from lmpm.gguf.header import read_file, read_header
+from lmpm.run_config import RunConfig
 from tests.gguf_files import write_llama
 from tests.mutations import mutate
 
@@ -58,7 +58,7 @@ def _is_read(mutant: bytes) -> bool:
     except IntegrityError:
         return False
     try:
-        need(header, Settings(context=4096))
+        exact_memory(header, RunConfig(context=4096))
     except ValueError:
         return False
     return True

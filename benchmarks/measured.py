@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
-from lmpm import speed
+from lmpm.estimate import speed
+from lmpm.estimate.speed import Kind, Part
 from lmpm.limits import GIB
-from lmpm.machine import Chips
 from lmpm.machine.budget import gpu_budget
-from lmpm.machine.chips import pick
-from lmpm.speed import Kind, Part
+from lmpm.machine.chips import Chips, pick
 from lmpm.types import Machine
 
 DATA: Final = Path(__file__).resolve().parent / "data"

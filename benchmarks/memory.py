@@ -20,24 +20,25 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.peers import PEERS
 from lmpm import engine
 from lmpm.errors import EngineError
-from lmpm.gguf_header import read_file
-from lmpm.memory import LLAMA_SERVER, LMPM, Settings
-from lmpm.memory.ggml.backend import repacking
-from lmpm.memory.model import Model
-from lmpm.memory.need import need
+from lmpm.estimate.memory.exact import exact_memory
+from lmpm.estimate.memory.ggml.backend import repacking
+from lmpm.estimate.memory.hparams import HParams
+from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM
+from lmpm.gguf.header import read_file
+from lmpm.run_config import RunConfig
 from tests.shapes import MODELS, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lmpm.memory.ggml.backend import Repacking
+    from lmpm.run_config import Repacking
 
 MIB: Final = 1024 * 1024
 PARTS: Final = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "total")
 ROUNDED: Final = 6 * 1024  # bytes by which llama.cpp's log rounds what it alone tells: output and states
 WORKERS: Final = 2
 
-SETTINGS: Final[Sequence[Settings]] = (
+SETTINGS: Final[Sequence[RunConfig]] = (
     replace(LMPM, context=4096),
     replace(LMPM, context=32768),
     replace(LMPM, context=131072),
@@ -91,11 +92,11 @@ def main() -> None:
 
 
 def compare(
-    names: Iterable[str], settings: Sequence[Settings], folder: Path, refused: list[str] | None = None
+    names: Iterable[str], settings: Sequence[RunConfig], folder: Path, refused: list[str] | None = None
 ) -> Iterable[Row]:
     """A row for each model at each setting; what llama.cpp itself cannot do is noted in `refused`."""
     processor = repacking(engine.probe().system_info)
-    jobs: list[tuple[str, Path, Settings]] = []
+    jobs: list[tuple[str, Path, RunConfig]] = []
     for number, name in enumerate(names):
         quant = QUANTS[number % len(QUANTS)]
         path = write(folder / f"{number}-{quant}.gguf", MODELS[name](), quant)
@@ -108,22 +109,22 @@ def compare(
                 refused.append(f"{name}: {_described(item)}")
 
 
-def _described(settings: Settings) -> str:
+def _described(settings: RunConfig) -> str:
     """The settings that are not the preset's."""
     changed = {key: value for key, value in asdict(settings).items() if value != asdict(LMPM)[key]}
     return ", ".join(f"{key} {value}" for key, value in changed.items())
 
 
-def _row(processor: Repacking, job: tuple[str, Path, Settings]) -> Row | None:
+def _row(processor: Repacking, job: tuple[str, Path, RunConfig]) -> Row | None:
     name, path, settings = job
-    model = Model(read_file(path))
+    model = HParams(read_file(path))
     # a dry run reads nothing, so nothing is mapped
     settings = replace(settings, mmap=False, repack="none" if settings.repack == "none" else processor)
     try:
         planned = engine.dry_run(path, plan=settings)
     except EngineError:
         return None
-    found = need(model, settings)
+    found = exact_memory(model, settings)
     ours = {part: getattr(found, part) for part in PARTS[:-1]}
     truth = {part: getattr(planned, part) for part in PARTS}
     return Row(

@@ -31,8 +31,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from lmpm import filename, title
-from lmpm.filename import FileName
+from lmpm.gguf import file_name, model_name
+from lmpm.gguf.file_name import FileName
 
 # What looks like a quant to people: a name with it in which none was found is not understood.
 LOOKS_LIKE_A_QUANT: Final = re.compile(
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--unclear", action="store_true", help="print every name that was not classified")
     options = parser.parse_args()
     names = [
-        (row["repo_id"], filename.parse(path, repository=row["repo_id"]))
+        (row["repo_id"], file_name.parse_file_name(path, repository=row["repo_id"]))
         for row in map(json.loads, options.listings.read_text(encoding="utf-8").splitlines())
         for path in row["files"]
         if path.lower().endswith(".gguf")
@@ -69,7 +69,7 @@ def main() -> None:
             print(f"{repo}  {name.path}")
     sample = _sample(names, options.sample, random.Random(options.seed))
     for number, (repo, name) in enumerate(sample, start=1):
-        known = title.parse(repo)
+        known = model_name.parse_model_name(repo)
         shard = "{} of {}".format(*name.shard) if name.shard else ""
         print(f"{number:3} {repo}  {name.path}")
         print(f"      file: {name.kind} · {name.quant or '-'} · {shard or 'whole'} · {name.model or '(as repo)'}")

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lmpm.estimate.memory.ggml.tensor import row_size
 from lmpm.limits import GIB, MIB
-from lmpm.memory.ggml.tensor import row_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lmpm.memory.model import Model
-    from lmpm.settings import Settings
+    from lmpm.estimate.memory.hparams import HParams
+    from lmpm.run_config import RunConfig
 
-    Estimate = Callable[[Model, Settings], int]
+    Estimate = Callable[[HParams, RunConfig], int]
 
 WINDOWED: Final = frozenset({"llama4", "gemma2", "gemma3", "cohere2"})  # where gguf-parser-go knows of windows
 OUTPUT_ROWS: Final = 512
 NOMINAL_BYTES: Final = {"Q4_K": 0.58, "Q4_0": 0.56, "Q8_0": 1.06, "F16": 2.0}  # of a parameter, as quants are named
 
 
-def file_size(model: Model) -> int:
+def file_size(model: HParams) -> int:
     """Bytes of the tensors."""
     return sum(tensor.nbytes for tensor in model.tensors.values())
 
 
-def plain_cache(model: Model, settings: Settings, kind: str | None = None) -> int:
+def plain_cache(model: HParams, settings: RunConfig, kind: str | None = None) -> int:
     """Keys and values in every layer, for the whole context."""
     kind = (kind or settings.kv_type).upper()
     cells = settings.context
@@ -40,17 +40,17 @@ def plain_cache(model: Model, settings: Settings, kind: str | None = None) -> in
     return per_cell * cells
 
 
-def times_1_2(model: Model, _: Settings) -> int:
+def times_1_2(model: HParams, _: RunConfig) -> int:
     """The file's size and a fifth."""
     return file_size(model) * 6 // 5
 
 
-def plain(model: Model, settings: Settings) -> int:
+def plain(model: HParams, settings: RunConfig) -> int:
     """The file, a plain cache, and half a GiB."""
     return file_size(model) + plain_cache(model, settings) + GIB // 2
 
 
-def llmfit(model: Model, settings: Settings) -> int:
+def llmfit(model: HParams, settings: RunConfig) -> int:
     """Parameters times the quant's nominal bytes, a full f16 cache, and half a GB."""
     kinds = [tensor.type for tensor in model.tensors.values() if len(tensor.shape) > 1]
     quant = max(set(kinds), key=kinds.count)
@@ -58,7 +58,7 @@ def llmfit(model: Model, settings: Settings) -> int:
     return int(parameters * NOMINAL_BYTES.get(quant, 1.0)) + plain_cache(model, settings, "f16") + 500_000_000
 
 
-def ollama_2025(model: Model, settings: Settings) -> int:
+def ollama_2025(model: HParams, settings: RunConfig) -> int:
     """Its estimator of 2025, with the graph of the llama family: it grows with heads times context."""
     heads, wide, batch, context = model.heads(), model.wide, min(512, settings.context), settings.context
     graph = max(
@@ -68,7 +68,7 @@ def ollama_2025(model: Model, settings: Settings) -> int:
     return file_size(model) + plain_cache(model, settings) + graph
 
 
-def gguf_parser(model: Model, settings: Settings) -> int:
+def gguf_parser(model: HParams, settings: RunConfig) -> int:
     """gguf-parser-go: windows in four architectures only, the logical batch, an f32 mask, 512 rows of output."""
     batch = min(settings.batch, settings.context)
     cache = plain_cache(model, settings)

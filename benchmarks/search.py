@@ -16,18 +16,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lmpm import catalog, machine
-from lmpm.catalog import Catalog
+from lmpm.catalog.catalog import Catalog
 from lmpm.errors import LmpmError
-from lmpm.http import Http
-from lmpm.hub import Hub
-from lmpm.hub_cache import HubCache
-from lmpm.kept import Kept
-from lmpm.resolve import Resolver, Wish
-from lmpm.store import Store
+from lmpm.hub.client import Hub
+from lmpm.hub.header_cache import HeaderCache
+from lmpm.hub.http import Http
+from lmpm.hub.response_cache import ResponseCache
+from lmpm.resolver.constraints import Constraints
+from lmpm.resolver.resolver import Resolver
+from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine
-from tests.hub import LoopbackHub
-from tests.hub.demo import add_demo_repositories
-from tests.hub.families import add_listed, add_story, listings, small_catalog
+from tests.loopback import LoopbackHub
+from tests.loopback.demo import add_demo_repositories
+from tests.loopback.families import add_listed, add_story, listings, small_catalog
 
 CASES = Path(__file__).parents[1] / "tests" / "data" / "references.psv"
 
@@ -98,14 +99,14 @@ def _measured(known: Catalog, place: Path, hub: LoopbackHub, here: Machine, ref:
 def _resolver(known: Catalog, place: Path, hub: LoopbackHub) -> Resolver:
     return Resolver(
         known,
-        Hub(Http(hub.endpoint), cache=HubCache(place / "hub"), kept=Kept(place / "headers")),
+        Hub(Http(hub.endpoint), cache=ResponseCache(place / "hub"), kept=HeaderCache(place / "headers")),
         Store(place / "store", place / "home"),
     )
 
 
 def _result(resolver: Resolver, text: str, here: Machine) -> str:
     try:
-        found = resolver.resolve(text, here, Wish(), where="hub")
+        found = resolver.resolve(text, here, Constraints(), where="hub")
     except LmpmError as error:
         return f"{type(error).__name__} {error.exit_code}"
     chosen = found.choice.chosen

@@ -1,4 +1,4 @@
-"""Decode speed: fits the constants of `lmpm.speed` to published measurements, and prints the errors.
+"""Decode speed: fits the constants of `lmpm.estimate.speed` to published measurements, and prints the errors.
 
 Run it as `python benchmarks/speed.py` from a checkout. It fits on all rows and prints the constants, then
 fits again without each chip and without the models of each depth, and prints how far the predictions for
@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import measured  # noqa: E402
 from benchmarks.measured import Comparison, Row  # noqa: E402
-from lmpm import speed  # noqa: E402
-from lmpm.machine import load_chips  # noqa: E402
-from lmpm.speed import Constants, Efficiency  # noqa: E402
+from lmpm.estimate import speed  # noqa: E402
+from lmpm.estimate.speed import Constants, Efficiency  # noqa: E402
+from lmpm.machine.chips import load_chips  # noqa: E402
 
 FITTED_ACCELERATORS: Final = ("metal", "cuda", "rocm", "cpu")
 GPUS: Final = ("metal", "cuda", "rocm")
@@ -40,7 +40,7 @@ Predict = Callable[[Row], float]
 
 
 def predict_with(constants: Constants) -> Predict:
-    """Tokens a second by the model of `lmpm.speed` with these constants."""
+    """Tokens a second by the model of `lmpm.estimate.speed` with these constants."""
 
     def predicted(row: Row) -> float:
         steps = speed.layer_steps(constants, row.layers, row.kind, sparse=row.sparse)

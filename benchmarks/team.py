@@ -19,12 +19,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lmpm.location import directory
-from lmpm.lock import Lock, LockedCandidate, LockedModel, emit_lock, load_lock, write_lock
-from lmpm.locked import rung_for
-from lmpm.machine import load_chips, parse_spec
-from lmpm.progress import Reporter
-from lmpm.store import Store
+from lmpm.catalog.location import directory
+from lmpm.machine.chips import load_chips
+from lmpm.machine.spec import parse_spec
+from lmpm.project.lock.entry import rung_for
+from lmpm.project.lock.file import load_lock, write_lock
+from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+from lmpm.project.lock.writer import emit_lock
+from lmpm.reporter import Reporter
+from lmpm.store.cache import Store
 from lmpm.types import HubSource, ModelFile
 
 EMPTY = "python -c pass"

@@ -29,7 +29,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.gguf_files import write_bert
-from tests.hub import LoopbackHub, Sparse, faults
+from tests.loopback import LoopbackHub, Sparse, faults
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REPO: Final = "bench/noise-GGUF"
@@ -39,10 +39,10 @@ DELAY_S: Final = 0.04
 FETCH: Final = """
 import sys
 from pathlib import Path
-from lmpm.http import Http
+from lmpm.hub.http import Http
 from lmpm.hub import Hub
 from lmpm.store import Store
-from lmpm.transfer import Downloader
+from lmpm.store.transfer import Downloader
 from lmpm.types import HubSource
 endpoint, root, connections = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 http = Http(endpoint)

@@ -23,16 +23,18 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lmpm.hashing import usable_cores
+from lmpm.fs.hashing import usable_cores
+from lmpm.fs.stamp import Stamp
 from lmpm.limits import MIB
-from lmpm.lock import write_lock
-from lmpm.lock_types import Lock, LockedCandidate, LockedModel
-from lmpm.stamps import Stamp
-from lmpm.store import Store
+from lmpm.project.lock.file import write_lock
+from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+from lmpm.store.cache import Store
 from lmpm.types import HubSource, ModelFile
 
 SOURCE = HubSource("bench/noise-GGUF", "1" * 40)
-HASH = "import sys; from pathlib import Path; from lmpm.disk import hash_file; print(hash_file(Path(sys.argv[1]))[0])"
+HASH = (
+    "import sys; from pathlib import Path; from lmpm.fs.disk import hash_file; print(hash_file(Path(sys.argv[1]))[0])"
+)
 NOISE = 64 * MIB  # of one piece, which is written again and again with a number before it
 
 

@@ -165,6 +165,29 @@ class DiskError(LmpmError):
         self.path = path
 
 
+class NoSpaceError(DiskError):
+    """The disk is too small for what is to be written. Sizes are bytes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path,
+        wanted: int,
+        free: int,
+        hint: str | None = None,
+        details: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            message,
+            path=path,
+            details=details,
+            hint=hint or "Free some space, or move the store with `--store` or HF_HUB_CACHE",
+        )
+        self.wanted = wanted
+        self.free = free
+
+
 class LockError(LmpmError):
     """`lmpm.lock` is missing, stale or broken."""
 

@@ -1,6 +1,6 @@
-"""What every part of lmpm speaks of, as frozen records: machines, sources and files.
+"""What every part of lmpm speaks of, as frozen records: machines, sources, files and variants.
 
-Sizes are bytes, bandwidths bytes per second.
+Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Literal
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
+MemorySource = Literal["estimated", "header", "upper bound", "dry-run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +94,122 @@ class ModelFile:
     size: int
     sha256: str | None = None
     role: FileRole = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a memory and speed estimate needs of a model without its tensor table.
+
+    `kv_heads` and `key_length` give the cache; `parameters` counts all weights, `active_parameters`
+    those that one token touches. `sliding_window` and `window_layers` tell layers whose cache is bounded.
+    """
+
+    layers: int
+    embedding_length: int
+    heads: int
+    kv_heads: int
+    key_length: int
+    value_length: int
+    feed_forward_length: int
+    vocabulary: int
+    parameters: int
+    active_parameters: int
+    tied_embeddings: bool = False
+    causal: bool = True  # False: an encoder, which keeps no cache
+    sliding_window: int = 0
+    window_layers: int = 0
+    recurrent_bytes: int = 0  # state of one sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes that a variant needs at a context, by part, and how they are known.
+
+    `estimated`: from what the catalog knows. `header`: from the header of the file itself, to the byte, or an
+    `upper bound` where the architecture is not known. `dry-run`: as this machine's llama.cpp plans it.
+    """
+
+    context: int
+    weights: int
+    kv_cache: int
+    recurrent: int
+    compute: int
+    output: int
+    mmproj: int
+    overhead: int
+    source: MemorySource = "estimated"
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts together."""
+        return (
+            self.weights + self.kv_cache + self.recurrent + self.compute
+            + self.output + self.mmproj + self.overhead
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderFacts:
+    """What the header of a variant's own file tells, for one context, whatever the machine.
+
+    `memory` has everything on one device, nothing twice. `touched` are the bytes that a token reads with the
+    context half full.
+    """
+
+    memory: Memory
+    touched: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One quant of one model in one repository at one revision: its shards in load order, mmproj last."""
+
+    model: str
+    title: str
+    source: Source
+    quant: str
+    license: str
+    files: tuple[ModelFile, ...]
+    context_length: int
+    architecture: str
+    shape: Shape | None = None
+    told: HeaderFacts | None = None  # by its header, where that was read
+    capabilities: frozenset[str] = frozenset()
+    score: float | None = None  # of the model on the task, before the quant's loss
+    score_source: str = ""
+    quant_loss: float = 0.0  # points of the score that this quant loses at this size
+    trust: int = 0  # rank of the publisher, 0 = most trusted
+    gated: bool = False
+    min_engine_build: int | None = None
+    template: str | None = None  # sha256 of the chat template, where one is known
+    has_template: bool | None = None  # whether its files hold a chat template; None: not known
+    identity: str | None = None  # what the Hub calls the repository, whatever its name
+    withdrawn: str = ""  # why nobody should use these files; empty: nothing is known against them
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def publisher(self) -> str:
+        """The account on the Hub; empty for a starter."""
+        return self.source.repo.partition("/")[0] if isinstance(self.source, HubSource) else ""
+
+    @property
+    def quality(self) -> float:
+        """Expected score on the task: the model's own less what the quant loses."""
+        return max(0.0, (self.score or 0.0) - self.quant_loss)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Predicted tokens per second, each as the middle of a range, and seconds to the first token."""
+
+    decode: float
+    decode_low: float
+    decode_high: float
+    prefill: float
+    first_token_s: float
+    placement: Literal["gpu", "split", "cpu"] = "cpu"
+    confident: bool = True

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from lmpm.trust import BUNDLES
+from lmpm.hub.tls import BUNDLES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOREIGN: Final = ("HF_", "LMPM_", "HUGGINGFACE_", "HUGGING_FACE_", "XDG_")
@@ -189,8 +189,8 @@ def cli(tmp_path: Path) -> Cli:
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Any]:
     """The catalog's repositories on loopback, with small stand-ins behind their file names."""
-    from tests.hub import LoopbackHub
-    from tests.hub.demo import add_demo_repositories
+    from tests.loopback import LoopbackHub
+    from tests.loopback.demo import add_demo_repositories
 
     with LoopbackHub() as hub:
         add_demo_repositories(hub)

@@ -6,12 +6,12 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lmpm.lock import Lock, LockedCandidate, LockedModel
-from lmpm.lock_types import Tested
+from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+from lmpm.proof.result import Tested
 from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSource
 
 if TYPE_CHECKING:
-    from lmpm.toml_file import Scalar
+    from lmpm.fs.toml import Scalar
     from lmpm.types import Source
 
 TEXT = """\

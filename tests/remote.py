@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lmpm.gguf_header import read_file
-from tests.hub.content import Sparse, listed
+from lmpm.gguf.header import read_file
+from tests.loopback.content import Sparse, listed
 from tests.shapes import MODELS, write
 
 TOKENS = 150_000

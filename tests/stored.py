@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from lmpm.limits import PRUNE_QUIET_S
-from lmpm.lock import write_lock
-from lmpm.lock_types import Lock, LockedCandidate, LockedModel
-from lmpm.progress import Reporter
-from lmpm.projects import KnownProjects
-from lmpm.store import Store
+from lmpm.project.lock.file import write_lock
+from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+from lmpm.project.registry import KnownProjects
+from lmpm.reporter import Reporter
+from lmpm.store.cache import Store
 from lmpm.types import HubSource, ModelFile
 
 REVISION: Final = "1" * 40

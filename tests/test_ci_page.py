@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Cli
-from tests.hub import LoopbackHub
+from tests.loopback import LoopbackHub
 
 STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
 PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")

@@ -25,17 +25,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from lmpm import disk, limits
-from lmpm.lock import load_lock
+from lmpm import limits
+from lmpm.fs import disk
+from lmpm.project.lock.file import load_lock
 from tests.gguf_files import write_bert
-from tests.hub import Content, LoopbackHub, Repeated, faults
-from tests.hub.content import Overlay
-from tests.hub.demo import _meanings
+from tests.loopback import Content, LoopbackHub, Repeated, faults
+from tests.loopback.content import Overlay
+from tests.loopback.demo import _meanings
 from tests.transfers import SMALL_LIMITS, claimed
 
 HEADER_RANGE: Final = f"bytes=0-{limits.HEADER_PREFIX_BYTES - 1}"  # asked for when choosing, not when fetching
 PRELOADED: Final = (  # once, for all the processes of a run
-    *("tests.torture", "lmpm.cli.install", "lmpm.fetch", "lmpm.ladder", "lmpm.resolve", "lmpm.transfer"),
+    *(
+        "tests.torture",
+        "lmpm.cli.commands.install",
+        "lmpm.store.fetch",
+        "lmpm.project.lock.ladder",
+        "lmpm.resolver.resolver",
+        "lmpm.store.transfer.downloader",
+    ),
     *("filelock", "huggingface_hub.hf_api", "requests", "tomlkit"),
 )
 ROUNDS_OF_A_STORE: Final = 25  # then an empty one, so that a long run does not fill the disk

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from lmpm.http import Http
-from lmpm.progress import Reporter
-from lmpm.store import Store
-from lmpm.transfer import Downloader, Patience, journal
+from lmpm.hub.http import Http
+from lmpm.reporter import Reporter
+from lmpm.store.cache import Store
+from lmpm.store.transfer import journal
+from lmpm.store.transfer.downloader import Downloader
+from lmpm.store.transfer.pacing import Patience
 from lmpm.types import HubSource, ModelFile
-from tests.hub import Content, Generated, LoopbackHub
+from tests.loopback import Content, Generated, LoopbackHub
 
 REPO: Final = "acme/tiny-GGUF"
 PATH: Final = "tiny-Q8_0.gguf"

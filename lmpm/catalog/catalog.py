@@ -5,29 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm import quant as quants
-from lmpm.candidate import Variant
-from lmpm.types import HubSource, ModelFile, StarterSource
+from lmpm.gguf import quant as quants
+from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from lmpm.candidate import Shape
-    from lmpm.catalog.schema import (
-        CatalogModel,
-        LossRule,
-        Metric,
-        Publisher,
-        Quant,
-        Repo,
-        RepoFile,
-        Score,
-        Task,
-    )
-    from lmpm.catalog.shelf import Shelf
+    from lmpm.catalog.model_files import ModelFiles
+    from lmpm.catalog.schema import CatalogModel, LossRule, Metric, Publisher, Quant, Repo, RepoFile, Score, Task
     from lmpm.catalog.yanked import Yanked
-    from lmpm.types import Source
+    from lmpm.types import Shape, Source
 
 TOP_QUALITY: Final = 100.0  # every metric is a per cent of right answers or the like
 
@@ -38,7 +26,7 @@ class Catalog:
 
     directory: Path
     tasks: tuple[Task, ...]
-    shelf: Shelf
+    shelf: ModelFiles
     quants: Mapping[str, Quant]
     loss_rule: LossRule
     publishers: Mapping[str, Publisher]  # by account in lower case, most trusted first

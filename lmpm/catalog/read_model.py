@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
-from lmpm.candidate import Shape
 from lmpm.catalog.schema import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
+from lmpm.types import Shape
 
 if TYPE_CHECKING:
-    from lmpm.document import Table
+    from lmpm.fs import Table
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm import quant
 from lmpm.catalog.schema import LossRule, Publisher, Quant
-from lmpm.document import DocumentError
+from lmpm.fs import DocumentError
+from lmpm.gguf import quant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.document import Table
+    from lmpm.fs import Table
 
 FORMAT: Final = 1  # of the catalog's files: what this program reads
 TYPICAL_PARAMETERS: Final = 8_030_261_248  # Llama-3.1-8B, which `quant.BITS` was measured on

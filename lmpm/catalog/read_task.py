@@ -26,15 +26,14 @@ from lmpm.catalog.schema import (
     VectorTime,
     WritingTime,
 )
-from lmpm.document import DocumentError
+from lmpm.fs import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmpm.catalog.schema import Seconds, SmokeCase, TaskTime
-    from lmpm.document import Table
+    from lmpm.fs import Table
 
-GB = 10**9  # as budgets are named: a card of 8 GB
 
 # What a template of each kind must hold.
 _PLACES: dict[SmokeKind, tuple[str, ...]] = {
@@ -158,7 +157,7 @@ def _useful(table: Table) -> float:
 
 
 def _gap(table: Table) -> Gap:
-    return Gap(budget=table.integer("budget_gb", low=1) * GB, reason=table.text("reason"))
+    return Gap(budget=table.integer("budget_gb", low=1) * 10**9, reason=table.text("reason"))
 
 
 def _prompt(table: Table) -> Prompt:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from lmpm import compiled
 from lmpm.catalog.catalog import Catalog
+from lmpm.catalog.model_files import ModelFiles
 from lmpm.catalog.read_model import read_model
 from lmpm.catalog.read_tables import NO_QUANTS, NewerFormatError, read_format, read_publishers, read_quants
 from lmpm.catalog.read_task import read_task
-from lmpm.catalog.shelf import Shelf
 from lmpm.catalog.yanked import read_yanked
-from lmpm.document import DocumentError, Table
 from lmpm.errors import CatalogError
+from lmpm.fs import DocumentError, Table, compiled_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,7 @@ def load(directory: Path, *, copies: Path | None = None, strict: bool = False, n
     if not strict:
         return catalog
     # Looked at in CI and by `lmpm catalog check` alone, so it is not paid for by every command.
-    from lmpm.catalog.consistency import inconsistencies
+    from lmpm.catalog.checks.tasks import inconsistencies
 
     models = catalog.models  # read now, so that every file is told of
     problems = reader.problems + inconsistencies(catalog, models, reader.broken)
@@ -75,7 +74,7 @@ class _Reader:
         return Catalog(
             directory=self._directory,
             tasks=self._tasks(),
-            shelf=Shelf(self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)),
+            shelf=ModelFiles(self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)),
             quants=quants.quants,
             loss_rule=quants.rule,
             publishers=self._file("publishers.toml", read_publishers) or {},
@@ -96,7 +95,7 @@ class _Reader:
     def _file(self, name: str, read: Callable[[Table], T]) -> T | None:
         """One file as a record; None where it has a problem that was collected."""
         try:
-            table = _TracingTable(compiled.read(self._directory, name, self._copies))
+            table = _TracingTable(compiled_toml.read(self._directory, name, self._copies))
             record = read(table)
         except NewerFormatError as error:
             raise CatalogError(f"The catalog is newer than this lmpm: {name}: {error}", hint=_UPGRADE) from error

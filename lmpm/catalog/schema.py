@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.candidate import Shape
-    from lmpm.types import FileRole
+    from lmpm.types import FileRole, Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lmpm import validate
+from lmpm.fs import rules
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmpm.document import Table
+    from lmpm.fs import Table
     from lmpm.types import ModelFile, Source
 
 
@@ -42,11 +42,11 @@ def read_yanked(table: Table) -> tuple[Yanked, ...]:
 
 def _row(row: Table) -> Yanked:
     item = Yanked(
-        reason=validate.field(row, "reason", validate.line),
-        source=validate.field(row, "source", validate.line),
-        repo=validate.field(row, "repo", validate.repo_id) if "repo" in row else None,
-        revision=validate.field(row, "revision", validate.revision) if "revision" in row else None,
-        sha256=validate.field(row, "sha256", validate.sha256) if "sha256" in row else None,
+        reason=rules.field(row, "reason", rules.line),
+        source=rules.field(row, "source", rules.line),
+        repo=rules.field(row, "repo", rules.repo_id) if "repo" in row else None,
+        revision=rules.field(row, "revision", rules.revision) if "revision" in row else None,
+        sha256=rules.field(row, "sha256", rules.sha256) if "sha256" in row else None,
     )
     if (item.repo is None) == (item.sha256 is None):
         raise row.fail("repo", "expected a `repo` or a `sha256`, and not both")

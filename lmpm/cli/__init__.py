@@ -20,7 +20,7 @@ from lmpm.errors import LmpmError, SpecError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Command -> the module below lmpm.cli that holds it: each is imported only when it is called.
+# Command -> the module below lmpm.cli.commands that holds it: each is imported only when it is called.
 COMMANDS = {
     "init": "init",
     "install": "install",
@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"lmpm.cli.{COMMANDS[name]}").command
+        command: click.Command = import_module(f"lmpm.cli.commands.{COMMANDS[name]}").command
         return command
 
     def resolve_command(
@@ -109,7 +109,7 @@ def cli() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code; the one place where errors become words."""
-    from lmpm.cli.console import ReaderGoneError, flush, show_error
+    from lmpm.cli.output.console import ReaderGoneError, flush, show_error
 
     _interrupt_on_termination()
     _write_any_name()
@@ -138,7 +138,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug
         _trace()
         if isinstance(error, OSError) and isinstance(error.filename, str):
-            from lmpm.atomic import disk_error
+            from lmpm.fs import disk_error
 
             failure = disk_error(error, Path(error.filename), "use")
             show_error(failure.message, hint=failure.hint)

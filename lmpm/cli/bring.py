@@ -6,20 +6,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lmpm.cli import render, workspace
-from lmpm.cli.console import show_error
+from lmpm.cli import workspace
+from lmpm.cli.output import render
+from lmpm.cli.output.console import show_error
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
-from lmpm.size import duration, human
+from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from lmpm.catalog import Task
-    from lmpm.cli.settings import App
+    from lmpm.cli.app import App
     from lmpm.errors import LmpmError
-    from lmpm.ladder import Rung
-    from lmpm.lock_types import LockedModel
+    from lmpm.project import LockedModel, Rung
     from lmpm.proof import SmokeResult
     from lmpm.types import ModelFile
 
@@ -85,17 +85,17 @@ def prove(
     `pinned` says that the lock has it already, so that nothing is left to be pinned; `assumed` that nobody said
     which task it is for.
     """
-    from lmpm import locked
+    from lmpm.project import entry
 
     models = model_files(paths, files)
-    smoke = locked.prove(models, task, context=context, need=need, bench=app.bench)
+    smoke = entry.prove(models, task, context=context, need=need, bench=app.bench)
     render.show_smoke(app.console, smoke)
     if smoke is not None and not smoke.passed:
         hint = "The file is kept. To pin it all the same, use `--no-smoke`"
         if pinned:
             hint = "Take another with `lmpm update`, or ask it again with `lmpm smoke NAME`"
         elif assumed:
-            hint = f"{locked.TASK_HINT}. To pin it all the same, use `--no-smoke`"
+            hint = f"{entry.TASK_HINT}. To pin it all the same, use `--no-smoke`"
         raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=hint)
     if smoke is not None and app.is_this_machine:
         workspace.records(app).note(files[0], smoke, app.machine)
@@ -104,7 +104,7 @@ def prove(
 
 def bring(app: App, model: LockedModel, rung: Rung, *, dry_run: bool, smoke: bool, pinned: bool = True) -> Brought:
     """Bring a rung here that is not, and prove it. `pinned` says whether it stands in the lock already."""
-    from lmpm.locked import context_of, task_of
+    from lmpm.project import context_of, task_of
 
     began = time.monotonic()
     candidate = rung.candidate

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm import limits, size
+from lmpm import limits, units
 from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.cli.settings import App
+    from lmpm.cli.app import App
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,7 +40,9 @@ def apply(app: App, values: dict[str, Any]) -> None:
 def _rate(ctx: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
     if text is None:
         return None
-    rate = size.parse(text.removesuffix("/s"))
+    rate = units.parse(text.removesuffix("/s"))
     if rate < limits.LEAST_RATE_LIMIT:
-        raise SpecError(f"`--limit-rate {text}` is too little: {size.human(limits.LEAST_RATE_LIMIT)} a second at least")
+        raise SpecError(
+            f"`--limit-rate {text}` is too little: {units.human(limits.LEAST_RATE_LIMIT)} a second at least"
+        )
     return rate

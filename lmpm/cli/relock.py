@@ -12,10 +12,9 @@ from lmpm.types import HubSource, UrlSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmpm.cli.settings import App
-    from lmpm.lock_types import Lock, LockedModel
-    from lmpm.manifest import Manifest, ManifestModel
-    from lmpm.resolve import Where
+    from lmpm.cli.app import App
+    from lmpm.project import Lock, LockedModel, Manifest, ManifestModel
+    from lmpm.resolver import Where
 
 GRAVE = ("gone", "history", "identity", "bytes")  # of what may have become of a repository: why to look twice
 
@@ -61,7 +60,7 @@ def _is_remote(locked: LockedModel | None) -> bool:
 
 def remark_lost(app: App, lock: Lock, lines: Sequence[ManifestModel]) -> None:
     """Say of what is about to be chosen anew where the Hub has lost, rewritten or given away what was pinned."""
-    from lmpm.upstream import changes
+    from lmpm.project import changes
 
     if app.offline:
         return
@@ -82,16 +81,16 @@ def relock(app: App, manifest: Manifest, before: Lock, line: ManifestModel) -> L
 
     Raises IntegrityError where the Hub has other bytes under a commit that the lock of `before` pins.
     """
-    from lmpm import install
-    from lmpm.refusal import require_choice
+    from lmpm.project import install
+    from lmpm.resolver import require_choice
 
     where: Where = "here" if app.offline else "hub"
     machines, classes = workspace.targets(app, manifest), workspace.size_classes(app)
     appraiser = app.appraiser("chosen")
     with install.naming(line, manifest):
-        wish = install.wish_of(line, manifest.policy)
+        constraints = install.constraints_of(line, manifest.policy)
         resolution = app.resolver.resolve(
-            line.ref or line.task or line.name, app.machine, wish, where=where, appraiser=appraiser
+            line.ref or line.task or line.name, app.machine, constraints, where=where, appraiser=appraiser
         )
         require_choice(resolution.choice)
         resolution, locked, remarks = install.lock_model(

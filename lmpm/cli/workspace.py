@@ -15,11 +15,10 @@ from lmpm.project import Project, edit_project, find_project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmpm.cli.settings import App
-    from lmpm.fetch import Fetcher
-    from lmpm.lock_types import Lock, LockedModel
-    from lmpm.manifest import Manifest
-    from lmpm.records import Records
+    from lmpm.cli.app import App
+    from lmpm.project import Lock, LockedModel, Manifest
+    from lmpm.proof import History
+    from lmpm.store import Fetcher
     from lmpm.types import Machine
 
 global_option = click.option("-g", "--global", "is_global", is_flag=True, help="Your own models, of no project.")
@@ -51,7 +50,7 @@ def editing(app: App, *, is_global: bool) -> Iterator[Project]:
     """The project, guarded against other processes."""
     place = directory(app, is_global=is_global)
     if is_global:
-        from lmpm.disk import disk_errors
+        from lmpm.fs import disk_errors
 
         with disk_errors(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -79,11 +78,10 @@ def require_savable(app: App, *, is_global: bool, can_be_left_out: bool = False)
 
 def require_writable(lock: Lock) -> Lock:
     """The lock. Raises LockError where a newer lmpm made it: then it may be read, and nothing else."""
-    from lmpm.lock_format import NAME, newer_lock
-    from lmpm.lock_types import REVISION
+    from lmpm.project import LOCK_NAME, REVISION, newer_lock
 
     if lock.revision > REVISION:
-        raise newer_lock(NAME, f"revision {lock.revision}")
+        raise newer_lock(LOCK_NAME, f"revision {lock.revision}")
     return lock
 
 
@@ -104,9 +102,9 @@ def require_manifest(found: Project) -> Manifest:
 
 def staleness(app: App, manifest: Manifest, lock: Lock) -> list[str]:
     """Why the lock is not what the manifest asks for, in words."""
-    from lmpm import lock as locks
+    from lmpm.project import stale_reasons
 
-    return locks.staleness(manifest, lock, targets(app, manifest))
+    return stale_reasons(manifest, lock, targets(app, manifest))
 
 
 def require_fresh(app: App, manifest: Manifest, lock: Lock) -> None:
@@ -172,7 +170,7 @@ def remark_licenses(app: App, manifest: Manifest, *, asked: str | None = None) -
     names = [*(rule.allow or ()), *rule.deny]
     names += [name for text in (asked, *lines) if text for name in text.split(",")]
     if names:
-        from lmpm.license import unknown
+        from lmpm.licenses import unknown
 
         for remark in unknown(names):
             app.console.note(remark)
@@ -200,16 +198,16 @@ def targets(app: App, manifest: Manifest) -> dict[str, Machine]:
 def size_classes(app: App) -> list[Machine]:
     """Machines of common sizes."""
     from lmpm.machine import parse_spec
-    from lmpm.rungs import SIZE_CLASSES
+    from lmpm.project import SIZE_CLASSES
 
     return [parse_spec(spec, app.chips) for spec in SIZE_CLASSES]
 
 
 def own_reference(app: App, ref: str) -> str:
     """What the user typed, the path of a file as it is seen from the project's directory."""
-    from lmpm.reference import FileReference, parse
+    from lmpm.resolver import FileReference, parse_reference
 
-    reference = parse(ref)
+    reference = parse_reference(ref)
     if not isinstance(reference, FileReference):
         return ref
     path = os.path.relpath(app.settings.directory / reference.path, app.project_directory)
@@ -218,16 +216,16 @@ def own_reference(app: App, ref: str) -> str:
 
 def fetcher(app: App) -> Fetcher:
     """What brings files into the store."""
-    from lmpm.fetch import Fetcher
+    from lmpm.store import Fetcher
 
     return Fetcher(app.store, app.catalog, app.downloader, app.reporter, app.offline, app.project_directory)
 
 
-def records(app: App) -> Records:
+def records(app: App) -> History:
     """How fast models were here when they came."""
-    from lmpm.records import Records
+    from lmpm.proof import History
 
-    return Records(app.settings.home / "records")
+    return History(app.settings.home / "records")
 
 
 def drop_unasked(app: App, manifest: Manifest, *, is_global: bool) -> list[str]:

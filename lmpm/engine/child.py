@@ -8,10 +8,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from lmpm.engine import guard
-from lmpm.engine.forms import query_with_document, with_hole
-from lmpm.engine.job import EngineInfo, EngineReport, Job
+from lmpm.engine import sandbox
 from lmpm.engine.llama import Llama, LlamaError, Model, embed, generate, plan
+from lmpm.engine.prompts import query_with_document, with_hole
+from lmpm.engine.protocol import EngineInfo, EngineReport, Job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Do the job on stdin and end at once: no destructor of a library has a say."""
-    answers = guard.private_output()
+    answers = sandbox.private_output()
     values = json.loads(sys.stdin.buffer.readline())
-    guard.die_with_parent(values.pop("parent"))
+    sandbox.die_with_parent(values.pop("parent"))
     job = Job.decode(values)
-    guard.limit_memory(
+    sandbox.limit_memory(
         job.memory_bytes, _size(job.path), lambda: _tell(answers, error={"kind": "memory", "message": ""})
     )
     try:
@@ -79,7 +79,7 @@ def _run(llama: Llama, job: Job, answers: BinaryIO) -> dict[str, Any]:
     report = EngineReport(
         build=llama.build,
         load_s=load_s,
-        peak_memory=guard.peak_memory(),
+        peak_memory=sandbox.peak_memory(),
         buffers=tuple(llama.buffers),
         generations=generations,
         embeddings=() if ranked else vectors,

@@ -7,16 +7,17 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine.failure import failure
-from lmpm.engine.job import DryRun, EngineInfo, EngineLimits, EngineReport, Job
 from lmpm.engine.process import COMMAND, run_child
+from lmpm.engine.protocol import EngineInfo, EngineLimits, EngineReport, Job
 from lmpm.errors import EngineError
+from lmpm.estimate import DryRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lmpm.engine.job import Generation
-    from lmpm.settings import Settings
+    from lmpm.engine.protocol import Generation
+    from lmpm.run_config import RunConfig
 
 PROBE_LIMITS: Final = EngineLimits(time_s=30.0)
 DRY_RUN_LIMITS: Final = EngineLimits(time_s=60.0)
@@ -31,7 +32,7 @@ def generate(
     path: Path,
     prompts: Sequence[str],
     *,
-    plan: Settings,
+    plan: RunConfig,
     max_tokens: int,
     stop: Sequence[str] = (),
     limits: EngineLimits,
@@ -48,7 +49,7 @@ def generate(
     return list(execute(job, limits).generations)
 
 
-def embed(path: Path, texts: Sequence[str], *, plan: Settings, limits: EngineLimits) -> list[list[float]]:
+def embed(path: Path, texts: Sequence[str], *, plan: RunConfig, limits: EngineLimits) -> list[list[float]]:
     """One vector for each text, one load for all, not normalized. Raises EngineError."""
     plan = dataclasses.replace(plan, embeddings=True)
     job = Job(kind="run", path=os.fspath(path), texts=tuple(texts), plan=plan)
@@ -56,7 +57,7 @@ def embed(path: Path, texts: Sequence[str], *, plan: Settings, limits: EngineLim
 
 
 def dry_run(
-    path: Path, *, plan: Settings, limits: EngineLimits = DRY_RUN_LIMITS, command: Sequence[str] = COMMAND
+    path: Path, *, plan: RunConfig, limits: EngineLimits = DRY_RUN_LIMITS, command: Sequence[str] = COMMAND
 ) -> DryRun:
     """How this build of llama.cpp would spend memory on a file at the planned settings, in about a second.
 

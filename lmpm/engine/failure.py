@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import EngineError
-from lmpm.size import duration, human
-from lmpm.validate import printable
+from lmpm.fs import printable
+from lmpm.units import duration, human
 
 if TYPE_CHECKING:
-    from lmpm.engine.job import EngineLimits
     from lmpm.engine.process import Outcome
+    from lmpm.engine.protocol import EngineLimits
 
 SHOWN_LINES: Final = 6
 SHOWN_CHARS: Final = 240  # of one line

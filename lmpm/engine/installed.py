@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm import atomic
 from lmpm.engine.client import probe
-from lmpm.engine.job import EngineInfo
+from lmpm.engine.protocol import EngineInfo
 from lmpm.errors import DiskError, EngineError
+from lmpm.fs import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

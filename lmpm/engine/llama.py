@@ -17,14 +17,15 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm.engine.breakdown import NoBreakdownError, breakdown
-from lmpm.engine.job import DryRun, Generation
-from lmpm.engine.threads import default_threads
+from lmpm.engine.memory_breakdown import NoBreakdownError, breakdown
+from lmpm.engine.protocol import Generation
+from lmpm.estimate import DryRun
+from lmpm.machine import default_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lmpm.settings import Settings
+    from lmpm.run_config import RunConfig
 
 PIECE_BYTES: Final = 256  # of one token's text, to begin with
 MAX_TEXT_BYTES: Final = 256 * 1024  # of one answer
@@ -113,7 +114,7 @@ class Override(ctypes.Structure):
 class Model:
     """One loaded file and its vocabulary; with `dry` nothing of its weights is read or reserved."""
 
-    def __init__(self, llama: Llama, path: str, plan: Settings, *, dry: bool = False) -> None:
+    def __init__(self, llama: Llama, path: str, plan: RunConfig, *, dry: bool = False) -> None:
         self.c = llama.c
         self.plan = plan
         params = self.c.llama_model_default_params()
@@ -219,7 +220,7 @@ def _for_answers(model: Model) -> Any:
     return params
 
 
-def plan(llama: Llama, path: str, wanted: Settings) -> DryRun:
+def plan(llama: Llama, path: str, wanted: RunConfig) -> DryRun:
     """How llama.cpp would spend memory: the model and a context are made without their bytes."""
     model = Model(llama, path, wanted, dry=True)
     llama.buffers.clear()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lmpm.engine.job import EngineLimits
+    from lmpm.engine.protocol import EngineLimits
 
 COMMAND: Final = (sys.executable, "-P", "-m", "lmpm.engine.child")  # -P: nothing is imported from the cwd
 EXIT_GRACE_S: Final = 5.0  # between the answer of the child and its end

@@ -1,23 +1,31 @@
 """What this computer, or one described by a spec, offers to a model."""
 
-from lmpm.machine.build import without_gpu
-from lmpm.machine.chips import Chip, Chips, load_chips
-from lmpm.machine.describe import describe
-from lmpm.machine.detect import detect, free_memory
-from lmpm.machine.likeness import is_same_class
-from lmpm.machine.probes import Probes, SystemProbes
-from lmpm.machine.spec import parse_spec
+from __future__ import annotations
 
-__all__ = [
-    "Chip",
-    "Chips",
-    "Probes",
-    "SystemProbes",
-    "describe",
-    "detect",
-    "free_memory",
-    "is_same_class",
-    "load_chips",
-    "parse_spec",
-    "without_gpu",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmpm.machine.assemble import without_gpu as without_gpu
+    from lmpm.machine.chips import Chip as Chip, Chips as Chips, load_chips as load_chips
+    from lmpm.machine.description import describe as describe
+    from lmpm.machine.detection import detect as detect, free_memory as free_memory
+    from lmpm.machine.likeness import is_same_class as is_same_class
+    from lmpm.machine.probes import Probes as Probes, SystemProbes as SystemProbes
+    from lmpm.machine.spec import parse_spec as parse_spec
+    from lmpm.machine.threads import default_threads as default_threads
+else:
+    from lmpm.lazy import expose
+
+    __getattr__, __all__ = expose(
+        __name__,
+        {
+            "assemble": "without_gpu",
+            "chips": "Chip Chips load_chips",
+            "description": "describe",
+            "detection": "detect free_memory",
+            "likeness": "is_same_class",
+            "probes": "Probes SystemProbes",
+            "spec": "parse_spec",
+            "threads": "default_threads",
+        },
+    )

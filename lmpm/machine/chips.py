@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
-from lmpm import compiled
-from lmpm.document import DocumentError, Table
 from lmpm.errors import CatalogError
+from lmpm.fs import DocumentError, Table, compiled_toml
 from lmpm.limits import GIB
 from lmpm.types import Accelerator
 
@@ -211,7 +210,7 @@ def load_chips(directory: Path, copies: Path | None = None) -> Chips:
     `copies` is where a compiled copy of the file is kept, to be read faster the next time.
     """
     try:
-        return parse_chips(compiled.read(directory, FILE_NAME, copies))
+        return parse_chips(compiled_toml.read(directory, FILE_NAME, copies))
     except DocumentError as error:
         raise CatalogError(f"`{directory / FILE_NAME}` is not valid: {error}") from error
 

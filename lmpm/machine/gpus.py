@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.limits import GIB, MIB
-from lmpm.machine.build import Card
+from lmpm.machine.assemble import Card
 from lmpm.machine.chips import name_words, pick
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm.limits import GIB
-from lmpm.machine.build import Card, Host, apple_machine, cpu_machine, gpu_machine, shared_machine
+from lmpm.machine.assemble import Card, Host, apple_machine, cpu_machine, gpu_machine, shared_machine
 from lmpm.machine.chips import pick
 
 if TYPE_CHECKING:
     from lmpm.machine.chips import Chip, Chips
-    from lmpm.machine.reading import Named, Reading, Size
+    from lmpm.machine.spec_grammar import Named, Reading, Size
     from lmpm.types import Machine
 
 LEAST_HOST_MEMORY: Final = 16 * GIB  # beside a graphics card, where the spec does not tell it
@@ -20,9 +20,9 @@ GIVEN: Final = "as given"
 
 def parse_spec(text: str, chips: Chips) -> Machine:
     """The machine that `text` describes. Raises SpecError with what was not understood, and examples."""
-    from lmpm.machine import reading  # its patterns are compiled only for those who write a spec
+    from lmpm.machine import spec_grammar  # its patterns are compiled only for those who write a spec
 
-    spec = reading.read(text, chips)
+    spec = spec_grammar.read(text, chips)
     cards = [named for named in spec.chips if named.builds[0].discrete]
     others = [named for named in spec.chips if not named.builds[0].discrete]
     if len(others) > 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmpm.limits import KIB
-from lmpm.machine import Chips, load_chips
+from lmpm.machine.chips import Chips, load_chips
 from lmpm.machine.probes import System
 
 CATALOG = Path(__file__).resolve().parents[2] / "catalog"

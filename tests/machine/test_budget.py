@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from lmpm.limits import GIB, MIB
-from lmpm.machine import budget, describe, parse_spec, without_gpu
-from lmpm.machine.describe import sold_size
+from lmpm.machine import budget
+from lmpm.machine.assemble import without_gpu
+from lmpm.machine.description import describe, sold_size
+from lmpm.machine.spec import parse_spec
 from lmpm.types import Machine
 from tests.machine.recorded import catalog_chips
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lmpm.limits import GIB, MIB
-from lmpm.machine import cgroup, detect, free_memory
+from lmpm.machine import cgroup
+from lmpm.machine.detection import detect, free_memory
 from tests.machine.recorded import Recorded, catalog_chips, linux, meminfo
 
 NONE_V1 = "9223372036854771712\n"

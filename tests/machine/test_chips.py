@@ -9,8 +9,7 @@ import pytest
 
 from lmpm.errors import CatalogError
 from lmpm.limits import GIB
-from lmpm.machine import Chips, load_chips
-from lmpm.machine.chips import pick
+from lmpm.machine.chips import Chips, load_chips, pick
 from tests.machine.recorded import CATALOG, catalog_chips
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from lmpm.limits import GIB, MIB
-from lmpm.machine import Chips, SystemProbes, budget, describe, detect, free_memory
+from lmpm.machine import budget
+from lmpm.machine.chips import Chips
+from lmpm.machine.description import describe
+from lmpm.machine.detection import detect, free_memory
+from lmpm.machine.probes import SystemProbes
 from tests.machine.recorded import Recorded, catalog_chips, cpuinfo, linux, meminfo
 
 SMI_FAILED = (

@@ -6,7 +6,9 @@ import pytest
 
 from lmpm.errors import SpecError
 from lmpm.limits import GIB
-from lmpm.machine import Chips, describe, parse_spec
+from lmpm.machine.chips import Chips
+from lmpm.machine.description import describe
+from lmpm.machine.spec import parse_spec
 from lmpm.types import Machine
 from tests.machine.recorded import catalog_chips
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
-from lmpm.memory.ggml.tensor import TYPES
+from lmpm.estimate.memory.ggml.tensor import TYPES
 
 Shapes = dict[str, tuple[int, ...]]
 

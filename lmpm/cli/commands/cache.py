@@ -1,0 +1,301 @@
+"""`lmpm cache`: what is in the store, which is the Hugging Face cache, and what may leave or join it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.cli import workspace
+from lmpm.cli.app import App, common, json_option
+from lmpm.cli.output import render
+from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from lmpm.project import Known
+    from lmpm.store import Adopted, Inventory, OtherTool, PrunePlan, Stored, Unfinished, Use
+    from lmpm.types import ModelFile, Source
+
+
+@click.group()
+def command() -> None:
+    """Look after the store: the Hugging Face cache.
+
+    It is shared with `hf`, llama.cpp and transformers. HF_HUB_CACHE, HF_HOME or `--store` say where it is.
+    """
+
+
+@command.command("dir", epilog='Example: `du -sh "$(lmpm cache dir)"`')
+@json_option
+@common
+def show_directory(as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Print where the files are."""
+    root = str(App(Console(quiet, verbose), offline=True).store.root)
+    if as_json:
+        put_json({"store": root})
+    else:
+        put_raw(root)
+
+
+@command.command("list", epilog="Example: `lmpm cache list --json`")
+@json_option
+@common
+def show_files(as_json: bool, quiet: bool, verbose: bool) -> None:
+    """List the GGUF files of the store, their sizes, and the locks that name them.
+
+    The locks are those of the projects that lmpm has worked in on this machine.
+    """
+    from lmpm.project import uses_of
+    from lmpm.store import inventory
+
+    app = App(Console(quiet, verbose), offline=True)
+    known = _known(app)
+    found = inventory.take(app.store, uses_of(app.store, known))
+    if as_json:
+        put_json(_inventory_json(app, found, known))
+        return
+    put_table(
+        [(human(file.size), f"{file.repo}  {file.title}", _users(file)) for file in found.files], right=frozenset({0})
+    )
+    for part in found.unfinished:
+        whose = f"{_uses(part.used_by)}, `lmpm install` goes on" if part.is_ours else "of another tool"
+        put(f"{human(part.size)}  {part.repo}  unfinished, {whose}")
+    _say_broken(app, known)
+    app.console.blank()
+    more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
+    noun = "file" if len(found.files) == 1 else "files"
+    app.console.done(f"{len(found.files)} {noun}, {human(found.size)} in {app.store.root}{more}")
+
+
+@command.command("prune", epilog="Example: `lmpm cache prune`, and then `lmpm cache prune --yes`")
+@click.option("--yes", is_flag=True, help="Remove the files. Without it they are only shown.")
+@json_option
+@common
+def prune_files(yes: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Remove files that lmpm brought and that no known lock names.
+
+    Files of other tools are left alone, and so is what was brought in the last minutes. Without `--yes`
+    nothing is removed.
+    """
+    from lmpm.project import plan_prune
+    from lmpm.store import prune
+
+    app = App(Console(quiet, verbose), offline=True)
+    wanted = plan_prune(app.store, _known(app))
+    vanished = app.known_projects.forget_vanished() if yes else []
+    done = prune.carry_out(app.store, wanted) if yes else wanted
+    if as_json:
+        put_json(_prune_json(done, removed=yes))
+        return
+    for project in vanished:
+        app.console.note(f"`{project}` has no lock any more and is forgotten")
+    put_table(
+        [(human(file.freed), f"{file.repo}  {file.title}") for file in done.files]
+        + [(human(part.size), f"{part.repo}  unfinished") for part in done.unfinished],
+        right=frozenset({0}),
+    )
+    _conclude_prune(app.console, done, removed=yes)
+
+
+@command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--from", "folders", multiple=True, metavar="DIR", help="Look in this folder, too.")
+@workspace.global_option
+@json_option
+@common
+def adopt_files(
+    names: tuple[str, ...], folders: tuple[str, ...], is_global: bool, as_json: bool, quiet: bool, verbose: bool
+) -> None:
+    """Take over files that Ollama or LM Studio already keep, without a second copy.
+
+    What the known locks name, or the models NAME of this project, and the store lacks is looked for by
+    sha256. What is found is linked: a reflink where the file system can, else a hard link, else a symlink.
+    """
+    from lmpm.project import lacking
+    from lmpm.store import adopt_files
+
+    app = App(Console(quiet, verbose), offline=True)
+    wanted = lacking(app.store, _locks(app, names, is_global=is_global))
+    places = _places(app, folders)
+    adopted: list[Adopted] = []
+    absent: list[tuple[Source, ModelFile]] = []
+    for source, file in wanted:
+        found = adopt_files(app.store, source, file, places, app.reporter)
+        if found is None:
+            absent.append((source, file))
+            continue
+        adopted.append(found)
+        if not as_json:
+            put(f"{human(file.size):>10}  {file.path}  {found.how} to {found.origin} ({found.tool})")
+    if as_json:
+        put_json(_adopt_json(app, adopted, absent))
+        return
+    _conclude_adopt(app.console, adopted, absent, places)
+
+
+def _known(app: App) -> list[Known]:
+    """The known projects, with that of the current directory among them."""
+    workspace.project(app, is_global=False)
+    workspace.project(app, is_global=True)
+    return app.known_projects.read()
+
+
+def _locks(app: App, names: tuple[str, ...], *, is_global: bool) -> list[Any]:
+    """The locks whose files are wanted: all that are known, or the named models of this project."""
+    from lmpm.project import Lock
+
+    if names:
+        lock = workspace.read_lock(workspace.project(app, is_global=is_global))
+        return [Lock(tuple(workspace.locked_model(lock, name) for name in names))]
+    known = _known(app)
+    _say_broken(app, known)
+    if not any(project.lock for project in known):
+        workspace.read_lock(workspace.project(app, is_global=is_global))  # says how to make one
+    return [project.lock for project in known if project.lock]
+
+
+def _places(app: App, folders: tuple[str, ...]) -> list[OtherTool]:
+    """The folders of other tools, and those that were named."""
+    from lmpm.errors import SpecError
+    from lmpm.store import OtherTool, other_tools_here
+
+    named = [Path(folder).expanduser().absolute() for folder in folders]
+    for folder in named:
+        if not folder.is_dir():
+            raise SpecError(f"`{folder}` is no directory")
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - without a home directory it stays as it is
+    return [
+        *(OtherTool(str(folder), folder) for folder in named),
+        *other_tools_here(home, ollama_models=app.settings.ollama),
+    ]
+
+
+def _say_broken(app: App, known: list[Known]) -> None:
+    for project in known:
+        if project.error:
+            app.console.note(f"`{project.directory}`: {project.error.message}")
+
+
+def _users(file: Stored) -> str:
+    return _uses(file.used_by) if file.used_by or file.brought else "brought by another tool"
+
+
+def _uses(uses: tuple[Use, ...]) -> str:
+    """`text-to-sql in ~/shop`, or that nobody uses it."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - without a home directory it stays as it is
+    shown = [f"{use.model} in {str(use.project).replace(home, '~', 1)}" for use in uses]
+    return ", ".join(shown) or "in no known lock"
+
+
+def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None:
+    """What was or would be freed, and what was left alone."""
+    if done.too_new:
+        from lmpm.store import waiting_time
+
+        console.note(f"{_count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
+    if done.foreign_bytes:
+        console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
+    console.blank()
+    count = len(done.files) + len(done.unfinished)
+    if not count:
+        console.done("Nothing to prune")
+    elif removed:
+        console.done(f"Removed {_count(count, 'file')}, {human(done.freed)} are free again")
+    else:
+        console.done(f"{_count(count, 'file')}, {human(done.freed)}. To remove them: `lmpm cache prune --yes`")
+
+
+def _conclude_adopt(
+    console: Console, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]], places: list[OtherTool]
+) -> None:
+    """How many were taken over, in which way, and what is still missing."""
+    where = ", ".join(dict.fromkeys(place.tool for place in places)) or "no folder of another tool"
+    console.detail(f"Looked in {where}")
+    if any(item.how == "symlink" for item in adopted):
+        console.note("a symlink leads nowhere once the other tool removes its file; `lmpm verify` tells")
+    console.blank()
+    if not adopted and not absent:
+        console.done("Nothing to adopt: all that the locks name is here")
+        return
+    ways = ", ".join(f"{count} by {how}" for how, count in sorted(Counter(item.how for item in adopted).items()))
+    size = human(sum(item.file.size for item in adopted))
+    taken = f"Adopted {_count(len(adopted), 'file')}, {size}: {ways}" if adopted else f"Nothing found in {where}"
+    rest = f". {_count(len(absent), 'file')} not on this machine: `lmpm install`" if absent else ""
+    console.done(taken + rest)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _uses_json(uses: tuple[Use, ...]) -> list[dict[str, str]]:
+    return [{"project": str(use.project), "model": use.model} for use in uses]
+
+
+def _file_json(file: Stored) -> dict[str, Any]:
+    return {
+        "repo": file.repo,
+        "path": file.title,
+        "size": file.size,
+        "sha256": file.sha256,
+        "brought_by_lmpm": file.brought,
+        "used_by": _uses_json(file.used_by),
+    }
+
+
+def _part_json(part: Unfinished) -> dict[str, Any]:
+    return {
+        "repo": part.repo,
+        "path": str(part.path),
+        "size": part.size,
+        "sha256": part.sha256,
+        "brought_by_lmpm": part.is_ours,
+        "used_by": _uses_json(part.used_by),
+    }
+
+
+def _inventory_json(app: App, found: Inventory, known: list[Known]) -> dict[str, Any]:
+    return {
+        "store": str(app.store.root),
+        "size": found.size,
+        "other_size": found.other_bytes,
+        "files": [_file_json(file) for file in found.files],
+        "unfinished": [_part_json(part) for part in found.unfinished],
+        "projects": [
+            {"directory": str(project.directory), "error": project.error.message if project.error else None}
+            for project in known
+        ],
+    }
+
+
+def _prune_json(plan: PrunePlan, *, removed: bool) -> dict[str, Any]:
+    return {
+        "removed": removed,
+        "freed": plan.freed,
+        "files": [_file_json(file) | {"freed": file.freed} for file in plan.files],
+        "unfinished": [_part_json(part) for part in plan.unfinished],
+        "too_new": [_file_json(file) for file in plan.too_new],
+    }
+
+
+def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]]) -> dict[str, Any]:
+    def shown(source: Source, file: ModelFile) -> dict[str, Any]:
+        return {"repo": render.repo_of(source), "path": file.path, "size": file.size, "sha256": file.sha256}
+
+    return {
+        "adopted": [
+            shown(item.source, item.file)
+            | {
+                "file": str(app.store.link(item.source, item.file)),
+                "how": item.how,
+                "tool": item.tool,
+                "origin": str(item.origin),
+            }
+            for item in adopted
+        ],
+        "lacking": [shown(source, file) for source, file in absent],
+    }

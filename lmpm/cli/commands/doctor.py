@@ -1,0 +1,128 @@
+"""`lmpm doctor`: is everything here that lmpm needs, and where did it look."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from lmpm import __version__
+from lmpm.cli.app import App, common, json_option, offline_option
+from lmpm.cli.output.console import Console, put, put_json
+from lmpm.errors import LmpmError
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# How llama-cpp-python is built for a GPU; llama.cpp `docs/build.md`.
+BUILD_FLAGS: Final = {
+    "metal": "GGML_METAL", "cuda": "GGML_CUDA", "rocm": "GGML_HIP", "sycl": "GGML_SYCL", "vulkan": "GGML_VULKAN",
+}  # fmt: skip
+
+
+class Check(NamedTuple):
+    """What was looked at, what was found, whether it is well, what to do, and where each fact comes from."""
+
+    name: str
+    found: str
+    ok: bool
+    hint: str = ""
+    sources: Mapping[str, str] = MappingProxyType({})
+
+
+@click.command(epilog="Example: `lmpm doctor`")
+@offline_option
+@json_option
+@common
+def command(offline: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Check machine, engine, store, catalog and Hub.
+
+    Exits with 1 if something is wrong.
+    """
+    app = App(Console(quiet, verbose), offline=offline)
+    checks = [_guarded(name, check, app) for name, check in CHECKS.items()]
+    well = all(check.ok for check in checks)
+    if as_json:
+        put_json({"ok": well, "checks": [{**check._asdict(), "sources": dict(check.sources)} for check in checks]})
+        return 0 if well else 1
+    for check in checks:
+        put(f"{'ok  ' if check.ok else 'fail'}  {check.name:<8}  {check.found}")
+        for fact, source in check.sources.items():
+            put(f"{'':<16}{fact.replace('_', ' ')}: {source}")
+        if check.hint:
+            put(f"{'':<16}hint: {check.hint}")
+    return 0 if well else 1
+
+
+def _guarded(name: str, check: Callable[[App], Check], app: App) -> Check:
+    """A check's row; a failure is a row too."""
+    try:
+        return check(app)
+    except LmpmError as error:
+        return Check(name, str(error).replace("\n", "; "), False, error.hint or "")
+
+
+def _lmpm(app: App) -> Check:
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    return Check("lmpm", f"{__version__}, Python {python} on {sys.platform}", True)
+
+
+def _machine(app: App) -> Check:
+    from lmpm.machine import describe
+
+    computer = app.bench.computer
+    fine = computer.budget > 0
+    hint = "" if fine else "Describe it with `--hardware`"
+    return Check("machine", describe(computer), fine, hint, dict(computer.sources))
+
+
+def _engine(app: App) -> Check:
+    from lmpm.engine import probe
+
+    info, accelerator = probe(), app.bench.computer.accelerator
+    sources = {"processor features": info.system_info}
+    found = f"{info.python_package}, {info.build}, "
+    if info.gpu_offload or accelerator == "cpu":
+        return Check("engine", found + ("GPU offload" if info.gpu_offload else "CPU only"), True, "", sources)
+    command = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
+    hint = f'CMAKE_ARGS="-D{BUILD_FLAGS[accelerator]}=on" {command}'
+    return Check("engine", f"{found}CPU only, but this machine has a GPU: models run on the CPU", False, hint, sources)
+
+
+def _store(app: App) -> Check:
+    from lmpm.fs import free_space
+
+    place = app.store.root
+    found = f"{place}, {human(free_space(place))} free"
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        return Check("store", f"{found}, but `{place}` may not be written to", False, "Move it with HF_HUB_CACHE")
+    return Check("store", found, True)
+
+
+def _catalog(app: App) -> Check:
+    tasks, models = len(app.catalog.tasks), len(app.catalog.models)
+    return Check("catalog", f"{tasks} tasks, {models} models", True)
+
+
+def _hub(app: App) -> Check:
+    if app.offline:
+        return Check("hub", "not asked: offline", True)
+    reached = app.hub.reach()
+    login = "with a token" if app.http.token else "without a token"
+    return Check("hub", f"{app.settings.endpoint}, {reached}, {login}", True)
+
+
+CHECKS: dict[str, Any] = {
+    "lmpm": _lmpm,
+    "machine": _machine,
+    "engine": _engine,
+    "store": _store,
+    "catalog": _catalog,
+    "hub": _hub,
+}

@@ -1,0 +1,44 @@
+"""`lmpm hardware`: what this machine offers to a model, and where each figure comes from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from lmpm.cli.app import App, common, hardware_option, json_option
+from lmpm.cli.output import render
+from lmpm.cli.output.console import Console, put, put_json, put_table
+from lmpm.units import human
+
+
+@click.command(epilog='Example: `lmpm hardware`, or `lmpm hardware --hardware "RTX 3060 12GB, 32GB"`')
+@hardware_option
+@json_option
+@common
+def command(hardware: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Show the machine that lmpm chooses for."""
+    from lmpm.machine import describe
+
+    app = App(Console(quiet, verbose), offline=True, hardware=hardware)
+    machine = app.machine
+    if as_json:
+        sources = asdict(machine)["sources"]
+        put_json({"machine": render.machine_json(machine), "sources": dict(sources)})
+        return
+    put(describe(machine))
+    put("")
+    origins = dict(machine.sources)
+    shown = {
+        "accelerator": machine.accelerator,
+        "memory": human(machine.memory),
+        "vram": human(machine.vram) if machine.vram else "",
+        "gpus": str(machine.gpus) if machine.gpus else "",
+        "cores": str(machine.cores or "unknown"),
+        "bandwidth": f"{machine.bandwidth / 1e9:.0f} GB/s" if machine.bandwidth else "unknown",
+        "budget": human(machine.budget),
+        "host_budget": human(machine.host_budget) if machine.host_budget else "",
+        "host_bandwidth": f"{machine.host_bandwidth / 1e9:.0f} GB/s" if machine.host_bandwidth else "",
+    }
+    rows = [(fact.replace("_", " "), value, origins.pop(fact, "")) for fact, value in shown.items() if value]
+    put_table([*rows, *((fact.replace("_", " "), origin, "") for fact, origin in origins.items())])

@@ -1,0 +1,209 @@
+"""`lmpm inspect`: what a GGUF is, how much memory it takes, and how fast it would be."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.cli import workspace
+from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
+from lmpm.cli.output import render
+from lmpm.cli.output.console import Console, put, put_json
+from lmpm.errors import SpecError
+from lmpm.units import duration, human
+
+if TYPE_CHECKING:
+    from lmpm.estimate import DryRun, Inspection
+    from lmpm.gguf import Parts
+    from lmpm.run_config import RunConfig
+    from lmpm.types import Machine
+
+BAR_CELLS = 40  # of the widest part
+PARTS = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "mmproj", "tokenizer", "overhead")
+WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
+
+
+@click.command(epilog="Example: `lmpm inspect hf:Qwen/Qwen3-8B-GGUF:Q4_K_M --context 32768`")
+@click.argument("ref", metavar="REF|FILE")
+@click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens; else what the model was trained for.")
+@click.option("--preset", type=click.Choice(["lmpm", "llama-server"]), default="lmpm", show_default=True)
+@click.option("--kv-type", help="Type of the cache: f16, q8_0, q4_0, ...")
+@click.option("--flash-attn", type=click.Choice(["on", "off", "auto"]))
+@click.option("--batch", type=click.IntRange(1))
+@click.option("--ubatch", type=click.IntRange(1))
+@click.option("--parallel", type=click.IntRange(1, 256), help="Sequences at once.")
+@click.option("--kv-unified/--no-kv-unified", default=None, help="One cache for all sequences.")
+@click.option("--outputs", type=click.IntRange(0), help="Rows of logits of a batch; 0 for every token.")
+@click.option("--swa-full", is_flag=True, default=None, help="Keep the whole context in window layers, too.")
+@click.option("--gpu-layers", type=click.IntRange(0), help="Layers on the GPU; else all.")
+@click.option("--cpu-moe", is_flag=True, help="Keep the experts in host memory.")
+@click.option("--exact", is_flag=True, help="Read the whole header and ask llama.cpp itself; no weights are fetched.")
+@hardware_option
+@offline_option
+@json_option
+@common
+def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Show what a GGUF is, needs and does, from its header alone.
+
+    REF is a name in the lock, of which the rung for the machine is shown, a task, a model, a repository with a quant,
+    or a file.
+    """
+    from lmpm.estimate import as_planned, inspect
+
+    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
+    if options["exact"] and not app.is_this_machine:
+        raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
+    parts = _parts(app, ref)
+    settings = replace(_settings(options), repack=app.repack)
+    found = computed = inspect(parts, app.machine, settings, table=options["exact"])
+    exact = _ask(app, parts, found) if options["exact"] else None
+    if exact:
+        found = as_planned(computed, exact, app.machine)
+    elif options["exact"]:
+        app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
+    if as_json:
+        put_json(_json(found, computed, exact))
+    else:
+        _show(found, computed, exact, app.machine)
+
+
+def _parts(app: App, ref: str) -> Parts:
+    """The files of what the lock pins under this name, else of what the reference names."""
+    from lmpm.resolver import parts_of
+
+    locked = workspace.project(app, is_global=False).lock().get(ref)
+    if locked is None:
+        return parts_of(app.resolver, ref, app.machine)
+    from lmpm.project import rung_for, variant_of
+
+    rung = rung_for(locked, app.machine)
+    app.console.note(f"this is what lmpm.lock pins for it: rung {rung.number} of {len(locked.candidates)}")
+    return app.locator.parts(variant_of(rung.candidate))
+
+
+def _ask(app: App, parts: Parts, found: Inspection) -> DryRun | None:
+    """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
+    oracle = app.bench.oracle
+    return oracle.ask(parts.files, found.settings) if oracle else None
+
+
+def _settings(options: dict[str, Any]) -> RunConfig:
+    """The preset with what the user changed."""
+    from lmpm.estimate import PRESETS
+
+    changes = {
+        "context": options["context"],
+        "kv_type": options["kv_type"],
+        "flash_attention": options["flash_attn"],
+        "batch": options["batch"],
+        "ubatch": options["ubatch"],
+        "sequences": options["parallel"],
+        "unified": options["kv_unified"],
+        "outputs": options["outputs"],
+        "swa_full": options["swa_full"],
+        "gpu_layers": options["gpu_layers"],
+    }
+    chosen = {name: value for name, value in changes.items() if value is not None}
+    if options["cpu_moe"]:
+        chosen["expert_layers_on_cpu"] = None
+    try:
+        return replace(PRESETS[options["preset"]], **chosen)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine: Machine) -> None:
+    """Facts, a small picture of the memory, and the speed."""
+    from lmpm.machine import describe
+
+    facts = [
+        found.title,
+        found.architecture,
+        f"{found.parameters / 1e9:.1f}B" if found.parameters >= 1e8 else f"{found.parameters / 1e6:.1f}M",
+        found.quant,
+        f"{found.layers} layers",
+        f"trained for {found.context_length:,} tokens",
+    ]
+    if found.has_chat_template is not None:
+        facts.append(f"chat template: {'yes' if found.has_chat_template else 'no'}")
+    put(" · ".join(facts))
+    put(f"Memory at {found.need.context:,} tokens on {describe(machine)} ({_source_words(found)})")
+    widest = max(getattr(found.need, part) for part in PARTS)
+    for part in PARTS:
+        size = getattr(found.need, part)
+        if size:
+            bar = "█" * round(BAR_CELLS * size / widest) if sys.stdout.isatty() else ""
+            put(f"  {WORDS.get(part, part):<10} {human(size):>10}  {bar}".rstrip())
+    if len(found.need.devices) > 1:
+        for device in found.need.devices:
+            put(f"  {'on ' + device.name:<10} {human(device.total):>10}")
+    verdict = "fits" if found.fits else "does not fit"
+    largest = f"Largest context that fits: {found.max_context:,}" if found.max_context else "No context fits"
+    if 0 < found.context_length < found.need.context:
+        largest = f"But it was trained for {found.context_length:,} tokens, and what it does beyond is anyone's guess"
+    total = human(found.need.must_fit)
+    put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}. {largest}")
+    if exact is not None:
+        off = 100 * (planned(computed) - exact.total) / exact.total
+        put(f"  {'computed':<10} {human(computed.need.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
+    if found.speed is None:
+        put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
+        return
+    first = duration(found.speed.first_token_s)
+    put(f"Speed       {render.tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
+
+
+def _source_words(found: Inspection) -> str:
+    """How the figures are known."""
+    if found.source == "dry-run":
+        return "llama.cpp asked, nothing loaded"
+    if found.source == "upper bound":
+        return "an upper bound: lmpm does not know this architecture"
+    if found.source == "keys":
+        from lmpm.estimate import SKETCH_ERROR
+
+        return f"from the first keys and the size, within about {SKETCH_ERROR:.0%}; `--exact` reads the whole header"
+    if found.settings.gpu_layers is not None and len(found.need.devices) > 1:
+        return f"from its header, {found.settings.gpu_layers} of {found.layers + 1} layers on the GPU"
+    return "from its header"
+
+
+def planned(found: Inspection) -> int:
+    """What llama.cpp plans for, too, without mapping the file: not the tokenizer's tables, nor what is around it."""
+    return found.need.must_fit - found.need.tokenizer - found.need.overhead - found.need.mmproj
+
+
+def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict[str, Any]:
+    speed = found.speed
+    return {
+        "file": {"path": found.path, "size": found.size, "shards": found.shards},
+        "architecture": found.architecture,
+        "parameters": found.parameters,
+        "quant": found.quant,
+        "layers": found.layers,
+        "context_length": found.context_length,
+        "memory": {
+            "context": found.need.context,
+            "total": found.need.total,
+            "must_fit": found.need.must_fit,
+            "source": found.source,
+            "parts": {part: getattr(found.need, part) for part in PARTS},
+            "devices": [{**asdict(device), "total": device.total} for device in found.need.devices],
+            "gpu_layers": found.settings.gpu_layers,
+            "exact": {"total": exact.total, "estimated": planned(computed), "build": exact.build} if exact else None,
+        },
+        "speed": {
+            "decode": [round(speed.decode_low, 2), round(speed.decode_high, 2)],
+            "prefill": [round(speed.prefill * 0.75, 1), round(speed.prefill * 1.15, 1)],
+            "first_token_s": round(speed.first_token_s, 2),
+            "unit": "tok/s",
+            "confidence": "normal" if speed.confident else "low",
+        }
+        if speed
+        else None,
+        "fits": found.fits,
+        "max_context": found.max_context,
+    }

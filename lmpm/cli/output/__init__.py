@@ -1,0 +1,1 @@
+"""What a terminal and other programs get to read."""

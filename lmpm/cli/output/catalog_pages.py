@@ -1,0 +1,192 @@
+"""What `lmpm catalog show` says of a task and of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lmpm import licenses
+from lmpm.catalog import BUDGETS, GB
+from lmpm.cli.output.console import put, put_table
+from lmpm.estimate import estimate_memory
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from lmpm.catalog import Catalog, CatalogModel, Metric, Score, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model of a task: its figure, what it stands for, and the budgets in which some quant of it fits."""
+
+    model: CatalogModel
+    score: Score
+    metric: Metric
+    quality: float
+    budgets: tuple[int, ...]
+
+
+def entries(catalog: Catalog, task: Task) -> list[Entry]:
+    """The models of a task, best first."""
+    found = []
+    for model in catalog.models:
+        scored = catalog.score(model, task)
+        if scored is not None:
+            needs = [estimate_memory(variant, task.context).total for variant in catalog.variants_of(model, task)]
+            least = min(needs, default=None)
+            fitting = tuple(budget for budget in BUDGETS if least is not None and least <= budget)
+            found.append(Entry(model, *scored, fitting))
+    return sorted(found, key=lambda entry: (-entry.quality, entry.model.name))
+
+
+def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
+    """A task and its models as JSON values."""
+    return {
+        "task": task.name,
+        "title": task.title,
+        "aliases": list(task.aliases),
+        "context": task.context,
+        "min_context": task.min_context,
+        "min_speed": task.min_speed,
+        "speed_kind": task.speed_kind,
+        "capabilities": sorted(task.capabilities),
+        "metrics": [{"id": item.id, "title": item.title, "why": item.why, "rule": item.rule} for item in task.metrics],
+        "models": [
+            {
+                "name": entry.model.name,
+                "parameters": entry.model.parameters,
+                "budgets": list(entry.budgets),
+                "license": entry.model.license,
+                "commercial": licenses.permits_commercial_use(entry.model.license),
+                "quality": entry.quality,
+                "metric": entry.metric.title,
+                "value": entry.score.value,
+                "estimated": entry.score.estimated,
+                "rule": entry.score.rule,
+                "source": entry.score.source,
+                "date": entry.score.date,
+            }
+            for entry in found
+        ],
+    }
+
+
+def put_task(task: Task, found: list[Entry]) -> None:
+    """A task and its models for people."""
+    put(f"{task.title}: {task.summary}")
+    read = " read" if task.speed_kind == "prefill" else ""
+    put(f"ranked by {task.metrics[0].title}; at least {task.min_speed:g} tok/s{read}, {task.context:,} tokens")
+    if task.aliases:
+        put(f"also {', '.join(task.aliases)}")
+    if task.smoke.gap:
+        put(f"smoke test: {task.smoke.gap}")
+    put("")
+    put_table([_row(entry) for entry in found], right=frozenset({1, 2, 3}))
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    estimated = " (estimated)" if entry.score.estimated else ""
+    return (
+        entry.model.title,
+        f"{entry.model.parameters / 1e9:.1f}B",
+        f"from {entry.budgets[0] // GB} GB" if entry.budgets else "over 48 GB",
+        f"{entry.quality:.1f}",
+        f"{entry.metric.title} {entry.score.value:g}{estimated}",
+        _license(entry.model.license),
+        entry.score.rule if entry.score.estimated else f"{entry.score.source}, {entry.score.date}",
+    )
+
+
+def _license(name: str) -> str:
+    """A licence, with its limits where they stand in the way of many."""
+    return name if licenses.permits_commercial_use(name) else licenses.describe(name)
+
+
+def model_json(model: CatalogModel) -> dict[str, Any]:
+    """What is known of a model as JSON values."""
+    known = licenses.LICENSES.get(model.license)
+    quirks = model.quirks
+    return {
+        "model": model.name,
+        "title": model.title,
+        "family": model.family,
+        "publisher": model.publisher,
+        "base_model": model.base_model,
+        "released": model.released,
+        "parameters": model.parameters,
+        "active_parameters": model.active_parameters,
+        "architecture": model.architecture,
+        "context": model.context_length,
+        "capabilities": sorted(model.capabilities),
+        "min_engine_build": model.min_engine_build,
+        "license": {
+            "id": model.license,
+            "commercial": bool(known and known.commercial),
+            "max_users": known.max_users if known else None,
+            "note": known.note if known else "",
+        },
+        "prompt": {
+            "thinking": quirks.thinking if quirks else "",
+            "thinking_off": quirks.thinking_off if quirks else "",
+            "system_role": quirks.system_role if quirks else True,
+            "note": quirks.note if quirks else "",
+        },
+        "scores": [
+            {
+                "task": score.task,
+                "metric": score.metric,
+                "value": score.value,
+                "estimated": score.estimated,
+                "rule": score.rule,
+                "source": score.source,
+                "date": score.date,
+            }
+            for score in model.scores
+        ],
+        "repos": [
+            {"repo": repo.id, "revision": repo.revision, "quants": sorted({file.quant for file in repo.files})}
+            for repo in model.repos
+        ],
+    }
+
+
+def put_model(model: CatalogModel) -> None:
+    """What is known of a model for people."""
+    active = f", {model.active_parameters / 1e9:.1f}B active" if model.active_parameters < model.parameters else ""
+    put(f"{model.title}: {model.parameters / 1e9:.1f}B parameters{active}, by {model.publisher}")
+    rows = [
+        ("licence", licenses.describe(model.license)),
+        ("base model", model.base_model),
+        ("context", f"{model.context_length:,} tokens"),
+        ("can", ", ".join(sorted(model.capabilities))),
+        ("llama.cpp", f"b{model.min_engine_build} or newer" if model.min_engine_build else ""),
+        *_quirks(model),
+    ]
+    put_table([row for row in rows if row[1]], indent="  ")
+    put("")
+    put_table(
+        [
+            (
+                score.task,
+                f"{score.metric} {score.value:g}",
+                "estimated: " + score.rule if score.estimated else score.source,
+            )
+            for score in model.scores
+        ],
+        indent="  ",
+    )
+    put("")
+    files = [(repo.id, file) for repo in model.repos for file in repo.files]
+    put_table([(repo, file.quant, human(file.size), file.path) for repo, file in files], indent="  ")
+
+
+def _quirks(model: CatalogModel) -> list[tuple[str, str]]:
+    quirks = model.quirks
+    if quirks is None:
+        return []
+    thinking = {"": "", "always": "always, before each answer", "optional": f"off with {quirks.thinking_off}"}
+    return [
+        ("thinking", thinking[quirks.thinking]),
+        ("system role", "" if quirks.system_role else "its chat template has none: say it in the first message"),
+        ("note", quirks.note),
+    ]

@@ -1,0 +1,122 @@
+"""How far a download is, in one line as wide as the terminal allows."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from unicodedata import combining, east_asian_width
+
+from lmpm.units import duration, human
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RATE_WINDOW_S: Final = 5.0  # over which a rate is measured: steady enough to read, quick enough to believe
+_BAR_MOST: Final = 30  # cells
+_BAR_LEAST: Final = 8
+_NAME_LEAST: Final = 12
+
+
+@dataclass(slots=True)
+class Meter:
+    """Bytes of one file, or of all of them, on their way."""
+
+    name: str
+    size: int
+    done: int = 0
+    kept: int = 0  # of them, what an earlier run had fetched
+    clock: Callable[[], float] = time.monotonic
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)  # (when, how far)
+
+    def __post_init__(self) -> None:
+        self._marks.append((self.clock(), self.done))
+
+    def advance(self, count: int) -> None:
+        """Count bytes; fewer than none when some were thrown away."""
+        self.done += count
+        now = self.clock()
+        if count < 0:
+            self._marks.clear()
+        self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[1][0] >= RATE_WINDOW_S:
+            self._marks.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second of late; 0 while nothing is known."""
+        (then, before), now = self._marks[0], self.clock()
+        return max(0.0, (self.done - before) / (now - then)) if now - then > 0.2 else 0.0
+
+    @property
+    def percent(self) -> int:
+        """How much of it is there, rounded down: 100 means all."""
+        return 100 * self.done // self.size if self.size else 100
+
+    @property
+    def left(self) -> str:
+        """How long it will take, in words."""
+        if self.done >= self.size:
+            return "checking"
+        return f"{duration((self.size - self.done) / self.rate)} left" if self.rate else "…"
+
+    def figures(self, *, short: bool = False) -> list[str]:
+        """Everything there is to say, the most important first."""
+        rate = f"{human(self.rate)}/s" if self.rate else "…"
+        resumed = [f"{human(self.kept)} resumed"] if self.kept else []
+        done, size, left = human(self.done), human(self.size), self.left
+        if not short:
+            return [f"{self.percent:>3} %", f"{done} of {size}", rate, left, *resumed]
+        if done.split()[1] == size.split()[1]:
+            done = done.split()[0]
+        return [f"{self.percent:>3} %", f"{done}/{size}", rate, left.removesuffix(" left"), *resumed]
+
+    def line(self, width: int, *, name_width: int, plain: bool = False) -> str:
+        """One line of at most `width` cells. `plain` keeps to ASCII."""
+        figures = self.figures(short=True)
+        if plain:
+            figures = [text.replace("…", "-") for text in figures]
+        name_width = min(name_width, max(_NAME_LEAST, width // 3))
+        spare = width - name_width
+        bar = _BAR_LEAST + 2 if spare > sum(2 + len(text) for text in figures[:4]) + _BAR_LEAST else 0
+        while len(figures) > 1 and sum(2 + len(text) for text in figures) + bar > spare:
+            figures.pop()
+        tail = "".join(f"  {text}" for text in figures)
+        bar = min(_BAR_MOST, width - name_width - len(tail) - 2)
+        drawn = f"  {self._bar(bar, plain=plain)}" if bar >= _BAR_LEAST else ""
+        return clip(padded(clip(self.name, name_width, plain=plain), name_width) + drawn + tail, width, plain=plain)
+
+    def _bar(self, width: int, *, plain: bool) -> str:
+        full = min(width, width * self.done // self.size) if self.size else width
+        return ("#" * full + "." * (width - full)) if plain else ("━" * full + "─" * (width - full))
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def padded(text: str, width: int) -> str:
+    """A text with spaces up to a width."""
+    return text + " " * (width - cells(text))
+
+
+def clip(text: str, width: int, *, plain: bool = False) -> str:
+    """A text of at most `width` columns; what is left out of its middle is marked."""
+    if cells(text) <= width:
+        return text
+    mark = "~" if plain else "…"
+    if width < 3:
+        return mark[:width]
+    front, back = "", ""
+    chars = list(text)
+    while chars:
+        char = chars.pop(0 if cells(front) <= cells(back) else -1)
+        if cells(front) + cells(back) + cells(char) > width - 1:
+            break
+        if cells(front) <= cells(back):
+            front += char
+        else:
+            back = char + back
+    return front + mark + back

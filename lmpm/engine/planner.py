@@ -1,0 +1,117 @@
+"""The exact memory of a model before it is downloaded: its header, a hole of the right size, llama.cpp's own plan.
+
+A GGUF file starts with everything that decides how memory is laid out. The header is fetched into a file as
+long as the real one, the rest of which is a hole and takes no space; llama.cpp then plans without weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmpm.engine import client
+from lmpm.errors import DiskError
+from lmpm.estimate import DryRun
+from lmpm.fs import atomic
+from lmpm.gguf import header as gguf_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lmpm.engine.protocol import EngineLimits
+    from lmpm.gguf import Header, Part, ReadAt
+    from lmpm.run_config import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlanner:
+    """The llama.cpp of this machine, asked how it would spend memory; what it said is kept in `folder`.
+
+    `installation` and `machine` tell one engine and one computer from another.
+    """
+
+    folder: Path
+    installation: str
+    machine: str
+
+    def ask(self, parts: Sequence[Part], settings: RunConfig) -> DryRun:
+        """Its plan for files in load order. Raises IntegrityError for a header that is none, and EngineError."""
+        kept = self._place(parts, settings)
+        if kept is not None and (known := _kept(kept)) is not None:
+            return known
+        found = dry_run(parts, settings)
+        if kept is not None:
+            with contextlib.suppress(DiskError, OSError):  # it is asked again then
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                atomic.write_text(kept, json.dumps(found.encode()))
+        return found
+
+    def _place(self, parts: Sequence[Part], settings: RunConfig) -> Path | None:
+        """Where the plan for these bytes and settings is kept; None for files whose bytes are not known."""
+        if not all(part.sha256 for part in parts):
+            return None
+        key = [self.installation, self.machine, [part.sha256 for part in parts], asdict(settings)]
+        return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()}.json"
+
+
+def _kept(path: Path) -> DryRun | None:
+    try:
+        return DryRun.decode(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def dry_run(parts: Sequence[Part], settings: RunConfig, limits: EngineLimits | None = None) -> DryRun:
+    """How this machine's llama.cpp would spend memory on files that are not here; parts in load order.
+
+    Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.
+    """
+    with tempfile.TemporaryDirectory(prefix="lmpm-plan-") as folder:
+        files = [sparse_copy(part, Path(folder)) for part in parts]
+        if limits is None:
+            return client.dry_run(files[0], plan=settings)
+        return client.dry_run(files[0], plan=settings, limits=limits)
+
+
+def sparse_copy(part: Part, folder: Path) -> Path:
+    """Write the header of a file, and a hole instead of the rest."""
+    path = folder / Path(part.name).name
+    with path.open("wb") as file:
+        file.truncate(part.size)
+        with _recorded(part.read_at, file.fileno()) as (read_at, read):
+            header = gguf_header.read_header(read_at, size=part.size, name=part.name)
+            for start, length in _gaps(read, header):
+                read_at(start, length)
+    return path
+
+
+@contextlib.contextmanager
+def _recorded(read_at: ReadAt, descriptor: int) -> Iterator[tuple[ReadAt, list[tuple[int, int]]]]:
+    """A reader that writes what it reads into a file, and the pieces that it has read."""
+    read: list[tuple[int, int]] = []
+    with open(descriptor, "wb", closefd=False) as file:
+
+        def record(offset: int, length: int) -> bytes:
+            data = read_at(offset, length)
+            file.seek(offset)
+            file.write(data)
+            read.append((offset, len(data)))
+            return data
+
+        yield record, read
+
+
+def _gaps(read: Sequence[tuple[int, int]], header: Header) -> Iterator[tuple[int, int]]:
+    """What of a header was skipped: long tables of numbers."""
+    end = 0
+    for start, length in sorted(read):
+        if start > end:
+            yield end, start - end
+        end = max(end, start + length)
+    if end < header.size:
+        yield end, header.size - end

@@ -1,0 +1,240 @@
+"""How fast a model will answer: decode and prefill speed, and the time to the first token.
+
+Decoding waits for memory: a token takes the bytes that it touches over the bandwidth that decoding really
+reaches, and a fixed time for the steps of each layer. The constants were fitted by `benchmarks/speed.py`,
+which prints their errors on chips, and on models, that the fit did not see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from lmpm.gguf import base
+from lmpm.limits import GIB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmpm.types import Accelerator, Machine, Memory, Speed, Variant
+
+Kind = Literal["dense", "gemma", "hybrid"]  # what the layers of a model are made of
+
+
+class Efficiency(NamedTuple):
+    """How one kind of accelerator decodes."""
+
+    bandwidth_share: float  # of the peak bandwidth that decoding reaches
+    layer_s: float  # seconds for the steps of one plain layer, whatever its size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constants:
+    """What was fitted: the accelerators, and what all of them share."""
+
+    accelerators: Mapping[Accelerator, Efficiency]
+    kinds: Mapping[Kind, float]  # steps of a layer beside those of a plain one
+    experts: float  # the same for a mixture of experts; a hybrid one takes both
+    cuda_operations: float  # prompt operations that cost a CUDA card as much as unpacking one byte of weights
+    low_bit_share: float  # of the bandwidth that is left where a byte holds many weights
+
+
+class Part(NamedTuple):
+    """One kind of processor with its memory."""
+
+    accelerator: Accelerator
+    bandwidth: int
+    compute: float | None = None
+    cores: int | None = None
+
+
+# Fitted by `benchmarks/speed.py` in November 2026 on published llama-bench tables (llama.cpp discussions
+# 4167, 15013, 10879 and 15396, XiongjieDai/GPU-Benchmarks-on-LLM-Inference) and llmfit's community uploads.
+# ROCm and Vulkan share the rows of AMD cards. SYCL has no row: it takes what the GPUs have in common, less
+# a quarter.
+FITTED: Final = Constants(
+    accelerators={
+        "metal": Efficiency(0.884, 130.7e-6),
+        "cuda": Efficiency(0.888, 54.8e-6),
+        "rocm": Efficiency(0.839, 61.0e-6),
+        "vulkan": Efficiency(0.839, 61.0e-6),
+        "sycl": Efficiency(0.652, 95.4e-6),
+        "cpu": Efficiency(0.625, 44.7e-6),
+    },
+    kinds={"dense": 1.0, "gemma": 1.62, "hybrid": 1.48},
+    experts=1.34,
+    cuda_operations=52.9,
+    low_bit_share=0.69,
+)
+UNFITTED: Final = frozenset({"sycl"})
+
+# Recurrent layers among attention. Only qwen35 was measured; the others are built alike.
+HYBRIDS: Final = frozenset(
+    {"qwen35", "qwen35moe", "qwen3next", "nemotron_h", "nemotron_h_moe", "granitehybrid", "falcon-h1", "jamba"}
+)
+LOW_BIT_QUANTS: Final = ("IQ1", "IQ2", "IQ3")  # unpacked through tables: arithmetic, no longer memory, is the limit
+CORE_BANDWIDTH: Final = 10e9  # bytes/s that one CPU core unpacks: a careful guess, no row has so few cores
+EXPERTS_TOUCHED_AT_MOST: Final = 1 / 3  # of the need, by a token of a mixture of experts; a dense one reads more
+SPLIT_MARGIN: Final = GIB  # that llama.cpp leaves free on a GPU when not all layers go there
+
+# What is shown around a prediction: 9 in 10 measurements lie within, on chips that the fit did not see.
+RANGE: Final = (0.80, 1.25)
+UNSURE_RANGE: Final = (0.50, 1.25)
+
+# Effective FLOP/s of prompt processing where a chip's own figure is not known: per byte/s of bandwidth,
+# a low value of each family in llama.cpp discussions 4167 and 15013; a CPU core does some 2.5e10.
+PREFILL_FLOPS_PER_BANDWIDTH: Final[Mapping[Accelerator, float]] = {
+    "metal": 18.0, "cuda": 55.0, "rocm": 35.0, "sycl": 20.0, "vulkan": 25.0, "cpu": 2.0,
+}  # fmt: skip
+PREFILL_FLOPS_PER_CORE: Final = 2.5e10
+PREFILL_EXPERTS_SHARE: Final = 0.5  # of the compute: each expert gets a small part of the batch
+PREFILL_BATCH: Final = 512  # prompt tokens at once: the engine's setting
+PCIE_BANDWIDTH: Final = 12e9  # weights in host memory are copied to the GPU for every batch of the prompt
+
+
+def predict_speed(machine: Machine, variant: Variant, memory: Memory, *, prompt: int) -> Speed | None:
+    """Speed of a variant on a machine, with the cache as full as `bytes_per_token` plans it.
+
+    None when the machine's bandwidth is not known, or when it would thrash: then no figure means anything.
+    """
+    # here, since a lock's rung is judged without a variant, and quickly
+    from lmpm.estimate.memory.quick import bytes_per_token
+    from lmpm.types import Speed
+
+    shape = variant.shape
+    kind = kind_of(variant.architecture)
+    layers = shape.layers if shape else 0
+    sparse = bool(shape and shape.active_parameters < shape.parameters)
+    seconds = seconds_per_token(
+        machine,
+        need=memory.total,
+        touched=bytes_per_token(variant, memory.context),
+        layers=layers,
+        sparse=sparse,
+        kind=kind,
+        quant=variant.quant,
+    )
+    share = gpu_share(machine, memory.total)
+    if seconds is None or share is None:
+        return None
+    prefill = 1 / _prefill_seconds(machine, variant, share, sparse=sparse)
+    measured_like = shape is not None and share == 1.0 and not is_low_bit(variant.quant)
+    confident = measured_like and is_measured(machine)
+    low, high = RANGE if confident else UNSURE_RANGE
+    return Speed(
+        decode=1 / seconds,
+        decode_low=low / seconds,
+        decode_high=high / seconds,
+        prefill=prefill,
+        first_token_s=prompt / prefill + seconds,
+        placement="cpu" if machine.accelerator == "cpu" else "gpu" if share == 1.0 else "split",
+        confident=confident,
+    )
+
+
+def gpu_share(machine: Machine, need: int) -> float | None:
+    """Share of `need` bytes in the memory that runs them fastest; None when they fit nowhere.
+
+    A model that has to be split leaves a margin on each GPU, so what is just too large slows down at once.
+    """
+    if need <= machine.budget:
+        return 1.0
+    if machine.host_budget and need <= machine.budget + machine.host_budget:
+        return max(0, machine.budget - SPLIT_MARGIN * max(1, machine.gpus)) / need
+    return None
+
+
+def will_thrash(machine: Machine, need: int) -> bool:
+    """Whether a model would be read from the disk for every token: no speed is predicted then."""
+    return gpu_share(machine, need) is None
+
+
+def is_measured(machine: Machine) -> bool:
+    """Whether the machine's bandwidth is that of a known chip, of a kind whose speed was measured."""
+    source = dict(machine.sources).get("bandwidth", "")
+    return machine.accelerator not in UNFITTED and "assumed" not in source and "slowest" not in source
+
+
+def kind_of(architecture: str) -> Kind:
+    """What the layers of an architecture are made of, as far as it changes how long they take to start."""
+    if architecture in HYBRIDS:
+        return "hybrid"
+    return "gemma" if architecture.startswith("gemma") else "dense"
+
+
+def is_sparse(touched: int, need: int) -> bool:
+    """Whether a model of which a token reads `touched` of `need` bytes must be a mixture of experts."""
+    return touched <= need * EXPERTS_TOUCHED_AT_MOST
+
+
+def is_low_bit(quant: str) -> bool:
+    """Whether a quant is unpacked through tables, which takes longer than reading it."""
+    return base(quant).startswith(LOW_BIT_QUANTS)
+
+
+def seconds_per_token(
+    machine: Machine,
+    *,
+    need: int,
+    touched: int,
+    layers: int,
+    sparse: bool | None = None,
+    kind: Kind = "dense",
+    quant: str = "",
+) -> float | None:
+    """Seconds to decode one token that reads `touched` bytes, of a model that takes `need` bytes.
+
+    A model larger than the GPU's budget is split over GPU and host: both read their share in turn.
+    Where nobody says whether it is a mixture of experts (`sparse`), the bytes tell.
+    """
+    share = gpu_share(machine, need)
+    if share is None or not machine.bandwidth:
+        return None
+    if sparse is None:
+        sparse = is_sparse(touched, need)
+    part = Part(machine.accelerator, machine.bandwidth, machine.compute, machine.cores)
+    steps = layer_steps(FITTED, layers, kind, sparse=sparse)
+    seconds = decode_seconds(FITTED, part, touched=touched * share, steps=steps * share, quant=quant)
+    if share < 1.0:
+        if not machine.host_bandwidth:
+            return None
+        host = Part("cpu", machine.host_bandwidth, cores=machine.cores)
+        rest = 1 - share
+        seconds += decode_seconds(FITTED, host, touched=touched * rest, steps=steps * rest, quant=quant)
+    return seconds
+
+
+def layer_steps(constants: Constants, layers: int, kind: Kind, *, sparse: bool) -> float:
+    """How many plain layers take as long to start as these."""
+    return layers * constants.kinds[kind] * (constants.experts if sparse else 1.0)
+
+
+def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: float, quant: str = "") -> float:
+    """Seconds to read `touched` bytes out of one kind of memory, and for the `steps` of its layers."""
+    efficiency = constants.accelerators[part.accelerator]
+    reached = efficiency.bandwidth_share * part.bandwidth
+    if is_low_bit(quant):
+        reached *= constants.low_bit_share
+    if part.accelerator == "cuda" and part.compute:  # a card without fast matrix units unpacks slower than it reads
+        reached = min(reached, part.compute / constants.cuda_operations)
+    if part.accelerator == "cpu" and part.cores:
+        reached = min(reached, part.cores * CORE_BANDWIDTH)
+    return touched / reached + efficiency.layer_s * steps
+
+
+def _prefill_seconds(machine: Machine, variant: Variant, share: float, *, sparse: bool) -> float:
+    """Seconds for one token of a prompt: two operations for each active parameter.
+
+    Of a split model the GPU computes everything, after the rest of the weights has been copied to it.
+    """
+    if machine.compute:
+        flops = machine.compute
+    elif machine.accelerator == "cpu" and machine.cores:
+        flops = machine.cores * PREFILL_FLOPS_PER_CORE
+    else:
+        flops = (machine.bandwidth or 0) * PREFILL_FLOPS_PER_BANDWIDTH[machine.accelerator]
+    if sparse:
+        flops *= PREFILL_EXPERTS_SHARE
+    active = variant.shape.active_parameters if variant.shape else variant.size
+    copied = (1 - share) * variant.size
+    return 2 * max(active, 1) / max(flops, PREFILL_FLOPS_PER_CORE) + copied / (PCIE_BANDWIDTH * PREFILL_BATCH)

@@ -1,0 +1,51 @@
+"""What a GGUF file is, by its name and by its header."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmpm.gguf import (
+        check as check,
+        file_name as file_name,
+        header as header,
+        model_name as model_name,
+        quant as quant,
+    )
+    from lmpm.gguf.check import Expectation as Expectation
+    from lmpm.gguf.file_name import FileName as FileName
+    from lmpm.gguf.header import (
+        TENSOR_TYPES as TENSOR_TYPES,
+        Header as Header,
+        ReadAt as ReadAt,
+        Tensor as Tensor,
+        read_file as read_file,
+    )
+    from lmpm.gguf.model_name import (
+        DERIVED as DERIVED,
+        INSTRUCT as INSTRUCT,
+        PACKING as PACKING,
+        ModelName as ModelName,
+    )
+    from lmpm.gguf.parts import (
+        Part as Part,
+        Parts as Parts,
+        local_part as local_part,
+        read_at_hand as read_at_hand,
+        read_part as read_part,
+    )
+    from lmpm.gguf.quant import base as base
+else:
+    from lmpm.lazy import expose
+
+    __getattr__, __all__ = expose(
+        __name__,
+        {
+            "check": "Expectation check",
+            "file_name": "FileName file_name",
+            "header": "Header ReadAt TENSOR_TYPES Tensor header read_file",
+            "model_name": "DERIVED INSTRUCT ModelName PACKING model_name",
+            "parts": "Part Parts local_part read_at_hand read_part",
+            "quant": "base quant",
+        },
+    )

@@ -1,0 +1,237 @@
+"""Whether a file is what its name says: its header against the quant, the size and the model that it is called.
+
+Only what contradicts the name is said. A model whose rows no K-quant can hold, a dynamic quant, or an
+architecture whose size does not follow from its keys gives no contradiction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from lmpm import limits
+from lmpm.errors import IntegrityError
+from lmpm.gguf import header as gguf_header, quant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lmpm.gguf.header import Header, ReadAt
+    from lmpm.types import ModelFile
+
+# `general.file_type` of a header: llama.cpp include/llama.h, enum llama_ftype.
+FILE_TYPES: Final = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
+    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
+    19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL",
+    26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0",
+    37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4", 40: "Q1_0", 41: "Q2_0",
+}  # fmt: skip
+
+# Architectures that llama.cpp loads as a model: llama.cpp src/llama-arch.cpp, LLM_ARCH_NAMES, as it is
+# in llama-cpp-python 0.3.36. Projectors, codecs and drafts are left out: they run beside a model.
+ARCHITECTURES: Final = frozenset(
+    """
+    llama llama4 deci falcon grok gpt2 gptj gptneox mpt baichuan starcoder refact bert modern-bert nomic-bert
+    nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert bloom stablelm qwen qwen2 qwen2moe qwen2vl qwen3
+    qwen3moe qwen3next qwen3vl qwen3vlmoe qwen35 qwen35moe qwen4exp phi2 phi3 phimoe plamo plamo2 plamo3 codeshell
+    orion internlm2 minicpm minicpm3 gemma gemma2 gemma3 gemma3n gemma4 gemma-embedding starcoder2 mamba mamba2
+    maple jamba falcon-h1 xverse command-r cohere2 cohere2moe dbrx olmo olmo2 olmoe muse-glimmer openelm arctic
+    deepseek deepseek2 deepseek2-ocr deepseek32 deepseek4 chatglm glm4 glm4moe glm-dsa bitnet t5 t5encoder jais
+    jais2 nemotron nemotron_h nemotron_h_moe exaone exaone4 exaone-moe rwkv6 rwkv6qwen2 rwkv7 arwkv7 granite
+    granitemoe granitehybrid graniteswitch granite_swa chameleon plm bailingmoe bailingmoe2 bailingmoe3 dots1
+    dots3note arcee afmoe laguna ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl hy_v3 hy_v4 smollm3
+    gpt-oss lfm2 lfm2moe dream smallthinker llada llada-moe seed_oss grovemoe apertus minimax-01 hrm_text minimax-m2
+    minimax-m3 cogvlm rnd1 pangu-embedded mistral3 mistral4 paddleocr mimo2 step35 spark2_5 llama-embed maincoder
+    kimi-linear kimi-k3 glm5-next talkie mellum nanbeige
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+
+BLOCK: Final = 32  # elements of a row that the plain types pack together
+LISTED_IN: Final = (0, 3, 36)  # of llama-cpp-python
+
+K_BLOCK: Final = 256  # elements of a row that a K-quant packs together; other rows fall back to older types
+SIZE_TOLERANCE: Final = 0.01  # between two counts of the same parameters
+NAME_TOLERANCE: Final = (0.6, 1.5)  # of the parameters that a name rounds; experts share layers, tables are not counted
+# Bits per weight of 897 real files of 30 models (lists of 2026-08), as shares of what their quants usually have: 0.915
+# and more, of quants below three bits 0.869; at most 1.29, and 1.63 of models below two billion parameters, which hold
+# large tables in finer types.
+LEAN, LEAN_LOW, LOW_BITS = 0.88, 0.75, 3.0
+RICH, RICH_SMALL, SMALL = 1.45, 1.8, 2 * 10**9
+FLOATS: Final = frozenset({"F16", "BF16", "F32"})
+NATIVE: Final = frozenset({"MXFP4", "NVFP4"})  # models trained in these keep them under whatever name
+TELLING_BYTES: Final = 64 * limits.MIB  # of a file whose size tells its bits per weight
+# Whose size follows from their keys, and whose weights hold nothing beside the text model.
+KNOWN_SIZE_KEYS: Final = frozenset({"llama", "qwen2", "qwen3", "gemma2", "phi3", "smollm3"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What is said of a file. `parameters` is exact where `is_exact`, else the rounded number of a name."""
+
+    quant: str
+    parameters: int | None = None
+    is_exact: bool = False
+    said_by: str = "its name"
+    architecture: str = ""
+
+
+def _may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
+    """Whether llama.cpp runs an architecture; one newer than the list may run more, and its own plan will tell."""
+    if architecture in ARCHITECTURES:
+        return True
+    return (engine() or (0,)) > LISTED_IN
+
+
+class _BeyondError(Exception):
+    """More was asked for than the first piece of the file."""
+
+
+def read_start(read_at: ReadAt, file: ModelFile) -> Header:
+    """The header as far as the first 64 KiB hold it, tensors included where they are in it: one request.
+
+    Raises IntegrityError when the bytes are no GGUF, and what `read_at` raises.
+    """
+    start = read_at(0, min(limits.HEADER_PREFIX_BYTES, file.size))
+
+    def within(offset: int, length: int) -> bytes:
+        if offset + min(length, 1) > len(start):
+            raise _BeyondError
+        return start[offset : offset + length]
+
+    for tensors in (True, False):
+        try:
+            return gguf_header.read_header(within, size=file.size, name=file.path, tensors=tensors)
+        except _BeyondError:
+            continue
+        except IntegrityError:
+            if not tensors:
+                break
+    return gguf_header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+
+
+def contradiction(
+    claim: Expectation, header: Header, size: int, *, engine: Callable[[], tuple[int, ...] | None]
+) -> str | None:
+    """What the header says against the claim, in words; None when nothing does. `size` is of all shards.
+
+    `engine` gives the version of llama-cpp-python that is to run it, None where there is none; it is asked only
+    about architectures that the list lacks.
+    """
+    if header.architecture and not _may_run(header.architecture, engine):
+        return f"llama.cpp does not run the architecture `{header.architecture[:40]}`"
+    if claim.architecture and header.architecture and header.architecture != claim.architecture:
+        return f"its architecture is {header.architecture[:40]}, that of the model is {claim.architecture[:40]}"
+    return _against_quant(claim, header) or _against_size(claim, header, size)
+
+
+def parameters_of(header: Header) -> tuple[int, int] | None:
+    """The least and the most parameters that the header can mean; equal when its tensors are known."""
+    if is_whole(header):
+        count = sum(tensor.elements for tensor in header.tensors)
+        return count, count
+    number = header.integer
+    wide, layers, forward = number("embedding_length"), number("block_count"), number("feed_forward_length")
+    heads, vocabulary = number("attention.head_count"), header.array_lengths.get("tokenizer.ggml.tokens", 0)
+    if header.architecture not in KNOWN_SIZE_KEYS or not (wide and layers and forward and heads and vocabulary):
+        return None
+    if number("expert_count"):
+        return None
+    length = number("attention.key_length", wide // heads)
+    kv_heads = number("attention.head_count_kv", heads)
+    attention = wide * length * (2 * heads + 2 * kv_heads)
+    blocks = layers * (attention + 3 * wide * forward)
+    return blocks + vocabulary * wide, blocks + 2 * vocabulary * wide
+
+
+def together(headers: Sequence[Header]) -> Header:
+    """The header of a model from those of its shards: the keys of the first, the tensors of all."""
+    return replace(headers[0], tensors=tuple(tensor for header in headers for tensor in header.tensors))
+
+
+def is_whole(header: Header) -> bool:
+    """Whether the tensors of all shards are known."""
+    expected = header.metadata.get("split.tensors.count", header.tensor_count)
+    return bool(header.tensors) and len(header.tensors) == expected
+
+
+def stated_quant(header: Header) -> str | None:
+    """The quant that the header itself states, where that part of it was read."""
+    kind = header.metadata.get("general.file_type")
+    return FILE_TYPES.get(kind) if isinstance(kind, int) else None
+
+
+def main_type(header: Header) -> str | None:
+    """The tensor type of most weights, tables left out; None when the tensors were not read."""
+    counts: dict[str, int] = {}
+    for tensor in header.tensors:
+        if len(tensor.shape) > 1 and "embd" not in tensor.name and not tensor.name.startswith("output"):
+            counts[tensor.type] = counts.get(tensor.type, 0) + tensor.elements
+    return max(counts, key=lambda name: counts[name], default=None)
+
+
+def _against_quant(claim: Expectation, header: Header) -> str | None:
+    """A plain type under the name of a K-quant, a K-quant under that of a plain one, or another type."""
+    named, found = quant.nearest(claim.quant), main_type(header)
+    if named is None or found is None or found in NATIVE or claim.quant in quant.VAGUE:
+        return None
+    if is_dynamic(claim.quant):
+        return None
+    stated, wide = stated_quant(header), header.integer("embedding_length")
+    # a file that says of itself what it is called may have been given other types on purpose
+    agrees = stated is not None and _main(stated) == _main(named)
+    if named.startswith(("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")):
+        has_fitting_rows = wide and wide % K_BLOCK == 0
+        is_bare = has_fitting_rows and not any(tensor.type.endswith("_K") for tensor in header.tensors)
+        is_lie = bool(is_bare or (stated and not agrees and found != _main(named) and has_fitting_rows))
+    elif named.startswith(("Q4_", "Q5_", "Q8_", "IQ4_")):
+        is_lie = found != _main(named) and not agrees and bool(wide and wide % BLOCK == 0)
+        is_lie = is_lie and (stated is not None or not named.startswith("IQ"))
+    elif named in FLOATS:
+        is_lie = found not in FLOATS
+    else:
+        is_lie = False
+    return f"it is called {claim.quant}, its tensors are {found}" if is_lie else None
+
+
+def is_dynamic(label: str) -> bool:
+    """Whether a quant's maker gives every tensor its own type: `UD-Q4_K_XL`."""
+    return label.startswith(("UD-", "AD-")) or quant.is_mixture(label)
+
+
+def _main(name: str) -> str:
+    """The tensor type that most of a quant's weights have, told from its name: `Q4_K_M` is `Q4_K`."""
+    plain = name[:4] if name.startswith("Q") else name
+    return "Q8_0" if plain == "Q8_K" else plain
+
+
+def _against_size(claim: Expectation, header: Header, size: int) -> str | None:
+    counted = parameters_of(header)
+    if counted and claim.parameters and _is_another_size(claim, counted):
+        return f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+    if header.tensors or size < TELLING_BYTES:
+        return None  # the types of the tensors have told, or the file is mostly header
+    bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None
+    least, most = (known, known) if known or not counted else counted  # with one table of tokens, or two
+    if not (bits and least and most) or claim.quant in quant.VAGUE or is_dynamic(claim.quant):
+        return None
+    if header.architecture not in KNOWN_SIZE_KEYS:
+        # of 933 files of other architectures 25 had another size: MXFP4 in gpt-oss, tables of gemma 3n and 4
+        return None
+    lean = LEAN if bits >= LOW_BITS else LEAN_LOW
+    rich = RICH if most >= SMALL else RICH_SMALL
+    if 8 * size / least < lean * bits or 8 * size / most > rich * bits:
+        return f"it is called {claim.quant}, its size is that of {8 * size / least:.1f} bits per weight"
+    return None
+
+
+def _is_another_size(claim: Expectation, counted: tuple[int, int]) -> bool:
+    """Whether the counted parameters, with one table or two, cannot be those that are claimed.
+
+    The original may be larger than its text model: it can hold an encoder of pictures.
+    """
+    least, most, said = *counted, claim.parameters or 0
+    if not claim.is_exact:
+        return most < NAME_TOLERANCE[0] * said or least > NAME_TOLERANCE[1] * said
+    nearest = min(abs(least - said), abs(most - said))
+    return nearest > SIZE_TOLERANCE * said and said < most

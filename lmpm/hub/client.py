@@ -1,0 +1,353 @@
+"""What the Hub says of a repository: its commit, files with size and sha256, licence and access.
+
+huggingface_hub speaks with the server; here its answers become our records and its errors ours. One
+request a repository: `GET /api/models/<repo>[/revision/<rev>]?blobs=true`. Answers are kept for a while
+in `cache`, where one is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from lmpm import limits
+from lmpm.errors import (
+    IntegrityError,
+    LmpmError,
+    NetworkError,
+    NotFoundError,
+    NotPermittedError,
+    OfflineError,
+    RateLimitedError,
+)
+from lmpm.fs import rules
+from lmpm.hub import repository, tls
+from lmpm.hub.http import asked_wait_s, explain, file_url, no_socks, read_body, transient_errors
+from lmpm.hub.response_limits import refuse_endless, tell
+from lmpm.units import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import requests
+
+    from lmpm.gguf import Header, ReadAt
+    from lmpm.hub.header_cache import HeaderCache
+    from lmpm.hub.http import Http
+    from lmpm.hub.repository import Repository
+    from lmpm.hub.response_cache import ResponseCache
+    from lmpm.types import ModelFile
+
+Answer = TypeVar("Answer")
+
+METADATA_ATTEMPTS: Final = 3
+METADATA_BACKOFF_S: Final = 0.5
+
+
+@dataclass(slots=True)
+class Hub:
+    """The Hub at `http.endpoint`. `offline` refuses every request before it is made; `kept` are headers read before."""
+
+    http: Http
+    offline: bool = False
+    timeout_s: float = limits.METADATA_TIMEOUT_S
+    backoff_s: float = METADATA_BACKOFF_S
+    sleep: Callable[[float], None] = time.sleep
+    cache: ResponseCache | None = None
+    kept: HeaderCache | None = None
+    oldest_s: float = 0.0  # age of the oldest kept answer that was used
+    _known: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+    _trusts: bool = False  # whether huggingface_hub was given our certificates
+
+    @property
+    def host(self) -> str:
+        """The server's name, for messages."""
+        return self.http.host
+
+    def repository(self, repo: str, revision: str | None = None) -> Repository:
+        """Facts of a repository, at a commit, branch or tag, or at its newest commit.
+
+        Raises NotFoundError (no such repository or revision, or a private one), NotPermittedError,
+        RateLimitedError or NetworkError.
+        """
+        if (repo, revision) not in self._known:
+            found = self._kept_repository(repo, revision)
+            if found is None:
+                data = self.patiently(lambda: self._ask(repo, revision))
+                with self._translated(repo, revision):
+                    found = _checked(data, revision)
+                for name in {revision or "", found.revision} if self.cache else ():
+                    self.cache.put(data, "repository", repo, name)  # type: ignore[union-attr]
+            self._known[repo, revision] = self._known[repo, found.revision] = found
+        return self._known[repo, revision]
+
+    def _kept_repository(self, repo: str, revision: str | None) -> Repository | None:
+        kept = self.cache.get("repository", repo, revision or "") if self.cache else None
+        if kept is None or not (kept.is_fresh or self.offline):
+            return None
+        try:
+            found = _checked(kept.data, revision)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+        self.oldest_s = max(self.oldest_s, kept.age_s)
+        return found
+
+    def _ask(self, repo: str, revision: str | None) -> Any:
+        """The answer of huggingface_hub, as far as it is used."""
+        if self.offline:
+            raise OfflineError(
+                f"`{repo}` cannot be looked up: the network is switched off",
+                hint="Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE",
+            )
+        with self._translated(repo, revision):
+            info = self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
+            return _as_json(info)
+
+    def patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """What `ask` returns; failures that may pass are tried again."""
+        for attempt in range(1, METADATA_ATTEMPTS):
+            wait = self.backoff_s * 2 ** (attempt - 1)
+            try:
+                return ask()
+            except OfflineError:
+                raise
+            except RateLimitedError as error:
+                if (error.retry_after_s or 0) > limits.RETRY_AFTER_CAP_S:
+                    raise
+                self.sleep(wait if error.retry_after_s is None else error.retry_after_s)
+            except NetworkError:
+                self.sleep(wait)
+        return ask()
+
+    def _api(self) -> Any:
+        import huggingface_hub
+
+        from lmpm import __version__
+
+        certificates = tls.context() if self.http.endpoint.startswith("https:") else None
+        session = huggingface_hub.get_session()
+        if certificates is not None and not self._trusts:
+            self._trusts = True
+            kind, hooks = type(session), session.event_hooks
+            # as huggingface_hub makes its own, with the certificates that the bytes will be fetched with
+            options: dict[str, Any] = {
+                "event_hooks": hooks,
+                "follow_redirects": True,
+                "timeout": None,
+                "verify": certificates,
+            }
+            huggingface_hub.set_client_factory(lambda: kind(**options))
+            session = huggingface_hub.get_session()
+        if refuse_endless not in session.event_hooks["response"]:
+            hooks = session.event_hooks
+            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, tell]}
+        return huggingface_hub.HfApi(
+            endpoint=self.http.endpoint,
+            token=self.http.token or False,
+            library_name="lmpm",
+            library_version=__version__,
+        )
+
+    @contextlib.contextmanager
+    def _translated(self, repo: str, revision: str | None) -> Iterator[None]:
+        """Turn the errors of huggingface_hub into ours, at this one place."""
+        from huggingface_hub import errors
+
+        try:
+            yield
+        except LmpmError:
+            raise
+        except errors.GatedRepoError as error:
+            raise NotPermittedError(
+                f"`{repo}` is gated: its publisher asks you to accept terms first",
+                hint=f"Accept them at {self.http.endpoint}/{repo}, then `hf auth login`",
+            ) from error
+        except errors.RevisionNotFoundError as error:
+            raise NotFoundError(f"`{repo}` has no revision `{revision}` at `{self.host}`") from error
+        except errors.DisabledRepoError as error:
+            raise NotPermittedError(f"`{repo}` has been disabled by the Hub") from error
+        except errors.RepositoryNotFoundError as error:  # over https huggingface_hub also says so of a bare 401
+            is_refused = self.http.token and error.response is not None and error.response.status_code in (401, 403)
+            raise (self.refused(repo, error.response) if is_refused else self._missing(repo)) from error
+        except errors.HFValidationError as error:
+            raise NotFoundError(f"`{rules.printable(repo)}` is no name of a repository") from error
+        except errors.OfflineModeIsEnabled as error:
+            raise OfflineError(
+                f"`{repo}` cannot be looked up: HF_HUB_OFFLINE is set", hint="Unset it, or use `--offline`"
+            ) from error
+        except errors.HfHubHTTPError as error:
+            raise self.refused(repo, error.response) from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise NetworkError(
+                f"`{self.host}` answered something that is no description of `{repo}`: "
+                f"{rules.printable(str(error)[:120])}",
+                hint="Check HF_ENDPOINT and your proxy",
+            ) from error
+        except ImportError as error:  # of the HTTP client
+            raise no_socks() from error
+        except OSError as error:  # and with it the errors of the HTTP client
+            raise self.unreachable(error) from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
+                raise
+            raise self.unreachable(error) from error
+
+    def _missing(self, repo: str) -> NotFoundError:
+        return NotFoundError(
+            f"`{repo}` is not at `{self.host}`, or it is private",
+            hint="Check the name; for a private repository, `hf auth login`",
+        )
+
+    def refused(self, repo: str, response: Any) -> LmpmError:
+        """The error for an HTTP status that has no class of its own."""
+        status = response.status_code
+        if status == 401 and not self.http.token:
+            return self._missing(repo)  # the Hub answers so to strangers, also for what does not exist
+        if status in (401, 403, 451):
+            return NotPermittedError(
+                f"`{self.host}` does not let you see `{repo}`: {status}",
+                hint="Log in again with `hf auth login`, or check the rights of HF_TOKEN",
+            )
+        if status in (404, 410):
+            return self._missing(repo)
+        if status == 429:
+            return self._limited(response.headers)
+        return NetworkError(f"`{self.host}` answered {status} for `{repo}`", hint="Try again later")
+
+    def _limited(self, headers: Mapping[str, Any]) -> RateLimitedError:
+        wait = asked_wait_s(headers)
+        when = f": try again in {duration(wait)}" if wait else ""
+        return RateLimitedError(
+            f"`{self.host}` limits requests{when}",
+            retry_after_s=wait,
+            hint="A token (`hf auth login`) raises the limit",
+        )
+
+    def unreachable(self, error: Exception) -> NetworkError:
+        """The error for a server that cannot be talked to."""
+        return NetworkError(
+            f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
+            hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
+        )
+
+    def reach(self) -> str:
+        """How quickly the Hub answers anything at all, in words. Raises NetworkError when it does not."""
+        began = time.monotonic()
+        try:
+            with self.http.get(f"{self.http.endpoint}/api/whoami-v2") as response:
+                status, kind = response.status_code, response.headers.get("Content-Type", "").lower()
+        except transient_errors() as error:
+            raise self.unreachable(error) from error
+        if status == 200 and kind.startswith("text/html"):
+            raise NetworkError(
+                f"`{self.host}` sends a web page where a Hub would say who is asking",
+                hint="A login page of the network? Check HF_ENDPOINT and your proxy",
+            )
+        took = duration(time.monotonic() - began)
+        if self.http.token and status in (401, 403):
+            raise NotPermittedError(f"`{self.host}` does not accept your token", hint="Run `hf auth login`")
+        return f"answers in {took}"
+
+    def header(self, repo: str, revision: str, file: ModelFile) -> Header:
+        """The keys of a remote file's header: one request of 64 KiB for real files.
+
+        Raises IntegrityError when the bytes are no GGUF, NetworkError when they cannot be had.
+        """
+        from lmpm.gguf import header
+
+        read_at = self.reader(repo, revision, file)
+        try:
+            return header.read_header(read_at, size=file.size, name=file.path, tensors=False)
+        except IntegrityError:
+            if self.kept and file.sha256:
+                self.kept.drop(file.sha256)
+            raise
+
+    def reader(self, repo: str, revision: str, file: ModelFile) -> ReadAt:
+        """What reads pieces of a remote file, a request each unless it is kept. It raises as `header` does."""
+        url = file_url(self.http.endpoint, repo, revision, file.path)
+
+        def read_at(offset: int, length: int) -> bytes:
+            return self.patiently(lambda: self._read(url, repo, file, offset, length))
+
+        return self.kept.reader(file.sha256, read_at) if self.kept and file.sha256 else read_at
+
+    def _read(self, url: str, repo: str, file: ModelFile, offset: int, length: int) -> bytes:
+        """Bytes of a remote file, fewer only where it ends."""
+        if self.offline:
+            raise OfflineError(f"`{file.path}` cannot be read: the network is switched off")
+        try:
+            with self.http.get(url, start=offset, length=length) as response:
+                self._check_bytes(response, repo, file, offset)
+                return read_body(response, length)
+        except transient_errors() as error:
+            raise self.unreachable(error) from error
+
+    def _check_bytes(self, response: requests.Response, repo: str, file: ModelFile, offset: int) -> None:
+        """Refuse every answer whose body is not the file's bytes from `offset`."""
+        status = response.status_code
+        name = rules.printable(file.path)
+        if status in (401, 403, 451):
+            raise NotPermittedError(
+                f"`{repo}` does not let you read its files: {status}",
+                hint=f"Accept the terms at {self.http.endpoint}/{repo}, then `hf auth login`",
+            )
+        if status in (404, 410):
+            raise NotFoundError(f"`{name}` is not in `{repo}` any more: {status}")
+        if status == 429:
+            raise self._limited(response.headers)
+        from_offset = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+        if not from_offset and (status != 200 or offset):
+            raise NetworkError(f"`{self.host}` answered {status} for `{name}`")
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise NetworkError(f"`{self.host}` compresses `{name}`")
+
+
+def _as_json(info: Any) -> dict[str, Any]:
+    """What is used of an answer, in the form of the API: GGUF files only, and of a chat template its sha256."""
+    siblings = [
+        {"rfilename": item.rfilename, "lfs": {"sha256": item.lfs.sha256, "size": item.lfs.size} if item.lfs else None}
+        for item in info.siblings or ()
+        if isinstance(item.rfilename, str) and ".gguf" in item.rfilename.lower()
+    ]
+    facts = info.gguf if isinstance(info.gguf, dict) else {}
+    kept = {name: facts.get(name) for name in ("total", "architecture", "context_length")}
+    card = info.card_data.to_dict() if info.card_data else {}
+    return {
+        "_id": getattr(info, "_id", None),
+        "id": info.id,
+        "sha": info.sha,
+        "siblings": siblings,
+        "tags": [tag for tag in info.tags or () if isinstance(tag, str)],
+        "safetensors": {"total": info.safetensors.total} if info.safetensors else None,
+        "gguf": kept | {"chat_template_sha256": _digest(facts.get("chat_template"))},
+        "cardData": {"license_name": card.get("license_name")},
+        "gated": bool(info.gated),
+        "private": bool(info.private),
+        "downloads": info.downloads,
+        "likes": info.likes,
+        "createdAt": info.created_at.isoformat() if info.created_at else None,
+        "lastModified": info.last_modified.isoformat() if info.last_modified else None,
+    }
+
+
+def _digest(template: object) -> str | None:
+    return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) and template else None
+
+
+def _checked(data: Any, revision: str | None) -> Repository:
+    """The record of an answer. Raises ValueError when it is not of the commit that was asked for."""
+    found = repository.repository(data)
+    if revision != found.revision and _is_commit(revision):
+        raise ValueError(f"commit {found.revision[:7]} instead of {str(revision)[:7]}")
+    return found
+
+
+def _is_commit(revision: str | None) -> bool:
+    try:
+        return bool(rules.revision(revision))
+    except ValueError:
+        return False

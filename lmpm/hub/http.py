@@ -1,0 +1,251 @@
+"""GET over requests, as bytes of models need it: ranges, safe redirects, the token to the Hub alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urljoin, urlsplit
+
+from lmpm import limits
+from lmpm.errors import NetworkError
+from lmpm.fs import printable
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import requests
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
+
+
+@dataclass(slots=True)
+class Http:
+    """A client of the Hub at `endpoint`; proxy and CA variables are honoured by requests itself."""
+
+    endpoint: str
+    token: str | None = None
+    user_agent: str = "lmpm"
+    connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
+    read_timeout_s: float = limits.READ_TIMEOUT_S
+    _session: requests.Session | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, url: str, *, start: int = 0, length: int | None = None) -> requests.Response:
+        """The answer to a GET of the bytes from `start`, its body still unread.
+
+        Redirects are followed by hand: the token goes to the Hub's own host only, and only `https` is
+        followed, or `http` where the address of the Hub itself is `http`.
+        Raises NetworkError for a redirect that may not be followed or a certificate that is not trusted;
+        `transient_errors()` pass through.
+        """
+        headers = {"Accept-Encoding": "identity"}
+        if start or length is not None:
+            end = "" if length is None else start + length - 1
+            headers["Range"] = f"bytes={start}-{end}"
+        hub = urlsplit(self.endpoint)
+        allowed = ("https", "http") if hub.scheme == "http" else ("https",)
+        for _ in range(limits.MAX_REDIRECTS):
+            try:
+                target = urlsplit(url)
+            except ValueError as error:
+                raise _no_address(url) from error
+            if target.scheme not in allowed:
+                raise NetworkError(f"`{self.host}` redirects to `{printable(target.scheme)}:`, which is not safe")
+            at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
+            response = self._send(url, headers, self.token if at_hub else None)
+            if response.status_code not in REDIRECTS or "Location" not in response.headers:
+                return response
+            response.close()
+            try:
+                url = urljoin(url, response.headers["Location"])
+            except ValueError as error:
+                raise _no_address(response.headers["Location"]) from error
+        raise NetworkError(f"`{self.host}` redirects in a loop")
+
+    @property
+    def host(self) -> str:
+        """The Hub's name for messages, without what an address may hold before an `@`."""
+        return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
+
+    def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
+        import requests
+
+        try:
+            response = self._connected(url).get(
+                url,
+                headers=headers,
+                # an auth object, even one that does nothing, keeps requests from taking ~/.netrc instead
+                auth=_Bearer(token),
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.connect_timeout_s, self.read_timeout_s),
+            )
+        except requests.exceptions.SSLError as error:
+            if "certificate" not in str(error).lower():
+                raise  # a handshake that was cut off: it may pass
+            raise NetworkError(
+                f"The certificate of `{urlsplit(url).hostname}` is not trusted",
+                hint="Behind a company proxy, point SSL_CERT_FILE at its certificate",
+            ) from error
+        except requests.exceptions.InvalidSchema as error:
+            if "SOCKS" in str(error):
+                raise no_socks() from error
+            raise _no_address(url) from error
+        except ValueError as error:  # also from requests' own look at the Location of an answer
+            raise _no_address(url) from error
+        log_answer("GET", url, response.status_code, headers.get("Range", ""))
+        return response
+
+    def _connected(self, url: str) -> requests.Session:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        with self._lock:
+            if self._session is None:
+                self._session = requests.Session()
+                self._session.headers["User-Agent"] = self.user_agent
+                self._session.adapters.clear()
+                self._session.mount("http://", HTTPAdapter(pool_maxsize=limits.MOST_CONNECTIONS))
+            if url.startswith("https:") and "https://" not in self._session.adapters:
+                from lmpm.hub import tls  # reading certificates takes a while
+
+                self._session.mount("https://", tls.adapter(pool_maxsize=limits.MOST_CONNECTIONS))
+            return self._session
+
+
+def no_socks() -> NetworkError:
+    """The error for a proxy that would need libraries which lmpm does not bring."""
+    return NetworkError(
+        "A proxy variable names a SOCKS proxy, and what speaks SOCKS is not installed",
+        hint="Set HTTPS_PROXY to an HTTP proxy, or `pip install socksio PySocks` beside lmpm",
+    )
+
+
+def _no_address(text: str) -> NetworkError:
+    return NetworkError(f"`{printable(text[:120])}` is not an address that can be fetched")
+
+
+class _Bearer:
+    """Sets the token, or nothing, as requests' auth object."""
+
+    def __init__(self, token: str | None) -> None:
+        self.token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self.token:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+class StallWatch:
+    """Raises TimeoutError when less than the least rate arrived over the whole window."""
+
+    def __init__(self, window_s: float = limits.STALL_WINDOW_S) -> None:
+        self.window_s = window_s
+        self.seconds: deque[list[float]] = deque()  # [when it began, bytes], a row for each second
+        self.began = time.monotonic()
+
+    def note(self, count: int) -> None:
+        """Count what has just arrived."""
+        now = time.monotonic()
+        if self.seconds and now - self.seconds[-1][0] < 1.0:
+            self.seconds[-1][1] += count
+            return
+        self.seconds.append([now, count])
+        while now - self.seconds[0][0] > self.window_s:
+            self.seconds.popleft()
+        arrived = sum(row[1] for row in self.seconds)
+        if now - self.began > self.window_s and arrived < limits.STALL_BYTES_PER_S * self.window_s:
+            raise TimeoutError(f"only {human(int(arrived))} in {self.window_s:g} s")
+
+
+def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
+    """Tell those who listen of a request, without the parts of an address that may hold a secret."""
+    import logging  # requests has it already
+
+    address = urlsplit(url)
+    place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    logging.getLogger("lmpm").debug("%s %s%s: %s", method, place, f" {wanted}" if wanted else "", status)
+
+
+def read_body(response: requests.Response, most: int) -> bytes:
+    """The body, or its first `most` bytes. Raises `transient_errors()`, also for a trickle."""
+    stall = StallWatch()
+    data = b""
+    while len(data) < most:
+        # read1 returns on every arrival, so that a trickle is seen as one
+        piece = response.raw.read1(most - len(data))
+        if not piece:
+            break
+        data += piece
+        stall.note(len(piece))
+    return data
+
+
+def header_number(text: str | None) -> int | None:
+    """A number in a header; None for everything else that a server may write there."""
+    return int(text) if text and _NUMBER.fullmatch(text) else None
+
+
+def asked_wait_s(headers: Mapping[str, Any]) -> float | None:
+    """Seconds that the server asks to wait, by `Retry-After` or the Hub's `RateLimit`; None where it does not."""
+    after = header_number(headers.get("Retry-After"))
+    if after is not None:
+        return float(after)
+    found = _RATE_LIMIT.search(headers.get("RateLimit") or "")
+    return float(found[1]) + 1 if found else None
+
+
+def transient_errors() -> tuple[type[Exception], ...]:
+    """What requests and urllib3 raise for a connection that failed: a retry may help."""
+    import http.client
+
+    import requests
+    import urllib3
+
+    return (
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        ConnectionError,
+        TimeoutError,
+    )
+
+
+def file_url(endpoint: str, repo: str, revision: str, path: str) -> str:
+    """`{endpoint}/{repo}/resolve/{revision}/{path}`, quoted as huggingface_hub does."""
+    return f"{endpoint.rstrip('/')}/{repo}/resolve/{quote(revision, safe='')}/{quote(path)}"
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong in a few words, without the object addresses that the libraries print."""
+    text = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return "its answer is no JSON"
+    for sign, words in (
+        ("refused", "connection refused"),
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+        ("Name or service not known", "the name is not known"),
+        ("nodename nor servname", "the name is not known"),
+        ("Temporary failure in name resolution", "the name cannot be looked up"),
+        ("unreachable", "the network is unreachable"),
+        ("No route to host", "no route to the host"),
+        ("timed out", "no answer in time"),
+        ("reset", "the connection was reset"),
+        ("IncompleteRead", "the connection closed early"),
+        ("disconnected", "the connection was cut"),
+        ("Connection aborted", "the connection was cut"),
+    ):
+        if sign in text:
+            return words
+    if not text or " object at 0x" in text or "Pool(" in text:  # nothing in it is meant for people
+        return type(error).__name__
+    return printable(text.splitlines()[0][:160])

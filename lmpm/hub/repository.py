@@ -1,0 +1,182 @@
+"""Repositories of the Hub as its API describes them: one in full, or a row of a listing."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm import licenses, limits
+from lmpm.fs import rules
+from lmpm.gguf import file_name
+from lmpm.types import ModelFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# What a row of a listing is asked for. Not `gguf` and `cardData`: they bring chat templates and model cards along.
+ROW_FIELDS: Final = (
+    "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags",
+)  # fmt: skip
+_RELATIONS: Final = ("quantized", "finetune", "merge", "adapter")
+MAX_TAGS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a listing says of a repository.
+
+    `base_models` are those that its card names, `relation` what it says it is of them: `quantized`, `finetune`,
+    `merge` or `adapter`; empty where it says neither. `downloads` are those of the last 30 days. `created` and
+    `modified` are seconds since the epoch, 0 where not known. `license` is `unknown` where none is stated.
+    """
+
+    id: str
+    revision: str | None = None
+    license: str = "unknown"
+    gated: bool = False
+    private: bool = False
+    base_models: tuple[str, ...] = ()
+    relation: str = ""
+    downloads: int = 0
+    likes: int = 0
+    created: float = 0.0
+    modified: float = 0.0
+
+    @property
+    def publisher(self) -> str:
+        """The account that it belongs to."""
+        return self.id.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name without the account."""
+        return self.id.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository(Row):
+    """A repository of the Hub at one commit. `files` are its GGUF files, by path; `pieces` what is cut of one."""
+
+    revision: str = ""
+    files: tuple[ModelFile, ...] = ()
+    pieces: tuple[str, ...] = ()
+    parameters: int | None = None
+    architecture: str = ""
+    context_length: int | None = None
+    template: str | None = None  # sha256 of the chat template that the Hub read from the files
+    identity: str | None = None  # stays when the name goes to somebody else
+    full_parameters: int | None = None  # of the weights in full precision, where it holds them
+
+    @property
+    def has_template(self) -> bool | None:
+        """Whether its files hold a chat template; None where the Hub has not read them."""
+        return True if self.template else False if self.parameters else None
+
+    def file(self, path: str) -> ModelFile | None:
+        """The file at `path`, if it is there."""
+        return next((file for file in self.files if file.path == path), None)
+
+
+def row(data: Any) -> Row:
+    """A row of a listing from the API's JSON. Raises ValueError or TypeError for what is none."""
+    return Row(**_facts(data))
+
+
+def repository(data: Any) -> Repository:
+    """A repository from the API's JSON, with everything checked that is used later.
+
+    Files whose names could not be stored safely are left out, as are those without a sha256.
+    Raises KeyError, ValueError or TypeError for what describes none.
+    """
+    files, pieces = [], []
+    for sibling in data.get("siblings") or ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            path = rules.file_path(sibling["rfilename"])
+            kind = file_name.parse_file_name(path).kind if ".gguf" in path.lower() else None
+            if kind == "piece":
+                pieces.append(path)
+            lfs = sibling.get("lfs") or {}
+            digest, size = rules.sha256(lfs["sha256"]), _count(lfs.get("size"))
+            if size and size <= limits.MAX_FILE_BYTES:
+                role: Any = "mmproj" if kind == "mmproj" else "model"
+                files.append(ModelFile(path=path, size=size, sha256=digest, role=role))
+    gguf = data.get("gguf")
+    facts = gguf if isinstance(gguf, dict) else {}
+    weights = data.get("safetensors")
+    return Repository(
+        **(_facts(data) | {"revision": rules.revision(data.get("sha"))}),
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        pieces=tuple(sorted(pieces)),
+        parameters=_count(facts.get("total")),
+        architecture=str(facts.get("architecture") or "")[:64],
+        context_length=_count(facts.get("context_length")),
+        template=_valid(rules.sha256, facts.get("chat_template_sha256")),
+        identity=_valid(rules.object_id, data.get("_id")),
+        full_parameters=_count(weights.get("total")) if isinstance(weights, dict) else None,
+    )
+
+
+def _facts(data: Any) -> dict[str, Any]:
+    """What a listing and a page have in common."""
+    tags = [tag for tag in list(data.get("tags") or ())[:MAX_TAGS] if isinstance(tag, str)]
+    bases, relation = _lineage(tags)
+    sha = data.get("sha")
+    return {
+        "id": rules.repo_id(data["id"]),
+        "revision": rules.revision(sha) if sha else None,
+        "license": _license(tags, data.get("cardData")),
+        "gated": bool(data.get("gated")),
+        "private": bool(data.get("private")),
+        "base_models": bases,
+        "relation": relation,
+        "downloads": _count(data.get("downloads")) or 0,
+        "likes": _count(data.get("likes")) or 0,
+        "created": _seconds(data.get("createdAt")),
+        "modified": _seconds(data.get("lastModified")),
+    }
+
+
+def _license(tags: Iterable[str], card: object) -> str:
+    """The licence by its name; of one that the Hub has no name for, the name that its card gives."""
+    name = licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), ""))
+    stated = card.get("license_name") if name == "other" and isinstance(card, dict) else None
+    return licenses.normalise(_valid(rules.line, stated) or "other") if name == "other" else name
+
+
+def _valid(check: Callable[[object], str], value: object) -> str | None:
+    """A value that passes its check, None for any other."""
+    try:
+        return check(value)
+    except ValueError:
+        return None
+
+
+def _lineage(tags: Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """The base models in the tags, and the relation to them: `base_model:quantized:org/name`."""
+    bases, relation = [], ""
+    for tag in tags:
+        head, _, rest = tag.partition(":")
+        if head != "base_model":
+            continue
+        kind, _, name = rest.rpartition(":")
+        relation = kind if kind in _RELATIONS else relation
+        with contextlib.suppress(ValueError):
+            bases.append(rules.repo_id(name))
+    return tuple(dict.fromkeys(bases)), relation
+
+
+def _seconds(text: object) -> float:
+    """`2025-01-20T16:06:46.000Z` as seconds since the epoch, 0 for anything else."""
+    if not isinstance(text, str):
+        return 0.0
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,1 @@
+"""What is done with a project, as functions of the package."""

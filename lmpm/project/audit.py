@@ -1,0 +1,127 @@
+"""What is risky about the things that a lock pins: licences, publishers, known-bad files, changes on the Hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from lmpm.licenses import LICENSES, normalise
+from lmpm.project import upstream
+from lmpm.project.policy import violations
+from lmpm.types import HubSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lmpm.catalog import Catalog
+    from lmpm.hub import Hub
+    from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+    from lmpm.project.manifest import Policy
+    from lmpm.project.upstream import ChangeKind
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Something that is looked for, and how grave it is."""
+
+    id: str
+    level: Level
+    title: str
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    rule.id: rule
+    for rule in (
+        Rule("policy", "error", "The policy of the project forbids it"),
+        Rule("withdrawn", "error", "It stands on the catalog's list of files that nobody should use"),
+        Rule("bytes-changed", "error", "A file has other bytes under the same commit"),
+        Rule("re-registered", "error", "Another repository has the name now, or another history"),
+        Rule("license-unknown", "warning", "No licence is stated"),
+        Rule("license-restricted", "warning", "The licence does not permit commercial use"),
+        Rule("license-custom", "note", "The licence is one of its own, to be read by a person"),
+        Rule("gated", "warning", "The publisher asks for an account and an agreement"),
+        Rule("gone", "warning", "The repository is gone, private, or has another name"),
+        Rule("template-changed", "warning", "The newest commit has another chat template"),
+        Rule("license-changed", "warning", "The newest commit has another licence"),
+        Rule("template-missing", "warning", "No chat template is known for a model that is talked to"),
+        Rule("publisher-unknown", "note", "The publisher is not known to the catalog"),
+        Rule("not-tested", "note", "Nobody ran it when it was pinned"),
+    )
+}
+_OF_CHANGE: Final[Mapping[ChangeKind, str]] = {
+    "bytes": "bytes-changed",
+    "identity": "re-registered",
+    "history": "re-registered",
+    "gated": "gated",
+    "gone": "gone",
+    "moved": "gone",
+    "template": "template-changed",
+    "license": "license-changed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A rule that a rung of a locked model breaks. `rung` counts from 1."""
+
+    rule: Rule
+    model: str
+    rung: int
+    title: str
+    detail: str
+
+
+def audit_lock(lock: Lock, policy: Policy, catalog: Catalog, hub: Hub | None) -> list[Finding]:
+    """Everything that is found, the gravest first; without a `hub` from the lock and the catalog alone.
+
+    Raises NetworkError when the Hub cannot be asked.
+    """
+    findings = [
+        Finding(rule=RULES[rule], model=model.name, rung=number, title=f"{rung.model} {rung.quant}", detail=detail)
+        for model in lock.models
+        for number, rung in enumerate(model.candidates, start=1)
+        for rule, detail in _of_rung(model, rung, policy, catalog, hub)
+    ]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(findings, key=lambda item: (order[item.rule.level], item.model, item.rung, item.rule.id))
+
+
+def audit_exit_code(findings: Iterable[Finding]) -> int:
+    """4 when bytes or identities changed, 9 for what is forbidden, 0 for warnings and notes alone."""
+    errors = {finding.rule.id for finding in findings if finding.rule.level == "error"}
+    if errors & {"bytes-changed", "re-registered"}:
+        return 4
+    return 9 if errors else 0
+
+
+def _of_rung(
+    model: LockedModel, rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub | None
+) -> Iterator[tuple[str, str]]:
+    yield from (("policy", reason) for reason in violations(rung, policy))
+    if why := catalog.withdrawn(rung.source, rung.files):
+        yield "withdrawn", why
+    yield from _license(rung.license)
+    if isinstance(rung.source, HubSource):
+        if catalog.publisher(rung.source.repo) is None:
+            who = rung.source.repo.partition("/")[0]
+            yield "publisher-unknown", f"{who} is not among the publishers of the catalog"
+        if rung.template is None and model.speed_kind == "decode":
+            yield "template-missing", "no chat template was found when it was pinned"
+    if rung.tested is None:
+        yield "not-tested", "no smoke test was run when it was pinned"
+    if hub is not None:
+        for change in upstream.changes(rung, hub, catalog):
+            if change.kind in _OF_CHANGE:
+                yield _OF_CHANGE[change.kind], change.detail
+
+
+def _license(name: str) -> Iterator[tuple[str, str]]:
+    known = LICENSES.get(normalise(name))
+    if known is None:
+        yield "license-custom", f"`{name}` is a licence of its own: read its terms"
+    elif known.id in ("unknown", "other"):
+        yield "license-unknown", f"the licence is {known.id}: {known.note or 'read the model card'}"
+    elif not known.commercial:
+        yield "license-restricted", f"{known.title}: {known.note or 'no commercial use'}"

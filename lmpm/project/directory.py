@@ -1,0 +1,148 @@
+"""A project: the directory of `lmpm.toml` and `lmpm.lock`, both changed by one process at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lmpm.errors import LmpmError
+from lmpm.fs import DocumentError, atomic, printable, toml
+from lmpm.limits import MAX_MANIFEST_BYTES
+from lmpm.project import manifest as manifests
+from lmpm.project.lock.file import load_lock, write_lock
+from lmpm.project.lock.reader import LOCK_NAME
+from lmpm.project.lock.records import Lock
+from lmpm.project.registry import KnownProjects, key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUARD_TIMEOUT_S: Final = 60.0  # the guard is held only while two small files are written
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A directory with a manifest and a lock; each call reads the files as they are now."""
+
+    directory: Path
+
+    @property
+    def manifest_name(self) -> str:
+        """`lmpm.toml`, or `pyproject.toml` where `[tool.lmpm]` stands there and no `lmpm.toml` is beside it."""
+        here = not (self.directory / manifests.MANIFEST_NAME).exists() and has_own_table(
+            self.directory / manifests.PYPROJECT
+        )
+        return manifests.PYPROJECT if here else manifests.MANIFEST_NAME
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest is or will be."""
+        return self.directory / self.manifest_name
+
+    @property
+    def has_two_manifests(self) -> bool:
+        """Whether a `[tool.lmpm]` stands beside an `lmpm.toml`, which is read in its place."""
+        return self.manifest_name == manifests.MANIFEST_NAME and has_own_table(self.directory / manifests.PYPROJECT)
+
+    @property
+    def lock_path(self) -> Path:
+        """Where `lmpm.lock` is or will be."""
+        return self.directory / LOCK_NAME
+
+    def manifest_text(self) -> str:
+        """The text of the manifest, empty when there is none yet."""
+        path = self.manifest_path
+        return manifests.load_text(path) if path.exists() else ""
+
+    def manifest(self) -> manifests.Manifest:
+        """The manifest, empty when there is none yet. Raises ManifestError when it is broken."""
+        name = self.manifest_name
+        return manifests.parse_manifest(self.manifest_text(), name=name)
+
+    def lock(self) -> Lock:
+        """The lock, empty when there is none yet. Raises LockError when it is broken."""
+        return load_lock(self.lock_path) if self.lock_path.exists() else Lock()
+
+    def write(self, *, manifest: str | None = None, lock: Lock | None = None) -> bool:
+        """Write what is given and differs, and return whether anything did.
+
+        The lock goes first: if it cannot be written, the manifest stays as it was.
+        """
+        if manifest is not None:
+            manifests.parse_manifest(manifest, name=self.manifest_name)
+        changed = lock is not None and write_lock(self.lock_path, lock)
+        if manifest is not None and manifest != self.manifest_text():
+            atomic.write_text(self.manifest_path, manifest)
+            changed = True
+        return changed
+
+
+@contextmanager
+def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
+    """The project, while no other process can change it.
+
+    What was read before may be old by now: read again from the project that this gives, change that and
+    write it. The guard is a file below `state`, the user's own directory, so that nothing is left in the
+    project; the system frees it when a process dies. Raises DiskError, or LmpmError when another lmpm
+    does not finish in time.
+    """
+    from filelock import FileLock, Timeout
+
+    known = KnownProjects(state / "projects")
+    path = known.folder / f"{key(directory)}.guard"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(path)
+        guard.acquire(timeout=GUARD_TIMEOUT_S)
+    except Timeout as error:
+        raise LmpmError(
+            f"Another lmpm is still changing `{printable(str(directory))}`",
+            hint="Wait until it has finished and run the command again",
+        ) from error
+    except OSError as error:
+        raise atomic.disk_error(error, path, "lock") from error
+    try:
+        project = Project(directory)
+        atomic.remove_leftovers(project.manifest_path)
+        atomic.remove_leftovers(project.lock_path)
+        yield project
+        known.remember(directory)
+    finally:
+        guard.release()
+
+
+def find_project(start: Path, *, home: Path | None = None) -> Path | None:
+    """The nearest directory with an `lmpm.toml` or a `pyproject.toml` with `[tool.lmpm]`, from `start` upwards.
+
+    The search ends below the home directory and at the root of the file system; `start` itself is always
+    looked at.
+    """
+    start = start.resolve()
+    home = (home or Path("~").expanduser()).resolve()
+    for directory in (start, *start.parents):
+        if directory == home and directory != start:
+            return None
+        if _has_manifest(directory):
+            return directory
+    return None
+
+
+def _has_manifest(directory: Path) -> bool:
+    try:
+        return (directory / manifests.MANIFEST_NAME).is_file() or has_own_table(directory / manifests.PYPROJECT)
+    except OSError:  # a directory that may not be looked into
+        return False
+
+
+def has_own_table(path: Path) -> bool:
+    """Whether a `pyproject.toml` says anything to lmpm; one that is broken or not there does not."""
+    try:
+        text = toml.read_text(path, MAX_MANIFEST_BYTES)
+        if "lmpm" not in text:  # most of them: no need to parse
+            return False
+        tools = toml.parse(text, MAX_MANIFEST_BYTES).get("tool")
+    except (OSError, LmpmError, DocumentError):
+        return False
+    return isinstance(tools, dict) and "lmpm" in tools

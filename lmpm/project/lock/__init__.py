@@ -1,0 +1,1 @@
+"""`lmpm.lock`: its records, reading and writing, and what a machine takes from it."""

@@ -1,0 +1,121 @@
+"""The difference of two locks in words: what each model and each declared machine had, and has now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmpm.fs import printable
+from lmpm.limits import GIB, MIB
+from lmpm.types import HubSource
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+
+
+def differences(old: Lock, new: Lock) -> Iterator[str]:
+    """A line for each thing that changed, by model; nothing when the locks mean the same."""
+    for name in sorted({model.name for model in (*old.models, *new.models)}):
+        before, after = old.get(name), new.get(name)
+        if before is None and after is not None:
+            yield f"{name}: added, {_ladder(after)}"
+        elif before is not None and after is None:
+            yield f"{name}: removed, {_ladder(before)}"
+        elif before is not None and after is not None and before != after:
+            yield from _model(before, after)
+
+
+def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
+    name = after.name
+    for key in sorted({*before.requested, *after.requested}):
+        was, now = before.requested.get(key, "none"), after.requested.get(key, "none")
+        if was != now:
+            yield f"{name}: asks for {key} {printable(str(was))} -> {printable(str(now))}"
+    for key, old, new in (("context", before.context, after.context), ("floor", before.min_speed, after.min_speed)):
+        if old != new:
+            yield f"{name}: the {key} of its task {_known(old)} -> {_known(new)}"
+    yield from _targets(before, after)
+    kept: list[LockedCandidate] = []
+    for rung in after.candidates:
+        twin = next((item for item in before.candidates if _key(item) == _key(rung)), None)
+        if twin is None:
+            yield f"{name}: new rung {_title(rung)}, memory {human(rung.memory)}"
+        else:
+            kept.append(twin)
+            yield from (f"{name}, {_title(rung)}: {change}" for change in _rung(twin, rung))
+    for rung in before.candidates:
+        if not any(rung is item for item in kept):
+            yield f"{name}: rung {_title(rung)} is gone"
+    if len(kept) == len(after.candidates) == len(before.candidates) and kept != list(before.candidates):
+        yield f"{name}: its rungs are in another order"
+
+
+def _targets(before: LockedModel, after: LockedModel) -> Iterator[str]:
+    """`chat, m2-16gb: Q5_K_M -> Q4_K_M, memory 9.1 -> 7.4 GiB`."""
+    was, now = _served(before), _served(after)
+    for target in sorted({*was, *now}):
+        old, new = was.get(target), now.get(target)
+        if old is None and new is not None:
+            yield f"{after.name}, {target}: takes {_title(new)} now"
+        elif new is None:
+            yield f"{after.name}, {target}: is no target any more"
+        elif old is not None and _key(old) != _key(new):
+            names = (old.quant, new.quant) if old.model == new.model else (_title(old), _title(new))
+            yield f"{after.name}, {target}: {names[0]} -> {names[1]}, memory {_sizes(old.memory, new.memory)}"
+
+
+def _rung(old: LockedCandidate, new: LockedCandidate) -> Iterator[str]:
+    """What changed of one quant of one repository."""
+    if isinstance(old.source, HubSource) and isinstance(new.source, HubSource):
+        if old.source.revision != new.source.revision:
+            yield f"commit {(old.source.revision or '')[:7]} -> {(new.source.revision or '')[:7]}"
+        elif old.files != new.files:
+            yield "OTHER BYTES UNDER THE SAME COMMIT: no honest update does this"
+    if None not in (old.identity, new.identity) and old.identity != new.identity:
+        yield "ANOTHER REPOSITORY UNDER THE SAME NAME"
+    if [file.sha256 for file in old.files] != [file.sha256 for file in new.files]:
+        yield f"other files, {_sizes(old.size, new.size)}"
+    for what, was, now in (
+        ("licence", old.license, new.license),
+        ("smallest llama.cpp build", _known(old.engine), _known(new.engine)),
+        ("tested with", old.tested and old.tested.engine, new.tested and new.tested.engine),
+    ):
+        if was != now:
+            yield f"{what} {was or 'none'} -> {now or 'none'}"
+    if old.template != new.template:
+        yield "chat template " + ("changed" if old.template and new.template else "added" if new.template else "gone")
+    if old.memory != new.memory:
+        yield f"memory {_sizes(old.memory, new.memory)}"
+    if old.bytes_per_token != new.bytes_per_token:
+        yield f"reads a token {_sizes(old.bytes_per_token, new.bytes_per_token)}"
+
+
+def _served(model: LockedModel) -> dict[str, LockedCandidate]:
+    return {target: rung for rung in model.candidates for target in rung.targets}
+
+
+def _key(rung: LockedCandidate) -> tuple[str, str]:
+    """A rung stays the same one when only its commit changes."""
+    source = rung.source
+    return (source.repo if isinstance(source, HubSource) else str(source)), rung.quant
+
+
+def _title(rung: LockedCandidate) -> str:
+    return f"{printable(rung.model)} {printable(rung.quant)}"
+
+
+def _ladder(model: LockedModel) -> str:
+    return " > ".join(_title(rung) for rung in model.candidates)
+
+
+def _known(number: float | None) -> str:
+    return "none" if number is None else f"{number:g}"
+
+
+def _sizes(old: int, new: int) -> str:
+    """`9.1 -> 7.4 GiB`, the unit once."""
+    unit, name = (GIB, "GiB") if max(old, new) >= GIB else (MIB, "MiB")
+    was, now = f"{old / unit:.1f}", f"{new / unit:.1f}"
+    return f"{was} -> {now} {name}" if was != now else f"{old:,} -> {new:,} bytes"

@@ -1,0 +1,281 @@
+"""Reads the text of `lmpm.lock`: every value is checked before anybody acts on it.
+
+An error names the place (`model[0].candidate[1].files[0].sha256`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm.errors import LockError
+from lmpm.fs import DocumentError, Table, rules, toml
+from lmpm.limits import MAX_FILE_BYTES, MAX_LOCK_BYTES
+from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
+from lmpm.proof import Tested
+from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lmpm.types import FileRole, Source
+
+LOCK_NAME: Final = "lmpm.lock"
+MAX_SPEED: Final = 1e6  # tokens per second
+MAX_FIRST_TOKEN_S: Final = 86400.0
+
+_SHARD: Final = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
+_KEY: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def parse_lock(text: str, *, name: str = LOCK_NAME) -> Lock:
+    """The lock in `text`. Raises LockError naming the place of the first mistake."""
+    try:
+        document = Table(toml.parse(text, MAX_LOCK_BYTES))
+        revision = _format(document, name)
+        # a greater revision may add keys that change nothing for us
+        return _lock(document, revision, strict=revision <= REVISION)
+    except toml.ConflictError as error:
+        hint = "Resolve it by taking either side, then run `lmpm lock`"
+        raise LockError(toml.describe(error, name), hint=hint) from error
+    except (ValueError, ArithmeticError) as error:
+        raise broken_lock(error, name) from error
+
+
+def broken_lock(error: Exception, name: str = LOCK_NAME) -> LockError:
+    """The LockError for a mistake in the lock's text."""
+    return LockError(
+        toml.describe(error, name),
+        hint=f"Take `{name}` from version control again, or delete it and run `lmpm lock`",
+    )
+
+
+def newer_lock(name: str, found: str) -> LockError:
+    """The LockError for a format that this lmpm cannot read or write."""
+    return LockError(
+        f"`{name}` was made by a newer lmpm: {found}, this one knows version {VERSION} revision {REVISION}",
+        hint="Upgrade lmpm, for instance with `pip install --upgrade lmpm`",
+    )
+
+
+def _format(document: Table, name: str) -> int:
+    """Check the version, return the revision."""
+    version = document.integer("version")
+    if version > VERSION:
+        raise newer_lock(name, f"version {version}")
+    if version < VERSION:
+        raise document.fail("version", f"expected {VERSION}, found {version}")
+    return document.integer("revision")
+
+
+def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
+    seen: dict[str, str] = {}
+    models = []
+    for index, row in enumerate(document.rows("model")):
+        table = Table(row, f"model[{index}]")
+        model = _model(table, row, strict=strict)
+        if model.name in seen:
+            raise table.fail("name", f"`{model.name}` is taken by {seen[model.name]}")
+        seen[model.name] = table.place
+        models.append(model)
+    _finish(document, strict=strict)
+    _check_same_bytes(models, document)
+    return Lock(tuple(models), revision=revision)
+
+
+def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel:
+    name = rules.field(table, "name", rules.model_name)
+    requested = _requested(table.table("requested"), row["requested"])
+    context = table.integer("context", low=1) if "context" in table else None
+    min_speed = _speed(table, "min_speed")
+    speed_kind = table.text("speed_kind") if "speed_kind" in table else "decode"
+    if speed_kind not in ("decode", "prefill"):
+        raise table.fail("speed_kind", "expected `prefill`, or nothing where the floor is one of decoding")
+    candidates: list[LockedCandidate] = []
+    for rung in table.tables("candidate"):
+        candidate = _candidate(rung, strict=strict)
+        _check_rung(candidate, candidates, rung)
+        candidates.append(candidate)
+    if not candidates:
+        raise table.fail("candidate", "is missing, expected at least one")
+    _finish(table, strict=strict)
+    return LockedModel(
+        name=name,
+        requested=requested,
+        candidates=tuple(candidates),
+        context=context,
+        min_speed=min_speed,
+        speed_kind="prefill" if speed_kind == "prefill" else "decode",
+    )
+
+
+def _speed(table: Table, key: str) -> float | None:
+    """Tokens per second, None where nothing is said."""
+    if key not in table:
+        return None
+    speed = table.number(key)
+    if not 0 <= speed <= MAX_SPEED:
+        raise table.fail(key, f"expected tokens per second from 0 to {MAX_SPEED:.0f}")
+    return speed
+
+
+def _requested(table: Table, items: Mapping[str, object]) -> dict[str, toml.Scalar]:
+    found: dict[str, toml.Scalar] = {}
+    for key, item in items.items():
+        if not _KEY.fullmatch(key):
+            raise table.fail(key, "expected a key of lower-case letters, digits and `_`")
+        if isinstance(item, bool):
+            found[key] = item
+        elif isinstance(item, int):
+            found[key] = table.integer(key, low=-(2**63))
+        elif isinstance(item, float):
+            found[key] = table.number(key)
+        else:
+            found[key] = rules.field(table, key, rules.line)
+    return found
+
+
+def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
+    source, identity = _source(table.table("source"), strict=strict)
+    candidate = LockedCandidate(
+        source=source,
+        identity=identity,
+        model=rules.field(table, "model", rules.line),
+        quant=rules.field(table, "quant", rules.line),
+        license=rules.field(table, "license", rules.line),
+        memory=table.integer("memory", low=1),
+        bytes_per_token=table.integer("bytes_per_token", low=1),
+        layers=table.integer("layers"),
+        architecture=rules.field(table, "architecture", rules.line) if "architecture" in table else "",
+        parameters=table.integer("parameters") if "parameters" in table else 0,
+        active_parameters=table.integer("active_parameters") if "active_parameters" in table else 0,
+        engine=table.integer("engine", low=1) if "engine" in table else None,
+        template=rules.field(table, "template", rules.sha256) if "template" in table else None,
+        tested=_tested(table.table("tested"), strict=strict) if "tested" in table else None,
+        targets=_targets(table),
+        files=tuple(_file(row, strict=strict) for row in table.tables("files")),
+    )
+    _check_files(candidate.files, table.at("files"))
+    _finish(table, strict=strict)
+    return candidate
+
+
+def _source(table: Table, *, strict: bool) -> tuple[Source, str | None]:
+    """Where the files are from, and the Hub's own id of the repository where it was told."""
+    source: Source
+    identity = None
+    if "starter" in table:
+        source = StarterSource(rules.field(table, "starter", rules.model_name))
+    elif "url" in table:
+        source = UrlSource(rules.field(table, "url", rules.file_url))
+    elif "file" in table:
+        source = FileSource(rules.field(table, "file", rules.file_path))
+    else:
+        repo = rules.field(table, "hf", rules.repo_id)
+        source = HubSource(repo, rules.field(table, "revision", rules.revision))
+        identity = rules.field(table, "id", rules.object_id) if "id" in table else None
+    _finish(table, strict=strict)
+    return source, identity
+
+
+def _tested(table: Table, *, strict: bool) -> Tested:
+    first_token_s = table.number("first_token_s") if "first_token_s" in table else None
+    if first_token_s is not None and not 0 <= first_token_s <= MAX_FIRST_TOKEN_S:
+        raise table.fail("first_token_s", f"expected seconds from 0 to {MAX_FIRST_TOKEN_S:.0f}")
+    tested = Tested(
+        engine=rules.field(table, "engine", rules.line),
+        on=rules.field(table, "on", rules.model_name) if "on" in table else None,
+        decode=_speed(table, "decode"),
+        first_token_s=first_token_s,
+    )
+    _finish(table, strict=strict)
+    return tested
+
+
+def _targets(table: Table) -> tuple[str, ...]:
+    targets = table.texts("targets")
+    for index, target in enumerate(targets):
+        place = f"{table.at('targets')}[{index}]"
+        try:
+            rules.model_name(target)
+        except ValueError as error:
+            raise DocumentError(place, str(error)) from error
+        if target in targets[:index]:
+            raise DocumentError(place, f"`{target}` is listed twice")
+    return targets
+
+
+def _file(table: Table, *, strict: bool) -> ModelFile:
+    role: FileRole = "model"
+    if "role" in table:
+        if table.text("role") != "mmproj":
+            raise table.fail("role", "expected `mmproj`, or no role for a file of the model itself")
+        role = "mmproj"
+    file = ModelFile(
+        path=rules.field(table, "path", rules.file_path),
+        size=table.integer("size", low=1, high=MAX_FILE_BYTES),
+        sha256=rules.field(table, "sha256", rules.sha256),
+        role=role,
+    )
+    _finish(table, strict=strict)
+    return file
+
+
+def _finish(table: Table, *, strict: bool) -> None:
+    if strict:
+        table.finish()
+
+
+def _check_files(files: tuple[ModelFile, ...], place: str) -> None:
+    """The files of one candidate: one model or all its shards in order, then at most one mmproj."""
+    if not files:
+        raise DocumentError(place, "is missing, expected at least one file")
+    folded: dict[str, int] = {}
+    for index, file in enumerate(files):
+        if (first := folded.setdefault(file.path.casefold(), index)) != index:
+            raise DocumentError(f"{place}[{index}].path", f"is the same as {place}[{first}].path")
+    parts = [file for file in files if file.role == "model"]
+    if [file.role for file in files[: len(parts)]] != ["model"] * len(parts) or len(files) > len(parts) + 1:
+        raise DocumentError(place, "expected the files of the model first, then at most one `mmproj`")
+    if not parts:
+        raise DocumentError(place, "expected a file of the model, found an `mmproj` alone")
+    _check_shards([file.path for file in parts], place)
+
+
+def _check_shards(paths: list[str], place: str) -> None:
+    first = _SHARD.fullmatch(paths[0])
+    if first is None:
+        if len(paths) > 1:
+            raise DocumentError(place, "expected one file, or the shards of one model")
+        return
+    count = int(first[3])
+    expected = [f"{first[1]}-{number:05}-of-{first[3]}" for number in range(1, min(count, len(paths) + 1) + 1)]
+    if not count or [path[: -len(".gguf")] for path in paths] != expected:
+        raise DocumentError(place, f"expected the shards 1 to {count} of one model in order")
+
+
+def _check_rung(candidate: LockedCandidate, above: list[LockedCandidate], table: Table) -> None:
+    for index, other in enumerate(above):
+        if candidate.source == other.source and candidate.files == other.files:
+            raise DocumentError(table.place, f"is the same as candidate[{index}]")
+        if shared := set(candidate.targets).intersection(other.targets):
+            raise table.fail("targets", f"`{min(shared)}` is served by candidate[{index}] already")
+
+
+def _check_same_bytes(models: Iterable[LockedModel], document: Table) -> None:
+    """A path of a revision has one content, and a digest has one size."""
+    contents: dict[tuple[Source, str], ModelFile] = {}
+    sizes: dict[str | None, int] = {}
+    for place, source, file in _all_files(models):
+        known = contents.setdefault((source, file.path), file)
+        if (known.sha256, known.size) != (file.sha256, file.size):
+            raise DocumentError(document.at(place), "is a file with another sha256 or size elsewhere in the lock")
+        if sizes.setdefault(file.sha256, file.size) != file.size:
+            raise DocumentError(document.at(f"{place}.size"), "is not the size that its sha256 has elsewhere")
+
+
+def _all_files(models: Iterable[LockedModel]) -> Iterator[tuple[str, Source, ModelFile]]:
+    for m, model in enumerate(models):
+        for c, candidate in enumerate(model.candidates):
+            for f, file in enumerate(candidate.files):
+                yield f"model[{m}].candidate[{c}].files[{f}]", candidate.source, file

@@ -1,0 +1,104 @@
+"""What `lmpm.lock` holds, as records that are valid and in canonical order by construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from lmpm.types import HubSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmpm.catalog import SpeedKind
+    from lmpm.fs import Scalar
+    from lmpm.proof import Tested
+    from lmpm.types import ModelFile, Source
+
+VERSION: Final = 1  # a greater one is refused
+REVISION: Final = 0  # a greater one is read, but not written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCandidate:
+    """One rung of a ladder: a pinned variant and what it costs, so that a machine can decide offline.
+
+    `memory` is the need at the locked context. `bytes_per_token`, `layers`, `architecture` and the numbers of
+    parameters (0: not known) feed the speed rule; of a mixture of experts a token goes through the active ones.
+    `engine` is the smallest llama.cpp build that loads it, `tested` what was seen with it. `template` is the
+    sha256 of the chat template, `identity` what the Hub calls the repository whatever its name. `targets`
+    are the declared machines that it serves. `files` stand in load order, an mmproj last.
+    """
+
+    source: Source
+    model: str
+    quant: str
+    license: str
+    memory: int
+    bytes_per_token: int
+    layers: int
+    files: tuple[ModelFile, ...]
+    architecture: str = ""
+    parameters: int = 0
+    active_parameters: int = 0
+    engine: int | None = None
+    template: str | None = None
+    identity: str | None = None
+    tested: Tested | None = None
+    targets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, HubSource) and self.source.revision is None:
+            raise ValueError(f"{self.model} cannot be locked: its revision is not known")
+        for file in self.files:
+            if file.sha256 is None:
+                raise ValueError(f"{self.model} cannot be locked: the sha256 of {file.path} is not known")
+        object.__setattr__(self, "targets", tuple(sorted(self.targets)))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedModel:
+    """One line of the manifest with its ladder, best first.
+
+    `requested` is that line. `context` and `min_speed` are what it came to with the defaults of its task
+    when the ladder was made; None where the line says them itself or nothing does. `speed_kind` says which
+    speed the floor means.
+    """
+
+    name: str
+    requested: Mapping[str, Scalar]
+    candidates: tuple[LockedCandidate, ...]
+    context: int | None = None
+    min_speed: float | None = None
+    speed_kind: SpeedKind = "decode"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "requested", dict(sorted(self.requested.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The whole lock, its models sorted by name."""
+
+    models: tuple[LockedModel, ...] = ()
+    revision: int = field(default=REVISION, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(sorted(self.models, key=lambda model: model.name)))
+
+    def get(self, name: str) -> LockedModel | None:
+        """The model of this name."""
+        return next((model for model in self.models if model.name == name), None)
+
+    def with_model(self, model: LockedModel) -> Lock:
+        """The lock with `model` added or replaced."""
+        return replace(self, models=(*self.without(model.name).models, model))
+
+    def without(self, name: str) -> Lock:
+        """The lock without the model of this name."""
+        return replace(self, models=tuple(model for model in self.models if model.name != name))

@@ -1,0 +1,216 @@
+"""`lmpm.toml`, or `[tool.lmpm]` of `pyproject.toml`: what people want, read strictly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from lmpm import units
+from lmpm.errors import ManifestError, SpecError
+from lmpm.fs import DocumentError, Table, rules, toml
+from lmpm.limits import MAX_MANIFEST_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+Prefer = Literal["quality", "speed", "small"]
+
+MANIFEST_NAME: Final = "lmpm.toml"
+PYPROJECT: Final = "pyproject.toml"  # where a project may keep the same tables, below `tool.lmpm`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestModel:
+    """One line of `[models]`: a task, or a reference, and what is asked of it."""
+
+    name: str
+    task: str | None = None
+    ref: str | None = None
+    context: int | None = None
+    quant: str | None = None
+    min_speed: float | None = None  # tokens per second
+    max_size: int | None = None  # bytes to download
+    license: str | None = None
+    prefer: Prefer | None = None
+
+    def requested(self) -> dict[str, toml.Scalar]:
+        """What is asked for, without the name, as the lock keeps it."""
+        fields: dict[str, toml.Scalar | None] = {
+            "task": self.task,
+            "ref": self.ref,
+            "context": self.context,
+            "quant": self.quant,
+            "min_speed": self.min_speed,
+            "max_size": self.max_size,
+            "license": self.license,
+            "prefer": self.prefer,
+        }
+        return {key: item for key, item in fields.items() if item is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A machine that must have an answer, as `--hardware` takes it."""
+
+    name: str
+    hardware: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Names that are allowed (None: all) and denied."""
+
+    allow: frozenset[str] | None = None
+    deny: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What holds for every model of the project."""
+
+    licenses: Rule = Rule()
+    publishers: Rule = Rule()
+    max_size: int | None = None  # bytes to download for one model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The whole of a manifest. `file` is the name of the file that it stands in."""
+
+    file: str = MANIFEST_NAME
+    models: Mapping[str, ManifestModel] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    policy: Policy = Policy()
+
+
+def load_manifest(path: Path) -> Manifest:
+    """The manifest at `path`. Raises ManifestError when it is missing or broken."""
+    return parse_manifest(load_text(path), name=path.name)
+
+
+def load_text(path: Path) -> str:
+    """The text of the manifest at `path`, to be edited. Raises ManifestError."""
+    try:
+        return toml.read_text(path, MAX_MANIFEST_BYTES)
+    except FileNotFoundError as error:
+        hint = "To make one, run for instance `lmpm install text-to-sql`"
+        raise ManifestError(f"No `{path.name}` is here", hint=hint) from error
+    except DocumentError as error:
+        raise ManifestError(toml.describe(error, path.name)) from error
+
+
+def parse_manifest(text: str, *, name: str = MANIFEST_NAME) -> Manifest:
+    """The manifest in `text`, of a `pyproject.toml` where `name` says so.
+
+    Raises ManifestError naming the line or place of the first mistake.
+    """
+    try:
+        document = Table(toml.parse(text, MAX_MANIFEST_BYTES))
+        if name == PYPROJECT:
+            document = document.table_or_empty("tool").table_or_empty("lmpm")
+        return _manifest(document, name)
+    except toml.ConflictError as error:
+        hint = "Edit the file and keep the lines that you want"
+        raise ManifestError(toml.describe(error, name), hint=hint) from error
+    except (ValueError, ArithmeticError) as error:
+        raise ManifestError(toml.describe(error, name)) from error
+
+
+def _manifest(document: Table, name: str) -> Manifest:
+    models, targets = document.table_or_empty("models"), document.table_or_empty("targets")
+    manifest = Manifest(
+        file=name,
+        models={name: _model(models, name) for name in models},
+        targets={name: _target(targets, name) for name in targets},
+        policy=_policy(document.table_or_empty("policy")),
+    )
+    document.finish()
+    return manifest
+
+
+def _model(models: Table, name: str) -> ManifestModel:
+    _check_name(models, name)
+    table = models.table(name)
+    model = ManifestModel(
+        name=name,
+        task=rules.field(table, "task", rules.model_name) if "task" in table else None,
+        ref=_line(table, "ref"),
+        context=table.integer("context", low=1) if "context" in table else None,
+        quant=_line(table, "quant"),
+        min_speed=_speed(table),
+        max_size=_size(table),
+        license=_line(table, "license"),
+        prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+    )
+    for place in table.unknown_keys():
+        key = place.removeprefix(f"{table.place}.")
+        if table.is_table(key):
+            raise DocumentError(place, f'is a table; a name with a dot needs quotes: `"{name}.{key}"`')
+    table.finish()
+    if model.task is None and model.ref is None:
+        raise models.fail(name, "expected a `task` or a `ref`")
+    return model
+
+
+def _target(targets: Table, name: str) -> Target:
+    _check_name(targets, name)
+    table = targets.table(name)
+    target = Target(name=name, hardware=rules.field(table, "hardware", rules.line))
+    table.finish()
+    return target
+
+
+def _policy(table: Table) -> Policy:
+    policy = Policy(
+        licenses=_rule(table.table_or_empty("licenses"), _one_license),
+        publishers=_rule(table.table_or_empty("publishers"), str.lower),  # as the Hub tells accounts apart
+        max_size=_size(table),
+    )
+    table.finish()
+    return policy
+
+
+def _rule(table: Table, spelled: Callable[[str], str]) -> Rule:
+    """A rule, its names in the one spelling that they are compared in."""
+    allow, deny = frozenset(map(spelled, table.texts("allow"))), frozenset(map(spelled, table.texts("deny")))
+    table.finish()
+    return Rule(allow=allow if "allow" in table else None, deny=deny)
+
+
+def _one_license(name: str) -> str:
+    from lmpm.licenses import normalise  # few manifests have a policy
+
+    return normalise(name)
+
+
+def _check_name(table: Table, name: str) -> None:
+    try:
+        rules.model_name(name)
+    except ValueError as error:
+        raise table.fail(name, str(error)) from error
+
+
+def _line(table: Table, key: str) -> str | None:
+    return rules.field(table, key, rules.line) if key in table else None
+
+
+def _speed(table: Table) -> float | None:
+    if "min_speed" not in table:
+        return None
+    speed = table.number("min_speed")
+    if speed < 0:
+        raise table.fail("min_speed", "expected tokens per second, found a negative number")
+    return speed
+
+
+def _size(table: Table) -> int | None:
+    """Bytes, written as a number of them or like `8GB`."""
+    if "max_size" not in table:
+        return None
+    if not table.is_text("max_size"):
+        return table.integer("max_size", low=1)
+    try:
+        return units.parse(table.text("max_size"))
+    except SpecError as error:
+        raise table.fail("max_size", "expected a size like `8GB`") from error

@@ -1,0 +1,65 @@
+"""What `[policy]` of the manifest forbids among the things that a lock pins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmpm.errors import NotPermittedError
+from lmpm.types import HubSource
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.project.manifest import Policy
+
+
+def violations(candidate: LockedCandidate, policy: Policy) -> Iterator[str]:
+    """Why the policy does not allow a rung, in words."""
+    licenses, publishers = policy.licenses, policy.publishers
+    own = _spelled(candidate.license) if licenses.deny or licenses.allow is not None else ""
+    if own in licenses.deny:
+        yield f"the licence {candidate.license} is denied"
+    elif licenses.allow is not None and own not in licenses.allow:
+        yield f"the licence {candidate.license} is not among those allowed"
+    who = candidate.source.repo.partition("/")[0] if isinstance(candidate.source, HubSource) else ""
+    if who.lower() in publishers.deny:
+        yield f"the publisher {who} is denied"
+    elif publishers.allow is not None and who.lower() not in publishers.allow:
+        yield f"the publisher {who} is not among those allowed" if who else "it has no publisher that is allowed"
+    if policy.max_size is not None and candidate.size > policy.max_size:
+        yield f"its {human(candidate.size)} are more than the {human(policy.max_size)} allowed"
+
+
+def _spelled(name: str) -> str:
+    from lmpm.licenses import normalise  # of use with a policy alone
+
+    return normalise(name)
+
+
+def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> None:
+    """Raise NotPermittedError when the policy does not allow a rung."""
+    reasons = list(violations(candidate, policy))
+    if reasons:
+        raise NotPermittedError(
+            f"The policy of this project does not allow {candidate.model} {candidate.quant} for `{name}`",
+            details=reasons,
+            hint="Choose anew with `lmpm lock`, or change [policy] in the manifest",
+        )
+
+
+def require_all_permitted(models: Iterable[LockedModel], policy: Policy) -> None:
+    """Raise NotPermittedError, with every reason, when the policy does not allow something that is pinned."""
+    reasons = [
+        f"`{model.name}` rung {number}, {rung.model} {rung.quant}: {reason}"
+        for model in models
+        for number, rung in enumerate(model.candidates, start=1)
+        for reason in violations(rung, policy)
+    ]
+    if reasons:
+        raise NotPermittedError(
+            "`lmpm.lock` pins what the policy of this project does not allow",
+            details=reasons,
+            hint="To choose anew, run `lmpm lock`",
+        )

@@ -1,0 +1,114 @@
+"""What has become, on the Hub, of something that a lock pins. Nothing is changed: it is only told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lmpm.errors import NotFoundError, NotPermittedError
+from lmpm.types import HubSource, StarterSource, UrlSource
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmpm.catalog import Catalog
+    from lmpm.hub import Hub, Repository
+    from lmpm.project.lock.records import LockedCandidate
+
+ChangeKind = Literal[
+    "revision", "file", "template", "license", "moved", "gated", "gone", "history", "identity", "bytes", "choice"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was when the lock was made, in words."""
+
+    kind: ChangeKind
+    detail: str
+
+
+def changes(candidate: LockedCandidate, hub: Hub, catalog: Catalog) -> Iterator[Change]:
+    """How what a rung is from differs from what the lock says. Raises NetworkError.
+
+    A file of the team's own has nobody upstream: `sync` and `verify` hash it.
+    """
+    source = candidate.source
+    if isinstance(source, HubSource):
+        yield from _of_repository(candidate, source, hub)
+    elif isinstance(source, UrlSource):
+        yield from _at_address(candidate, source, hub)
+    elif isinstance(source, StarterSource):
+        task = catalog.task(source.task)
+        shipped = task.starter if task else None
+        if shipped is None or shipped.sha256 != candidate.files[0].sha256:
+            yield Change("file", f"the built-in model of this lmpm for {source.task} is another one")
+
+
+def _at_address(candidate: LockedCandidate, source: UrlSource, hub: Hub) -> Iterator[Change]:
+    """What can be seen of an address without a download: whether it answers, and how long the file is."""
+    from lmpm.resolver import size_at
+
+    try:
+        size = size_at(source.url, hub.http)
+    except NotFoundError as error:
+        yield Change("gone", error.message)
+        return
+    (file,) = candidate.files
+    if size != file.size:
+        yield Change("file", f"`{file.path}` was uploaded again, {human(file.size)} -> {human(size)}")
+
+
+def _of_repository(candidate: LockedCandidate, source: HubSource, hub: Hub) -> Iterator[Change]:
+    try:
+        newest = hub.repository(source.repo)
+    except NotFoundError:
+        yield Change("gone", f"`{source.repo}` is not at `{hub.host}` any more, or it is private now")
+        return
+    except NotPermittedError as error:
+        yield Change("gated", error.message)
+        return
+    if newest.gated and not hub.http.token:
+        yield Change("gated", f"`{source.repo}` is gated now: its publisher asks for an account and an agreement")
+    if newest.id.lower() != source.repo.lower():
+        yield Change("moved", f"`{source.repo}` is called `{newest.id}` now")
+    if candidate.identity and newest.identity and candidate.identity != newest.identity:
+        yield Change("identity", f"another repository has the name `{source.repo}` now: it was registered anew")
+    yield from _pinned_commit(candidate, source, newest, hub)
+    yield from _newest(candidate, source, newest)
+
+
+def _pinned_commit(candidate: LockedCandidate, source: HubSource, newest: Repository, hub: Hub) -> Iterator[Change]:
+    """Whether the commit that is pinned is there and says what it said."""
+    try:
+        pinned = newest if newest.revision == source.revision else hub.repository(source.repo, source.revision)
+    except (NotFoundError, NotPermittedError):
+        short = (source.revision or "")[:7]
+        yield Change(
+            "history",
+            f"commit {short} is not in the history of `{source.repo}` any more: rewritten, or another repository",
+        )
+        return
+    for file in candidate.files:
+        there = pinned.file(file.path)
+        if there is not None and (there.sha256, there.size) != (file.sha256, file.size):
+            yield Change(
+                "bytes", f"`{file.path}` has other bytes under the same commit: sha256 {(there.sha256 or '')[:12]}…"
+            )
+
+
+def _newest(candidate: LockedCandidate, source: HubSource, newest: Repository) -> Iterator[Change]:
+    """What the newest commit has that the pinned one has not."""
+    if newest.revision != source.revision:
+        yield Change("revision", f"newer commit {newest.revision[:7]}, the lock has {(source.revision or '')[:7]}")
+        for file in candidate.files:
+            there = newest.file(file.path)
+            if there is None:
+                yield Change("file", f"`{file.path}` was taken out")
+            elif there.sha256 != file.sha256:
+                yield Change("file", f"`{file.path}` was uploaded again, {human(there.size)}")
+    if candidate.template and newest.template and candidate.template != newest.template:
+        yield Change("template", "its chat template changed")
+    if newest.license not in ("unknown", "other", candidate.license):
+        yield Change("license", f"its licence is {newest.license}, the lock has {candidate.license}")

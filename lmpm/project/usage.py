@@ -1,0 +1,60 @@
+"""Which files of the store the locks of known projects name, and what may therefore go."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from lmpm.errors import LockError
+from lmpm.fs import printable
+from lmpm.store import Use, prune
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from lmpm.project.lock.records import Lock
+    from lmpm.project.registry import Known
+    from lmpm.store import PrunePlan, Store, Uses
+    from lmpm.types import ModelFile, Source
+
+
+def uses_of(store: Store, projects: Iterable[Known]) -> Uses:
+    """Which locks name which files: by digest, and by name for a cache without links."""
+    found: defaultdict[tuple[str, str], set[Use]] = defaultdict(set)
+    for project in projects:
+        for model in project.lock.models if project.lock else ():
+            use = Use(project.directory, model.name)
+            for candidate in model.candidates:
+                folder = store.folder(candidate.source)
+                for file in candidate.files:
+                    name = store.link(candidate.source, file).relative_to(folder).as_posix()
+                    found[folder.name, file.sha256 or ""].add(use)
+                    found[folder.name, name].add(use)
+    return found
+
+
+def plan_prune(store: Store, projects: list[Known], *, now: float | None = None) -> PrunePlan:
+    """What `cache prune` would remove: files that lmpm brought and no known lock names.
+
+    Raises LockError when a known lock cannot be read, since then nobody can say what it names.
+    """
+    broken = next((project for project in projects if project.error), None)
+    if broken is not None:
+        raise LockError(
+            f"Cannot tell what `{printable(str(broken.directory))}` needs: {broken.error}",
+            hint="Mend its `lmpm.lock`, or remove it with the project",
+        )
+    return prune.plan(store, uses_of(store, projects), now=now)
+
+
+def lacking(store: Store, locks: Iterable[Lock]) -> list[tuple[Source, ModelFile]]:
+    """What locks name and the store does not have: every rung, since a link costs nothing."""
+    wanted: dict[Path, tuple[Source, ModelFile]] = {}
+    for lock in locks:
+        for model in lock.models:
+            for candidate in model.candidates:
+                for file in candidate.files:
+                    if store.find(candidate.source, file) is None:
+                        wanted[store.link(candidate.source, file)] = candidate.source, file
+    return list(wanted.values())

@@ -1,0 +1,57 @@
+"""From a request to a choice: where candidates come from, what is checked, and the rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmpm.resolver import picks_page as picks_page, rule as rule
+    from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
+    from lmpm.resolver.candidates.funnel import Funnel as Funnel
+    from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
+    from lmpm.resolver.checks.pins import is_pinned as is_pinned
+    from lmpm.resolver.constraints import Constraints as Constraints
+    from lmpm.resolver.explain import describe_rejected as describe_rejected, require_choice as require_choice
+    from lmpm.resolver.locate import FileLocator as FileLocator, parts_of as parts_of
+    from lmpm.resolver.records import Candidate as Candidate, Choice as Choice, Request as Request
+    from lmpm.resolver.reference import (
+        FileReference as FileReference,
+        NameReference as NameReference,
+        UrlReference as UrlReference,
+        parse_quant as parse_quant,
+        parse_reference as parse_reference,
+    )
+    from lmpm.resolver.resolver import (
+        Resolution as Resolution,
+        Resolver as Resolver,
+        Where as Where,
+        request_for as request_for,
+    )
+    from lmpm.resolver.rule import is_sound as is_sound
+    from lmpm.resolver.search import (
+        Match as Match,
+        Matches as Matches,
+        search_catalog as search_catalog,
+        search_models as search_models,
+    )
+else:
+    from lmpm.lazy import expose
+
+    __getattr__, __all__ = expose(
+        __name__,
+        {
+            "candidates.files": "shards size_at",
+            "candidates.funnel": "Funnel",
+            "checks.fit": "ExactFit Reach",
+            "checks.pins": "is_pinned",
+            "constraints": "Constraints",
+            "explain": "describe_rejected require_choice",
+            "locate": "FileLocator parts_of",
+            "picks_page": "picks_page",
+            "records": "Candidate Choice Request",
+            "reference": "FileReference NameReference UrlReference parse_quant parse_reference",
+            "resolver": "Resolution Resolver Where request_for",
+            "rule": "is_sound rule",
+            "search": "Match Matches search_catalog search_models",
+        },
+    )

@@ -1,0 +1,1 @@
+"""What is checked of a candidate before it is chosen."""

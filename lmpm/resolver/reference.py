@@ -1,0 +1,182 @@
+"""What the user named: a task, a model, a repository, one file of it, or a local file.
+
+`text-to-sql` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
+`user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `user/repo/path/file.gguf` · a resolve URL · `./file.gguf` ·
+`https://example.org/file.gguf#sha256=<64 hex digits>` · words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from lmpm.errors import SpecError
+from lmpm.fs import rules
+from lmpm.gguf import quant
+
+HUB_HOSTS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MAX_TEXT_CHARS: Final = 120
+_TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?: +[A-Za-z0-9][A-Za-z0-9._+-]*)+")
+_PULL: Final = re.compile(r"refs/[a-z]+/[^/]+")  # a revision with slashes in it: `refs/pr/1`
+_HINT: Final = "Write a task, a model, or `user/repo:Q4_K_M`; all tasks: `lmpm catalog list`"
+
+
+@dataclass(frozen=True, slots=True)
+class NameReference:
+    """A task or a model of the catalog, perhaps with a quant."""
+
+    name: str
+    quant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextReference:
+    """Words of a model's name, to be searched for on the Hub."""
+
+    text: str
+    quant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubReference:
+    """A repository of the Hub, perhaps at a revision, perhaps narrowed to a quant or a file."""
+
+    repo: str
+    revision: str | None = None
+    quant: str | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"hf:{self.repo}/{self.path}" + (f"@{self.revision}" if self.revision else "")
+        tail = (f":{self.quant}" if self.quant else "") + (f"@{self.revision}" if self.revision else "")
+        return f"hf:{self.repo}{tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """A GGUF file on this machine."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class UrlReference:
+    """A GGUF file at an address that is not the Hub's, and the sha256 that its bytes must have."""
+
+    url: str
+    sha256: str
+
+
+Reference = NameReference | TextReference | HubReference | FileReference | UrlReference
+
+
+def parse_reference(text: str) -> Reference:
+    """Understand a reference. Raises SpecError naming what is wrong with it."""
+    typed = text.strip()
+    if not typed:
+        raise SpecError("The reference is empty", hint=_HINT)
+    if "://" in typed:
+        return _from_url(typed)
+    if typed.startswith(("./", "../", "/", "~")) or _is_local_file(typed):
+        return FileReference(Path(typed).expanduser())
+    rest = typed.removeprefix("hf:")
+    for host in HUB_HOSTS:
+        rest = rest.removeprefix(f"{host}/")
+    if "/" in rest:
+        return _hub(rest, typed)
+    return _name(typed)
+
+
+def _is_local_file(text: str) -> bool:
+    return text.lower().endswith(".gguf") and text.count("/") < 2 and Path(text).is_file()
+
+
+def _name(text: str) -> NameReference | TextReference:
+    name, _, tag = text.partition(":")
+    if len(name) <= MAX_TEXT_CHARS and _TEXT.fullmatch(name):
+        words, typed = _without_quant(" ".join(name.split()), tag)
+        return TextReference(words, typed) if " " in words else NameReference(words, typed)
+    if not _NAME.fullmatch(name):
+        shown = rules.printable(text[:80])
+        raise SpecError(f"`{shown}` is no name of a task or model", hint=_HINT)
+    return NameReference(*_without_quant(name, tag))
+
+
+def _without_quant(name: str, tag: str) -> tuple[str, str | None]:
+    """A name and its quant, which may also stand at its end: `qwen3 8b q4_k_m`, `llama-3.2-3b-instruct-q8_0`."""
+    if tag:
+        return name, _tagged(tag)
+    found = quant.find(name)
+    rest = name[: found.start].rstrip(" -_.") if found and found.is_exact and found.end == len(name) else ""
+    return (rest, found.label) if found and rest else (name, None)
+
+
+def _tagged(tag: str) -> str | None:
+    """The quant that a tag names; None for `latest`, which leaves the choice open as in `ollama pull`."""
+    return None if tag.lower() == "latest" else parse_quant(tag)
+
+
+def _hub(rest: str, typed: str) -> HubReference:
+    """`user/repo[/path/file.gguf][:QUANT][@revision]`, also with the revision before the quant."""
+    revision = tag = None
+    if found := re.search(r"@((?:refs/[a-z]+/)?[^:@/]+)", rest):
+        revision, rest = found[1], rest[: found.start()] + rest[found.end() :]
+    if ":" in rest:
+        rest, _, tag = rest.partition(":")
+    parts = rest.strip("/").split("/")
+    repo, path = "/".join(parts[:2]), "/".join(parts[2:]) or None
+    try:
+        rules.repo_id(repo)
+        if path:
+            rules.file_path(path)
+    except ValueError as error:
+        shown = rules.printable(typed[:80])
+        raise SpecError(f"`{shown}` is no reference to a model: {error}", hint=_HINT) from error
+    return HubReference(repo, revision, _tagged(tag) if tag else None, path)
+
+
+def _from_url(text: str) -> HubReference | UrlReference:
+    """A page, `resolve` or `blob` address of a repository, or any other with a sha256 behind it."""
+    address = urlsplit(text)
+    if address.hostname not in HUB_HOSTS:
+        host = rules.printable(address.hostname or "")
+        if not address.fragment.startswith("sha256="):
+            raise SpecError(
+                f"`{host}` is not the Hugging Face Hub, and no sha256 is given",
+                hint="Write `https://example.org/model.gguf#sha256=` and the 64 hex digits that you trust",
+            )
+        try:
+            url = rules.file_url(text.partition("#")[0])
+            return UrlReference(url, rules.sha256(address.fragment.removeprefix("sha256=")))
+        except ValueError as error:
+            raise SpecError(f"The address at `{host}` cannot be used: {error}") from error
+    parts = [unquote(part) for part in address.path.strip("/").split("/")]
+    if len(parts) > 3 and parts[2] in ("resolve", "blob", "tree"):
+        own = "/".join(parts[3:])
+        ref = _PULL.match(own)
+        revision = ref[0] if ref else parts[3]
+        path = own[len(revision) :].strip("/") if parts[2] != "tree" else ""
+        found = _hub("/".join(filter(None, (*parts[:2], path))), text)
+        return HubReference(found.repo, None if revision == "main" else revision, None, found.path)
+    return _hub("/".join(parts[:2]), text)
+
+
+def parse_quant(tag: str) -> str:
+    """The one spelling of a quant that was typed. Raises SpecError with the nearest names."""
+    found = quant.normalise(tag)
+    if found is None and (scheme := quant.find(tag)) and scheme.label == tag.upper() and quant.is_mixture(scheme.label):
+        found = scheme.label
+    if found is None:
+        from difflib import get_close_matches
+
+        width = quant.VAGUE_BEST.get(tag.upper())
+        near = [width] if width else get_close_matches(tag.upper(), list(quant.BITS), n=2)
+        meant = "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
+        hint = meant if near else "Examples: `Q4_K_M`, `Q8_0`, `F16`"
+        raise SpecError(f"`{rules.printable(tag[:40])}` is no quant", hint=hint)
+    return found

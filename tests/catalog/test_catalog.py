@@ -1,0 +1,577 @@
+"""The catalog: what its reader refuses, what it makes of its files, and the data that is shipped."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lmpm import catalog
+from lmpm.catalog.catalog import Catalog
+from lmpm.catalog.schema import SqlCase, TextCase
+from lmpm.errors import CatalogError
+from lmpm.proof.judge import judge_text
+from lmpm.types import HubSource, ModelFile, StarterSource
+
+SHIPPED = Path(__file__).resolve().parents[2] / "catalog"
+CODER = "models/qwen2.5-coder-7b-instruct.toml"
+ARCTIC = "models/arctic-text2sql-r1-7b.toml"
+SQL = "tasks/text-to-sql.toml"
+
+# what is replaced in a file, by what, and what is said of it
+BROKEN = {
+    CODER: [
+        ('sha256 = "5092', 'sha256 = "X092', "repo[0].file[1].sha256: expected 64 lower-case hex digits"),
+        ('revision = "13', 'revision = "1', "repo[0].revision: expected 40 lower-case hex digits"),
+        ("size = 4_683_073_536", "size = 0", "repo[0].file[1].size: expected a whole number from 1 to"),
+        (
+            "size = 4_683_073_536",
+            'size = "4"',
+            "repo[0].file[1].size: expected a whole number, found a string",
+        ),
+        ('path = "qwen', 'path = "../qwen', "repo[0].file[0].path: expected a path inside the repository"),
+        (
+            '"Q4_K_M"',
+            '"Q5_K_S"',
+            "repo[0].file[1].quant: expected `Q4_K_M`, as its path says, found `Q5_K_S`",
+        ),
+        (
+            '"Q4_K_M", path = "',
+            '"IQ4_KS", path = "',
+            "repo[0].file[1].quant: `IQ4_KS` is no quant of quants.toml",
+        ),
+        ('id = "Qwen/', 'id = "', "repo[0].id: expected `owner/name`"),
+        ('id = "Qwen/', 'id = "nobody/', "repo[0].id: `nobody` is no publisher of publishers.toml"),
+        ('license = "apache-2.0"', 'license = "apache"', "license: `apache` is not known"),
+        ("value = 50.9", 'value = "50.9"', "score[0].value: expected a number, found a string"),
+        ('tasks = ["text-to-sql"]', 'tasks = ["sql"]', "score.tasks: `sql` is no task"),
+        ('tasks = ["text-to-sql"]', "tasks = []", "score[0].tasks: is missing, expected the names of the tasks"),
+        (
+            'tasks = ["text-to-sql"]',
+            'tasks = ["vision"]',
+            "score.tasks: vision needs vision, which the model cannot do",
+        ),
+        ('metric = "bird-dev"', 'metric = "bird"', "score.metric: `bird` is no metric of text-to-sql"),
+        ('date = "2025-03"', "", "score[0].date: is missing, expected when the source was published or read"),
+        ('date = "2025-03"', 'date = "March"', "score[0].date: expected a year, year-month or year-month-day"),
+        ('metric = "spider-test"', 'metric = "bird-dev"', "score: text-to-sql has `bird-dev` 2 times"),
+        ("value = 50.9", "value = 50.9\nestimated = true", "score[0].rule: is missing, expected how"),
+        ("value = 50.9", 'value = 50.9\nmode = "slow"', "score[0].mode: expected `direct` or `thinking`"),
+        ("value = 50.9", 'value = 50.9\nmode = "thinking"', "score.mode: bird-dev: a model that does not think"),
+        ("value = 50.9", 'value = 50.9\nby = "me"', "score[0].by: expected `independent` or `maker`"),
+        ("value = 50.9", "value = 50.9\nthinking_tokens = 9", "score[0].thinking_tokens: expected with"),
+        ("value = 50.9", "value = 50.9\nanswer_tokens = 0", "score[0].answer_tokens: expected a whole number from 1"),
+        (
+            "[shape]",
+            '[prompt]\nthinking = "optional"\nthinking_off = "x"\nsource = "x"\n[shape]',
+            "score.mode: bird-dev: expected `direct` or `thinking`, since the model can think",
+        ),
+        (
+            "[shape]",
+            '[prompt]\nthinking = "always"\nsource = "x"\n[shape]',
+            "score.mode: bird-dev: expected `thinking`",
+        ),
+        ('id = "Qwen/', 'native_quant = "Q4"\nid = "Qwen/', "repo[0].native_quant: `Q4` is not known"),
+        ("kv_heads = 4", "kv_head = 4", "shape.kv_heads: is missing, expected a whole number"),
+        ("kv_heads = 4", "kv_heads = 4\nkv_head = 4", "shape.kv_head: is not known here"),
+        ("[shape]", "[prompt]", "prompt.layers: is not known here"),
+        ("[shape]", "[prompt]", "shape: is missing, expected the sizes that memory is estimated from"),
+        ("[shape]", '[prompt]\nthinking = "no"\nsource = "x"\n[shape]', "prompt.thinking: expected `optional` or"),
+        ("[shape]", '[prompt]\nthinking = "optional"\nsource = "x"\n[shape]', "prompt.thinking_off: is missing"),
+        ("[shape]", '[prompt]\nthinking = "always"\nsource = "x"\n[shape]', "prompt.thinking: expected exactly where"),
+        ('"text", "chat"', '"chat"', "capabilities: what chats writes `text` as well"),
+        ('"text", "chat"', '"text", "chat", "telepathy"', "capabilities: `telepathy` is not known"),
+        ('"text", "chat"', '"text", "chat", "embedding"', "embedding: expected the table exactly where"),
+        ('"text", "chat"', '"text", "chat", "vision"', "repo.file: expected an mmproj exactly where"),
+        ('id = "bartowski/Qwen', 'id = "bartowski/Abliterated-Qwen', "repo[1].id: a derivative of another model"),
+        ('id = "Qwen/', 'id = "mradermacher/', "repo: expected the most trusted publisher first"),
+        ("size = 3_758_096_384", "size = 375_809_638", "repo[0].file: Q3_K_M: expected about 3,8"),
+        (
+            "context_length = 32_768",
+            "context_length = 512",
+            "score.tasks: text-to-sql needs 1,024 tokens, the model has",
+        ),
+        (
+            "parameters = 7",
+            "active_parameters = 9_000_000_000\nparameters = 7",
+            "active_parameters: expected",
+        ),
+        ('title = "Qwen2.5', 'title = "Qwen 2.5', "title: expected one that is `qwen2.5-coder-7b-instruct`"),
+        ('name = "qwen2.5-coder-7b', 'name = "qwen-coder-7b', "name: expected the name of the file"),
+        ('name = "', "name = ", "is not TOML"),
+    ],
+    ARCTIC: [
+        (
+            'R1-7B.Q4_K_M.gguf"',
+            'R1-7B.Q4_K_M-00002-of-00002.gguf"',
+            "repo[0].file: Q4_K_M: expected one whole file",
+        ),
+    ],
+    SQL: [
+        ('kind = "sql"', 'kind = "sqlite"', "smoke.kind: expected one of `sql`, `embeddings`, `text`, `fim`"),
+        ("max_tokens = 96", "max_tokens = 9600", "smoke.max_tokens: expected a whole number from 1 to 512"),
+        ('stop = [";\\n"', 'stop = [""', "smoke.stop[0]: expected a string that is not empty"),
+        (
+            "pass_cases = 2",
+            "pass_cases = 4",
+            "smoke.pass_cases: expected a whole number from 1 to 3, found 4",
+        ),
+        ("expected = [[3]]", "expected = [3]", "smoke.case[0].expected[0]: expected a list of values"),
+        (
+            'id = "bird-dev"',
+            'id = "bird-dev"\nslope = 2.0',
+            "metric[0].slope: the first metric is the task's quality",
+        ),
+        ("[time]", "[times]", "time: is missing"),
+        ("useful = 45", "useful = 450", "time.useful: expected a quality from 0 to 100"),
+        ("first_token = [8.0, 40.0]", "first_token = [40.0, 8.0]", "time.first_token: expected two numbers, the lower"),
+        ("first_token = [8.0, 40.0]", "first_token = [0, 8.0]", "time.first_token: expected two times above 0"),
+        ("thinking_tokens = 2_500", "", "time.thinking_tokens: is missing, expected a whole number"),
+        ("useful = 45", "useful = 45\ndocuments = 20", "time.documents: is not known here"),
+        ("fitted = [64.9, 88.8]", "fitted = [64.9]", "metric[1].fitted: expected two numbers, the lower one first"),
+        ("min_context = 1024", "min_context = 9000", "min_context: expected a whole number from 1 to 8192"),
+        ('capabilities = ["text"]', 'capabilities = ["txt"]', "capabilities: `txt` is not known"),
+    ],
+    "tasks/classification.toml": [
+        ('expected = "negative"', 'expected = "bad"', "smoke.case[0].expected: expected one of two or more `labels`"),
+    ],
+    "tasks/code-completion.toml": [
+        ('expect = ["a + b"', 'expects = ["a + b"', "smoke.case[0].expect: is missing, expected at least one word"),
+    ],
+    "tasks/json-extraction.toml": [
+        (
+            '{ name = "Ada", age = 36, city = "London" }',
+            "{}",
+            "smoke.case[0].expected: is empty, expected at least one",
+        ),
+    ],
+    "quants.toml": [
+        ('name = "Q6_K"', 'name = "Q6K"', "quant[5].name: expected a quant that llama.cpp loads"),
+        ('like = "Q6_K"', 'like = "Q1_0"', "quant[6].like: expected a quant that stands above"),
+        ('tensor = "Q8_0"', 'tensor = "Q9_0"', "quant[3].tensor: expected a type that `tensor` gives the bits of"),
+        ("measured = [[136_000_000, 8.67]", "measured = [[136_000_000]", "quant[3].measured[0]: expected a parameter"),
+        ("[136_000_000, 8.67]", "[999_000_000, 8.67]", "quant[3].measured: expected parameter counts in ascending"),
+    ],
+    "catalog.toml": [
+        ("format = 1", 'format = "1"', "format: expected a whole number, found a string"),
+    ],
+    "publishers.toml": [
+        ('reason = "Meta', 'reasons = "Meta', "official[2].reason: is missing, expected a string"),
+    ],
+}
+MISTAKES = [(file, *mistake) for file, mistakes in BROKEN.items() for mistake in mistakes]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Catalog:
+    return catalog.load(SHIPPED)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The shipped catalog with two of its models, to be broken."""
+    shutil.copytree(SHIPPED / "tasks", tmp_path / "tasks")
+    (tmp_path / "models").mkdir()
+    for name in (CODER, ARCTIC, "catalog.toml", "quants.toml", "publishers.toml"):
+        shutil.copyfile(SHIPPED / name, tmp_path / name)
+    task = tmp_path / SQL
+    task.write_text(task.read_text(encoding="utf-8").partition("[starter]")[0], encoding="utf-8")
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("file", "old", "new", "message"), MISTAKES, ids=[case[3] for case in MISTAKES])
+def test_mistakes_are_told_with_their_place(copy: Path, file: str, old: str, new: str, message: str) -> None:
+    edit(copy / file, old, new)
+    assert [problem for problem in catalog.check(copy) if problem.startswith(f"{file}: {message}")]
+
+
+def test_the_list_of_files_that_nobody_should_use(copy: Path) -> None:
+    listed = copy / "yanked.toml"
+    digest = "a" * 64
+    row = 'reason = "r"\nsource = "https://example.org"\n'
+    listed.write_text(f'[[yanked]]\nrepo = "Org/Bad"\n{row}[[yanked]]\nsha256 = "{digest}"\n{row}')
+    known = catalog.load(copy)
+    file = ModelFile(path="x.gguf", size=1, sha256="b" * 64)
+    assert known.withdrawn(HubSource("org/bad", "1" * 40), [file]) == "r (https://example.org)"
+    assert known.withdrawn(HubSource("org/good", "1" * 40), [file]) == ""
+    assert known.withdrawn(StarterSource("chat"), [replace(file, sha256=digest)])
+    for wrong, message in (
+        (f"[[yanked]]\n{row}", "yanked[0].repo: expected a `repo` or a `sha256`"),
+        (f'[[yanked]]\nsha256 = "{digest}"\nrevision = "{"1" * 40}"\n{row}', "yanked[0].revision: goes with a `repo`"),
+        (f'[[yanked]]\nrepo = "x"\n{row}', "yanked[0].repo: expected a repository"),
+        (f'[[yanked]]\nrepo = "o/x"\n{row}why = 1\n', "yanked[0].why: is not known here"),
+    ):
+        listed.write_text(wrong)
+        assert any(problem.startswith(f"yanked.toml: {message}") for problem in catalog.check(copy)), wrong
+
+
+@pytest.mark.parametrize(
+    ("alias", "message"), [("chat", "`chat` names 2 tasks or models"), ("SQL", "`SQL` is not in lower case")]
+)
+def test_aliases_lead_to_one_task(copy: Path, alias: str, message: str) -> None:
+    edit(copy / SQL, '"sql",', f'"{alias}",')
+    assert message in catalog.check(copy)
+
+
+def test_all_mistakes_are_told_at_once(copy: Path) -> None:
+    edit(copy / CODER, "size = 4_683_073_536", "size = 0")
+    edit(copy / ARCTIC, "layers = 28", "layers = 0")
+    with pytest.raises(CatalogError, match="has 2 problems"):
+        catalog.load(copy, strict=True)
+
+
+def test_a_mistake_stops_a_command_when_its_file_is_needed(copy: Path) -> None:
+    edit(copy / CODER, "size = 4_683_073_536", "size = 0")
+    found = catalog.load(copy)
+    assert found.model("arctic-text2sql-r1-7b")
+    with pytest.raises(CatalogError, match=r"models/qwen2.5-coder-7b-instruct.toml: repo\[0\].file\[1\].size"):
+        found.model("qwen2.5-coder-7b-instruct")
+
+
+def test_unknown_keys_are_left_to_newer_versions_with_a_note(copy: Path) -> None:
+    edit(copy / CODER, "[shape]", "[shape]\nnew_in_2030 = true")
+    notes: list[str] = []
+    assert catalog.load(copy, note=notes.append).model("qwen2.5-coder-7b-instruct")
+    assert notes == [f"ignored what is not known here: `shape.new_in_2030` in {CODER}"]
+
+
+def test_a_newer_catalog_is_refused_politely(copy: Path) -> None:
+    edit(copy / "catalog.toml", "format = 1", "format = 2")
+    with pytest.raises(
+        CatalogError, match=r"newer than this lmpm: catalog.toml: format: expected 1 or less, found 2"
+    ) as caught:
+        catalog.load(copy)
+    assert "Upgrade lmpm" in str(caught.value.hint)
+    assert catalog.check(copy) == [caught.value.message]
+
+
+def test_problems_of_one_file_do_not_hide_those_of_another(copy: Path) -> None:
+    edit(copy / SQL, "context = 8192", "context = 0")
+    edit(copy / CODER, 'license = "apache-2.0"', 'license = "apache"')
+    problems = catalog.check(copy)
+    assert f"{SQL}: context: expected a whole number from 1 to" in problems[0]
+    assert problems[1:] == [f"{CODER}: license: `apache` is not known"]  # and nothing of the task that did not read
+
+
+def test_a_task_without_an_answer_for_a_size_of_memory_says_why(copy: Path) -> None:
+    place = f"{SQL}: gap"
+    problems = [problem for problem in catalog.check(copy) if problem.startswith(place)]
+    assert [problem.split(" has no")[0] for problem in problems] == [f"{place}: {size} GB" for size in (1, 2, 4)]
+    assert "the smallest needs 4." in problems[0]
+    task = copy / SQL
+    gaps = "".join(f'\n[[gap]]\nbudget_gb = {size}\nreason = "none so small"\n' for size in (1, 2, 4, 8))
+    task.write_text(task.read_text(encoding="utf-8") + gaps, encoding="utf-8")
+    problems = [problem for problem in catalog.check(copy) if problem.startswith(place)]
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{place}: 8 GB has an answer of 4.")
+
+
+def test_a_license_without_commercial_use_is_no_answer(copy: Path) -> None:
+    for file in (CODER, ARCTIC):
+        edit(copy / file, 'license = "apache-2.0"', 'license = "qwen-research"')
+    assert f"{SQL}: gap: 48 GB has no answer (no model does the task): expected one, or a reason" in catalog.check(copy)
+
+
+def test_what_always_thinks_is_for_the_patient(copy: Path) -> None:
+    edit(copy / CODER, '"text", "chat"', '"text", "chat", "thinking"')
+    edit(copy / CODER, "[shape]", '[prompt]\nthinking = "always"\nsource = "x"\n[shape]')
+    found = catalog.load(copy)
+    for name, taken in (("text-to-sql", False), ("code-chat", True)):
+        task = found.task(name)
+        assert task and task.patient == taken
+        assert any(variant.model == "qwen2.5-coder-7b-instruct" for variant in found.variants(task)) == taken
+
+
+def test_a_publisher_may_use_an_importance_matrix_for_all(copy: Path) -> None:
+    edit(copy / CODER, '"IQ4_XS", path', '"Q4_K_M", path')
+    edit(copy / CODER, "Instruct-IQ4_XS.gguf", "Instruct-Q4_K_M.gguf")
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("sql")
+    assert model and task
+    losses = {v.publisher: v.quant_loss for v in found.variants_of(model, task) if v.quant == "Q4_K_M"}
+    assert 0 < losses["bartowski"] < losses["Qwen"]
+
+
+def test_a_quality_stays_on_the_scale(copy: Path) -> None:
+    edit(copy / CODER, "value = 50.9", "value = 1000")
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
+    assert model and task
+    scored = found.score(model, task)
+    assert scored and scored[2] == 100.0
+
+
+def test_a_line_says_no_more_above_the_figures_that_it_was_fitted_on(copy: Path) -> None:
+    edit(copy / CODER, 'metric = "bird-dev"\nvalue = 50.9', 'metric = "bird-test"\nvalue = 50.9')
+    edit(copy / CODER, "value = 82.2", "value = 99")
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
+    assert model and task
+    line = task.metrics[1]
+    assert line.id == "spider-test" and line.fitted
+    scored = found.score(model, task)
+    assert scored and scored[2] == pytest.approx(line.slope * line.fitted[1] + line.intercept, abs=0.01)
+
+
+def test_between_two_modes_the_task_says_which_counts(copy: Path) -> None:
+    thinks = '[prompt]\nthinking = "optional"\nthinking_off = "/no_think"\nsource = "x"\n[shape]'
+    edit(copy / CODER, "[shape]", thinks)
+    edit(copy / CODER, '"text", "chat"', '"text", "chat", "thinking"')
+    edit(copy / CODER, 'metric = "spider-test"\nvalue = 82.2', 'metric = "bird-dev"\nmode = "direct"\nvalue = 40')
+    edit(copy / CODER, "value = 50.9", 'mode = "thinking"\nvalue = 50.9')
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
+    assert model and task and not task.patient
+    quick, patient = found.score(model, task), found.score(model, replace(task, patient=True))
+    assert quick and quick[0].mode == "direct" and quick[2] == 40
+    assert patient and patient[0].mode == "thinking" and patient[2] == 50.9
+
+
+def test_a_missing_file_is_told(copy: Path) -> None:
+    (copy / "quants.toml").unlink()
+    with pytest.raises(CatalogError, match=r"quants.toml: cannot be read"):
+        catalog.load(copy)
+
+
+def test_the_starter_is_checked_against_its_file(copy: Path) -> None:
+    data = b"GGUF" * 100
+    (copy / "starter").mkdir()
+    (copy / "starter" / "small-Q8_0.gguf").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    with (copy / SQL).open("a", encoding="utf-8") as file:
+        file.write(
+            '[starter]\nfile = "small-Q8_0.gguf"\ntitle = "small"\nquant = "Q8_0"\nlicense = "apache-2.0"\n'
+            f'size = {len(data)}\nsha256 = "{digest}"\nparameters = 2_700_000\ncontext_length = 1024\n'
+            'architecture = "llama"\n[starter.shape]\nlayers = 6\nembedding_length = 192\nheads = 6\n'
+            "kv_heads = 6\nkey_length = 32\nvalue_length = 32\nfeed_forward_length = 512\nvocabulary = 1024\n"
+        )
+    found = catalog.load(copy)
+    task = found.task("sql")
+    assert task
+    starter = found.starter(task)
+    assert starter
+    assert starter.source == StarterSource("text-to-sql")
+    assert (starter.size, starter.files[0].sha256) == (len(data), digest)
+    assert found.starter_file(task).read_bytes() == data
+    assert not [problem for problem in catalog.check(copy) if "starter" in problem]
+
+    found.starter_file(task).write_bytes(data + b"!")
+    problems = "\n".join(catalog.check(copy))
+    assert f"{SQL}: starter.size: expected {len(data) + 1}, found {len(data)}" in problems
+    assert f"{SQL}: starter.sha256: expected " in problems
+    found.starter_file(task).unlink()
+    assert f"{SQL}: starter.file: starter/small-Q8_0.gguf is not there" in catalog.check(copy)
+
+
+def test_shards_come_in_the_order_of_loading(copy: Path) -> None:
+    edit(
+        copy / CODER,
+        "file = [",
+        "file = [\n"
+        '  { quant = "F16", path = "f16-00002-of-00002.gguf", size = 2 },\n'
+        '  { quant = "F16", path = "f16-00001-of-00002.gguf", size = 1 },\n'
+        '  { quant = "F16", path = "mmproj-f16.gguf", size = 3, role = "mmproj" },',
+    )
+    edit(copy / CODER, '"chat", ', '"chat", "vision", ')
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
+    assert model
+    assert task
+    seen = next(item for item in found.variants_of(model) if item.quant == "F16")
+    assert [(file.size, file.role) for file in seen.files] == [(1, "model"), (2, "model"), (3, "mmproj")]
+    text = next(item for item in found.variants_of(model, task) if item.quant == "F16")
+    assert [file.size for file in text.files] == [1, 2]
+
+
+def test_a_measured_score_goes_before_an_estimated_one(copy: Path) -> None:
+    edit(copy / CODER, "value = 50.9", 'value = 50.9\nestimated = true\nrule = "a guess"')
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
+    assert model
+    assert task
+    scored = found.score(model, task)
+    assert scored
+    assert scored[0].metric == "spider-test"
+    line = task.metrics[1]
+    assert scored[2] == pytest.approx(line.slope * 82.2 + line.intercept, abs=0.01)
+
+
+def test_the_precision_of_the_training_loses_nothing(copy: Path) -> None:
+    edit(copy / CODER, "context_length", 'native_quant = "Q4_K_M"\ncontext_length')
+    found = catalog.load(copy)
+    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
+    assert model
+    assert task
+    losses = {variant.quant: variant.quant_loss for variant in found.variants_of(model, task)}
+    assert losses["Q4_K_M"] == losses["Q8_0"] == 0
+    assert losses["Q3_K_M"] > 0
+
+
+def test_a_revision_is_claimed_for_files_with_a_digest_alone(shipped: Catalog) -> None:
+    model = shipped.model("qwen2.5-coder-7b-instruct")
+    assert model
+    official = [item for item in shipped.variants_of(model) if str(item.source).startswith("Qwen/")]
+    pinned = {item.quant for item in official if isinstance(item.source, HubSource) and item.source.revision}
+    assert pinned == {item.quant for item in official if item.files[0].sha256} == {"Q4_K_M", "Q6_K"}
+
+
+# The data that is shipped
+
+
+def test_the_shipped_catalog_has_no_problem() -> None:
+    assert catalog.check(SHIPPED) == []
+
+
+def test_names_are_found_in_any_case(shipped: Catalog) -> None:
+    assert {"text-to-sql", "chat", "embeddings"} <= set(shipped.task_names())
+    for task in shipped.tasks:
+        for name in (task.name, task.name.upper(), *task.aliases):
+            assert shipped.task(name) is task
+    for model in shipped.models:
+        assert shipped.model(model.name) is shipped.model(model.title) is model
+    assert shipped.task("text-to-sq") is None
+    assert shipped.model("../tasks/chat") is None
+
+
+def test_the_tasks_that_people_ask_for_are_there(shipped: Catalog) -> None:
+    asked = """text-to-sql code-completion code-chat chat reasoning math summarization translation tool-calling
+        json-extraction classification embeddings code-embeddings reranking vision ocr long-context edge
+        sql nl2sql text2sql autocomplete fim function-calling rag tiny maths rerank code-search"""
+    assert [name for name in asked.split() if shipped.task(name) is None] == []
+    assert len(shipped.tasks) >= 16
+    assert len(shipped.models) >= 60
+
+
+def test_every_figure_has_a_source_and_a_date(shipped: Catalog) -> None:
+    for model in shipped.models:
+        for score in model.scores:
+            assert score.source.strip() and score.date
+            assert bool(score.rule) == score.estimated, (model.name, score.metric)
+        assert model.shape_source
+        assert all(file.source for repo in model.repos for file in repo.files)
+
+
+def test_what_chats_is_asked_for_where_instructions_are_given(shipped: Catalog) -> None:
+    for task in shipped.tasks:
+        if not task.capabilities & {"text", "fim", "embedding", "rerank", "vision"}:
+            assert "chat" in task.capabilities
+
+
+def test_every_variant_is_complete(shipped: Catalog) -> None:
+    for task in shipped.tasks:
+        for variant in shipped.variants(task):
+            assert isinstance(variant.source, HubSource)
+            assert variant.score is not None
+            assert variant.score_source
+            assert 0 <= variant.quant_loss <= variant.score
+            assert 0 <= variant.quality <= 100
+            assert variant.context_length >= task.min_context
+            assert task.capabilities <= variant.capabilities
+
+
+def test_bits_lie_between_those_measured(shipped: Catalog) -> None:
+    known = shipped.quants["Q4_K_M"]
+    counts = [int(10**exponent) for exponent in (7, 8.5, 9, 9.5, 10, 10.5, 11, 12)]
+    bits = [known.bits_per_weight(count) for count in counts]
+    assert all(known.tensor_bits <= item < 7.5 for item in bits)
+    for parameters, measured in known.measured:
+        assert known.bits_per_weight(parameters) == pytest.approx(measured)
+    assert known.bits_per_weight(10) == known.measured[0][1]
+    assert known.bits_per_weight(10**13) == known.measured[-1][1]
+    for item in shipped.quants.values():
+        assert item.tensor_bits <= item.bits_per_weight(8_000_000_000) + 0.01, item.name
+
+
+def test_perplexity_agrees_with_divergence_on_the_order_of_the_quants(shipped: Catalog) -> None:
+    measured = [item for item in shipped.quants.values() if item.perplexity]
+    assert len(measured) > 20
+    for size in (0, -1):  # of the 8B, and of the 70B
+        by_perplexity = sorted(measured, key=lambda item: item.perplexity[size][1])
+        coarse, fine = by_perplexity[len(measured) // 2 :], by_perplexity[: len(measured) // 2]
+        assert max(item.divergence_imatrix for item in fine) <= min(item.divergence for item in coarse) * 2
+
+
+def test_every_embedding_model_says_how_it_is_used(shipped: Catalog) -> None:
+    for model in shipped.models:
+        assert (model.embedding is not None) == ("embedding" in model.capabilities)
+
+
+def test_estimates_lie_below_the_larger_models_of_the_family(shipped: Catalog) -> None:
+    task = shipped.task("text-to-sql")
+    assert task
+    names = [f"qwen2.5-coder-{size}-instruct" for size in ("0.5b", "1.5b", "3b", "7b", "14b", "32b")]
+    scores = [shipped.score(model, task) for name in names if (model := shipped.model(name))]
+    values = [scored[2] for scored in scores if scored]
+    assert values == sorted(values)
+    assert len(values) == len(names)
+    assert [scored[0].estimated for scored in scores if scored] == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "low", "high"),
+    [
+        ("F16", 7e9, 0, 0.1),
+        ("Q8_0", 7e9, 0, 0.2),
+        ("Q4_K_M", 7e9, 1, 2),
+        ("UD-Q4_K_XL", 7e9, 1, 1.6),
+        ("Q4_K_M", 0.5e9, 3, 5),
+        ("Q2_K", 7e9, 15, 30),
+        ("i1-IQ1_S", 7e9, 90, 100),
+        ("no-such-quant", 7e9, 90, 100),
+    ],
+)
+def test_a_quant_costs_its_share(shipped: Catalog, name: str, parameters: float, low: float, high: float) -> None:
+    assert low <= shipped.quant_loss(name, int(parameters), 100.0) <= high
+
+
+def test_finer_quants_cost_less(shipped: Catalog) -> None:
+    names = ["Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"]
+    losses = [shipped.quant_loss(name, 8_000_000_000, 60.0) for name in names]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_makers_are_trusted_most(shipped: Catalog) -> None:
+    repos = ("Qwen/a", "ggml-org/a", "bartowski/a", "mradermacher/a", "nobody/a")
+    ranks = [shipped.trust(repo) for repo in repos]
+    assert ranks == sorted(set(ranks))
+    assert ranks[0] == 0
+
+
+def test_smoke_questions_have_the_expected_answers(shipped: Catalog) -> None:
+    cases = [case for task in shipped.tasks for case in task.smoke.cases if isinstance(case, SqlCase)]
+    assert cases
+    for case in cases:
+        database = sqlite3.connect(":memory:")
+        database.executescript(case.schema)
+        for row in case.rows:
+            database.execute(row)
+        found = database.execute(case.reference).fetchall()
+        assert found == list(case.expected), case.question
+        database.close()
+
+
+def test_smoke_prompts_do_not_give_the_answer_away(shipped: Catalog) -> None:
+    from_the_text = {"rag", "long-context", "summarization"}  # whose job it is to find it there
+    for task in shipped.tasks:
+        if task.name in from_the_text:
+            continue
+        for case in task.smoke.cases:
+            if isinstance(case, TextCase) and case.expect:
+                assert not judge_text(case, case.prompt).passed, case.prompt
+
+
+def test_text_to_sql_asks_as_its_starter_was_trained(shipped: Catalog) -> None:
+    task = shipped.task("text-to-sql")
+    assert task
+    assert task.prompt
+    assert task.prompt.user == task.smoke.prompt == "{schema}\n\nQuestion: {question}\nSQL:"

@@ -1,0 +1,211 @@
+"""`docs/lockfile.md` is enough: a reader that was written from that page alone takes the rungs that lmpm takes."""
+
+from __future__ import annotations
+
+import random
+import re
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmpm.errors import LockError, NothingFitsError
+from lmpm.project.lock.entry import rung_for
+from lmpm.project.lock.reader import parse_lock
+from lmpm.project.lock.records import Lock
+from lmpm.project.lock.writer import emit_lock
+from lmpm.types import Machine
+from tests.conftest import ROOT
+from tests.lock_samples import TEXT, random_lock
+from tests.project.test_ladder_order import some_machine
+
+# -- the reader: standard library only, each rule from the page ---------------
+
+GIB = 2**30
+HYBRID = {"qwen35", "qwen35moe", "qwen3next", "nemotron_h", "nemotron_h_moe", "granitehybrid", "falcon-h1", "jamba"}
+SPEED = {  # accelerator: share of the bandwidth, seconds a layer, operations to read with a byte a second
+    "metal": (0.884, 130.7e-6, 18), "cuda": (0.888, 54.8e-6, 55), "rocm": (0.839, 61.0e-6, 35),
+    "vulkan": (0.839, 61.0e-6, 25), "sycl": (0.652, 95.4e-6, 20), "cpu": (0.625, 44.7e-6, 2),
+}  # fmt: skip
+HEX64, HEX40 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
+
+
+def read(text: str) -> dict[str, dict[str, Any]]:
+    """The models of a lock by name. Raises ValueError for what the page calls an error."""
+    document = tomllib.loads(text.removeprefix("\ufeff"))
+    if type(document["version"]) is not int or document["version"] != 1:
+        raise ValueError("version")
+    models: dict[str, dict[str, Any]] = {}
+    for model in document.get("model", []):
+        if model["name"] in models or not model["candidate"]:
+            raise ValueError(model["name"])
+        models[model["name"]] = model
+        for rung in model["candidate"]:
+            if "hf" in rung["source"] and not HEX40.fullmatch(rung["source"]["revision"]):
+                raise ValueError("revision")
+            for number in (rung["memory"], rung["bytes_per_token"], *(file["size"] for file in rung["files"])):
+                if type(number) is not int or not 1 <= number < 2**63:
+                    raise ValueError("size")
+            for file in rung["files"]:
+                if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
+                    raise ValueError("file")
+    return models
+
+
+def take(model: dict[str, Any], machine: Machine) -> int | None:
+    """The number, from 1, of the rung that a machine takes; None when none fits."""
+    floor = model["requested"].get("min_speed", model.get("min_speed", 10))
+    if isinstance(floor, (str, bool)):
+        floor = model.get("min_speed", 10)
+    slow = []
+    for number, rung in enumerate(model["candidate"], start=1):
+        if rung["memory"] > machine.budget + machine.host_budget:
+            continue
+        speed = predict(rung, machine, reading=model.get("speed_kind") == "prefill")
+        if speed is None or speed >= floor:
+            return number
+        slow.append((speed, -number))
+    return -max(slow)[1] if slow else None
+
+
+def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float | None:
+    """Tokens a second, None where the bandwidth is not known."""
+    need, parameters = rung["memory"], rung.get("parameters", 0)
+    share = 1.0 if need <= machine.budget else max(0, machine.budget - GIB * max(1, machine.gpus)) / need
+    if not machine.bandwidth or (share < 1 and not machine.host_bandwidth):
+        return None
+    named_mixture = 0 < rung.get("active_parameters", 0) < parameters
+    mixture = named_mixture if parameters else rung["bytes_per_token"] <= need / 3
+    if reading:
+        operations = machine.compute or machine.bandwidth * SPEED[machine.accelerator][2]
+        if not machine.compute and machine.accelerator == "cpu" and machine.cores:
+            operations = machine.cores * 2.5e10
+        operations = max(operations * (0.5 if named_mixture else 1), 2.5e10)
+        weights = rung.get("active_parameters") or parameters
+        weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
+        copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)
+        return float(1 / (2 * weights / operations + copied))
+    kind = rung.get("architecture", "")
+    steps = rung["layers"] * (1.62 if kind.startswith("gemma") else 1.48 if kind in HYBRID else 1)
+    steps *= 1.34 if mixture else 1
+
+    def seconds(part: float, accelerator: str, bandwidth: float) -> float:
+        of_bandwidth, layer, _ = SPEED[accelerator]
+        reached = bandwidth * of_bandwidth
+        if re.match("(UD-|i1-)?IQ[123]", rung["quant"]):
+            reached *= 0.69
+        if accelerator == "cuda" and machine.compute:
+            reached = min(reached, machine.compute / 52.9)
+        if accelerator == "cpu" and machine.cores:
+            reached = min(reached, machine.cores * 1e10)
+        return float(part * rung["bytes_per_token"] / reached + part * steps * layer)
+
+    total = seconds(share, machine.accelerator, machine.bandwidth)
+    return 1 / (total + (seconds(1 - share, "cpu", machine.host_bandwidth or 0) if share < 1 else 0))
+
+
+# -- it agrees with lmpm ------------------------------------------------------
+
+
+def some_lock(rng: random.Random) -> Lock:
+    """A lock whose figures are such that machines differ about it."""
+    lock = random_lock(rng)
+    for model in lock.models:
+        rungs = []
+        for rung in model.candidates:
+            memory = rng.choice([1, 2, 4, 8, 16]) * GIB + rng.randrange(GIB)
+            parameters = rng.choice([0, memory, 3 * memory])
+            files = tuple(replace(file, size=memory // len(rung.files)) for file in rung.files)
+            rungs.append(
+                replace(
+                    rung,
+                    memory=memory,
+                    bytes_per_token=max(1, int(memory * rng.choice([1, 0.6, 0.2, 0.05]))),
+                    layers=rng.choice([0, 16, 64]),
+                    quant=rng.choice(["Q8_0", "Q4_K_M", "UD-IQ2_M", "i1-IQ1_S", "IQ3_XXS", "IQ4_XS"]),
+                    architecture=rng.choice(["", "llama", "gemma3", "qwen35moe", "jamba"]),
+                    parameters=parameters,
+                    active_parameters=rng.choice([0, parameters, parameters // 8]),
+                    files=files,
+                )
+            )
+        asked = {**model.requested, **({"min_speed": rng.choice([3, 40.0])} if rng.random() < 0.4 else {})}
+        floor = rng.choice([None, 0.0, 2.0, 10.0, 30.0])
+        lock = lock.with_model(replace(model, candidates=tuple(rungs), requested=asked, min_speed=floor))
+    return lock
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_it_takes_the_rung_that_lmpm_takes(seed: int) -> None:
+    rng = random.Random(seed)
+    text = emit_lock(some_lock(rng))
+    ours, theirs = parse_lock(text), read(text)
+    assert sorted(theirs) == [model.name for model in ours.models]
+    for model in ours.models:
+        for _ in range(60):
+            machine = some_machine(rng)
+            try:
+                expected = rung_for(model, machine).number
+            except NothingFitsError:
+                expected = None
+            assert take(theirs[model.name], machine) == expected, (machine, model)
+
+
+def test_the_draws_are_worth_something() -> None:
+    rng, seen = random.Random(0), set()
+    for _ in range(150):
+        for model in parse_lock(emit_lock(some_lock(rng))).models:
+            if len(model.candidates) > 1:
+                for _ in range(20):
+                    try:
+                        rung = rung_for(model, some_machine(rng))
+                        seen.add((rung.number, rung.too_slow, rung.speed is None, model.speed_kind))
+                    except NothingFitsError:
+                        seen.add((0, False, False, model.speed_kind))
+    for kind in ("decode", "prefill"):
+        assert {(number, slow, False, kind) for number in (1, 2, 3) for slow in (True, False)} <= seen
+        assert {(0, False, False, kind), (1, False, True, kind)} <= seen
+
+
+HEX = "d" * 64
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("version = 1", "version = 2"),
+        ("version = 1", "version = true"),
+        (f', sha256 = "{HEX}"', ""),
+        (HEX, HEX.upper()),
+        ("1" * 40, "main"),
+        ("size = 2147483648", "size = 0"),
+        ("memory = 2899102924", "memory = 1e9"),
+        ("small-Q4_K_M.gguf", "../small.gguf"),
+        ('name = "text-to-sql"', 'name = "chat"'),
+    ],
+)
+def test_it_refuses_what_lmpm_refuses(old: str, new: str) -> None:
+    assert read(TEXT) and old in TEXT
+    broken = TEXT.replace(old, new, 1)
+    with pytest.raises((ValueError, KeyError)):
+        read(broken)
+    with pytest.raises(LockError):
+        parse_lock(broken)
+
+
+def test_the_page_has_these_figures() -> None:
+    page = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
+    for name, (share, layer, operations) in SPEED.items():
+        assert f"| `{name}` | {share} | {layer * 1e6:.1f} | {operations} |" in page
+    assert all(f"`{name}`" in page for name in HYBRID)
+
+
+def test_the_example_of_the_page_is_a_lock() -> None:
+    page = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    for length in (24, 40, 64):
+        example = example.replace(f"<{length} hex>", "a" * length)
+    assert emit_lock(parse_lock(example)) == example, "in the one form, too"
+    assert list(read(example)) == ["chat"]

@@ -1,0 +1,181 @@
+"""One cache for `hf` and lmpm, proved with the real client: what either has brought, the other uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub.utils import _shared_blobs as shared
+
+from lmpm.project.usage import plan_prune
+from lmpm.store import inventory, prune
+from lmpm.types import HubSource, ModelFile, Variant
+from tests.loopback import LoopbackHub, faults
+from tests.stored import age
+from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Site, emptied
+
+XET_HASH = "ab" + "0" * 62
+BESIDE = Path(sys.executable).with_name("hf")
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def site(hub: LoopbackHub, tmp_path: Path) -> Site:
+    return Site(emptied(hub), tmp_path)
+
+
+def environment(site: Site, **more: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "HF_ENDPOINT": site.hub.endpoint,
+        "HF_HOME": str(site.store.root.parent / "hf-home"),
+        "HF_HUB_CACHE": str(site.store.root),
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        **more,
+    }
+
+
+def hf(site: Site, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The real command line of the Hugging Face client, on the store of the test."""
+    program = str(BESIDE) if BESIDE.exists() else shutil.which("hf") or "hf"
+    return subprocess.run(
+        [program, *arguments], env=environment(site, **more), capture_output=True, text=True, timeout=240
+    )
+
+
+def hf_download(site: Site, **more: str) -> Path:
+    done = hf(site, "download", REPO, PATH, "--quiet", **more)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_what_hf_download_brought_is_used_without_a_request(site: Site, links: str) -> None:
+    path = hf_download(site, **({"HF_HUB_DISABLE_SYMLINKS": "1"} if links == "no links" else {}))
+    assert path.is_symlink() == (links == "links")
+    site.hub.reset_log()
+    assert site.fetch() == path
+    assert len(site.hub.requests) == 0
+    assert path.read_bytes() == WHOLE
+    assert site.reporter.hashed == [PATH]  # once, since hf checks no digest
+    (found,) = inventory.take(site.store, {}).files
+    assert (found.title, found.size, found.brought) == (PATH, SIZE, False)
+
+
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_what_we_brought_is_used_by_hf_offline(site: Site, monkeypatch: pytest.MonkeyPatch, links: str) -> None:
+    if links == "no links":
+
+        def not_here(*arguments: object, **options: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(Path, "symlink_to", not_here)
+        monkeypatch.setattr(Path, "hardlink_to", not_here)
+    path = site.fetch()
+    site.store.note_ref(site.source)
+    assert path.is_symlink() == (links == "links")
+    site.hub.reset_log()
+    assert hf_download(site, HF_HUB_OFFLINE="1") == path
+    assert len(site.hub.requests) == 0
+    assert hf_download(site) == path
+    assert site.hub.count("GET", "*.gguf") == 0
+    assert path.read_bytes() == WHOLE
+
+
+def test_hf_lists_and_verifies_what_we_brought(site: Site) -> None:
+    site.fetch()
+    site.store.note_ref(site.source)
+    listed = hf(site, "cache", "ls")
+    assert listed.returncode == 0 and REPO in listed.stdout, listed
+    verified = hf(site, "cache", "verify", REPO)
+    assert verified.returncode == 0, verified
+    pruned = hf(site, "cache", "prune", "--yes")
+    assert pruned.returncode == 0, pruned
+    assert site.fetch().read_bytes() == WHOLE
+
+
+class TestXet:
+    @pytest.fixture
+    def laid(self, site: Site) -> Path:
+        """The layout of a download over Xet, made by the functions of huggingface_hub itself."""
+        hf_path = site.fetch()
+        shutil.rmtree(site.store.home)
+        assert shared.publish_blob_to_shared_store(
+            blob_path=str(site.blob), xet_hash=XET_HASH, cache_dir=site.store.root, expected_size=SIZE
+        )
+        assert site.blob.is_symlink()
+        assert hf_path.resolve() == shared.shared_blob_path(site.store.root, XET_HASH).resolve()
+        site.hub.reset_log()
+        return hf_path
+
+    def test_it_is_used_and_known_by_its_sha256(self, site: Site, laid: Path) -> None:
+        assert site.fetch() == laid
+        assert len(site.hub.requests) == 0
+        variant = Variant(
+            model="tiny", title="Tiny", source=HubSource(REPO), quant="Q8_0", license="mit",
+            files=(ModelFile(path=PATH, size=SIZE),), context_length=512, architecture="llama",
+        )  # fmt: skip
+        held = site.store.held(variant)
+        assert held is not None and held.files == (site.file,) and held.source == site.source
+        (found,) = inventory.take(site.store, {}).files
+        assert (found.sha256, found.size, found.brought) == (MODEL.sha256, SIZE, False)
+
+    def test_it_is_never_pruned_by_us(self, site: Site, laid: Path) -> None:
+        site.fetch()
+        age(site.store.root)
+        assert plan_prune(site.store, []).files == ()
+        assert laid.read_bytes() == WHOLE
+
+    def test_damage_in_the_shared_store_is_found_and_mended_beside_it(self, site: Site, laid: Path) -> None:
+        payload = shared.shared_blob_path(site.store.root, XET_HASH)
+        payload.chmod(0o644)
+        payload.write_bytes(WHOLE[:-1] + b"?")
+        assert site.fetch().read_bytes() == WHOLE
+        assert payload.read_bytes() == WHOLE[:-1] + b"?"
+        assert not site.blob.is_symlink()
+
+
+class TestUnfinishedOfOthers:
+    def test_what_a_killed_hf_left_stays(self, site: Site) -> None:
+        """hf never goes on from it, and it is not ours to remove."""
+        site.hub.faults.add(faults.Throttle(60_000), "*.gguf", times=1)
+        program = str(BESIDE) if BESIDE.exists() else "hf"
+        child = subprocess.Popen(
+            [program, "download", REPO, PATH],
+            env=environment(site),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        site.until_sent(20_000, seconds=240)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        (orphan,) = site.blob.parent.glob("*.incomplete")
+        before = orphan.stat()
+        site.hub.faults.clear()
+        path = site.fetch()
+        assert path.read_bytes() == WHOLE
+        age(site.store.root)
+        prune.carry_out(site.store, plan_prune(site.store, []))
+        assert orphan.stat().st_ino == before.st_ino
+        assert orphan.stat().st_size == before.st_size
+
+    def test_that_of_llama_cpp_stays(self, site: Site) -> None:
+        orphan = site.blob.with_name(f"{MODEL.sha256}.downloadInProgress")
+        orphan.parent.mkdir(parents=True)
+        orphan.write_bytes(WHOLE[:999])
+        site.fetch()
+        assert orphan.read_bytes() == WHOLE[:999]
+        (found,) = inventory.take(site.store, {}).unfinished
+        assert not found.is_ours

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
-    from lmpm.resolver.checks.pins import PinCheck as PinCheck, is_pinned as is_pinned, pin as pin
-    from lmpm.resolver.choose import Learned as Learned, Refusal as Refusal
+    from lmpm.resolver.checks.pins import PinCheck as PinCheck, is_pinned as is_pinned
+    from lmpm.resolver.choose import Refusal as Refusal
     from lmpm.resolver.constraints import Constraints as Constraints
     from lmpm.resolver.explain import describe_rejected as describe_rejected, require_choice as require_choice
     from lmpm.resolver.locate import FileLocator as FileLocator
@@ -50,8 +50,8 @@ else:
             "candidates.files": "shards size_at",
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
-            "checks.pins": "PinCheck is_pinned pin",
-            "choose": "Learned Refusal choose",
+            "checks.pins": "PinCheck is_pinned",
+            "choose": "Refusal choose",
             "constraints": "Constraints",
             "explain": "describe_rejected require_choice",
             "locate": "FileLocator",

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lmpm.store.prune import PrunePlan as PrunePlan, waiting_time as waiting_time
     from lmpm.store.transfer import digest as digest
     from lmpm.store.transfer.downloader import Downloader as Downloader
-    from lmpm.store.transfer.pacing import Patience as Patience
 else:
     from lmpm.lazy import expose
 
@@ -43,6 +42,5 @@ else:
             "prune": "PrunePlan prune waiting_time",
             "transfer.digest": "digest",
             "transfer.downloader": "Downloader",
-            "transfer.pacing": "Patience",
         },
     )

@@ -26,6 +26,7 @@ from lmpm.gguf.header import read_file
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.project.lock import build, ladder
@@ -78,7 +79,11 @@ class Desk:
         self.home = home
         store = Store(home / "store", home)
         known = catalog.load(CATALOG)
-        client = Hub(Http(hub.endpoint, token=None, user_agent="test"), kept=HeaderCache(home / "headers"), backoff_s=0)
+        client = Hub(
+            Http(hub.endpoint, token=None, user_agent="test"),
+            kept=HeaderCache(home / "headers"),
+            patience=Patience(backoff_s=0),
+        )
         self.resolver = Resolver(known, client, store)
         self.shelf = FileLocator(store=store, hub=client, catalog=known)
 

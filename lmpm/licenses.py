@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lmpm.errors import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -89,9 +91,7 @@ def unknown(names: Iterable[str]) -> list[str]:
     """A remark on each name that is no licence that is known here: it may be misspelt, or somebody's own."""
     remarks = []
     for name in sorted({normalise(name) for name in names} - LICENSES.keys()):
-        from difflib import get_close_matches  # only for those who misspell
-
-        near = get_close_matches(name, LICENSES, n=1, cutoff=LIKENESS)
+        near = nearest(name, LICENSES, most=1, likeness=LIKENESS)
         meant = f": did you mean `{near[0]}`?" if near else ""
         remarks.append(f"`{name}` is no licence that lmpm knows{meant}")
     return remarks

@@ -6,7 +6,7 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
@@ -52,15 +52,31 @@ class HubSource:
     def __str__(self) -> str:
         return f"{self.repo} @ {self.revision[:7]}" if self.revision else self.repo
 
+    @property
+    def name(self) -> str:
+        """What it is at whatever commit, for comparing and for people: `org/name`."""
+        return self.repo
+
+    @property
+    def publisher(self) -> str:
+        """The account on the Hub."""
+        return self.repo.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class StarterSource:
     """The built-in starter of a task, shipped with lmpm."""
 
     task: str
+    publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:
         return "built in"
+
+    @property
+    def name(self) -> str:
+        """What it is, for comparing and for people: `starter:task`."""
+        return f"starter:{self.task}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +84,14 @@ class UrlSource:
     """A file at an https address; its sha256 comes from the user, never from the server."""
 
     url: str
+    publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        """What it is, for comparing and for people: the URL."""
         return self.url
 
 
@@ -78,9 +100,15 @@ class FileSource:
     """A file of the user's own, by its hash. `path` is where it was, seen from the project's directory."""
 
     path: str
+    publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:
         return self.path
+
+    @property
+    def name(self) -> str:
+        """What it is, for comparing and for people: `file:path`."""
+        return f"file:{self.path}"
 
 
 Source = HubSource | StarterSource | UrlSource | FileSource
@@ -193,8 +221,8 @@ class Variant:
 
     @property
     def publisher(self) -> str:
-        """The account on the Hub; empty for a starter."""
-        return self.source.repo.partition("/")[0] if isinstance(self.source, HubSource) else ""
+        """The account on the Hub; empty where the source is not there."""
+        return self.source.publisher
 
     @property
     def quality(self) -> float:

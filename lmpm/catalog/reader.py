@@ -13,6 +13,7 @@ from lmpm.catalog.read_task import read_task
 from lmpm.catalog.yanked import read_yanked
 from lmpm.errors import CatalogError
 from lmpm.fs import DocumentError, Table, compiled_toml
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +44,7 @@ def load(directory: Path, *, copies: Path | None = None, strict: bool = False, n
     models = catalog.models  # read now, so that every file is told of
     problems = reader.problems + inconsistencies(catalog, models, reader.broken)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise CatalogError(f"The catalog in `{directory}` has {count}", details=problems)
+        raise CatalogError(f"The catalog in `{directory}` has {count(len(problems), 'problem')}", details=problems)
     return catalog
 
 

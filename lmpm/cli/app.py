@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lmpm.types import Machine
 
 STORE_KEY = "lmpm.store"  # where `--store` is kept in click's context
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")  # requests, curl, OpenSSL
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -45,6 +46,7 @@ class Environment:
     retry_base_s: float | None
     silence_s: float | None  # after which a server counts as gone
     directory: Path
+    bundle: tuple[str, str] | None  # certificates to believe, and the variable that names them
     ollama: str | None  # where Ollama keeps its models, if it was told
 
     @classmethod
@@ -59,6 +61,7 @@ class Environment:
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
             silence_s=_seconds(environment, "HF_HUB_DOWNLOAD_TIMEOUT", least=1.0),
             directory=_directory(),
+            bundle=_bundle(environment),
             ollama=environment.get("OLLAMA_MODELS") or None,
         )
 
@@ -69,6 +72,11 @@ def _endpoint(environment: Mapping[str, str]) -> str:
     if not endpoint.startswith(("https://", "http://")):
         raise SpecError("HF_ENDPOINT is not an address like `https://huggingface.co`")
     return endpoint.rstrip("/")
+
+
+def _bundle(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The certificates to believe, and the variable that names them: the first one that does counts."""
+    return next(((place, name) for name in CERTIFICATES if (place := environment.get(name))), None)
 
 
 def _directory() -> Path:
@@ -239,7 +247,7 @@ class App:
     def http(self) -> Http:
         """The client of the Hub; the token is read by huggingface_hub's rule."""
         from lmpm import __version__
-        from lmpm.hub import Http
+        from lmpm.hub import Bundle, Http
 
         token = None
         if not self.offline:
@@ -256,18 +264,21 @@ class App:
             token=token,
             user_agent=f"lmpm/{__version__}",
             read_timeout_s=self.settings.silence_s or limits.READ_TIMEOUT_S,
+            bundle=Bundle(*self.settings.bundle) if self.settings.bundle else None,
         )
 
     @cached_property
     def hub(self) -> Hub:
         """The Hub's metadata."""
-        from lmpm.hub import METADATA_BACKOFF_S, HeaderCache, Hub, ResponseCache, identity_of
+        from lmpm.hub import HeaderCache, Hub, Patience, ResponseCache, identity_of
 
         base = self.settings.retry_base_s
         return Hub(
             self.http,
             offline=self.offline,
-            backoff_s=METADATA_BACKOFF_S if base is None else base,
+            patience=Patience(
+                attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S if base is None else base
+            ),
             cache=ResponseCache(
                 self.settings.home / "hub",
                 identity_of(self.settings.endpoint, self.http.token),
@@ -300,7 +311,8 @@ class App:
     @cached_property
     def downloader(self) -> Downloader:
         """What fetches files into the store."""
-        from lmpm.store import Downloader, Patience
+        from lmpm.hub import Patience
+        from lmpm.store import Downloader
 
         base = self.settings.retry_base_s
         patience = Patience(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import DiskError, LockError, ManifestError, SpecError, UnknownNameError
+from lmpm.errors import DiskError, LockError, ManifestError, SpecError, UnknownNameError, nearest
 from lmpm.project import Project, edit_project, find_project
 
 if TYPE_CHECKING:
@@ -151,13 +151,11 @@ def locked_model(lock: Lock, name: str) -> LockedModel:
     """The model of this name. Raises UnknownNameError."""
     found = lock.get(name)
     if found is None:
-        from difflib import get_close_matches
-
         names = [model.name for model in lock.models]
         raise UnknownNameError(
             "model of this project",
             name,
-            suggestions=get_close_matches(name, names, n=2),
+            suggestions=nearest(name, names),
             listing="In the lock: " + ", ".join(f"`{item}`" for item in names) if names else "The lock is empty",
         )
     return found

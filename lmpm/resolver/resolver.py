@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm.errors import NetworkError, SpecError, UnknownNameError
+from lmpm.errors import NetworkError, SpecError, UnknownNameError, nearest
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
 from lmpm.resolver.candidates.funnel import Found
 from lmpm.resolver.checks import pins
@@ -195,7 +195,7 @@ class Resolver:
         """A name that the catalog does not have: looked for on the Hub, unless it is a task misspelt."""
         unknown = self._unknown(reference)
         tasks = [alias for task in self.catalog.tasks for alias in (task.name, *task.aliases)]
-        if self.hub.offline or _near(reference.name.lower(), tasks, n=1, cutoff=MISSPELT):
+        if self.hub.offline or nearest(reference.name.lower(), tasks, most=1, likeness=MISSPELT):
             raise unknown
         try:
             return self._searched(reference.name, text, constraints)
@@ -268,7 +268,7 @@ class Resolver:
         raise UnknownNameError(
             "task",
             name,
-            suggestions=_near(name.lower(), self.catalog.task_names(), n=2),
+            suggestions=nearest(name.lower(), self.catalog.task_names()),
             listing="All tasks: `lmpm catalog list`",
         )
 
@@ -276,7 +276,7 @@ class Resolver:
         """Names near to a misspelt one: tasks first, their aliases, then models."""
         tasks = {alias: task.name for task in self.catalog.tasks for alias in (task.name, *task.aliases)}
         models = {model.name: model.name for model in self.catalog.models}
-        near = _near(reference.name.lower(), [*tasks, *models], n=3, cutoff=0.6)
+        near = nearest(reference.name.lower(), [*tasks, *models], most=3)
         suggestions = list(dict.fromkeys((tasks | models)[name] for name in near))
         return UnknownNameError(
             "task or model", reference.name, suggestions=suggestions, listing="All tasks: `lmpm catalog list`"
@@ -284,7 +284,7 @@ class Resolver:
 
     def _unknown_words(self, error: UnknownNameError) -> UnknownNameError:
         """The error with models of the catalog that words may have been meant for."""
-        near = _near("-".join(error.name.lower().split()), self.catalog.model_names(), n=2, cutoff=MISSPELT)
+        near = nearest("-".join(error.name.lower().split()), self.catalog.model_names(), likeness=MISSPELT)
         return UnknownNameError(error.kind, error.name, suggestions=near, listing="Look around with `lmpm search`")
 
     def _check_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> None:
@@ -293,7 +293,7 @@ class Resolver:
             raise UnknownNameError(
                 "quant of this model",
                 constraints.quant,
-                suggestions=_near(constraints.quant, held, n=2),
+                suggestions=nearest(constraints.quant, held),
                 listing=f"There are: {', '.join(held)}",
             )
 
@@ -304,10 +304,3 @@ class Resolver:
         here = [held for variant in variants if (held := local.held(self.store, variant)) is not None]
         starter = self.catalog.starter(task) if task else None
         return (*here, starter) if starter else tuple(here)
-
-
-def _near(name: str, known: Iterable[str], *, n: int, cutoff: float = 0.6) -> list[str]:
-    """The nearest names that are known; imported for a misspelt one only."""
-    from difflib import get_close_matches
-
-    return get_close_matches(name, list(known), n=n, cutoff=cutoff)

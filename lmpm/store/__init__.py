@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lmpm.store.other_tools import OtherTool as OtherTool, other_tools_here as other_tools_here
     from lmpm.store.prune import PrunePlan as PrunePlan, waiting_time as waiting_time
     from lmpm.store.transfer.downloader import Downloader as Downloader
-    from lmpm.store.transfer.pacing import Patience as Patience
 else:
     from lmpm.lazy import expose
 
@@ -41,6 +40,5 @@ else:
             "other_tools": "OtherTool other_tools_here",
             "prune": "PrunePlan prune waiting_time",
             "transfer.downloader": "Downloader",
-            "transfer.pacing": "Patience",
         },
     )

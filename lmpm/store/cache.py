@@ -5,7 +5,8 @@
 <root>/models--org--name/blobs/<sha256>.lmpm.incomplete     a transfer that was interrupted
 <root>/models--org--name/snapshots/<commit>/<path>          -> ../../blobs/<sha256>
 <root>/.locks/models--org--name/<sha256>.lock               held during a transfer, by hf too
-<home>/verified/<sha256>.<16 hex>                           a stamp: what the file looked like when hashed
+<home>/verified/                                            notes: what files looked like when they were hashed
+<home>/made/                                                notes: which of these names lmpm made
 ```
 A part is bound to its digest: only bytes fetched for that digest are ever appended to it.
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from lmpm import limits
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError
 from lmpm.fs import Stamp, atomic, disk, disk_errors, file_lock, free_space, rules
+from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
 from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
 from lmpm.units import human
@@ -131,6 +133,11 @@ class Store:
         """What was hashed before."""
         return VerifiedFiles(self.home / "verified")
 
+    @property
+    def made(self) -> OwnNames:
+        """The names that lmpm made here."""
+        return OwnNames(self.home / "made")
+
     def commits(self, repo: str) -> list[str]:
         """Commits of which something is here, newest first."""
         try:
@@ -218,7 +225,8 @@ class Store:
             blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
             with contextlib.suppress(OSError):  # not every system lets directories be synced
                 atomic.sync_directory(blob.parent)
-            self.stamps.note(Stamp.of(blob), _digest(file), brought=True)
+            self.stamps.note(Stamp.of(blob), _digest(file))
+            self.made.note(blob, _digest(file))
         return self.expose(source, file)
 
     def expose(self, source: Source, file: ModelFile) -> Path:
@@ -232,13 +240,15 @@ class Store:
             try:
                 link.symlink_to(os.path.relpath(blob, link.parent))
             except FileExistsError:
-                if not disk.is_same_file(link, blob):  # or another process was faster
+                if not disk.is_same_file(link, blob):
                     raise
+                return link  # another process was faster
             except (OSError, NotImplementedError):  # no symbolic links on this file system
                 try:
                     link.hardlink_to(blob)
                 except OSError:  # nor others: the name takes the bytes, as it does for hf
                     blob.replace(link)
+            self.made.note(link, _digest(file))
         return link
 
     def opened(self, source: Source, file: ModelFile, path: Path) -> Path:
@@ -254,6 +264,7 @@ class Store:
             ref.parent.mkdir(parents=True, exist_ok=True)
             if not ref.exists() or ref.read_text("utf-8") != source.revision:
                 atomic.write_text(ref, source.revision)
+                self.made.note(ref)
 
     def adopt_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
         """Copy a local file into the store under its promised digest; the digest is checked on the way."""
@@ -286,6 +297,7 @@ class Store:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(origin.resolve())
+            self.made.note(link, _digest(file))
         return link
 
     def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:

@@ -21,10 +21,12 @@ from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.per_token import touched_bytes
 from lmpm.estimate.memory.quick import bytes_per_token, estimate_memory, shape_of
 from lmpm.estimate.memory.records import exact_shape, facts_of
+from lmpm.fs import JsonCache
 from lmpm.gguf.header import read_file
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.project.lock import build, ladder
@@ -77,7 +79,11 @@ class Desk:
         self.home = home
         store = Store(home / "store", home)
         known = catalog.load(CATALOG)
-        client = Hub(Http(hub.endpoint, token=None, user_agent="test"), kept=HeaderCache(home / "headers"), backoff_s=0)
+        client = Hub(
+            Http(hub.endpoint, token=None, user_agent="test"),
+            kept=HeaderCache(home / "headers"),
+            patience=Patience(backoff_s=0),
+        )
         self.resolver = Resolver(known, client, store)
         self.shelf = FileLocator(store=store, hub=client, catalog=known)
 
@@ -281,7 +287,7 @@ def test_an_engine_is_asked_once_for_each_installation(tmp_path: Path) -> None:
     assert describe(tmp_path, installed, ask=lambda: pytest.fail("asked again")) == says
     assert describe(tmp_path, installed + " upgraded", ask=lambda: replace(says, build="new")).build == "new"  # type: ignore[union-attr]
     assert describe(tmp_path, None) is None
-    (tmp_path / "engine.json").write_text("{")
+    JsonCache(tmp_path).put({"of": "another version of lmpm"}, installed)
     assert describe(tmp_path, installed) == says
 
 
@@ -335,8 +341,9 @@ def test_what_a_proxy_says_is_not_kept(tmp_path: Path) -> None:
     answers.pop(0)
     assert read_at(0, 4) == b"GGUF" and read_at(2, 8) == answers[0][2:10]
     only = kept.only("ab" * 32)
-    assert only is not None and only(0, 10) == answers[0][:10]
+    assert only(0, 10) == answers[0][:10]
     with pytest.raises(LookupError):
         only(0, 11)
     kept.drop("ab" * 32)
-    assert kept.only("ab" * 32) is None
+    with pytest.raises(LookupError):
+        kept.only("ab" * 32)(0, 4)

@@ -22,6 +22,7 @@ from lmpm.errors import (
 )
 from lmpm.hub.client import Hub
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver.checks.pins import is_pinned
@@ -50,7 +51,7 @@ def hub() -> Iterator[LoopbackHub]:
 
 def resolver(real: Catalog, store: Path, endpoint: str, *, offline: bool = False, token: str | None = None) -> Resolver:
     http = Http(endpoint, token=token)
-    return Resolver(real, Hub(http, offline=offline, backoff_s=0), Store(store, store / "home"))
+    return Resolver(real, Hub(http, offline=offline, patience=Patience(backoff_s=0)), Store(store, store / "home"))
 
 
 @pytest.fixture

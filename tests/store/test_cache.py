@@ -235,9 +235,8 @@ class TestDamage:
         assert site.store.is_stamped(path, digest)
         assert not site.store.is_stamped(path, "0" * 64)
         (note,) = (site.store.home / "verified").iterdir()
-        for text in ("", "{", "[]", "{}", '{"path": 1}', "null", "\udcff"):
-            note.write_bytes(text.encode("utf-8", "surrogateescape"))
-            assert not site.store.is_stamped(path, digest)
+        note.write_bytes(note.read_bytes()[:-1])
+        assert not site.store.is_stamped(path, digest)
         site.store.confirm(path, site.file)
         assert site.store.is_stamped(path, digest)
         before = site.blob.stat()

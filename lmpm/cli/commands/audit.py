@@ -12,6 +12,7 @@ from lmpm.cli import workspace
 from lmpm.cli.app import App, common, json_option, offline_option
 from lmpm.cli.output.console import Console, put, put_json, put_raw, show_error
 from lmpm.errors import SpecError
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from lmpm.project import Finding
@@ -84,7 +85,7 @@ def _show(app: App, findings: list[Finding]) -> None:
         place = f"{finding.model}, rung {finding.rung}, {finding.title}"
         put(f"{finding.rule.level:<8} {place}: {finding.detail}")
     counts = {level: sum(finding.rule.level == level for finding in findings) for level in ("error", "warning", "note")}
-    words = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count)
+    words = ", ".join(count(number, level) for level, number in counts.items() if number)
     if app.offline:
         app.console.note("the Hub was not asked what has changed")
     if counts["error"]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from lmpm.cli import workspace
 from lmpm.cli.app import App, common, json_option
-from lmpm.cli.output import render
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
-from lmpm.units import human
+from lmpm.fs import JsonCache
+from lmpm.units import count, human
 
 if TYPE_CHECKING:
     from lmpm.project import Known
     from lmpm.store import Adopted, Inventory, OtherTool, PrunePlan, Stored, Unfinished, Use
     from lmpm.types import ModelFile, Source
+
+# Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
+NOTES: Final = ("catalog", "engine", "headers", "hub", "plans", "records", "verified")
 
 
 @click.group()
@@ -67,8 +70,7 @@ def show_files(as_json: bool, quiet: bool, verbose: bool) -> None:
     _say_broken(app, known)
     app.console.blank()
     more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
-    noun = "file" if len(found.files) == 1 else "files"
-    app.console.done(f"{len(found.files)} {noun}, {human(found.size)} in {app.store.root}{more}")
+    app.console.done(f"{count(len(found.files), 'file')}, {human(found.size)} in {app.store.root}{more}")
 
 
 @command.command("prune", epilog="Example: `lmpm cache prune`, and then `lmpm cache prune --yes`")
@@ -99,6 +101,40 @@ def prune_files(yes: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
         right=frozenset({0}),
     )
     _conclude_prune(app.console, done, removed=yes)
+
+
+@command.command("clean", epilog="Example: `lmpm cache clean`, or only one kind: `lmpm cache clean headers`")
+@click.argument("kinds", nargs=-1, metavar="[KIND]...", type=click.Choice(tuple(NOTES)))
+@json_option
+@common
+def clean_notes(kinds: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+    r"""Remove lmpm's own notes, all of them or those of some kinds. No model is removed: that is `prune`.
+
+    \b
+    catalog   the catalog, compiled
+    engine    what the installed llama.cpp says of itself
+    headers   headers of files on the Hub
+    hub       answers of the Hub
+    plans     how llama.cpp would spend memory
+    records   how fast models were here
+    verified  which files were hashed and have not changed
+
+    What is needed again is asked, measured or hashed again. Each kind is bounded: the notes used longest ago
+    make room by themselves.
+    """
+    app = App(Console(quiet, verbose), offline=True)
+    gone = {kind: JsonCache(app.settings.home / kind).clear() for kind in kinds or NOTES}
+    notes, size = sum(kind.notes for kind in gone.values()), sum(kind.size for kind in gone.values())
+    if as_json:
+        rows = [{"kind": kind, "notes": what.notes, "size": what.size} for kind, what in gone.items()]
+        put_json({"removed": rows, "notes": notes, "size": size})
+        return
+    put_table(
+        [(human(what.size), kind, count(what.notes, "note")) for kind, what in gone.items() if what.notes],
+        right=frozenset({0}),
+    )
+    app.console.blank()
+    app.console.done(f"Removed {count(notes, 'note')}, {human(size)}" if notes else "No notes to remove")
 
 
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
@@ -196,17 +232,17 @@ def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None
     if done.too_new:
         from lmpm.store import waiting_time
 
-        console.note(f"{_count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
+        console.note(f"{count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
     if done.foreign_bytes:
         console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
     console.blank()
-    count = len(done.files) + len(done.unfinished)
-    if not count:
+    files = len(done.files) + len(done.unfinished)
+    if not files:
         console.done("Nothing to prune")
     elif removed:
-        console.done(f"Removed {_count(count, 'file')}, {human(done.freed)} are free again")
+        console.done(f"Removed {count(files, 'file')}, {human(done.freed)} are free again")
     else:
-        console.done(f"{_count(count, 'file')}, {human(done.freed)}. To remove them: `lmpm cache prune --yes`")
+        console.done(f"{count(files, 'file')}, {human(done.freed)}. To remove them: `lmpm cache prune --yes`")
 
 
 def _conclude_adopt(
@@ -221,15 +257,11 @@ def _conclude_adopt(
     if not adopted and not absent:
         console.done("Nothing to adopt: all that the locks name is here")
         return
-    ways = ", ".join(f"{count} by {how}" for how, count in sorted(Counter(item.how for item in adopted).items()))
+    ways = ", ".join(f"{number} by {how}" for how, number in sorted(Counter(item.how for item in adopted).items()))
     size = human(sum(item.file.size for item in adopted))
-    taken = f"Adopted {_count(len(adopted), 'file')}, {size}: {ways}" if adopted else f"Nothing found in {where}"
-    rest = f". {_count(len(absent), 'file')} not on this machine: `lmpm install`" if absent else ""
+    taken = f"Adopted {count(len(adopted), 'file')}, {size}: {ways}" if adopted else f"Nothing found in {where}"
+    rest = f". {count(len(absent), 'file')} not on this machine: `lmpm install`" if absent else ""
     console.done(taken + rest)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _uses_json(uses: tuple[Use, ...]) -> list[dict[str, str]]:
@@ -284,7 +316,7 @@ def _prune_json(plan: PrunePlan, *, removed: bool) -> dict[str, Any]:
 
 def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]]) -> dict[str, Any]:
     def shown(source: Source, file: ModelFile) -> dict[str, Any]:
-        return {"repo": render.repo_of(source), "path": file.path, "size": file.size, "sha256": file.sha256}
+        return {"repo": source.name, "path": file.path, "size": file.size, "sha256": file.sha256}
 
     return {
         "adopted": [

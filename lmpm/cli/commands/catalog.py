@@ -6,7 +6,7 @@ import click
 
 from lmpm.cli.app import App, common, json_option
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
-from lmpm.errors import UnknownNameError
+from lmpm.errors import UnknownNameError, nearest
 
 
 @click.group()
@@ -56,12 +56,11 @@ def show(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
         return
     model = app.catalog.model(name)
     if model is None:
-        from difflib import get_close_matches
-
         aliases = (alias for task in app.catalog.tasks for alias in task.aliases)
         names = (*app.catalog.task_names(), *aliases, *app.catalog.model_names())
-        near = get_close_matches(name.lower(), names, n=2)
-        raise UnknownNameError("task or model", name, suggestions=near, listing="All tasks: `lmpm catalog list`")
+        raise UnknownNameError(
+            "task or model", name, suggestions=nearest(name.lower(), names), listing="All tasks: `lmpm catalog list`"
+        )
     if as_json:
         put_json(pages.model_json(model))
     else:

@@ -99,7 +99,7 @@ def show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
         funnel.put_funnel(resolution.funnel, everything=False)
         put_candidates(choice, SHOWN_ROWS)
         return
-    put(f"{render.repo_of(variant.source)}:{variant.quant}  {variant.title}  {human(variant.size)}  {variant.license}")
+    put(f"{variant.source.name}:{variant.quant}  {variant.title}  {human(variant.size)}  {variant.license}")
 
 
 def put_candidates(choice: Choice, most: int | None) -> None:

@@ -9,7 +9,7 @@ import click
 from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
 from lmpm.cli.output import render
 from lmpm.cli.output.console import Console, put, put_json, put_table
-from lmpm.units import duration, human
+from lmpm.units import count, duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _put_match(match: Match, *, everything: bool) -> None:
     parameters = known.parameters if known else group.title.parameters
     licenses = [row.license for row in match.rows if row.license != "unknown"]
     license_ = known.license if known else licenses[0] if licenses else "licence unknown"
-    repos = f"{len(match.rows)} {'repo' if len(match.rows) == 1 else 'repos'}" if match.rows else ""
+    repos = count(len(match.rows), "repo") if match.rows else ""
     facts = (repos, f"{parameters / 1e9:.2g}B" if parameters else "", license_)
     mark = " · in the catalog" if known else ""
     name = known.title if known and not match.rows else group.name

@@ -13,7 +13,7 @@ from lmpm.cli.options import constraint_options, overlay
 from lmpm.cli.output import funnel, render
 from lmpm.cli.output.console import Console, put, put_json
 from lmpm.resolver import Constraints, NameReference, parse_reference
-from lmpm.units import human
+from lmpm.units import count, human
 
 
 @click.command(epilog="Example: `lmpm why text-to-sql --all`")
@@ -49,7 +49,7 @@ def command(name: str, as_json: bool, everything: bool, quiet: bool, verbose: bo
         put_json({**render.choice_json(choice), "funnel": funnel.as_json(resolution.funnel), "locked": rungs})
         return
     title = f"{name} on {describe(app.machine)}, context {choice.request.context:,}"
-    put(f"{title}: {choice.considered} {'candidate' if choice.considered == 1 else 'candidates'}")
+    put(f"{title}: {count(choice.considered, 'candidate')}")
     put("")
     funnel.put_funnel(resolution.funnel, everything=everything)
     put_candidates(choice, None if everything else SHOWN_ROWS)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lmpm.project import Rung
     from lmpm.proof import MemoryCheck, SmokeResult
     from lmpm.resolver import Candidate, Choice
-    from lmpm.types import Machine, Memory, MemorySource, Source, Speed
+    from lmpm.types import Machine, Memory, MemorySource, Speed
 
 
 KNOWN_AS: Final[dict[MemorySource, str]] = {
@@ -182,7 +182,7 @@ def choice_json(choice: Choice) -> dict[str, Any]:
         "rejected": [
             {
                 "model": item.candidate.variant.title,
-                "repo": repo_of(item.candidate.variant.source),
+                "repo": item.candidate.variant.source.name,
                 "quant": item.candidate.variant.quant,
                 "reason": item.reason,
                 "detail": item.detail,
@@ -200,7 +200,7 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
     variant = candidate.variant
     return {
         "model": variant.title,
-        "repo": repo_of(variant.source),
+        "repo": variant.source.name,
         "revision": variant.source.revision if isinstance(variant.source, HubSource) else None,
         "quant": variant.quant,
         "license": variant.license,
@@ -249,7 +249,7 @@ def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
         "rung": rung.number,
         "rungs": rungs,
         "model": candidate.model,
-        "repo": repo_of(candidate.source),
+        "repo": candidate.source.name,
         "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,
         "quant": candidate.quant,
         "license": candidate.license,
@@ -259,12 +259,3 @@ def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
             {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in candidate.files
         ],
     }
-
-
-def repo_of(source: Source) -> str:
-    """`org/name`, `starter:task` for a built-in one, `file:path`, or an address."""
-    if isinstance(source, HubSource):
-        return source.repo
-    if isinstance(source, StarterSource):
-        return f"starter:{source.task}"
-    return f"file:{source}" if isinstance(source, FileSource) else str(source)

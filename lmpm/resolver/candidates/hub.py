@@ -18,7 +18,6 @@ from lmpm.resolver.candidates import by_model, local, reputation, variants as li
 from lmpm.resolver.candidates.funnel import Found, Funnel, OtherModel
 from lmpm.resolver.candidates.shortlist import Shortlist
 from lmpm.resolver.records import LeftOut
-from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from lmpm.resolver.candidates.reputation import Reputation
     from lmpm.resolver.reference import HubReference
     from lmpm.store import Store
-    from lmpm.types import Variant
 
 SHOWN_OTHERS: Final = 50
 SHOWN_CHOICES: Final = 12
@@ -242,7 +240,7 @@ class HubFinder:
         ]
         others = [item for item in ranked if item.title.key != group.title.key]
         left += [LeftOut("other model", item.name, row.id) for item in others for row in item.rows]
-        taken_from = {_repo(variant) for variant in merged}
+        taken_from = {variant.source.name for variant in merged}
         funnel = Funnel(
             typed=text,
             model=model,
@@ -306,7 +304,3 @@ def _queries(text: str) -> tuple[str, ...]:
 def _line(group: Group) -> str:
     size = f", {group.title.parameters / 1e9:g}B" if group.title.parameters else ""
     return f"{group.name}{size}: {len(group.rows)} repositories, {group.downloads:,} downloads a month"
-
-
-def _repo(variant: Variant) -> str:
-    return variant.source.repo if isinstance(variant.source, HubSource) else ""

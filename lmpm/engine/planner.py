@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from lmpm.engine import client
 from lmpm.errors import DiskError
-from lmpm.estimate import DryRun
 from lmpm.fs import atomic
 from lmpm.gguf import header as gguf_header
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ class MemoryPlanner:
     installation: str
     machine: str
 
-    def ask(self, parts: Sequence[Part], settings: RunConfig) -> DryRun:
+    def ask(self, parts: Sequence[Part], settings: RunConfig) -> MemoryPlan:
         """Its plan for files in load order. Raises IntegrityError for a header that is none, and EngineError."""
         kept = self._place(parts, settings)
         if kept is not None and (known := _kept(kept)) is not None:
@@ -59,14 +59,14 @@ class MemoryPlanner:
         return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()}.json"
 
 
-def _kept(path: Path) -> DryRun | None:
+def _kept(path: Path) -> MemoryPlan | None:
     try:
-        return DryRun.decode(json.loads(path.read_text("utf-8")))
+        return MemoryPlan.decode(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def dry_run(parts: Sequence[Part], settings: RunConfig, limits: EngineLimits | None = None) -> DryRun:
+def dry_run(parts: Sequence[Part], settings: RunConfig, limits: EngineLimits | None = None) -> MemoryPlan:
     """How this machine's llama.cpp would spend memory on files that are not here; parts in load order.
 
     Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from lmpm.types import Machine, Memory, Speed, Variant
+    from lmpm.types import Machine, MemoryPlan, Speed, Variant
 
 Reason = Literal[
     "memory", "speed", "license", "gated", "context", "capability", "engine",
@@ -46,7 +46,7 @@ class Candidate:
     """A variant judged on a machine."""
 
     variant: Variant
-    memory: Memory
+    memory: MemoryPlan
     speed: Speed | None  # None: the machine's bandwidth is not known
 
 

@@ -115,7 +115,7 @@ def _compared(
         planned = bench.oracle.ask(parts, settings).total + needed.reclaimable if bench.oracle else None
     except (ValueError, LmpmError):  # the model runs, that is what counts
         return check
-    return replace(check, estimated=needed.total - needed.tokenizer - needed.overhead, planned=planned)
+    return replace(check, estimated=needed.parts.buffers, planned=planned)
 
 
 def _digest(path: Path) -> str | None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.catalog.catalog import Catalog as Catalog
-    from lmpm.catalog.checks import models as models, tasks as tasks
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.reader import check as check, load as load
@@ -37,8 +36,6 @@ else:
         {
             "catalog": "Catalog",
             "checks.coverage": "BUDGETS GB",
-            "checks.models": "models",
-            "checks.tasks": "tasks",
             "location": "directory",
             "reader": "check load",
             "schema": (

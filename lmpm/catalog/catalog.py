@@ -59,17 +59,20 @@ class Catalog:
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
 
-        A measured figure goes before an estimated one, then the task's own metric before the others. None for a
-        model that has no figure, or that always thinks where the user waits for an answer.
+        A measured figure goes before an estimated one, then the mode that suits the user's patience, then the task's
+        own metric before the others. None for a model that has no figure, or that always thinks where the user
+        waits for an answer. Above the figures that a metric's line was fitted on, it says what it says at their end.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
         known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
         always_thinks = model.quirks is not None and model.quirks.thinking == "always"
         if not known or (always_thinks and not task.patient):
             return None
-        best = min(known, key=lambda score: (score.estimated, ranks[score.metric]))
+        other = "direct" if task.patient else "thinking"
+        best = min(known, key=lambda score: (score.estimated, score.mode == other, ranks[score.metric]))
         metric = task.metrics[ranks[best.metric]]
-        quality = metric.slope * best.value + metric.intercept
+        value = min(best.value, metric.fitted[1]) if metric.fitted else best.value
+        quality = metric.slope * value + metric.intercept
         return best, metric, round(min(max(quality, 0.0), TOP_QUALITY), 2)
 
     def variants(self, task: Task) -> tuple[Variant, ...]:
@@ -165,7 +168,8 @@ class Catalog:
         return round(self.loss_rule.share(divergence, parameters) * score, 2)
 
     def _loss(self, model: CatalogModel, repo: Repo, quant: str, score: float) -> float:
-        native = quants.bits_per_weight(model.native_quant) if model.native_quant else None
+        trained_in = repo.native_quant or model.native_quant
+        native = quants.bits_per_weight(trained_in) if trained_in else None
         if native is not None and (quants.bits_per_weight(quant) or 0.0) >= native:
             return 0.0  # the model was trained and measured in this precision
         publisher = self.publisher(repo.id)

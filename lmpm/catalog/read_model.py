@@ -91,7 +91,13 @@ def _scores(table: Table) -> list[Score]:
         date=_date(table, "date"),
         estimated=table.flag_or("estimated", False),
         rule=table.text_or("rule"),
+        mode=table.choice_or("mode", ("direct", "thinking"), ""),
+        by=table.choice_or("by", ("independent", "maker"), "independent"),
+        answer_tokens=table.integer("answer_tokens", low=1) if "answer_tokens" in table else None,
+        thinking_tokens=table.integer("thinking_tokens", low=1) if "thinking_tokens" in table else None,
     )
+    if score.thinking_tokens is not None and score.mode != "thinking":
+        raise table.fail("thinking_tokens", 'expected with `mode = "thinking"` alone')
     if not score.date:
         raise table.fail("date", "is missing, expected when the source was published or read")
     if score.estimated and not score.rule:
@@ -123,6 +129,7 @@ def _repo(table: Table) -> Repo:
         revision=_revision(table),
         parameters=table.integer("parameters", low=1) if "parameters" in table else None,
         gated=table.flag_or("gated", False),
+        native_quant=table.text_or("native_quant"),
         files=files,
     )
 

@@ -14,6 +14,7 @@ from lmpm.catalog.schema import (
     Metric,
     Prompt,
     RankCase,
+    RankingTime,
     SmokeKind,
     SmokeTest,
     SpeedKind,
@@ -22,13 +23,15 @@ from lmpm.catalog.schema import (
     Task,
     TextCase,
     ToolCase,
+    VectorTime,
+    WritingTime,
 )
 from lmpm.fs import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.catalog.schema import SmokeCase
+    from lmpm.catalog.schema import Seconds, SmokeCase, TaskTime
     from lmpm.fs import Table
 
 
@@ -53,6 +56,7 @@ def read_task(table: Table) -> Task:
     if not metrics:
         raise table.fail("metric", "is missing, expected at least one metric")
     context = table.integer("context", low=1)
+    smoke = _smoke(table.table("smoke"))
     return Task(
         name=table.text("name"),
         title=table.text("title"),
@@ -65,11 +69,12 @@ def read_task(table: Table) -> Task:
         typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
+        time=_TIMES.get(smoke.kind, _writing_time)(table.table("time")),
         patient=table.flag_or("patient", False),
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
         prompt=_prompt(table.table("prompt")) if "prompt" in table else None,
-        smoke=_smoke(table.table("smoke")),
+        smoke=smoke,
         starter=_starter(table.table("starter")) if "starter" in table else None,
     )
 
@@ -82,12 +87,73 @@ def _metric(table: Table, *, first: bool) -> Metric:
         slope=table.number_or("slope", 1.0),
         intercept=table.number_or("intercept", 0.0),
         rule=table.text_or("rule"),
+        fitted=_ascending(table, "fitted") if "fitted" in table else None,
+        largest_miss=table.number("largest_miss") if "largest_miss" in table else None,
     )
     if first and (metric.slope, metric.intercept) != (1.0, 0.0):
         raise table.fail("slope", "the first metric is the task's quality itself: expected slope 1, intercept 0")
     if not first and not metric.rule:
         raise table.fail("rule", "is missing, expected where slope and intercept come from")
     return metric
+
+
+def _writing_time(table: Table) -> TaskTime:
+    return WritingTime(
+        prompt_tokens=table.integer("prompt_tokens", low=1),
+        cold_prompt_tokens=table.integer_or("cold_prompt_tokens", 0),
+        answer_tokens=table.integer("answer_tokens", low=1),
+        thinking_tokens=table.integer("thinking_tokens", low=1),
+        first_token=_seconds(table, "first_token"),
+        answer=_seconds(table, "answer"),
+        shows_thinking=table.flag_or("shows_thinking", False),
+        bulk=table.flag_or("bulk", False),
+        useful=_useful(table),
+    )
+
+
+def _vector_time(table: Table) -> TaskTime:
+    return VectorTime(
+        text_tokens=table.integer("text_tokens", low=1),
+        text=_seconds(table, "text"),
+        query_tokens=table.integer("query_tokens", low=1),
+        query=_seconds(table, "query"),
+        useful=_useful(table),
+    )
+
+
+def _ranking_time(table: Table) -> TaskTime:
+    return RankingTime(
+        documents=table.integer("documents", low=1),
+        document_tokens=table.integer("document_tokens", low=1),
+        ranking=_seconds(table, "ranking"),
+        useful=_useful(table),
+    )
+
+
+_TIMES: dict[SmokeKind, Callable[[Table], TaskTime]] = {"embeddings": _vector_time, "rerank": _ranking_time}
+
+
+def _seconds(table: Table, key: str) -> Seconds:
+    """The comfortable and the longest time."""
+    comfortable, longest = _ascending(table, key)
+    if comfortable <= 0:
+        raise table.fail(key, "expected two times above 0 seconds")
+    return comfortable, longest
+
+
+def _ascending(table: Table, key: str) -> tuple[float, float]:
+    """Two numbers, the lower one first."""
+    match table.rows(key):
+        case [int() | float() as low, int() | float() as high] if low < high:
+            return float(low), float(high)
+    raise table.fail(key, "expected two numbers, the lower one first")
+
+
+def _useful(table: Table) -> float:
+    value = table.number("useful")
+    if not 0 <= value <= 100:
+        raise table.fail("useful", "expected a quality from 0 to 100")
+    return value
 
 
 def _gap(table: Table) -> Gap:

@@ -122,6 +122,9 @@ class Metric:
     """A public benchmark of a task and its line onto the task's quality: `slope * value + intercept`.
 
     The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
+    `fitted` are the least and the greatest figure that the line was fitted on, the greatest no more than where it
+    reaches the best figure of those models: above, it says no more than at its end; below, it goes on, since an
+    end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
     """
 
     id: str
@@ -130,6 +133,8 @@ class Metric:
     slope: float = 1.0
     intercept: float = 0.0
     rule: str = ""
+    fitted: tuple[float, float] | None = None
+    largest_miss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,51 @@ class Starter:
     shape: Shape
 
 
+Seconds = tuple[float, float]  # the comfortable time, and the longest that is of use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingTime:
+    """What one request reads and writes, and how long a user waits for it.
+
+    `thinking_tokens` are for a model that does not publish its own. `cold_prompt_tokens` are read once, before
+    the engine keeps them. `bulk` work is done by the thousand, so no model is split between GPU and RAM for it.
+    Below a quality of `useful` the best model there is does not help much.
+    """
+
+    prompt_tokens: int
+    answer_tokens: int
+    thinking_tokens: int
+    first_token: Seconds
+    answer: Seconds
+    useful: float
+    shows_thinking: bool = False
+    bulk: bool = False
+    cold_prompt_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorTime:
+    """How many tokens of text are made into vectors at once, then one query, and how long either may take."""
+
+    text_tokens: int
+    text: Seconds
+    query_tokens: int
+    query: Seconds
+    useful: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingTime:
+    """A list of documents that is put in order for one query, and how long it may take."""
+
+    documents: int
+    document_tokens: int
+    ranking: Seconds
+    useful: float
+
+
+TaskTime = WritingTime | VectorTime | RankingTime
 SpeedKind = Literal["decode", "prefill"]
 
 
@@ -185,6 +235,7 @@ class Task:
     typical_prompt_tokens: int
     capabilities: frozenset[str]
     metrics: tuple[Metric, ...]
+    time: TaskTime
     smoke: SmokeTest
     patient: bool = False
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
@@ -193,9 +244,16 @@ class Task:
     starter: Starter | None = None
 
 
+Mode = Literal["", "direct", "thinking"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A figure of a model on a metric of a task; `rule` says how an estimated one was made."""
+    """A figure of a model on a metric of a task; `rule` says how an estimated one was made.
+
+    `mode` is whether the model thought before it answered; empty for one that cannot. `by` is who ran it: the
+    model's maker, or somebody else. The tokens are typical ones of the run, where its source tells them.
+    """
 
     task: str
     metric: str
@@ -204,6 +262,10 @@ class Score:
     date: str = ""
     estimated: bool = False
     rule: str = ""
+    mode: Mode = ""
+    by: Literal["independent", "maker"] = "independent"
+    answer_tokens: int | None = None
+    thinking_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +286,8 @@ class Repo:
     """A repository that holds files of a model.
 
     `parameters` is there where its files count otherwise than the model does, such as with a second
-    copy of tied embeddings.
+    copy of tied embeddings. `native_quant` is the precision that its weights were trained for, where the model
+    was trained on so that it loses nothing there (QAT).
     """
 
     id: str
@@ -232,6 +295,7 @@ class Repo:
     files: tuple[RepoFile, ...]
     parameters: int | None = None
     gated: bool = False
+    native_quant: str = ""
 
     @property
     def publisher(self) -> str:

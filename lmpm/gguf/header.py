@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,11 +18,11 @@ from lmpm.errors import IntegrityError
 from lmpm.fs import disk_errors, open_regular, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
 
+ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
 Value = int | float | bool | str | tuple[int | float | bool, ...] | None
 
 MAGIC: Final = b"GGUF"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.hub import http as http, repository as repository, search as search
+    from lmpm.hub import search as search
     from lmpm.hub.client import METADATA_BACKOFF_S as METADATA_BACKOFF_S, Hub as Hub
     from lmpm.hub.header_cache import HeaderCache as HeaderCache
     from lmpm.hub.http import (
@@ -29,8 +29,8 @@ else:
         {
             "client": "Hub METADATA_BACKOFF_S",
             "header_cache": "HeaderCache",
-            "http": ("Http StallWatch asked_wait_s explain file_url header_number http read_body transient_errors"),
-            "repository": "Repository Row repository",
+            "http": ("Http StallWatch asked_wait_s explain file_url header_number read_body transient_errors"),
+            "repository": "Repository Row",
             "response_cache": "ResponseCache identity_of",
             "search": "Listing search",
         },

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.project import directory as directory, lock as lock
     from lmpm.project.actions import install as install
     from lmpm.project.actions.install import constraints_of as constraints_of, with_policy as with_policy
     from lmpm.project.actions.verify import (
@@ -60,8 +59,7 @@ else:
             "actions.install": "constraints_of install with_policy",
             "actions.verify": "Report Verifier build_number verify_exit_code",
             "audit": "Finding audit_exit_code audit_lock",
-            "directory": "Project directory edit_project find_project",
-            "lock": "lock",
+            "directory": "Project edit_project find_project",
             "lock.build": "SIZE_CLASSES is_as_good",
             "lock.diff": "differences",
             "lock.entry": "TASK_HINT context_of entry is_task_assumed prove rung_for task_of",

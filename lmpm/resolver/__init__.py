@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
-    from lmpm.resolver.checks.pins import is_pinned as is_pinned, pin as pin
+    from lmpm.resolver.checks.pins import is_pinned as is_pinned
     from lmpm.resolver.constraints import Constraints as Constraints
     from lmpm.resolver.explain import describe_rejected as describe_rejected, require_choice as require_choice
     from lmpm.resolver.locate import FileLocator as FileLocator, parts_of as parts_of
@@ -43,7 +43,7 @@ else:
             "candidates.files": "shards size_at",
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
-            "checks.pins": "is_pinned pin",
+            "checks.pins": "is_pinned",
             "constraints": "Constraints",
             "explain": "describe_rejected require_choice",
             "locate": "FileLocator parts_of",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmpm import licenses
 from lmpm.catalog.catalog import slug
 from lmpm.catalog.checks.coverage import ladder_problems
+from lmpm.catalog.checks.demand import demand_problems
 from lmpm.catalog.checks.models import CAPABILITIES, model_problems
 from lmpm.gguf import quant
 
@@ -28,6 +29,7 @@ def inconsistencies(catalog: Catalog, models: tuple[CatalogModel, ...], broken: 
         *(problem for task in catalog.tasks for problem in _task(catalog, task)),
         *(problem for model in models for problem in model_problems(catalog, model, unread)),
     ]
+    problems += demand_problems(catalog)
     if not unread:  # what could not be read might have been the answer
         problems += (problem for task in catalog.tasks for problem in ladder_problems(catalog, task))
     return problems

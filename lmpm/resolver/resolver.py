@@ -91,7 +91,7 @@ def request_for(text: str, constraints: Constraints, task: Task | None, *, model
         publishers_denied=constraints.publishers_denied,
         capabilities=task.capabilities if task and model is None else frozenset(),
         prefer=constraints.prefer,
-        embeddings=task is not None and task.smoke.silent,
+        embeddings=task is not None and task.is_silent,
     )
 
 
@@ -129,7 +129,7 @@ class Resolver:
         if not named and (where == "hub" or appraiser):
             choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
         choice = replace(choice, rejected=(*untrue, *choice.rejected), notes=(*choice.notes, *found.notes))
-        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke.kind in TALKED_TO:
+        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke_kind in TALKED_TO:
             choice = replace(choice, notes=(*choice.notes, UNTALKED))
         pinned = choice.chosen is not None and pins.is_pinned(choice.chosen.variant)
         return Resolution(choice=choice, task=task, variants=variants, pinned=pinned, funnel=found.funnel)

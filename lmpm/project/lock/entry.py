@@ -89,7 +89,7 @@ def prove(
         settings = settings_for(
             model,
             context,
-            embeddings=task.smoke.silent,
+            embeddings=task.is_silent,
             repack=bench.repack if bench else "avx2",
             machine=bench.machine if bench else None,
         )

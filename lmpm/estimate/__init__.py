@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.memory.exact import (
         complete_plan as complete_plan,
         exact_memory as exact_memory,
+        exact_shape as exact_shape,
         memory_by_header as memory_by_header,
     )
     from lmpm.estimate.memory.fit import fits as fits, gpus_of as gpus_of, settings_for as settings_for
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.memory.hparams import HParams as HParams
     from lmpm.estimate.memory.plan import PRESETS as PRESETS
     from lmpm.estimate.memory.quick import estimate_memory as estimate_memory, trained as trained
-    from lmpm.estimate.memory.shape import exact_shape as exact_shape, shape_of as shape_of
+    from lmpm.estimate.memory.shape import shape_of as shape_of
     from lmpm.estimate.speed import (
         FITTED as FITTED,
         Workload as Workload,
@@ -37,14 +38,14 @@ else:
         __name__,
         {
             "inspection": "Inspection as_planned inspect",
-            "memory.exact": "complete_plan exact_memory memory_by_header",
+            "memory.exact": "complete_plan exact_memory exact_shape memory_by_header",
             "memory.fit": "fits gpus_of settings_for",
             "memory.from_keys": "SKETCH_ERROR",
             "memory.ggml.backend": "repacking",
             "memory.hparams": "HParams",
             "memory.plan": "PRESETS",
             "memory.quick": "estimate_memory trained",
-            "memory.shape": "exact_shape shape_of",
+            "memory.shape": "shape_of",
             "speed": (
                 "FITTED Workload is_low_bit is_sparse kind_of layer_steps predict_speed seconds_per_token will_thrash "
                 "workload_of"

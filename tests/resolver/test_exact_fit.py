@@ -15,12 +15,12 @@ from lmpm import catalog, engine, machine as machines
 from lmpm.engine.installed import describe, installation
 from lmpm.engine.local import LocalEngine
 from lmpm.estimate.memory.bytes_per_token import bytes_per_token
-from lmpm.estimate.memory.exact import exact_memory, memory_by_header
+from lmpm.estimate.memory.exact import exact_memory, exact_shape, memory_by_header
 from lmpm.estimate.memory.fit import fits, gpus_of, placed
 from lmpm.estimate.memory.from_keys import SKETCH_ERROR, sketch
 from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.quick import estimate_memory
-from lmpm.estimate.memory.shape import exact_shape, shape_of
+from lmpm.estimate.memory.shape import shape_of
 from lmpm.gguf.header import read_file
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache

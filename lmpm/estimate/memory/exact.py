@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.estimate.memory.bytes_per_token import bytes_per_token
+from lmpm.estimate.memory.bytes_per_token import active_parameters, bytes_per_token, parameters
 from lmpm.estimate.memory.constants import GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.ggml.scheduler import compute_buffers
@@ -20,7 +20,8 @@ from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
 from lmpm.estimate.memory.plan import resolve
 from lmpm.estimate.memory.projector import projector_need
-from lmpm.estimate.memory.weights import Placement, mapped_bytes
+from lmpm.estimate.memory.shape import shape_of
+from lmpm.estimate.memory.weights import Placement, is_tied, mapped_bytes
 from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.memory.plan import Plan
     from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
+    from lmpm.types import Shape
 
 BOUND: Final = 1.5  # the compute buffer of an unknown architecture, over that of the nearest known one
 
@@ -90,6 +92,14 @@ def memory_by_header(model: HParams, settings: RunConfig, mmproj: Header | None 
     """
     plain = replace(settings, repack="none", mmap=False, gpu_layers=None)
     return replace(exact_memory(model, plain, mmproj=mmproj), context=settings.context)
+
+
+def exact_shape(model: HParams) -> Shape | None:
+    """The shape with what only the tensor table knows; None where there is no attention to describe."""
+    shape = shape_of(model.header, parameters=parameters(model))
+    if shape is None:
+        return None
+    return replace(shape, active_parameters=active_parameters(model), tied_embeddings=is_tied(model))
 
 
 def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:

@@ -1,18 +1,14 @@
-"""The shape of a model by its header: from the keys alone, or with what only the tensor table knows."""
+"""The shape of a model by the keys of its header."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lmpm.estimate.memory.architectures import ARCHITECTURES, UNKNOWN
-from lmpm.estimate.memory.bytes_per_token import active_parameters, parameters
 from lmpm.estimate.memory.constants import MOST_LAYERS
-from lmpm.estimate.memory.weights import is_tied
 from lmpm.types import Shape
 
 if TYPE_CHECKING:
-    from lmpm.estimate.memory.hparams import HParams
     from lmpm.gguf import Header
 
 
@@ -54,11 +50,3 @@ def _idle(header: Header, layers: int, wide: int) -> int:
     inner = header.integer("expert_feed_forward_length") or max(header.integers("feed_forward_length") or (0,))
     sparse_layers = layers - header.integer("leading_dense_block_count") - header.integer("nextn_predict_layers")
     return 3 * wide * inner * max(0, experts - used) * max(0, sparse_layers) if used else 0
-
-
-def exact_shape(model: HParams) -> Shape | None:
-    """The shape with what only the tensor table knows; None where there is no attention to describe."""
-    shape = shape_of(model.header, parameters=parameters(model))
-    if shape is None:
-        return None
-    return replace(shape, active_parameters=active_parameters(model), tied_embeddings=is_tied(model))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from lmpm.types import Machine, Memory, Speed, Variant
+    from lmpm.types import Machine, MemoryPlan, Speed, Variant
 
 Kind = Literal[
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
@@ -66,7 +66,7 @@ class Candidate:
     """A variant judged on a machine."""
 
     variant: Variant
-    memory: Memory
+    memory: MemoryPlan
     speed: Speed | None  # None: the machine's bandwidth is not known
 
 

@@ -94,7 +94,7 @@ def request_for(text: str, constraints: Constraints, task: Task | None, *, model
         asked=constraints.asked,
         asked_in=constraints.asked_in,
         policy=constraints.policy,
-        embeddings=task is not None and task.smoke.silent,
+        embeddings=task is not None and task.is_silent,
     )
 
 
@@ -135,7 +135,7 @@ class Resolver:
         spare = tuple(self._marked(variant) for variant in found.spare) if looks else ()
         done = choose(request, machine, variants, checks, spare=spare, explains=looks)
         choice = replace(done.choice, notes=(*done.choice.notes, *done.remarks, *found.notes))
-        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke.kind in TALKED_TO:
+        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke_kind in TALKED_TO:
             choice = replace(choice, notes=(*choice.notes, UNTALKED))
         pinned = choice.chosen is not None and pins.is_pinned(choice.chosen.variant)
         return Resolution(choice=choice, task=task, variants=done.variants, pinned=pinned, funnel=found.funnel)

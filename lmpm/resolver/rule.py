@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
-from lmpm.estimate import estimate_memory, predict_speed, will_thrash
+from lmpm.estimate import estimate_memory, predict_speed, will_thrash, workload_of
 from lmpm.licenses import permits_commercial_use
 from lmpm.resolver.records import Candidate, Choice, Rejected, Request, Verdict
 from lmpm.types import Machine, Variant
@@ -88,7 +88,7 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
 def judge(request: Request, machine: Machine, variant: Variant) -> Candidate:
     """What a variant needs and how fast it would be."""
     memory = estimate_memory(variant, request.context)
-    speed = predict_speed(machine, variant, memory, prompt=request.typical_prompt)
+    speed = predict_speed(machine, workload_of(variant, memory), prompt=request.typical_prompt)
     return Candidate(variant=variant, memory=memory, speed=speed)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import catalog_lines
 from lmpm import catalog
-from lmpm.catalog.schema import RankingTime, VectorTime, WritingTime
+from lmpm.catalog.schema.task import RankingTime, VectorTime, WritingTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

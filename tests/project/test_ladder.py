@@ -12,7 +12,7 @@ import pytest
 
 from lmpm import catalog
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.schema import Task
+from lmpm.catalog.schema.task import Task
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.limits import GIB
 from lmpm.machine.chips import load_chips

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.catalog.catalog import Catalog
-    from lmpm.catalog.schema import CatalogModel, Repo, RepoFile
+    from lmpm.catalog.schema.model import CatalogModel, Repo, RepoFile
 
 CAPABILITIES: Final = frozenset(
     {"text", "chat", "code", "fim", "tools", "thinking", "vision", "embedding", "rerank", "multilingual"}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.catalog.catalog import Catalog
-    from lmpm.catalog.schema import CatalogModel, Starter, Task
+    from lmpm.catalog.schema.model import CatalogModel
+    from lmpm.catalog.schema.task import Starter, Task
 
 
 def inconsistencies(catalog: Catalog, models: tuple[CatalogModel, ...], broken: Collection[str]) -> list[str]:
@@ -45,7 +46,7 @@ def _names(catalog: Catalog, models: tuple[CatalogModel, ...], broken: frozenset
         if name != name.lower():
             yield f"`{name}` is not in lower case"
     files = {path.stem for path in (catalog.directory / "tasks").glob("*.toml")}
-    for name in sorted(files.symmetric_difference(catalog.task_names())):
+    for name in sorted(files.symmetric_difference(task.name for task in catalog.tasks)):
         if f"tasks/{name}.toml" in broken:
             continue
         yield f"tasks/{name}.toml: name: expected the name of the file"

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from lmpm.project import Rung
     from lmpm.proof import MemoryCheck, SmokeResult
     from lmpm.resolver import Candidate, Choice
-    from lmpm.types import Machine, Memory, MemorySource, Speed
+    from lmpm.types import Machine, MemoryPlan, MemorySource, Speed
 
 
 KNOWN_AS: Final[dict[MemorySource, str]] = {
     "estimated": "memory estimated within 10 %",
+    "keys": "memory by the first keys of its header",
     "header": "memory by its header",
     "upper bound": "memory at most, its architecture is not known",
     "dry-run": "memory as llama.cpp plans it",
@@ -214,9 +215,21 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def memory_json(memory: Memory) -> dict[str, Any]:
+def memory_json(memory: MemoryPlan) -> dict[str, Any]:
     """Bytes by part."""
-    return {"total": memory.total, **asdict(memory)}
+    parts = memory.parts
+    return {
+        "total": memory.must_fit,
+        "context": memory.context,
+        "weights": parts.weights + parts.repack - memory.reclaimable,
+        "kv_cache": parts.kv_cache,
+        "recurrent": parts.recurrent,
+        "compute": parts.compute,
+        "output": parts.output,
+        "mmproj": parts.mmproj,
+        "overhead": parts.tokenizer + parts.overhead,
+        "source": memory.source,
+    }
 
 
 def speed_json(speed: Speed | None) -> dict[str, Any] | None:

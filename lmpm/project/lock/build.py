@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import NothingFitsError
-from lmpm.estimate import bytes_per_token, estimate_memory
+from lmpm.estimate import estimate_memory
 from lmpm.project.lock.entry import rung_for
 from lmpm.project.lock.ladder import idle_rungs, take
 from lmpm.project.lock.records import LockedCandidate, LockedModel
@@ -266,7 +266,7 @@ def _in_order(rungs: list[Candidate], winners: list[tuple[Machine, Candidate]], 
         if request.prefer == "small":
             return variant.size, rung.memory.total, name
         if request.prefer == "speed":
-            return bytes_per_token(variant, rung.memory.context), rung.memory.total, name
+            return rung.memory.bytes_per_token, rung.memory.total, name
         return -variant.quality, -rung.memory.total, name
 
     ordered = sorted(rungs, key=key)
@@ -302,13 +302,14 @@ def _locked(candidate: Candidate) -> LockedCandidate:
     variant, shape = candidate.variant, candidate.variant.shape
     if not is_pinned(variant):
         raise ValueError(f"{variant.title} is not pinned")
+    memory = estimate_memory(variant, candidate.memory.context)
     return LockedCandidate(
         source=variant.source,
         model=variant.title,
         quant=variant.quant,
         license=variant.license,
-        memory=estimate_memory(variant, candidate.memory.context).total,
-        bytes_per_token=max(1, bytes_per_token(variant, candidate.memory.context)),
+        memory=memory.must_fit,
+        bytes_per_token=max(1, memory.bytes_per_token),
         layers=shape.layers if shape else 0,
         architecture=variant.architecture,
         parameters=shape.parameters if shape else 0,

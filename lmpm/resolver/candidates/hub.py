@@ -142,7 +142,7 @@ class HubFinder:
         said = text.split()
         for place, rest in ((0, said[1:]), (-1, said[:-1])):
             known = self.catalog.publishers.get(said[place].lower()) if rest else None
-            if known and known.kind == "quantizer":
+            if known and not known.is_official:
                 return known.name.lower(), " ".join(rest)
         return "", text
 

@@ -19,12 +19,12 @@ from lmpm.units import human
 
 if TYPE_CHECKING:
     from lmpm.engine import LocalEngine
-    from lmpm.estimate import DryRun, HParams
+    from lmpm.estimate import HParams
     from lmpm.gguf import Contradiction, Header, Parts
     from lmpm.resolver.choose import Check
     from lmpm.resolver.locate import FileLocator
     from lmpm.resolver.records import Candidate, Request
-    from lmpm.types import Machine, Memory, Variant
+    from lmpm.types import Machine, Variant
 
 # Which headers are read: of every variant that is chosen, of those whose estimate may be on the wrong side of
 # the budget, or only of those that are on this machine.
@@ -75,19 +75,19 @@ class ExactFit:
         headers = self._headers(parts, variant, request, machine) if parts else None
         if not parts or not headers:
             return variant
-        from lmpm.estimate import exact_shape, facts_of, trained
+        from lmpm.estimate import exact_shape, memory_by_header, trained
         from lmpm.run_config import RunConfig
 
         pictures = headers[-1] if parts.mmproj else None
         model = _model(headers[: len(parts.files)], variant)
         settings = RunConfig(context=trained(variant, request.context), embeddings=request.embeddings)
         try:
-            facts = facts_of(model, settings, pictures)
+            memory = memory_by_header(model, settings, pictures)
         except ValueError as error:
             raise _unusable(variant, error) from error
         return replace(
             variant,
-            told=facts,
+            memory=memory,
             shape=exact_shape(model) or variant.shape,
             architecture=model.header.architecture or variant.architecture,
             has_template="tokenizer.chat_template" in model.header.metadata,
@@ -113,12 +113,12 @@ class ExactFit:
         variant = candidate.variant
         parts = self._parts(variant)
         headers = self._read.get(_key(parts)) if parts else None
-        if variant.told is None or parts is None or headers is None or self.bench is None:
+        if variant.memory is None or parts is None or headers is None or self.bench is None:
             return Learned(candidate)
         bench = self.bench
         if bench.oracle is None:
             return Learned(candidate, ("llama.cpp cannot be asked here: memory is computed from the header",))
-        from lmpm.estimate import planned_memory, settings_for
+        from lmpm.estimate import complete_plan, fits, settings_for
 
         model = _model(headers[: len(parts.files)], variant)
         settings = settings_for(
@@ -128,8 +128,8 @@ class ExactFit:
             plan = bench.oracle.ask(parts.files, settings)
         except EngineError as error:
             return Learned(candidate, (f"llama.cpp cannot plan it, memory is computed: {error.message}",))
-        planned = replace(candidate, memory=planned_memory(plan, variant.told.memory))
-        if _has_room(plan, planned.memory, machine):
+        planned = replace(candidate, memory=complete_plan(plan, variant.memory))
+        if fits(planned.memory, machine):
             return Learned(planned)
         budget = human(machine.budget + machine.host_budget)
         return Refusal(Verdict("memory", f"llama.cpp here plans {human(planned.memory.total)}, budget {budget}"))
@@ -179,15 +179,3 @@ def _is_doubtful(variant: Variant, request: Request, machine: Machine) -> bool:
     total = estimate_memory(variant, request.context).total
     limits = {machine.budget, machine.budget + machine.host_budget}
     return any(abs(total - limit) <= ESTIMATE_ERROR * total for limit in limits)
-
-
-def _has_room(plan: DryRun, memory: Memory, machine: Machine) -> bool:
-    """Whether each memory of the machine holds what llama.cpp puts there."""
-    beside = memory.mmproj + memory.overhead
-    on_gpus = sum(item.weights + item.cache + item.compute for item in plan.buffers if not item.on_host)
-    if not on_gpus:
-        return plan.total + beside <= (machine.host_budget if machine.vram else machine.budget)
-    if not machine.vram:  # one memory for both
-        return on_gpus + memory.mmproj <= machine.budget
-    on_host = plan.total - on_gpus + memory.overhead
-    return on_gpus + memory.mmproj <= machine.budget and on_host <= machine.host_budget

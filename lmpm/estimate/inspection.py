@@ -161,7 +161,7 @@ def _told(
         path=parts.files[0].name,
         size=sum(part.size for part in parts.files),
         shards=len(parts.files),
-        title=_text(header, "general.name") or parts.files[0].name,
+        title=header.text("general.name") or parts.files[0].name,
         architecture=header.architecture,
         parameters=count,
         quant=variant.quant,
@@ -192,7 +192,7 @@ def _variant(parts: Parts, model: HParams) -> Variant:
     header, name = model.header, parts.files[0].name
     known = parts.variant
     count = parameters(model) or (known.shape.parameters if known and known.shape else 0)
-    label = quants.from_filename(name) or (known.quant if known else "") or _most_used_type(model)
+    label = quants.from_filename(name) or (known.quant if known else "") or header.quant() or quants.UNKNOWN
     count = count or int(8 * sum(part.size for part in parts.files) / (quants.bits_per_weight(label) or 8.0))
     shape = shape_of(header, parameters=count)
     if known and known.shape and shape:  # what only the table tells the catalog may know
@@ -203,25 +203,12 @@ def _variant(parts: Parts, model: HParams) -> Variant:
         )
     return Variant(
         model=name,
-        title=_text(header, "general.name") or name,
+        title=header.text("general.name") or name,
         source=known.source if known else HubSource("local/file"),
         quant=label,
-        license=_text(header, "general.license") or "unknown",
+        license=header.text("general.license") or "unknown",
         files=tuple(ModelFile(path=part.name, size=part.size) for part in parts.files),
         context_length=header.integer("context_length"),
         architecture=header.architecture,
         shape=shape,
     )
-
-
-def _most_used_type(model: HParams) -> str:
-    """The tensor type that holds most of the weights, where the name does not tell the quant."""
-    sizes: dict[str, int] = {}
-    for tensor in model.tensors.values():
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
-    return max(sizes, key=lambda name: sizes[name], default="unknown")
-
-
-def _text(header: Header, key: str) -> str:
-    value = header.metadata.get(key)
-    return value if isinstance(value, str) else ""

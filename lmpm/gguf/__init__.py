@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lmpm.gguf.check import Expectation as Expectation
     from lmpm.gguf.file_name import FileName as FileName
     from lmpm.gguf.header import (
-        TENSOR_TYPES as TENSOR_TYPES,
         Header as Header,
         ReadAt as ReadAt,
         Tensor as Tensor,
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
         read_part as read_part,
     )
     from lmpm.gguf.quant import base as base
+    from lmpm.gguf.shards import Shard as Shard, parse_shard as parse_shard
+    from lmpm.gguf.tensor_types import TENSOR_TYPES as TENSOR_TYPES
 else:
     from lmpm.lazy import expose
 
@@ -43,9 +44,11 @@ else:
         {
             "check": "Expectation check",
             "file_name": "FileName file_name",
-            "header": "Header ReadAt TENSOR_TYPES Tensor header read_file",
+            "header": "Header ReadAt Tensor header read_file",
             "model_name": "DERIVED INSTRUCT ModelName PACKING model_name",
             "parts": "Part Parts local_part read_at_hand read_part",
             "quant": "base quant",
+            "shards": "Shard parse_shard",
+            "tensor_types": "TENSOR_TYPES",
         },
     )

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lmpm.errors import NetworkError, NotFoundError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import header as gguf_header, quant
+from lmpm.gguf import header as gguf_header, parse_shard, quant
 from lmpm.hub import explain, read_body, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FULL_SCORE: Final = 100.0  # there is nothing else to compare it with
 _TOTAL: Final = re.compile(r"bytes 0-[0-9]{1,18}/([0-9]{1,18})")
-_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
 
 def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
@@ -60,7 +59,7 @@ def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) 
     """
     source = UrlSource(reference.url)
     name = _name_at(reference.url)
-    if _SHARD.search(name):
+    if parse_shard(name):
         raise SpecError(f"`{name}` is one shard of several", hint="Join them with `llama-gguf-split --merge`")
     held = store.blob(source, ModelFile(path=name, size=0, sha256=reference.sha256))
     if held.is_file():
@@ -106,12 +105,11 @@ def _name_at(url: str) -> str:
 
 def template_hash(header: Header) -> str | None:
     """sha256 of the chat template that a header holds, None without one."""
-    template = header.metadata.get("tokenizer.chat_template")
-    return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None
+    return hashlib.sha256(header.template.encode()).hexdigest() if header.template else None
 
 
 def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Variant:
-    label = quant.from_filename(files[0].path) or _main_type(header)
+    label = quant.from_filename(files[0].path) or header.quant() or quant.UNKNOWN
     weights = 8 * sum(file.size for file in files)
     parameters = sum(tensor.elements for tensor in header.tensors)
     if len(files) > 1 or not parameters:  # the table of tensors is not known, or only that of one shard
@@ -134,24 +132,13 @@ def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Va
     return replace(bare, template=template, has_template=True if template else False if header.tensors else None)
 
 
-def _main_type(header: Header) -> str:
-    """The tensor type that holds most of the weights, for a name that tells no quant."""
-    sizes: dict[str, int] = {}
-    for tensor in header.tensors:
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
-    return max(sizes, key=lambda name: sizes[name], default="unknown")
-
-
 def shards(path: Path) -> list[Path]:
     """A file, or every shard of the set that it is one of, in load order.
 
     Raises SpecError for what is not there, or is no file.
     """
-    found = _SHARD.search(path.name)
-    paths = [path]
-    if found:
-        stem = path.name[: found.start()]
-        paths = [path.with_name(f"{stem}-{number:05}-of-{found[2]}.gguf") for number in range(1, int(found[2]) + 1)]
+    shard = parse_shard(path.name)
+    paths = [path.with_name(shard.sibling(number)) for number in range(1, shard.count + 1)] if shard else [path]
     for part in paths:
         if not part.is_file():
             raise SpecError(_no_file(part))

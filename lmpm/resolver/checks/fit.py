@@ -85,7 +85,8 @@ class ExactFit:
         header = check.together(headers[: len(parts.files)])
         if said.is_exact and header.architecture not in check.KNOWN_SIZE_KEYS:
             said = replace(said, is_exact=False)  # what else such files hold is counted in one place and not in another
-        return check.contradiction(said, header, sum(part.size for part in parts.files), engine=engine_version)
+        found = check.contradiction(said, header, sum(part.size for part in parts.files), engine=engine_version)
+        return found.detail if found else None
 
     def asked(self, candidate: Candidate, request: Request, machine: Machine) -> tuple[Candidate | Rejected, str]:
         """The candidate as llama.cpp plans it, or its refusal when it has no room; and a remark for the user."""

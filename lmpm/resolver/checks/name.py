@@ -87,7 +87,7 @@ class HeaderCheck:
         active = model_name.parse_model_name(likely.title).active_parameters
         if shape is not None and active and active < parameters:
             shape = replace(shape, active_parameters=active)
-        stated = check.stated_quant(header) or check.main_type(header)
+        stated = header.quant()
         return tuple(
             replace(
                 variant,
@@ -106,7 +106,8 @@ class HeaderCheck:
         """
         header = self._header(variant)
         size = sum(file.size for file in variant.files if file.role == "model")
-        return check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        found = check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        return found.detail if found else None
 
     def _claim(self, variant: Variant) -> check.Expectation:
         """What the name, the catalog or the original weights say of a variant."""

@@ -21,7 +21,7 @@ from lmpm.estimate.memory.quick import shape_of
 from lmpm.estimate.memory.records import exact_shape, memory_of, planned_need
 from lmpm.estimate.speed import predict_speed
 from lmpm.fs import printable
-from lmpm.gguf import quant as quants, read_at_hand, read_part
+from lmpm.gguf import check_template, quant as quants, read_at_hand, read_part, require_loadable
 from lmpm.types import HeaderFacts, HubSource, ModelFile, Variant
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from lmpm.estimate.memory.dry_run import DryRun
-    from lmpm.gguf import Header, Parts
+    from lmpm.gguf import Finding, Header, Parts
     from lmpm.run_config import RunConfig
     from lmpm.types import Machine, Speed
 
@@ -57,6 +57,7 @@ class Inspection:
     layers: int
     context_length: int
     has_chat_template: bool | None  # None: it stands behind what was read
+    template_findings: tuple[Finding, ...]
     settings: RunConfig
     need: Need
     source: Source
@@ -93,6 +94,7 @@ def as_planned(found: Inspection, plan: DryRun, machine: Machine) -> Inspection:
 
 def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: RunConfig) -> Inspection:
     """To the byte."""
+    require_loadable(headers[: len(parts.files)], [part.name for part in parts.files])
     model = HParams(*headers[: len(parts.files)])
     pictures = headers[-1] if parts.mmproj else None
     _check(parts, settings, model)
@@ -122,6 +124,7 @@ def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: R
 def _by_keys(parts: Parts, machine: Machine, settings: RunConfig) -> Inspection | None:
     """Nearly; None where the keys do not decide it."""
     header = read_part(parts.files[0], tensors=False)
+    require_loadable([header], [part.name for part in parts.files])
     model = HParams(header)
     if not model.is_known or model.architecture.tied_twice:  # what counts twice only the table tells
         return None
@@ -168,6 +171,7 @@ def _told(
         layers=header.integer("block_count"),
         context_length=header.integer("context_length"),
         has_chat_template="tokenizer.chat_template" in header.metadata if whole else None,
+        template_findings=check_template(header.template, talks=False),
         settings=replace(settings, context=needed.context),
         need=needed,
         source=source,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm import limits
 from lmpm.errors import IntegrityError
 from lmpm.gguf import header as gguf_header, loadable, quant
+from lmpm.gguf.template import check_template
 from lmpm.gguf.tensor_types import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -54,14 +55,15 @@ class Contradiction:
     """What a header says against a claim, in words. `kind` says what of the claim is untrue.
 
     `engine`: llama.cpp does not run the architecture. `refused`: llama.cpp does not load such a header, whatever it is
-    called. `model`: it is another model. `quant`: its types or its size are those of another quant.
+    called. `code`: its chat template would run code. `model`: it is another model. `quant`: its types or its size are
+    those of another quant.
     """
 
-    kind: Literal["engine", "refused", "model", "quant"]
+    kind: Literal["engine", "refused", "code", "model", "quant"]
     detail: str
 
 
-def _may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
+def may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
     """Whether llama.cpp runs an architecture; one newer than the list may run more, and its own plan will tell."""
     if architecture in ARCHITECTURES:
         return True
@@ -105,11 +107,14 @@ def contradiction(
     """
     if why := loadable.refusal(header):
         return Contradiction("refused", f"llama.cpp does not load it: {why}")
-    if not _may_run(header.architecture, engine):
+    if not may_run(header.architecture, engine):
         return Contradiction("engine", f"llama.cpp does not run the architecture `{header.architecture[:40]}`")
     if claim.architecture and header.architecture != claim.architecture:
         detail = f"its architecture is {header.architecture[:40]}, that of the model is {claim.architecture[:40]}"
         return Contradiction("model", detail)
+    harm = [item.detail for item in check_template(header.template, talks=False) if item.severity == "error"]
+    if harm:
+        return Contradiction("code", f"its chat template would run code: {harm[0]}")
     return _against_quant(claim, header) or _against_size(claim, header, size)
 
 

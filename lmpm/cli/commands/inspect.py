@@ -17,7 +17,7 @@ from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from lmpm.estimate import DryRun, Inspection
-    from lmpm.gguf import Parts
+    from lmpm.gguf import Finding, Parts
     from lmpm.run_config import RunConfig
     from lmpm.types import Machine
 
@@ -117,6 +117,8 @@ def _settings(options: dict[str, Any]) -> RunConfig:
 
 def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine: Machine) -> None:
     """Facts, a small picture of the memory, and the speed."""
+    from lmpm.engine import version as engine_version
+    from lmpm.gguf import check
     from lmpm.machine import describe
 
     facts = [
@@ -130,6 +132,10 @@ def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine
     if found.has_chat_template is not None:
         facts.append(f"chat template: {'yes' if found.has_chat_template else 'no'}")
     put(" · ".join(facts))
+    if not check.may_run(found.architecture, engine_version):
+        put(f"{'Warning':<11} llama.cpp here does not run the architecture `{found.architecture[:40]}`")
+    for item in found.template_findings:
+        put(f"{'Danger' if item.severity == 'error' else 'Warning':<11} chat template: {item.detail}")
     put(f"Memory at {found.need.context:,} tokens on {describe(machine)} ({_source_words(found)})")
     widest = max(getattr(found.need, part) for part in PARTS)
     for part in PARTS:
@@ -176,6 +182,10 @@ def planned(found: Inspection) -> int:
     return found.need.must_fit - found.need.tokenizer - found.need.overhead - found.need.mmproj
 
 
+def _finding(item: Finding) -> dict[str, str]:
+    return {"kind": item.kind, "severity": item.severity, "detail": item.detail}
+
+
 def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict[str, Any]:
     speed = found.speed
     return {
@@ -185,6 +195,9 @@ def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict
         "quant": found.quant,
         "layers": found.layers,
         "context_length": found.context_length,
+        "template": None
+        if found.has_chat_template is None
+        else {"present": found.has_chat_template, "findings": [_finding(item) for item in found.template_findings]},
         "memory": {
             "context": found.need.context,
             "total": found.need.total,

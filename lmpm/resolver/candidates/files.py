@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lmpm.errors import NetworkError, NotFoundError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import header as gguf_header, parse_shard, quant
+from lmpm.gguf import header as gguf_header, parse_shard, quant, require_harmless, require_loadable
 from lmpm.hub import explain, read_body, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
@@ -37,6 +37,8 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
     alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
     """
     paths = shards(path)
+    headers = [gguf_header.read_file(part) for part in paths]  # before gigabytes are hashed
+    require_loadable(headers, [part.name for part in paths])
     root = directory.resolve()
     files = []
     for part in paths:
@@ -48,8 +50,7 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
             raise SpecError(f"`{part}` cannot be pinned under its name: {error}") from error
         digest, size = store.digest(part)
         files.append(ModelFile(path=name, size=size, sha256=digest))
-    header = gguf_header.read_file(paths[0])
-    return _variant(header, FileSource(files[0].path), tuple(files))
+    return _variant(headers[0], FileSource(files[0].path), tuple(files))
 
 
 def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) -> Variant:
@@ -109,6 +110,8 @@ def template_hash(header: Header) -> str | None:
 
 
 def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Variant:
+    require_loadable([header], [file.path for file in files])
+    require_harmless(header.template, PurePath(files[0].path).name)
     label = quant.from_filename(files[0].path) or header.quant() or quant.UNKNOWN
     weights = 8 * sum(file.size for file in files)
     parameters = sum(tensor.elements for tensor in header.tensors)

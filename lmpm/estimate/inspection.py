@@ -21,12 +21,12 @@ from lmpm.estimate.memory.quick import read_per_token
 from lmpm.estimate.memory.shape import shape_of
 from lmpm.estimate.speed import Workload, kind_of, predict_speed
 from lmpm.fs import printable
-from lmpm.gguf import quant as quants, read_at_hand, read_part
+from lmpm.gguf import check_template, quant as quants, read_at_hand, read_part, require_loadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.gguf import Header, Parts
+    from lmpm.gguf import Finding, Header, Parts
     from lmpm.run_config import RunConfig
     from lmpm.types import Machine, MemoryPlan, Shape, Speed
 
@@ -50,6 +50,7 @@ class Inspection:
     layers: int
     context_length: int
     has_chat_template: bool | None  # None: it stands behind what was read
+    template_findings: tuple[Finding, ...]
     settings: RunConfig
     memory: MemoryPlan
     fits: bool
@@ -85,6 +86,7 @@ def as_planned(found: Inspection, plan: MemoryPlan, machine: Machine) -> Inspect
 
 def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: RunConfig) -> Inspection:
     """From the tensor table, to the byte."""
+    require_loadable(headers[: len(parts.files)], [part.name for part in parts.files])
     model = HParams(*headers[: len(parts.files)])
     pictures = headers[-1] if parts.mmproj else None
     _check(parts, settings, model)
@@ -100,6 +102,7 @@ def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: R
 def _by_keys(parts: Parts, machine: Machine, settings: RunConfig) -> Inspection | None:
     """From the keys at the front, nearly; None where they do not decide it."""
     header = read_part(parts.files[0], tensors=False)
+    require_loadable([header], [part.name for part in parts.files])
     model = HParams(header)
     if not model.is_known or model.architecture.tied_twice:  # what counts twice only the table tells
         return None
@@ -164,13 +167,14 @@ def _inspection(
         path=name,
         size=size,
         shards=len(parts.files),
-        title=_text(header, "general.name") or name,
+        title=header.text("general.name") or parts.files[0].name,
         architecture=header.architecture,
         parameters=count,
         quant=quant,
         layers=header.integer("block_count"),
         context_length=header.integer("context_length"),
         has_chat_template="tokenizer.chat_template" in header.metadata if whole else None,
+        template_findings=check_template(header.template, talks=False),
         settings=replace(settings, context=memory.context),
         memory=memory,
         fits=fits(memory, machine),
@@ -192,17 +196,4 @@ def _check(parts: Parts, settings: RunConfig, model: HParams) -> None:
 def _quant(parts: Parts, model: HParams) -> str:
     """The quant as the file's name has it, else as the catalog has it, else the type of most weights."""
     known = parts.variant.quant if parts.variant else ""
-    return quants.from_filename(parts.files[0].name) or known or _most_used_type(model)
-
-
-def _most_used_type(model: HParams) -> str:
-    """The tensor type that holds most of the weights, where the name does not tell the quant."""
-    sizes: dict[str, int] = {}
-    for tensor in model.tensors.values():
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
-    return max(sizes, key=lambda name: sizes[name], default="unknown")
-
-
-def _text(header: Header, key: str) -> str:
-    value = header.metadata.get(key)
-    return value if isinstance(value, str) else ""
+    return quants.from_filename(parts.files[0].name) or known or model.header.quant() or quants.UNKNOWN

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
-from lmpm.gguf import quant
+from lmpm.gguf import parse_shard, quant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,12 +116,18 @@ def _repo(place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator
             yield f"{at}.quant: expected `{named}`, as its path says, found `{file.quant}`"
         quants.setdefault(file.quant, []).append(file)
     for name, files in quants.items():
-        parts = [quant.shard(file.path) or (1, 1) for file in files]
+        parts = [_number(file.path) for file in files]
         count = parts[0][1]
         if sorted(parts) != [(number, count) for number in range(1, count + 1)]:
             yield f"{place}.file: {name}: expected one whole file, or every shard once"
             continue
         yield from _size(f"{place}.file: {name}", catalog, name, sum(file.size for file in files), parameters)
+
+
+def _number(path: str) -> tuple[int, int]:
+    """Which shard of how many a file is; a whole one is the only one."""
+    shard = parse_shard(path)
+    return (shard.number, shard.count) if shard else (1, 1)
 
 
 def _size(place: str, catalog: Catalog, name: str, size: int, parameters: int) -> Iterator[str]:

@@ -53,7 +53,7 @@ def command(form: str, offline: bool, is_global: bool, as_json: bool, quiet: boo
         return 0
     manifest = workspace.read_manifest(project)
     workspace.remark_licenses(app, manifest)
-    findings = audit_lock(lock, manifest.policy, app.catalog, None if app.offline else app.hub)
+    findings = audit_lock(lock, manifest.policy, app.catalog, None if app.offline else app.hub, app.store)
     if form == "sarif":
         from lmpm.project import sarif_log
 

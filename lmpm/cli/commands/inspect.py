@@ -17,7 +17,7 @@ from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from lmpm.estimate import Inspection
-    from lmpm.gguf import Parts
+    from lmpm.gguf import Finding, Parts
     from lmpm.run_config import RunConfig
     from lmpm.types import DeviceMemory, Machine, MemoryPlan
 
@@ -116,6 +116,8 @@ def _settings(options: dict[str, Any]) -> RunConfig:
 
 def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, machine: Machine) -> None:
     """Facts, a small picture of the memory, and the speed."""
+    from lmpm.engine import version as engine_version
+    from lmpm.gguf import check
     from lmpm.machine import describe
 
     facts = [
@@ -129,6 +131,10 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
     if found.has_chat_template is not None:
         facts.append(f"chat template: {'yes' if found.has_chat_template else 'no'}")
     put(" · ".join(facts))
+    if not check.may_run(found.architecture, engine_version):
+        put(f"{'Warning':<11} llama.cpp here does not run the architecture `{found.architecture[:40]}`")
+    for item in found.template_findings:
+        put(f"{'Danger' if item.severity == 'error' else 'Warning':<11} chat template: {item.detail}")
     put(f"Memory at {found.memory.context:,} tokens on {describe(machine)} ({_source_words(found)})")
     parts = found.memory.parts
     for part, size in parts._asdict().items():
@@ -174,6 +180,10 @@ def planned(found: Inspection) -> int:
     return found.memory.parts.buffers - found.memory.reclaimable
 
 
+def _finding(item: Finding) -> dict[str, str]:
+    return {"kind": item.kind, "severity": item.severity, "detail": item.detail}
+
+
 def _json(found: Inspection, computed: Inspection, exact: MemoryPlan | None) -> dict[str, Any]:
     speed = found.speed
     return {
@@ -183,6 +193,9 @@ def _json(found: Inspection, computed: Inspection, exact: MemoryPlan | None) -> 
         "quant": found.quant,
         "layers": found.layers,
         "context_length": found.context_length,
+        "template": None
+        if found.has_chat_template is None
+        else {"present": found.has_chat_template, "findings": [_finding(item) for item in found.template_findings]},
         "memory": {
             "context": found.memory.context,
             "total": found.memory.total,

@@ -49,7 +49,7 @@ class HeaderCheck:
         if found.kind == "engine":
             unknown = EngineError(f"`{_first(variant).path}` cannot be run: {found.detail}", hint=NEWER)
             return Refusal(Verdict("engine", found.detail), scope="repository", error=unknown)
-        scope: Literal["file", "repository"] = "file" if found.kind == "quant" else "repository"
+        scope: Literal["file", "repository"] = "repository" if found.kind == "model" else "file"
         return Refusal(Verdict("contradiction", found.detail), scope=scope)
 
     def _shape(self, variant: Variant) -> Callable[[Variant], Variant]:
@@ -60,7 +60,7 @@ class HeaderCheck:
         active = model_name.parse_model_name(variant.title).active_parameters
         if shape is not None and active and active < parameters:
             shape = replace(shape, active_parameters=active)
-        stated = check.stated_quant(header) or check.main_type(header)
+        stated = header.quant()
 
         def shaped(other: Variant) -> Variant:
             return replace(

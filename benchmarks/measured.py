@@ -107,8 +107,7 @@ def splits(chips: Chips) -> list[Comparison]:
             host_bandwidth=round(float(fields["host_gbs"]) * 1e9),
             compute=row.part.compute,
         )
-        seconds = speed.seconds_per_token(
-            machine,
+        work = speed.Workload(
             need=round(row.size) + SPLIT_NEED,
             touched=round(row.touched),
             layers=row.layers,
@@ -116,6 +115,7 @@ def splits(chips: Chips) -> list[Comparison]:
             kind=row.kind,
             quant=row.quant,
         )
+        seconds = speed.seconds_per_token(machine, work)
         if seconds:
             found.append(Comparison(f"{row.chip} {row.model} {row.quant}", 1 / seconds, row.measured))
     return found

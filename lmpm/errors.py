@@ -23,8 +23,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 2, likeness: float = 0.6) -> list[str]:
+    """The known names that a misspelt one is likely meant to be, nearest first; `likeness` from 0 to 1 is the least."""
+    from difflib import get_close_matches  # only for those who misspell
+
+    return get_close_matches(name, list(known), n=most, cutoff=likeness)
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """The question for the names that may have been meant; empty without any."""
+    return "Did you mean " + " or ".join(f"`{name}`" for name in names) + "?" if names else ""
 
 
 class LmpmError(Exception):
@@ -100,12 +112,8 @@ class UnknownNameError(NotFoundError):
     kind = "unknown-name"
 
     def __init__(self, noun: str, name: str, *, suggestions: Sequence[str] = (), listing: str = "") -> None:
-        parts = []
-        if suggestions:
-            parts.append("Did you mean " + " or ".join(f"`{item}`" for item in suggestions) + "?")
-        if listing:
-            parts.append(listing)
-        super().__init__(f"No {noun} is called `{name}`", hint=" ".join(parts) or None)
+        hint = " ".join(filter(None, (did_you_mean(suggestions), listing)))
+        super().__init__(f"No {noun} is called `{name}`", hint=hint or None)
         self.noun = noun
         self.name = name
         self.suggestions = tuple(suggestions)

@@ -15,13 +15,30 @@ MAX_REPO_CHARS: Final = 200
 MAX_NAME_CHARS: Final = 96  # of a model in lmpm.toml
 MAX_FILE_BYTES: Final = 2**63 - 1
 
+# Notes of what was learnt before: those used longest ago make room.
+MAX_NOTES: Final = 2_000  # of one kind
+MAX_NOTES_BYTES: Final = 64 * MIB  # of one kind
+MAX_HEADER_NOTES_BYTES: Final = 512 * MIB  # headers are 6 to 13 MB each
+MAX_VERIFIED_NOTES: Final = 20_000  # files that were hashed, 300 bytes each
+MAX_OWN_NAMES: Final = 100_000  # names that lmpm made in the store, 200 bytes each
+FRESH_ANSWER_S: Final = 15 * 60.0  # an answer of the Hub this young stands for asking again
+
 # Talking to the Hub.
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 30.0
 METADATA_TIMEOUT_S: Final = 20.0
+METADATA_ATTEMPTS: Final = 3
+METADATA_BACKOFF_S: Final = 0.5
+METADATA_TOTAL_S: Final = 120.0  # for one whole answer, however slowly it comes
 MAX_API_ANSWER_BYTES: Final = 64 * MIB  # repositories of 10,000 files stay far below
 MAX_ERROR_BODY_BYTES: Final = 4 * KIB  # quoted in a message at most
 MAX_REDIRECTS: Final = 10
+MAX_RETRY_AFTER_CHARS: Final = 64  # a number or a date; more is neither
+SEARCH_PAGE_ROWS: Final = 1000  # asked for; a server may give fewer
+MAX_SEARCH_PAGES: Final = 6
+MAX_SEARCH_ROWS: Final = 2000
+MAX_QUERY_CHARS: Final = 200
+MAX_TAGS: Final = 2000  # of one repository
 
 # Transfer.
 CHUNK_BYTES: Final = 1 * MIB  # the fastest iter_content size measured over loopback
@@ -66,6 +83,10 @@ MAX_TENSORS: Final = 100_000
 MAX_KEY_BYTES: Final = 64 * KIB
 MAX_STRING_BYTES: Final = 16 * MIB
 MAX_DIMS: Final = 4  # GGML_MAX_DIMS
+MAX_HEADER_KEPT_BYTES: Final = (
+    40 * MIB
+)  # of keys, values and tensors in memory: 100,000 tensors, and ten times a real one
+MAX_HEADER_WORK: Final = 3_000_000  # strings walked over, and ten for each key and tensor: real ones stay below a third
 
 # The engine's child process.
 ENGINE_SMOKE_TIMEOUT_S: Final = 300.0

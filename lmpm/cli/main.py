@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from lmpm.errors import LmpmError, SpecError
+from lmpm.errors import LmpmError, SpecError, nearest
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is meant, or a usage error with the nearest name."""
         if args and args[0] not in (*COMMANDS, *ALIASES):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
+            near = nearest(args[0], COMMANDS, most=1)
             raise SpecError(
                 f"There is no command `{args[0]}`",
                 hint=f"Did you mean `lmpm {near[0]}`?" if near else "All commands: `lmpm --help`",

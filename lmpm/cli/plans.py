@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import show_error
 from lmpm.project import ActionReporter
-from lmpm.units import duration, human
+from lmpm.units import count, duration, human
 
 if TYPE_CHECKING:
     from lmpm.cli.app import App
@@ -53,7 +53,7 @@ def conclude_dry_run(app: App, plan: Plan) -> None:
     """The last words of a run that changes nothing."""
     comes = [step for step in plan.steps if step.downloads]
     if comes and plan.action != "lock":
-        app.console.say("Download", f"{human(plan.download_size)} for {words.count(len(comes), 'model')}")
+        app.console.say("Download", f"{human(plan.download_size)} for {count(len(comes), 'model')}")
     app.console.done("Nothing was changed: this was a dry run")
 
 

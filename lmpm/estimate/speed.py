@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from lmpm.gguf import base
 from lmpm.limits import GIB
+from lmpm.types import Speed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.types import Accelerator, Machine, Memory, Speed, Variant
+    from lmpm.types import Accelerator, Machine, MemoryPlan, Variant
 
 Kind = Literal["dense", "gemma", "hybrid"]  # what the layers of a model are made of
 
@@ -48,6 +48,29 @@ class Part(NamedTuple):
     cores: int | None = None
 
 
+class Workload(NamedTuple):
+    """What a model asks of the machine that runs it. Sizes are bytes.
+
+    `need` must fit, `touched` is read for each token, of `layers` layers (0: not known). `active_parameters` are
+    those that a token goes through, and `size` are the files that are copied where not all of them fit. `sparse` is
+    a mixture of experts; where it is None the bytes decide how it decodes, and it reads like a dense one.
+    """
+
+    need: int
+    touched: int
+    layers: int
+    active_parameters: int = 0
+    size: int = 0
+    quant: str = ""
+    kind: Kind = "dense"
+    sparse: bool | None = None
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether a token goes through a part of the weights alone."""
+        return is_sparse(self.touched, self.need) if self.sparse is None else self.sparse
+
+
 # Fitted by `benchmarks/speed.py` in November 2026 on published llama-bench tables (llama.cpp discussions
 # 4167, 15013, 10879 and 15396, XiongjieDai/GPU-Benchmarks-on-LLM-Inference) and llmfit's community uploads.
 # ROCm and Vulkan share the rows of AMD cards. SYCL has no row: it takes what the GPUs have in common, less
@@ -73,7 +96,7 @@ HYBRIDS: Final = frozenset(
     {"qwen35", "qwen35moe", "qwen3next", "nemotron_h", "nemotron_h_moe", "granitehybrid", "falcon-h1", "jamba"}
 )
 LOW_BIT_QUANTS: Final = ("IQ1", "IQ2", "IQ3")  # unpacked through tables: arithmetic, no longer memory, is the limit
-CORE_BANDWIDTH: Final = 10e9  # bytes/s that one CPU core unpacks: a careful guess, no row has so few cores
+CORE_UNPACK_BANDWIDTH: Final = 10e9  # bytes/s that one CPU core unpacks: a careful guess, no row has so few cores
 EXPERTS_TOUCHED_AT_MOST: Final = 1 / 3  # of the need, by a token of a mixture of experts; a dense one reads more
 SPLIT_MARGIN: Final = GIB  # that llama.cpp leaves free on a GPU when not all layers go there
 
@@ -92,33 +115,17 @@ PREFILL_BATCH: Final = 512  # prompt tokens at once: the engine's setting
 PCIE_BANDWIDTH: Final = 12e9  # weights in host memory are copied to the GPU for every batch of the prompt
 
 
-def predict_speed(machine: Machine, variant: Variant, memory: Memory, *, prompt: int) -> Speed | None:
-    """Speed of a variant on a machine, with the cache as full as `bytes_per_token` plans it.
+def predict_speed(machine: Machine, work: Workload, *, prompt: int) -> Speed | None:
+    """Speed of a model on a machine, and the time to the first token behind `prompt` tokens.
 
     None when the machine's bandwidth is not known, or when it would thrash: then no figure means anything.
     """
-    # here, since a lock's rung is judged without a variant, and quickly
-    from lmpm.estimate.memory.quick import bytes_per_token
-    from lmpm.types import Speed
-
-    shape = variant.shape
-    kind = kind_of(variant.architecture)
-    layers = shape.layers if shape else 0
-    sparse = bool(shape and shape.active_parameters < shape.parameters)
-    seconds = seconds_per_token(
-        machine,
-        need=memory.total,
-        touched=bytes_per_token(variant, memory.context),
-        layers=layers,
-        sparse=sparse,
-        kind=kind,
-        quant=variant.quant,
-    )
-    share = gpu_share(machine, memory.total)
+    seconds = seconds_per_token(machine, work)
+    share = gpu_share(machine, work.need)
     if seconds is None or share is None:
         return None
-    prefill = 1 / _prefill_seconds(machine, variant, share, sparse=sparse)
-    measured_like = shape is not None and share == 1.0 and not is_low_bit(variant.quant)
+    prefill = 1 / _prefill_seconds(machine, work, share)
+    measured_like = work.layers > 0 and share == 1.0 and not is_low_bit(work.quant)
     confident = measured_like and is_measured(machine)
     low, high = RANGE if confident else UNSURE_RANGE
     return Speed(
@@ -129,6 +136,21 @@ def predict_speed(machine: Machine, variant: Variant, memory: Memory, *, prompt:
         first_token_s=prompt / prefill + seconds,
         placement="cpu" if machine.accelerator == "cpu" else "gpu" if share == 1.0 else "split",
         confident=confident,
+    )
+
+
+def workload_of(variant: Variant, memory: MemoryPlan) -> Workload:
+    """What a variant with this memory asks of a machine; without a shape all of its bytes count as parameters."""
+    shape = variant.shape
+    return Workload(
+        need=memory.must_fit,
+        touched=memory.bytes_per_token,
+        layers=shape.layers if shape else 0,
+        active_parameters=shape.active_parameters if shape else variant.size,
+        size=variant.size,
+        quant=variant.quant,
+        kind=kind_of(variant.architecture),
+        sparse=bool(shape and shape.active_parameters < shape.parameters),
     )
 
 
@@ -168,39 +190,27 @@ def is_sparse(touched: int, need: int) -> bool:
 
 
 def is_low_bit(quant: str) -> bool:
-    """Whether a quant is unpacked through tables, which takes longer than reading it."""
-    return base(quant).startswith(LOW_BIT_QUANTS)
+    """Whether a quant (`IQ2_XS`, `UD-IQ2_XS`) is unpacked through tables, which takes longer than reading it."""
+    return any(part.startswith(LOW_BIT_QUANTS) for part in quant.split("-"))
 
 
-def seconds_per_token(
-    machine: Machine,
-    *,
-    need: int,
-    touched: int,
-    layers: int,
-    sparse: bool | None = None,
-    kind: Kind = "dense",
-    quant: str = "",
-) -> float | None:
-    """Seconds to decode one token that reads `touched` bytes, of a model that takes `need` bytes.
+def seconds_per_token(machine: Machine, work: Workload) -> float | None:
+    """Seconds to decode one token.
 
     A model larger than the GPU's budget is split over GPU and host: both read their share in turn.
-    Where nobody says whether it is a mixture of experts (`sparse`), the bytes tell.
     """
-    share = gpu_share(machine, need)
+    share = gpu_share(machine, work.need)
     if share is None or not machine.bandwidth:
         return None
-    if sparse is None:
-        sparse = is_sparse(touched, need)
     part = Part(machine.accelerator, machine.bandwidth, machine.compute, machine.cores)
-    steps = layer_steps(FITTED, layers, kind, sparse=sparse)
-    seconds = decode_seconds(FITTED, part, touched=touched * share, steps=steps * share, quant=quant)
+    steps = layer_steps(FITTED, work.layers, work.kind, sparse=work.has_experts)
+    seconds = decode_seconds(FITTED, part, touched=work.touched * share, steps=steps * share, quant=work.quant)
     if share < 1.0:
         if not machine.host_bandwidth:
             return None
         host = Part("cpu", machine.host_bandwidth, cores=machine.cores)
         rest = 1 - share
-        seconds += decode_seconds(FITTED, host, touched=touched * rest, steps=steps * rest, quant=quant)
+        seconds += decode_seconds(FITTED, host, touched=work.touched * rest, steps=steps * rest, quant=work.quant)
     return seconds
 
 
@@ -218,11 +228,11 @@ def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: f
     if part.accelerator == "cuda" and part.compute:  # a card without fast matrix units unpacks slower than it reads
         reached = min(reached, part.compute / constants.cuda_operations)
     if part.accelerator == "cpu" and part.cores:
-        reached = min(reached, part.cores * CORE_BANDWIDTH)
+        reached = min(reached, part.cores * CORE_UNPACK_BANDWIDTH)
     return touched / reached + efficiency.layer_s * steps
 
 
-def _prefill_seconds(machine: Machine, variant: Variant, share: float, *, sparse: bool) -> float:
+def _prefill_seconds(machine: Machine, work: Workload, share: float) -> float:
     """Seconds for one token of a prompt: two operations for each active parameter.
 
     Of a split model the GPU computes everything, after the rest of the weights has been copied to it.
@@ -233,8 +243,9 @@ def _prefill_seconds(machine: Machine, variant: Variant, share: float, *, sparse
         flops = machine.cores * PREFILL_FLOPS_PER_CORE
     else:
         flops = (machine.bandwidth or 0) * PREFILL_FLOPS_PER_BANDWIDTH[machine.accelerator]
-    if sparse:
+    if work.sparse:
         flops *= PREFILL_EXPERTS_SHARE
-    active = variant.shape.active_parameters if variant.shape else variant.size
-    copied = (1 - share) * variant.size
-    return 2 * max(active, 1) / max(flops, PREFILL_FLOPS_PER_CORE) + copied / (PCIE_BANDWIDTH * PREFILL_BATCH)
+    copied = (1 - share) * work.size
+    return 2 * max(work.active_parameters, 1) / max(flops, PREFILL_FLOPS_PER_CORE) + copied / (
+        PCIE_BANDWIDTH * PREFILL_BATCH
+    )

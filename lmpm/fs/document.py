@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lmpm.errors import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -182,9 +184,7 @@ class Table:
 
     def _meant(self, key: str) -> str:
         """The known key that a misspelt one is nearest to, else all of them."""
-        from difflib import get_close_matches
-
-        if near := get_close_matches(key, self._asked, n=1):
+        if near := nearest(key, self._asked, most=1):
             return f"did you mean `{near[0]}`?"
         return "known are " + ", ".join(f"`{name}`" for name in sorted(self._asked))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lmpm.gguf import quant
+from lmpm.gguf.shards import parse_shard
 
 Kind = Literal[
     "model",
@@ -25,7 +26,6 @@ Kind = Literal[
     "piece",  # bytes of a file that was cut, to be put together again
 ]
 
-_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})$", re.IGNORECASE)
 _ENDING: Final = re.compile(r"(?:[ _.-]*\.?gguf)+\s*$", re.IGNORECASE)
 _PIECE: Final = re.compile(
     r"\.gguf[._-](?:part[-_]?\w+|split[-_]?\w+|a[a-z]|0\d{1,2}|\d+of\d+)(?:of\w+)?$"
@@ -92,8 +92,8 @@ def parse_file_name(path: str, *, repository: str = "") -> FileName:
             together=found.together,
         )  # fmt: skip
     stem = re.sub(r"\.gguf\s*$", "", file, flags=re.IGNORECASE)
-    number = _SHARD.search(stem)
-    stem = stem[: number.start()] if number else stem
+    shard = parse_shard(stem)
+    stem = shard.stem if shard else stem
     bare = _ENDING.sub("", stem)
     named = quant.find(bare)
     label = named or _of_folders(folder) or _of_repository(repository)
@@ -103,7 +103,7 @@ def parse_file_name(path: str, *, repository: str = "") -> FileName:
         model=_model(bare, named),
         quant=label.label if label else None,
         is_exact=label is not None and label.is_exact,
-        shard=(int(number[1]), int(number[2])) if number else None,
+        shard=(shard.number, shard.count) if shard else None,
         together=f"{folder}/{stem}",
     )
 

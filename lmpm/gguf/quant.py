@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from lmpm.gguf.shards import without_number
+
 # Bits per weight of a whole file, measured on Llama-3.1-8B (llama.cpp tools/quantize/README.md@311c2c9f).
 # Where that table has no row: LLaMA-3-8B file sizes (perplexity README), or the block size of the type.
 # The names are those that llama.cpp itself loads; the order of the table is the order of the quants.
@@ -124,7 +126,6 @@ _OPEN: Final = re.compile(
     r" (?P<name> [IT]?Q[1-8] | QK[1-8] | INT[48] | (?:1|2|3|4|5|6|8|16|32) -? BIT ) (?![A-Za-z0-9])",
     re.IGNORECASE | re.VERBOSE,
 )
-_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
 _SUFFIX: Final = re.compile(r"(?:\.gguf)+$", re.IGNORECASE)
 # Names of types that llama.cpp no longer loads, or never did: repacked ones, and those of its forks.
 _FOREIGN: Final = re.compile(r"_(?:[48]_[48]|R[48]|KSS|KS|KT|KL|KV|BN)$|^IQ[1-6]_K$|^IQ[56]|^Q6_0$|^Q8_K$")
@@ -180,7 +181,7 @@ def find(text: str) -> Found | None:
 
 def from_filename(path: str) -> str | None:
     """The quant that a GGUF's path names: in the file's own name, else in its nearest folder that names one."""
-    *folders, file = _SUFFIX.sub("", _SHARD.sub("", path)).split("/")
+    *folders, file = _SUFFIX.sub("", without_number(path)).split("/")
     for part in (file, *reversed(folders)):
         if found := find(part):
             return found.label
@@ -234,9 +235,3 @@ def bits_per_weight(name: str) -> float | None:
 def order(name: str) -> tuple[int, str]:
     """A sort key: from the coarsest quant to the finest, unknown ones last."""
     return _RANK.get(nearest(name) or "", len(_RANK)), name
-
-
-def shard(path: str) -> tuple[int, int] | None:
-    """Which part of how many a split file is, as (2, 3); None for a whole file."""
-    match = _SHARD.search(path)
-    return (int(match[1]), int(match[2])) if match else None

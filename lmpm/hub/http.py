@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -12,29 +13,38 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from lmpm import limits
-from lmpm.errors import NetworkError
+from lmpm.errors import NetworkError, NotFoundError, NotPermittedError, RateLimitedError
 from lmpm.fs import printable
-from lmpm.units import human
+from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import requests
 
+    from lmpm.errors import LmpmError
+    from lmpm.hub.tls import Bundle
+
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+FORBIDDEN: Final = frozenset({401, 403, 451})
+GONE: Final = frozenset({404, 410})
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
 
 
 @dataclass(slots=True)
 class Http:
-    """A client of the Hub at `endpoint`; proxy and CA variables are honoured by requests itself."""
+    """A client of the Hub at `endpoint`; proxy variables are honoured by requests itself.
+
+    `bundle` are the certificates to believe instead of the system's.
+    """
 
     endpoint: str
     token: str | None = None
     user_agent: str = "lmpm"
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
     read_timeout_s: float = limits.READ_TIMEOUT_S
+    bundle: Bundle | None = None
     _session: requests.Session | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -117,7 +127,7 @@ class Http:
             if url.startswith("https:") and "https://" not in self._session.adapters:
                 from lmpm.hub import tls  # reading certificates takes a while
 
-                self._session.mount("https://", tls.adapter(pool_maxsize=limits.MOST_CONNECTIONS))
+                self._session.mount("https://", tls.adapter(self.bundle, pool_maxsize=limits.MOST_CONNECTIONS))
             return self._session
 
 
@@ -197,11 +207,38 @@ def header_number(text: str | None) -> int | None:
 
 def asked_wait_s(headers: Mapping[str, Any]) -> float | None:
     """Seconds that the server asks to wait, by `Retry-After` or the Hub's `RateLimit`; None where it does not."""
-    after = header_number(headers.get("Retry-After"))
-    if after is not None:
-        return float(after)
+    import urllib3
+
+    after = headers.get("Retry-After") or ""
+    if 0 < len(after) <= limits.MAX_RETRY_AFTER_CHARS:
+        with contextlib.suppress(urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return float(urllib3.Retry().parse_retry_after(after))  # a number of seconds, or a date
     found = _RATE_LIMIT.search(headers.get("RateLimit") or "")
     return float(found[1]) + 1 if found else None
+
+
+def status_error(response: Any, what: str, *, host: str, terms: str = "", gone: str = "") -> LmpmError:
+    """The error for an answer whose HTTP status says that it brings nothing of `what`.
+
+    `response` is one of requests or of httpx. `host` names the server; `terms` is what to do where it does not let us
+    in, `gone` where the thing is not there.
+    """
+    status = response.status_code
+    if status in FORBIDDEN:
+        return NotPermittedError(f"`{host}` does not let you have `{what}`: {status}", hint=terms or None)
+    if status in GONE:
+        return NotFoundError(f"`{what}` is not at `{host}`: {status}", hint=gone or None)
+    if status == 429:
+        wait = asked_wait_s(response.headers)
+        return RateLimitedError(
+            f"`{host}` limits requests" + (f": try again in {duration(wait)}" if wait else ""),
+            retry_after_s=wait,
+            hint="What has arrived is kept; a token (`hf auth login`) raises the limit",
+        )
+    return NetworkError(
+        f"`{host}` answered {status} for `{what}`",
+        hint="Try again later" if status >= 500 else "Check HF_ENDPOINT and your proxy",
+    )
 
 
 def transient_errors() -> tuple[type[Exception], ...]:

@@ -20,7 +20,6 @@ ROW_FIELDS: Final = (
     "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags",
 )  # fmt: skip
 _RELATIONS: Final = ("quantized", "finetune", "merge", "adapter")
-MAX_TAGS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,7 @@ def repository(data: Any) -> Repository:
 
 def _facts(data: Any) -> dict[str, Any]:
     """What a listing and a page have in common."""
-    tags = [tag for tag in list(data.get("tags") or ())[:MAX_TAGS] if isinstance(tag, str)]
+    tags = [tag for tag in list(data.get("tags") or ())[: limits.MAX_TAGS] if isinstance(tag, str)]
     bases, relation = _lineage(tags)
     sha = data.get("sha")
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.machine import budget as budget, gpus as gpus
     from lmpm.machine.assemble import without_gpu as without_gpu
     from lmpm.machine.chips import Chip as Chip, Chips as Chips, load_chips as load_chips
     from lmpm.machine.description import describe as describe
@@ -21,11 +20,9 @@ else:
         __name__,
         {
             "assemble": "without_gpu",
-            "budget": "budget",
             "chips": "Chip Chips load_chips",
             "description": "describe",
             "detection": "detect free_memory",
-            "gpus": "gpus",
             "likeness": "is_same_class",
             "probes": "Probes SystemProbes",
             "spec": "parse_spec",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
-from lmpm.errors import CatalogError
+from lmpm.errors import CatalogError, nearest
 from lmpm.fs import DocumentError, Table, compiled_toml
 from lmpm.limits import GIB
 from lmpm.types import Accelerator
@@ -136,9 +136,7 @@ class Chips:
 
     def suggestions(self, name: str, *, limit: int = 3) -> list[str]:
         """Names near to a misspelt one, nearest first."""
-        from difflib import get_close_matches
-
-        near = get_close_matches("".join(name_words(name)), self.index, n=limit, cutoff=0.7)
+        near = nearest("".join(name_words(name)), self.index, most=limit, likeness=0.7)
         return list(dict.fromkeys(self.index[key][0].name for key in near))
 
     def slowest(self, accelerator: Accelerator, at_least: int = 0) -> Chip | None:

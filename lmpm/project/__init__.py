@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.project import actions as actions, lock as lock
+    from lmpm.project import actions as actions
     from lmpm.project.actions.asks import overlaid as overlaid, with_policy as with_policy
     from lmpm.project.actions.plan import (
         ActionReporter as ActionReporter,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     )
     from lmpm.project.environment import Environment as Environment, hub_token as hub_token
     from lmpm.project.lock import entry as entry
-    from lmpm.project.lock.build import is_as_good as is_as_good
     from lmpm.project.lock.diff import differences as differences
     from lmpm.project.lock.entry import (
         TASK_HINT as TASK_HINT,
@@ -73,8 +72,6 @@ else:
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",
             "environment": "Environment hub_token",
-            "lock": "lock",
-            "lock.build": "is_as_good",
             "lock.diff": "differences",
             "lock.entry": "TASK_HINT context_of entry is_task_assumed prove rung_for task_of",
             "lock.file": "load_lock",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import LmpmError, LockError, SpecError, UnknownNameError
+from lmpm.errors import LmpmError, LockError, SpecError, UnknownNameError, nearest
 from lmpm.fs import DocumentError, atomic, printable, toml
 from lmpm.limits import MAX_MANIFEST_BYTES
 from lmpm.project import manifest as manifests
@@ -114,13 +114,11 @@ def find_model(lock: Lock, name: str) -> LockedModel:
     """The model of this name in a lock. Raises UnknownNameError."""
     found = lock.get(name)
     if found is None:
-        from difflib import get_close_matches
-
         names = [model.name for model in lock.models]
         raise UnknownNameError(
             "model of this project",
             name,
-            suggestions=get_close_matches(name, names, n=2),
+            suggestions=nearest(name, names),
             listing="In the lock: " + ", ".join(f"`{item}`" for item in names) if names else "The lock is empty",
         )
     return found

@@ -13,6 +13,12 @@ from lmpm.errors import DiskError, SpecError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CERTIFICATES: Final = (
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)  # requests, curl, OpenSSL
 TRUE: Final = frozenset({"1", "true", "yes", "on"})
 OFFLINE_VARIABLES: Final = ("LMPM_OFFLINE", "HF_HUB_OFFLINE")
 
@@ -29,6 +35,7 @@ class Environment:
     retry_base_s: float | None
     silence_s: float | None  # after which a server counts as gone
     directory: Path
+    bundle: tuple[str, str] | None  # certificates to believe, and the variable that names them
     ollama: str | None  # where Ollama keeps its models, where that is said
 
     @classmethod
@@ -43,6 +50,7 @@ class Environment:
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
             silence_s=_seconds(environment, "HF_HUB_DOWNLOAD_TIMEOUT", least=1.0),
             directory=_directory(),
+            bundle=_bundle(environment),
             ollama=environment.get("OLLAMA_MODELS") or None,
         )
 
@@ -66,6 +74,11 @@ def _endpoint(environment: Mapping[str, str]) -> str:
     if not endpoint.startswith(("https://", "http://")):
         raise SpecError("HF_ENDPOINT is not an address like `https://huggingface.co`")
     return endpoint.rstrip("/")
+
+
+def _bundle(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The certificates to believe, and the variable that names them: the first one that does counts."""
+    return next(((place, name) for name in CERTIFICATES if (place := environment.get(name))), None)
 
 
 def _directory() -> Path:

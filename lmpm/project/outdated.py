@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING
 from lmpm.errors import LmpmError
 from lmpm.project.actions.asks import constraints_of
 from lmpm.project.directory import find_models
-from lmpm.project.lock.build import is_as_good
+from lmpm.project.lock.build import better_variant
 from lmpm.project.lock.entry import rung_for
-from lmpm.project.lock.ladder import variant_of
 from lmpm.project.upstream import Change, changes
 from lmpm.resolver import NameReference, parse_reference
-from lmpm.types import HubSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.project.lock.records import LockedModel
     from lmpm.project.manifest import Manifest, ManifestModel, Policy
     from lmpm.project.workspace import Workspace
-    from lmpm.types import Machine, Variant
+    from lmpm.types import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +71,10 @@ def _better_for(workspace: Workspace, machine: Machine, model: LockedModel, line
         return ""
     try:
         found = workspace.resolver.resolve(ref, machine, constraints_of(line, policy), where="catalog")
-        found = workspace.resolver.reconsider(
-            found, [variant_of(item) for item in model.candidates], where="catalog"
-        )  # with the sizes that are pinned
         rung = rung_for(model, machine).candidate
+        better = better_variant(model, found)
     except LmpmError:  # nothing to compare: `sync` and `install` say why
         return ""
-    chosen = found.choice.chosen
-    if chosen is None or not isinstance(chosen.variant.source, HubSource) or _what(chosen.variant) == _what(rung):
+    if better is None:
         return ""
-    same = next((variant for variant in found.variants if _what(variant) == _what(rung)), None)
-    if same is not None and is_as_good(same, found.choice):
-        return ""
-    new = f"{chosen.variant.title} {chosen.variant.quant}"
-    return f"the catalog takes {new} now, the lock has {rung.model} {rung.quant}"
-
-
-def _what(item: Variant | LockedCandidate) -> tuple[str, str]:
-    """A quant of a repository, at whatever commit."""
-    return item.source.repo if isinstance(item.source, HubSource) else str(item.source), item.quant
+    return f"the catalog takes {better.title} {better.quant} now, the lock has {rung.model} {rung.quant}"

@@ -185,7 +185,7 @@ class Workspace:
     @cached_property
     def http(self) -> Http:
         """The client of the Hub."""
-        from lmpm.hub import Http
+        from lmpm.hub import Bundle, Http
         from lmpm.version import __version__
 
         return Http(
@@ -193,19 +193,22 @@ class Workspace:
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
             read_timeout_s=self.environment.silence_s or limits.READ_TIMEOUT_S,
+            bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
         )
 
     @cached_property
     def hub(self) -> Hub:
         """The Hub's metadata."""
-        from lmpm.hub import METADATA_BACKOFF_S, HeaderCache, Hub, ResponseCache, identity_of
+        from lmpm.hub import HeaderCache, Hub, Patience, ResponseCache, identity_of
 
         base = self.environment.retry_base_s
         identity = identity_of(self.environment.endpoint, self.http.token)
         return Hub(
             self.http,
             offline=self.offline,
-            backoff_s=METADATA_BACKOFF_S if base is None else base,
+            patience=Patience(
+                attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S if base is None else base
+            ),
             cache=ResponseCache(self.home / "hub", identity, asks_anew=self.asks_anew),
             kept=HeaderCache(self.home / "headers"),
         )
@@ -241,7 +244,8 @@ class Workspace:
 
     def fetcher(self, reporter: Reporter) -> Fetcher:
         """What brings files into the store."""
-        from lmpm.store import Downloader, Fetcher, Patience
+        from lmpm.hub import Patience
+        from lmpm.store import Downloader, Fetcher
 
         base = self.environment.retry_base_s
         downloader = Downloader(

@@ -19,7 +19,11 @@ from tests.conftest import Cli
         ('task = "text-to-sql", quant = "Q99"', 2, ["`Q99` is no quant"]),
         ('ref = "a b/c"', 2, ["is no reference to a model"]),
         ('ref = "./no.gguf"', 2, ["There is no file"]),
-        ('task = "text-to-sql", license = "mit"', 9, ["is not among the allowed licences", "`--license`"]),
+        (
+            'task = "text-to-sql", license = "mit"',
+            9,
+            ["is not among the allowed licences", "`license` in the manifest"],
+        ),
     ],
 )
 def test_an_error_says_which_line_it_is_about(cli: Cli, command: str, line: str, code: int, words: list[str]) -> None:

@@ -11,6 +11,7 @@ from benchmarks import measured, speed as bench
 from benchmarks.measured import Row
 from lmpm.estimate import speed
 from lmpm.estimate.memory.quick import estimate_memory
+from lmpm.estimate.speed import Workload, workload_of
 from lmpm.limits import GIB
 from lmpm.machine.chips import Chips, load_chips
 from lmpm.machine.spec import parse_spec
@@ -78,7 +79,7 @@ def variant(quant: str = "Q4_K_M", *, size: int = 4_920_739_232, shape: Shape | 
 
 
 def seconds(there: Machine, *, need: int = 6 * GIB, touched: int = 5 * 10**9, layers: int = 32) -> float:
-    answer = speed.seconds_per_token(there, need=need, touched=touched, layers=layers, sparse=False)
+    answer = speed.seconds_per_token(there, Workload(need, touched, layers, sparse=False))
     assert answer is not None
     return answer
 
@@ -188,28 +189,28 @@ def test_no_speed_is_given_where_it_would_thrash_or_nothing_is_known() -> None:
     small = machine("metal", budget=4 * GIB)
     need = estimate_memory(variant(), 8192)
     assert speed.will_thrash(small, need.total)
-    assert speed.predict_speed(small, variant(), need, prompt=512) is None
+    assert speed.predict_speed(small, workload_of(variant(), need), prompt=512) is None
     assert not speed.will_thrash(machine(), need.total)
-    assert speed.predict_speed(replace(machine(), bandwidth=None), variant(), need, prompt=512) is None
+    assert speed.predict_speed(replace(machine(), bandwidth=None), workload_of(variant(), need), prompt=512) is None
     lonely = replace(machine(budget=3 * GIB), host_bandwidth=None)
-    assert speed.predict_speed(lonely, variant(), need, prompt=512) is None
+    assert speed.predict_speed(lonely, workload_of(variant(), need), prompt=512) is None
 
 
 def test_a_mixture_of_experts_takes_longer_for_a_layer_and_tells_itself_by_its_bytes() -> None:
     there = machine()
-    told = speed.seconds_per_token(there, need=18 * GIB, touched=2 * 10**9, layers=48, sparse=True)
-    assert speed.seconds_per_token(there, need=18 * GIB, touched=2 * 10**9, layers=48) == told
-    dense = speed.seconds_per_token(there, need=18 * GIB, touched=2 * 10**9, layers=48, sparse=False)
+    told = speed.seconds_per_token(there, Workload(18 * GIB, 2 * 10**9, 48, sparse=True))
+    assert speed.seconds_per_token(there, Workload(18 * GIB, 2 * 10**9, 48)) == told
+    dense = speed.seconds_per_token(there, Workload(18 * GIB, 2 * 10**9, 48, sparse=False))
     assert told is not None
     assert dense is not None
     assert told > dense
-    assert speed.seconds_per_token(there, need=6 * GIB, touched=5 * 10**9, layers=32) == seconds(there)
+    assert speed.seconds_per_token(there, Workload(6 * GIB, 5 * 10**9, 32)) == seconds(there)
 
 
 def test_layers_of_some_architectures_take_longer() -> None:
     there = machine("metal")
     plain, gemma, hybrid = (
-        speed.seconds_per_token(there, need=6 * GIB, touched=10**9, layers=32, kind=speed.kind_of(name))
+        speed.seconds_per_token(there, Workload(6 * GIB, 10**9, 32, kind=speed.kind_of(name)))
         for name in ("llama", "gemma3", "qwen35")
     )
     assert plain is not None
@@ -220,13 +221,15 @@ def test_layers_of_some_architectures_take_longer() -> None:
 
 def test_low_bit_quants_read_slower_for_a_byte() -> None:
     need = estimate_memory(variant(), 8192)
-    usual = speed.predict_speed(machine(), variant(), need, prompt=512)
-    low = speed.predict_speed(machine(), variant("IQ2_XS"), need, prompt=512)
+    usual = speed.predict_speed(machine(), workload_of(variant(), need), prompt=512)
+    low = speed.predict_speed(machine(), workload_of(variant("IQ2_XS"), need), prompt=512)
     assert usual is not None
     assert low is not None
     assert low.decode < usual.decode
     assert not low.confident
-    assert speed.predict_speed(machine(), variant("UD-IQ2_XS"), need, prompt=512) == low  # however it was made
+    assert (
+        speed.predict_speed(machine(), workload_of(variant("UD-IQ2_XS"), need), prompt=512) == low
+    )  # however it was made
 
 
 def test_a_card_without_fast_arithmetic_does_not_reach_its_bandwidth() -> None:
@@ -247,7 +250,7 @@ def test_few_cores_do_not_use_all_of_a_fast_memory() -> None:
 )
 def test_confidence_says_whether_the_chip_and_its_kind_were_measured(spec: str, confident: bool, chips: Chips) -> None:
     there = parse_spec(spec, chips)
-    found = speed.predict_speed(there, variant(), estimate_memory(variant(), 4096), prompt=512)
+    found = speed.predict_speed(there, workload_of(variant(), estimate_memory(variant(), 4096)), prompt=512)
     assert found is not None
     assert found.confident is confident
     assert found.decode_low < found.decode < found.decode_high
@@ -257,7 +260,7 @@ def test_confidence_says_whether_the_chip_and_its_kind_were_measured(spec: str, 
 
 def test_a_variant_without_a_shape_is_predicted_without_confidence() -> None:
     bare = variant(shape=None)
-    found = speed.predict_speed(machine(), bare, estimate_memory(bare, 4096), prompt=512)
+    found = speed.predict_speed(machine(), workload_of(bare, estimate_memory(bare, 4096)), prompt=512)
     assert found is not None
     assert not found.confident
 
@@ -265,7 +268,7 @@ def test_a_variant_without_a_shape_is_predicted_without_confidence() -> None:
 def test_the_first_token_waits_for_the_prompt() -> None:
     there = replace(machine(), compute=7e13)
     need = estimate_memory(variant(), 8192)
-    short, long = (speed.predict_speed(there, variant(), need, prompt=prompt) for prompt in (512, 4096))
+    short, long = (speed.predict_speed(there, workload_of(variant(), need), prompt=prompt) for prompt in (512, 4096))
     assert short is not None
     assert long is not None
     assert short.prefill == pytest.approx(7e13 / (2 * SHAPE.parameters))
@@ -276,8 +279,8 @@ def test_the_first_token_waits_for_the_prompt() -> None:
 def test_a_split_model_reads_its_prompt_slower_than_a_whole_one() -> None:
     there = replace(machine(), compute=7e13)
     need = estimate_memory(variant(), 8192)
-    whole = speed.predict_speed(there, variant(), need, prompt=512)
-    split = speed.predict_speed(replace(there, budget=4 * GIB), variant(), need, prompt=512)
+    whole = speed.predict_speed(there, workload_of(variant(), need), prompt=512)
+    split = speed.predict_speed(replace(there, budget=4 * GIB), workload_of(variant(), need), prompt=512)
     assert whole is not None
     assert split is not None
     assert split.placement == "split"

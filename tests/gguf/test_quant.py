@@ -85,11 +85,6 @@ def test_forks_and_dropped_quants_are_not_loadable() -> None:
     assert quant.bits_per_weight("UD-Q8_0") == 8.5
 
 
-def test_shards_are_numbered() -> None:
-    assert quant.shard("a/m-q8_0-00002-of-00003.gguf") == (2, 3)
-    assert quant.shard("m-q8_0.gguf") is None
-
-
 @pytest.mark.parametrize(
     ("written", "expected", "commercial"),
     [

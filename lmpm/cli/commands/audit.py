@@ -10,8 +10,8 @@ import click
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_raw, show_error
-from lmpm.cli.output.words import count
 from lmpm.errors import SpecError
+from lmpm.units import count
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def command(app: App, form: str) -> int:
     app.remark()
     app.change(asks_anew=True)
     hub = app.workspace.hub if is_online else None
-    findings = audit_lock(lock, project.manifest().policy, app.workspace.catalog, hub)
+    findings = audit_lock(lock, project.manifest().policy, app.workspace.catalog, hub, app.workspace.store)
     if form == "sarif":
         from lmpm.project import sarif_log
 

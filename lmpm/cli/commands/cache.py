@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
-from lmpm.cli.output.words import count, repo_of
+from lmpm.fs import JsonCache
 from lmpm.project import global_directory
-from lmpm.units import human
+from lmpm.units import count, human
 
 if TYPE_CHECKING:
     from lmpm.project import Known, Lock
     from lmpm.store import Adopted, Inventory, OtherTool, PrunePlan, Stored, Unfinished, Use
     from lmpm.types import ModelFile, Source
+
+# Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
+NOTES: Final = ("catalog", "engine", "headers", "hub", "plans", "records", "verified")
 
 
 @click.group()
@@ -98,6 +101,39 @@ def prune_files(app: App, yes: bool) -> None:
         right=frozenset({0}),
     )
     _conclude_prune(app.console, done, removed=yes)
+
+
+@command.command("clean", epilog="Example: `lmpm cache clean`, or only one kind: `lmpm cache clean headers`")
+@click.argument("kinds", nargs=-1, metavar="[KIND]...", type=click.Choice(tuple(NOTES)))
+@json_option
+@pass_app(local=True)
+def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
+    r"""Remove lmpm's own notes, all of them or those of some kinds. No model is removed: that is `prune`.
+
+    \b
+    catalog   the catalog, compiled
+    engine    what the installed llama.cpp says of itself
+    headers   headers of files on the Hub
+    hub       answers of the Hub
+    plans     how llama.cpp would spend memory
+    records   how fast models were here
+    verified  which files were hashed and have not changed
+
+    What is needed again is asked, measured or hashed again. Each kind is bounded: the notes used longest ago
+    make room by themselves.
+    """
+    gone = {kind: JsonCache(app.workspace.home / kind).clear() for kind in kinds or NOTES}
+    notes, size = sum(kind.notes for kind in gone.values()), sum(kind.size for kind in gone.values())
+    if app.as_json:
+        rows = [{"kind": kind, "notes": what.notes, "size": what.size} for kind, what in gone.items()]
+        put_json({"removed": rows, "notes": notes, "size": size})
+        return
+    put_table(
+        [(human(what.size), kind, count(what.notes, "note")) for kind, what in gone.items() if what.notes],
+        right=frozenset({0}),
+    )
+    app.console.blank()
+    app.console.done(f"Removed {count(notes, 'note')}, {human(size)}" if notes else "No notes to remove")
 
 
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
@@ -277,7 +313,7 @@ def _prune_json(plan: PrunePlan, *, removed: bool) -> dict[str, Any]:
 
 def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]]) -> dict[str, Any]:
     def shown(source: Source, file: ModelFile) -> dict[str, Any]:
-        return {"repo": repo_of(source), "path": file.path, "size": file.size, "sha256": file.sha256}
+        return {"repo": source.name, "path": file.path, "size": file.size, "sha256": file.sha256}
 
     return {
         "adopted": [

@@ -7,7 +7,7 @@ import click
 from lmpm.cli.app import App
 from lmpm.cli.options import json_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_raw, put_table
-from lmpm.errors import UnknownNameError
+from lmpm.errors import UnknownNameError, nearest
 
 
 @click.group()
@@ -56,11 +56,9 @@ def show(app: App, name: str) -> None:
         return
     model = catalog.model(name)
     if model is None:
-        from difflib import get_close_matches
-
         aliases = (alias for task in catalog.tasks for alias in task.aliases)
         names = (*catalog.task_names(), *aliases, *catalog.model_names())
-        near = get_close_matches(name.lower(), names, n=2)
+        near = nearest(name.lower(), names)
         raise UnknownNameError("task or model", name, suggestions=near, listing="All tasks: `lmpm catalog list`")
     if app.as_json:
         put_json(pages.model_json(model))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,13 +16,12 @@ from lmpm.errors import SpecError
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
-    from lmpm.estimate import DryRun, Inspection
-    from lmpm.gguf import Parts
+    from lmpm.estimate import Inspection
+    from lmpm.gguf import Finding, Parts
     from lmpm.run_config import RunConfig
-    from lmpm.types import Machine
+    from lmpm.types import DeviceMemory, Machine, MemoryPlan
 
 BAR_CELLS = 40  # of the widest part
-PARTS = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "mmproj", "tokenizer", "overhead")
 WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 
 
@@ -85,7 +84,7 @@ def _parts(app: App, ref: str) -> Parts:
     return app.workspace.locator.parts(variant_of(rung.candidate))
 
 
-def _ask(app: App, parts: Parts, found: Inspection) -> DryRun | None:
+def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
     """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
     oracle = app.workspace.engine.oracle
     return oracle.ask(parts.files, found.settings) if oracle else None
@@ -116,8 +115,10 @@ def _settings(options: dict[str, Any]) -> RunConfig:
         raise click.BadParameter(str(error)) from error
 
 
-def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine: Machine) -> None:
+def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, machine: Machine) -> None:
     """Facts, a small picture of the memory, and the speed."""
+    from lmpm.engine import version as engine_version
+    from lmpm.gguf import check
     from lmpm.machine import describe
 
     facts = [
@@ -131,25 +132,28 @@ def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine
     if found.has_chat_template is not None:
         facts.append(f"chat template: {'yes' if found.has_chat_template else 'no'}")
     put(" · ".join(facts))
-    put(f"Memory at {found.need.context:,} tokens on {describe(machine)} ({_source_words(found)})")
-    widest = max(getattr(found.need, part) for part in PARTS)
-    for part in PARTS:
-        size = getattr(found.need, part)
+    if not check.may_run(found.architecture, engine_version):
+        put(f"{'Warning':<11} llama.cpp here does not run the architecture `{found.architecture[:40]}`")
+    for item in found.template_findings:
+        put(f"{'Danger' if item.severity == 'error' else 'Warning':<11} chat template: {item.detail}")
+    put(f"Memory at {found.memory.context:,} tokens on {describe(machine)} ({_source_words(found)})")
+    parts = found.memory.parts
+    for part, size in parts._asdict().items():
         if size:
-            bar = "█" * round(BAR_CELLS * size / widest) if sys.stdout.isatty() else ""
+            bar = "█" * round(BAR_CELLS * size / max(parts)) if sys.stdout.isatty() else ""
             put(f"  {WORDS.get(part, part):<10} {human(size):>10}  {bar}".rstrip())
-    if len(found.need.devices) > 1:
-        for device in found.need.devices:
+    if len(found.memory.devices) > 1:
+        for device in found.memory.devices:
             put(f"  {'on ' + device.name:<10} {human(device.total):>10}")
     verdict = "fits" if found.fits else "does not fit"
     largest = f"Largest context that fits: {found.max_context:,}" if found.max_context else "No context fits"
-    if 0 < found.context_length < found.need.context:
+    if 0 < found.context_length < found.memory.context:
         largest = f"But it was trained for {found.context_length:,} tokens, and what it does beyond is anyone's guess"
-    total = human(found.need.must_fit)
+    total = human(found.memory.must_fit)
     put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}. {largest}")
     if exact is not None:
         off = 100 * (planned(computed) - exact.total) / exact.total
-        put(f"  {'computed':<10} {human(computed.need.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
+        put(f"  {'computed':<10} {human(computed.memory.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
@@ -159,25 +163,29 @@ def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine
 
 def _source_words(found: Inspection) -> str:
     """How the figures are known."""
-    if found.source == "dry-run":
+    if found.memory.source == "dry-run":
         return "llama.cpp asked, nothing loaded"
-    if found.source == "upper bound":
+    if found.memory.source == "upper bound":
         return "an upper bound: lmpm does not know this architecture"
-    if found.source == "keys":
+    if found.memory.source == "keys":
         from lmpm.estimate import SKETCH_ERROR
 
         return f"from the first keys and the size, within about {SKETCH_ERROR:.0%}; `--exact` reads the whole header"
-    if found.settings.gpu_layers is not None and len(found.need.devices) > 1:
+    if found.settings.gpu_layers is not None and len(found.memory.devices) > 1:
         return f"from its header, {found.settings.gpu_layers} of {found.layers + 1} layers on the GPU"
     return "from its header"
 
 
 def planned(found: Inspection) -> int:
     """What llama.cpp plans for, too, without mapping the file: not the tokenizer's tables, nor what is around it."""
-    return found.need.must_fit - found.need.tokenizer - found.need.overhead - found.need.mmproj
+    return found.memory.parts.buffers - found.memory.reclaimable
 
 
-def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict[str, Any]:
+def _finding(item: Finding) -> dict[str, str]:
+    return {"kind": item.kind, "severity": item.severity, "detail": item.detail}
+
+
+def _json(found: Inspection, computed: Inspection, exact: MemoryPlan | None) -> dict[str, Any]:
     speed = found.speed
     return {
         "file": {"path": found.path, "size": found.size, "shards": found.shards},
@@ -186,13 +194,16 @@ def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict
         "quant": found.quant,
         "layers": found.layers,
         "context_length": found.context_length,
+        "template": None
+        if found.has_chat_template is None
+        else {"present": found.has_chat_template, "findings": [_finding(item) for item in found.template_findings]},
         "memory": {
-            "context": found.need.context,
-            "total": found.need.total,
-            "must_fit": found.need.must_fit,
-            "source": found.source,
-            "parts": {part: getattr(found.need, part) for part in PARTS},
-            "devices": [{**asdict(device), "total": device.total} for device in found.need.devices],
+            "context": found.memory.context,
+            "total": found.memory.total,
+            "must_fit": found.memory.must_fit,
+            "source": "estimated" if found.memory.source == "header" else found.memory.source,
+            "parts": found.memory.parts._asdict(),
+            "devices": [_device_json(device) for device in found.memory.devices],
             "gpu_layers": found.settings.gpu_layers,
             "exact": {"total": exact.total, "estimated": planned(computed), "build": exact.build} if exact else None,
         },
@@ -207,4 +218,16 @@ def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict
         else None,
         "fits": found.fits,
         "max_context": found.max_context,
+    }
+
+
+def _device_json(device: DeviceMemory) -> dict[str, Any]:
+    parts = device.parts
+    return {
+        "name": device.name,
+        "weights": parts.weights + parts.repack,
+        "cache": parts.kv_cache + parts.recurrent,
+        "compute": parts.compute,
+        "other": parts.output + parts.mmproj + parts.tokenizer + parts.overhead,
+        "total": device.total,
     }

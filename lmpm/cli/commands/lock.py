@@ -15,8 +15,8 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output.console import put, put_json
-from lmpm.cli.output.words import count
 from lmpm.project import Plan, actions
+from lmpm.units import count
 
 
 @click.command(epilog="Example: `lmpm lock --check` in continuous integration")

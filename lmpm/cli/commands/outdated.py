@@ -9,9 +9,9 @@ import click
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json
-from lmpm.cli.output.words import count
 from lmpm.errors import IntegrityError, OfflineError
 from lmpm.project import find_models, find_news
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from lmpm.project import News

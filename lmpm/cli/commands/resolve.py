@@ -73,7 +73,7 @@ def _show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
         funnel.put_funnel(resolution.funnel, everything=False)
         candidates.put_candidates(choice, candidates.SHOWN_ROWS)
         return
-    put(f"{words.repo_of(variant.source)}:{variant.quant}  {variant.title}  {human(variant.size)}  {variant.license}")
+    put(f"{variant.source.name}:{variant.quant}  {variant.title}  {human(variant.size)}  {variant.license}")
 
 
 def _revision(candidate: Candidate) -> bool:

@@ -10,8 +10,8 @@ from lmpm.cli.app import App
 from lmpm.cli.options import hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output import json
 from lmpm.cli.output.console import put, put_json, put_table
-from lmpm.cli.output.words import count, tok_range
-from lmpm.units import duration, human
+from lmpm.cli.output.words import tok_range
+from lmpm.units import count, duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

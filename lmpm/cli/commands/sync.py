@@ -17,8 +17,8 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output.console import put_json
-from lmpm.cli.output.words import count
 from lmpm.project import actions
+from lmpm.units import count
 
 
 @click.command(epilog="Example: `lmpm sync` after `git pull`, or `lmpm sync --target ci` when an image is built")

@@ -21,7 +21,7 @@ from lmpm.cli.output.console import Console, is_terminal, put, put_json, show_er
 from lmpm.errors import DiskError
 from lmpm.project import ActionReporter, actions, verify_exit_code
 from lmpm.types import FileSource
-from lmpm.units import human
+from lmpm.units import count, human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,7 @@ def _conclude(console: Console, reports: Sequence[Report]) -> None:
         if not reports:
             return
         console.blank()
-        console.done(f"{words.count(good, 'model')} verified")
+        console.done(f"{count(good, 'model')} verified")
         return
     hint = next((report.error.hint for report in reports if report.error and report.error.hint), None)
     if any(_can_be_downloaded(report) for report in reports):

@@ -17,9 +17,8 @@ from lmpm.cli.options import (
 )
 from lmpm.cli.output import candidates, funnel, json
 from lmpm.cli.output.console import put, put_json
-from lmpm.cli.output.words import count
 from lmpm.resolver import NameReference, parse_reference
-from lmpm.units import human
+from lmpm.units import count, human
 
 
 @click.command(epilog="Example: `lmpm why text-to-sql --all`")

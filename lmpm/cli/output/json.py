@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from lmpm.cli.output.words import repo_of
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from lmpm.project import Rung
     from lmpm.proof import SmokeResult
     from lmpm.resolver import Candidate, Choice
-    from lmpm.types import Machine, Memory, Speed
+    from lmpm.types import Machine, MemoryPlan, Speed
 
 
 def machine_json(machine: Machine) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def choice_json(choice: Choice) -> dict[str, Any]:
         "rejected": [
             {
                 "model": item.candidate.variant.title,
-                "repo": repo_of(item.candidate.variant.source),
+                "repo": item.candidate.variant.source.name,
                 "quant": item.candidate.variant.quant,
                 "reason": item.reason,
                 "detail": item.detail,
@@ -61,7 +60,7 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
     variant = candidate.variant
     return {
         "model": variant.title,
-        "repo": repo_of(variant.source),
+        "repo": variant.source.name,
         "revision": variant.source.revision if isinstance(variant.source, HubSource) else None,
         "quant": variant.quant,
         "license": variant.license,
@@ -75,9 +74,21 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def memory_json(memory: Memory) -> dict[str, Any]:
+def memory_json(memory: MemoryPlan) -> dict[str, Any]:
     """Bytes by part."""
-    return {"total": memory.total, **asdict(memory)}
+    parts = memory.parts
+    return {
+        "total": memory.must_fit,
+        "context": memory.context,
+        "weights": parts.weights + parts.repack - memory.reclaimable,
+        "kv_cache": parts.kv_cache,
+        "recurrent": parts.recurrent,
+        "compute": parts.compute,
+        "output": parts.output,
+        "mmproj": parts.mmproj,
+        "overhead": parts.tokenizer + parts.overhead,
+        "source": memory.source,
+    }
 
 
 def speed_json(speed: Speed | None) -> dict[str, Any] | None:
@@ -110,7 +121,7 @@ def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
         "rung": rung.number,
         "rungs": rungs,
         "model": candidate.model,
-        "repo": repo_of(candidate.source),
+        "repo": candidate.source.name,
         "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,
         "quant": candidate.quant,
         "license": candidate.license,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.types import FileSource, HubSource, StarterSource, UrlSource
+from lmpm.types import FileSource, StarterSource, UrlSource
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from lmpm.cli.output.console import Console
     from lmpm.proof import MemoryCheck, SmokeResult
     from lmpm.resolver import Candidate, Choice
-    from lmpm.types import Machine, MemorySource, Source, Speed
+    from lmpm.types import Machine, MemorySource, Speed
 
 SHOWN_ANSWER: Final = 120  # characters of an answer, which is one line
 
 KNOWN_AS: Final[dict[MemorySource, str]] = {
     "estimated": "memory estimated within 10 %",
+    "keys": "memory by the first keys of its header",
     "header": "memory by its header",
     "upper bound": "memory at most, its architecture is not known",
     "dry-run": "memory as llama.cpp plans it",
@@ -160,20 +161,6 @@ def smoke_figures(result: SmokeResult) -> str:
     return " · ".join(parts)
 
 
-def repo_of(source: Source) -> str:
-    """`org/name`, `starter:task` for a built-in one, `file:path`, or an address."""
-    if isinstance(source, HubSource):
-        return source.repo
-    if isinstance(source, StarterSource):
-        return f"starter:{source.task}"
-    return f"file:{source}" if isinstance(source, FileSource) else str(source)
-
-
 def variant_words(count: int) -> str:
     """`, chosen for this machine from 3 variants`; nothing where the lock has a single one."""
     return f", chosen for this machine from {count} variants" if count > 1 else ""
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `3 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lmpm.catalog import Catalog
     from lmpm.project.lock.records import LockedCandidate
     from lmpm.project.manifest import Manifest
-    from lmpm.resolver import Resolution
+    from lmpm.resolver import Kind, Resolution
 
 
 def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
@@ -31,6 +31,7 @@ def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
         max_size=model.max_size,
         licenses_allowed=licenses,
         prefer=model.prefer or "quality",
+        asked_in="manifest",
     )
     return with_policy(constraints, policy)
 
@@ -54,6 +55,13 @@ def with_policy(constraints: Constraints, policy: Policy) -> Constraints:
     """The user's constraints within what the project allows."""
     allowed, own = policy.licenses.allow, constraints.licenses_allowed
     sizes = [size for size in (constraints.max_size, policy.max_size) if size is not None]
+    narrowed: set[Kind] = set()
+    if allowed is not None or policy.licenses.deny:
+        narrowed.add("license")
+    if policy.max_size is not None and policy.max_size == min(sizes):
+        narrowed.add("size")
+    if policy.publishers.allow is not None or policy.publishers.deny:
+        narrowed.add("publisher")
     return replace(
         constraints,
         max_size=min(sizes, default=None),

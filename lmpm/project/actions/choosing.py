@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from lmpm.errors import (
     IntegrityError,
     NotFoundError,
-    NothingFitsError,
     NotPermittedError,
     SpecError,
     UnknownNameError,
@@ -17,22 +16,19 @@ from lmpm.errors import (
 from lmpm.project.actions.asks import constraints_of
 from lmpm.project.actions.pinning import require_unchanged
 from lmpm.project.actions.resolve import resolve_as_meant
-from lmpm.project.lock import build
-from lmpm.project.lock.entry import rung_for
-from lmpm.project.lock.ladder import variant_of
+from lmpm.project.lock.build import lock_model
 from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
 from lmpm.resolver import NameReference, parse_reference, require_choice
 from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lmpm.project.lock.records import Lock
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
-    from lmpm.resolver import Candidate, Choice, Constraints, ExactFit, Resolution, Resolver, Where
-    from lmpm.types import Machine
+    from lmpm.resolver import Candidate, Choice, Constraints, Resolution, Where
 
 GRAVE: Final = ("gone", "history", "identity", "bytes")  # of what may have become of a repository: why to look twice
 
@@ -78,9 +74,7 @@ def choose(
     remarks: tuple[str, ...] = ()
     if save:
         targets = workspace.targets(workspace.project.manifest())
-        resolution, entry, remarks = lock_model(
-            resolution, line, workspace.resolver, targets, workspace.size_classes, where=where, appraiser=fit
-        )
+        resolution, entry, remarks = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
     chosen, online = resolution.choice.chosen, None
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give
@@ -155,62 +149,3 @@ def remarks_on_lost(workspace: Workspace, lock: Lock, lines: Sequence[ManifestMo
         if change.kind in GRAVE
     ]
     return tuple(dict.fromkeys(lost))
-
-
-def lock_model(
-    resolution: Resolution,
-    line: ManifestModel,
-    resolver: Resolver,
-    targets: Mapping[str, Machine],
-    classes: Sequence[Machine] = (),
-    *,
-    where: Where,
-    appraiser: ExactFit | None = None,
-) -> tuple[Resolution, LockedModel, tuple[str, ...]]:
-    """The entry of the lock for a line, and the choice that this machine takes from it; also remarks.
-
-    Rungs for other machines are pinned with their true sizes. Where these make one of them the better choice here,
-    too, the choice is made again: what is installed is always what the lock gives.
-    Raises NothingFitsError when a declared target has no answer, and the errors of the Hub.
-    """
-    locked, remarks = _entry(resolution, line, resolver, targets, classes)
-    if not _gives(locked, resolution):
-        resolution = resolver.reconsider(
-            resolution, [variant_of(item) for item in locked.candidates], where=where, appraiser=appraiser
-        )
-        locked, remarks = _entry(resolution, line, resolver, targets, classes)
-    if not _gives(locked, resolution):
-        locked, remarks = _entry(resolution, line, resolver, targets, classes, own_first=True)
-    return resolution, locked, remarks
-
-
-def _entry(
-    resolution: Resolution,
-    line: ManifestModel,
-    resolver: Resolver,
-    targets: Mapping[str, Machine],
-    classes: Sequence[Machine],
-    *,
-    own_first: bool = False,
-) -> tuple[LockedModel, tuple[str, ...]]:
-    ladder, remarks = build.build(resolution, resolver, targets, classes, own_first=own_first)
-    request = resolution.choice.request
-    locked = LockedModel(
-        name=line.name,
-        requested=line.requested(),
-        candidates=ladder,
-        context=request.context if line.context is None else None,
-        min_speed=request.min_speed if line.min_speed is None else None,
-        speed_kind=request.speed_kind,
-    )
-    return locked, remarks
-
-
-def _gives(locked: LockedModel, resolution: Resolution) -> bool:
-    """Whether the machine that was chosen for takes the choice out of the lock."""
-    chosen = resolution.choice.chosen
-    try:
-        rung = rung_for(locked, resolution.choice.machine)
-    except NothingFitsError:  # by what stands in the lock, which is a little more careful
-        return True
-    return chosen is not None and rung.candidate.files == chosen.variant.files

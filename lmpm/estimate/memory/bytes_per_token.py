@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lmpm.estimate.memory import cache
+from lmpm.estimate.memory.constants import filled
+from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
 from lmpm.estimate.memory.plan import resolve
-from lmpm.estimate.memory.quick import filled
 from lmpm.estimate.memory.weights import BLOCK, EXPERTS, LOOKED_UP, is_loaded, is_tied
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from lmpm.run_config import RunConfig
 
 
-def touched_bytes(model: HParams, settings: RunConfig) -> int:
+def bytes_per_token(model: HParams, settings: RunConfig) -> int:
     """Bytes that a token reads with the context half full: weights, keys and values; states are written, too."""
     weights = sum(tensor.nbytes * _share(model, name) for name, tensor in model.tensors.items())
     plan = resolve(replace(settings, context=filled(settings.context or model.context_length)), model)
     layers = range(model.all_layers)
-    keys_values = sum(cache.layer_cache(model, plan, layer) for layer in layers)
-    states = sum(cache.layer_state(model, plan, layer) for layer in layers)
+    keys_values = sum(layer_cache(model, plan, layer) for layer in layers)
+    states = sum(layer_state(model, plan, layer) for layer in layers)
     return int(weights) + keys_values + 2 * states
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.reader import check as check, load as load
+    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         ToolCase as ToolCase,
     )
     from lmpm.catalog.schema.tables import Publisher as Publisher, Quant as Quant
-    from lmpm.catalog.schema.task import Metric as Metric, SpeedKind as SpeedKind, Task as Task
+    from lmpm.catalog.schema.task import Metric as Metric, Task as Task
 else:
     from lmpm.lazy import expose
 
@@ -34,11 +35,12 @@ else:
             "checks.coverage": "BUDGETS GB",
             "location": "directory",
             "reader": "check load",
+            "schema.kinds": "SpeedKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"
             ),
             "schema.tables": "Publisher Quant",
-            "schema.task": "Metric SpeedKind Task",
+            "schema.task": "Metric Task",
         },
     )

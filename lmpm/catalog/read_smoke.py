@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
+from lmpm.catalog.schema.kinds import SILENT, SmokeKind
 from lmpm.catalog.schema.smoke import (
     EmbeddingCase,
     FimCase,
@@ -15,7 +16,6 @@ from lmpm.catalog.schema.smoke import (
     TextCase,
     ToolCase,
 )
-from lmpm.catalog.schema.task import SILENT, SmokeKind
 from lmpm.fs import DocumentError
 
 if TYPE_CHECKING:

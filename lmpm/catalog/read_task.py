@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from lmpm.catalog.read_model import read_sha256, read_shape
+from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
 from lmpm.catalog.schema.task import (
     Gap,
     Metric,
     Prompt,
     RankingTime,
-    SmokeKind,
-    SpeedKind,
     Starter,
     Task,
     VectorTime,

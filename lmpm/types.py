@@ -84,7 +84,7 @@ class StarterSource:
 
 @dataclass(frozen=True, slots=True)
 class UrlSource:
-    """A file at an https address; its sha256 comes from the user, never from the server."""
+    """A file at an https URL; its sha256 comes from the user, never from the server."""
 
     url: str
     publisher: ClassVar[str] = ""
@@ -132,7 +132,7 @@ class Shape:
     """What a memory and speed estimate needs of a model without its tensor table.
 
     `kv_heads` and `key_length` give the cache; `parameters` counts all weights, `active_parameters`
-    those that one token touches. `sliding_window` and `window_layers` tell layers whose cache is bounded.
+    those that one token touches. `sliding_window` and `window_layers` are the layers whose cache is bounded.
     """
 
     layers: int

@@ -65,8 +65,8 @@ def _pages(hub: Hub, text: str, tag: str | None) -> tuple[list[Any], bool]:
     for _ in range(limits.MAX_SEARCH_PAGES):
         if url is None or len(documents) >= limits.MAX_SEARCH_ROWS:
             break
-        address = url
-        page, url = hub.patience.retry(lambda address=address: _page(hub, address))  # type: ignore[misc]
+        page_url = url
+        page, url = hub.patience.retry(lambda page_url=page_url: _page(hub, page_url))  # type: ignore[misc]
         documents += page
     return documents[: limits.MAX_SEARCH_ROWS], url is None and len(documents) <= limits.MAX_SEARCH_ROWS
 
@@ -96,7 +96,8 @@ def _page(hub: Hub, url: str) -> tuple[list[Any], str | None]:
         document = None
     if not isinstance(document, list):
         raise NetworkError(
-            f"`{hub.host}` answered something that is no list of repositories", hint="Check HF_ENDPOINT and your proxy"
+            f"`{hub.host}` answered something that is not a list of repositories",
+            hint="Check HF_ENDPOINT and your proxy",
         )
     fields = ("id", *repository.ROW_FIELDS)
     return [{name: item.get(name) for name in fields} for item in document if isinstance(item, dict)], following
@@ -113,7 +114,7 @@ def _next(response: requests.Response, endpoint: str) -> str | None:
 
 
 def _rows(documents: list[Any]) -> tuple[Row, ...]:
-    """The rows that are well-formed; a repository that cannot be named safely is none for us."""
+    """The rows that are well-formed; a repository whose name is not safe is left out."""
     rows: dict[str, Row] = {}
     for document in documents:
         try:

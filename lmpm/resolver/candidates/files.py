@@ -91,7 +91,7 @@ def _part(url: str, http: Http, offset: int, length: int) -> tuple[bytes, int | 
     try:
         with http.get(url, start=offset, length=length) as response:
             if response.status_code not in (200, 206):
-                raise status_error(response, name, host=host, terms="Ask whoever gave you the address")
+                raise status_error(response, name, host=host, terms="Ask whoever gave you the URL")
             if response.status_code != 206:
                 raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
             total = _TOTAL.match(response.headers.get("Content-Range", ""))

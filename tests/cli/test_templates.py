@@ -74,7 +74,9 @@ def test_code_that_comes_into_a_pinned_file_fails_the_audit(cli: Cli, hub: Loopb
     (tainted,) = write_llama(tmp_path / "tainted.gguf", chat_template=CODE)
     blob.chmod(0o644)
     blob.write_bytes(tainted.read_bytes())
-    found = cli.call("audit", "--json", "--offline").failed(9).json["findings"]
+    audit = cli.call("audit", "--json", "--offline")
+    assert audit.code == 9
+    found = audit.json["findings"]
     assert {"template-code"} <= {row["rule"] for row in found if row["level"] == "error"}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lmpm.errors import NetworkError, NotFoundError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import header as gguf_header, parse_shard, quant, require_harmless, require_loadable
+from lmpm.gguf import parse_shard, quant, require_harmless, require_loadable
 from lmpm.hub import explain, read_body, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
@@ -36,8 +36,10 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
     `directory` is the project's: below it the file is known by its path from there, elsewhere by its name
     alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
     """
+    from lmpm.gguf import read_file
+
     paths = shards(path)
-    headers = [gguf_header.read_file(part) for part in paths]  # before gigabytes are hashed
+    headers = [read_file(part) for part in paths]  # before gigabytes are hashed
     require_loadable(headers, [part.name for part in paths])
     root = directory.resolve()
     files = []
@@ -58,6 +60,8 @@ def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) 
 
     Raises OfflineError when it is not here and the network is off, NotFoundError and NetworkError.
     """
+    from lmpm.gguf import header as gguf_header
+
     source = UrlSource(reference.url)
     name = _name_at(reference.url)
     if parse_shard(name):

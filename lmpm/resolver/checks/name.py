@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.resolver.records import Choice, Request
     from lmpm.types import Machine, ModelFile, Variant
 
+ELSEWHERE: Final = "Take the model from another repository"
 NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
 READS: Final = 6  # headers that are read before the rest is left as it is named
 
@@ -102,11 +103,14 @@ class HeaderCheck:
     def contradiction(self, variant: Variant) -> str | None:
         """What the file's own header says against its name, in words; None when nothing does.
 
-        Raises IntegrityError when it is no GGUF, and the errors of the Hub.
+        Raises IntegrityError when it is no GGUF that llama.cpp loads or its template runs code, and the errors of the
+        Hub.
         """
         header = self._header(variant)
         size = sum(file.size for file in variant.files if file.role == "model")
         found = check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        if found and found.kind in ("refused", "code"):
+            raise IntegrityError(f"`{_first(variant).path}` cannot be taken: {found.detail}", hint=ELSEWHERE)
         return found.detail if found else None
 
     def _claim(self, variant: Variant) -> check.Expectation:

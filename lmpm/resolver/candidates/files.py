@@ -36,8 +36,10 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
     `directory` is the project's: below it the file is known by its path from there, elsewhere by its name
     alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
     """
+    from lmpm.gguf import read_file
+
     paths = shards(path)
-    headers = [gguf_header.read_file(part) for part in paths]  # before gigabytes are hashed
+    headers = [read_file(part) for part in paths]  # before gigabytes are hashed
     require_loadable(headers, [part.name for part in paths])
     root = directory.resolve()
     files = []

@@ -13,7 +13,8 @@ from lmpm.estimate import speed
 from lmpm.estimate.speed import Kind, Part
 from lmpm.limits import GIB
 from lmpm.machine.budget import gpu_budget
-from lmpm.machine.chips import Chips, pick
+from lmpm.machine.chip import pick
+from lmpm.machine.chips import Chips
 from lmpm.types import Machine
 
 DATA: Final = Path(__file__).resolve().parent / "data"

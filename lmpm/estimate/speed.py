@@ -66,6 +66,7 @@ FITTED: Final = Constants(
     cuda_operations=52.9,
     low_bit_share=0.69,
 )
+KNOWN: Final = frozenset({"measured", "system", "given", "table"})  # origins of a bandwidth that can be relied on
 UNFITTED: Final = frozenset({"sycl"})
 
 # Recurrent layers among attention. Only qwen35 was measured; the others are built alike.
@@ -151,8 +152,7 @@ def will_thrash(machine: Machine, need: int) -> bool:
 
 def is_measured(machine: Machine) -> bool:
     """Whether the machine's bandwidth is that of a known chip, of a kind whose speed was measured."""
-    source = dict(machine.sources).get("bandwidth", "")
-    return machine.accelerator not in UNFITTED and "assumed" not in source and "slowest" not in source
+    return machine.accelerator not in UNFITTED and machine.source_of("bandwidth").origin in KNOWN
 
 
 def kind_of(architecture: str) -> Kind:

@@ -15,7 +15,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lmpm.machine import is_same_class
 from lmpm.proof.result import Tested
 from lmpm.types import Machine
 
@@ -53,7 +52,7 @@ class History:
         try:
             data = json.loads((self.folder / (file.sha256 or "")).read_text("utf-8"))
             noted = Machine(name="", budget=0, **{name: data["machine"][name] for name in _FACTS})
-            if not is_same_class(machine, noted):
+            if not machine.is_like(noted):
                 return None
             return Tested(
                 engine=str(data["engine"]), decode=_number(data["decode"]), first_token_s=_number(data["first_token_s"])

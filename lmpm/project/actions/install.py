@@ -17,7 +17,6 @@ from lmpm.errors import (
 )
 from lmpm.licenses import normalise
 from lmpm.limits import MAX_NAME_CHARS
-from lmpm.machine import is_same_class
 from lmpm.project import manifest_edit
 from lmpm.project.lock import build
 from lmpm.project.lock.entry import rung_for
@@ -159,7 +158,7 @@ def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested |
 
 def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
     """What of a smoke test belongs into the lock: figures only where the machine is like a declared one."""
-    like = next((name for name, target in sorted(targets.items()) if is_same_class(machine, target)), None)
+    like = next((name for name, target in sorted(targets.items()) if machine.is_like(target)), None)
     if like is None:
         return Tested(engine=result.engine_build)
     return Tested(

@@ -21,8 +21,8 @@ import numpy as np
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import measured  # noqa: E402
 from benchmarks.fitting import HEADER, minimise, quantiles, share_within, summary  # noqa: E402
-from benchmarks.measured import DATA  # noqa: E402
 from lmpm.estimate import cpu_speed, speed  # noqa: E402
 from lmpm.estimate.cpu_speed import Cpu, CpuConstants  # noqa: E402
 from lmpm.machine import budget  # noqa: E402
@@ -61,15 +61,14 @@ class Run(NamedTuple):
 
     @property
     def low_bit(self) -> bool:
+        """Whether the quant is unpacked through tables."""
         return speed.is_low_bit(self.quant)
 
 
 def published(chips: Chips) -> list[Run]:
     """The runs that are kept here: those of `tps_cpu.tsv`, and of the CPUs in the tables of all chips."""
-    from benchmarks import measured
-
     runs = []
-    for row in _table(DATA / "tps_cpu.tsv"):
+    for row in _table(measured.DATA / "tps_cpu.tsv"):
         processor = Processor(simd=_simd(row["simd"]), server=row["server"] == "1")
         bandwidth = round(float(row["peak_gbs"]) * 1e9)
         runs.append(
@@ -87,11 +86,11 @@ def published(chips: Chips) -> list[Run]:
                 prompt=float(row["prefill_tok_s"] or 0),
             )
         )
-    for row, parameters, prompt in measured.on_cpus(chips):
-        cpu = Cpu(row.part.bandwidth, row.part.cores, row.part.processor)
-        layers = row.layers * speed.FITTED.kinds[row.kind]
-        numbers = (row.touched, layers, parameters, row.measured, prompt)
-        runs.append(Run(row.table, row.chip, row.model, row.quant, cpu, cpu, *numbers))
+    for one, parameters, prompt in measured.on_cpus(chips):
+        cpu = Cpu(one.part.bandwidth, one.part.cores, one.part.processor)
+        layers = one.layers * speed.FITTED.kinds[one.kind]
+        numbers = (one.touched, layers, parameters, one.measured, prompt)
+        runs.append(Run(one.table, one.chip, one.model, one.quant, cpu, cpu, *numbers))
     return runs
 
 

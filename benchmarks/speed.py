@@ -13,7 +13,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -255,10 +255,10 @@ def main() -> None:
     print_comparisons(measured.deep(chips))
     print("\nsplit over GPU and host, tok/s predicted and measured (context and layers on the GPU not told):")
     print_comparisons(measured.splits(chips))
-    for name, sparse in (("plain", False), ("experts", True)):
+    for models, sparse in (("plain", False), ("experts", True)):
         ratios = [row.predicted / row.measured for row in measured.prefill(chips, sparse=sparse)]
         print(
-            f"\nprompts, {name}: median of predicted / measured {statistics.median(ratios):.2f} of {len(ratios)} rows"
+            f"\nprompts, {models}: median of predicted / measured {statistics.median(ratios):.2f} of {len(ratios)} rows"
         )
 
 

@@ -76,27 +76,28 @@ def prompt_flops(fitted: CpuConstants, cpu: Cpu, *, low_bit: bool = False) -> fl
 
 # Fitted in November 2026 on 1,037 runs of llama.cpp b4753 on 109 CPUs of cloud machines by Spare Cores
 # (SpareCores/sc-inspector-data@804d3c7, CC BY-SA 4.0) and on the published runs of `benchmarks/data/tps_cpu.tsv`
-# and `tps_published.tsv`. Builds since then repack Q4_K and read prompts faster: on servers these are low values.
+# and `tps_published.tsv`; `neon` has no run and is guessed. Builds since then repack Q4_K and read prompts faster: on
+# servers these are low values.
 FITTED: Final = CpuConstants(
     core_rate={
-        "sse": 5.39e9, "avx2": 6.14e9, "avx-vnni": 5.63e9, "avx512": 4.73e9, "avx512-vnni": 6.23e9,
-        "avx512-bf16": 8.04e9, "avx512-full": 12.58e9, "amx": 7.69e9,
-        "neon": 2.0e9, "dotprod": 3.13e9, "i8mm": 5.56e9,
+        "sse": 5.38e9, "avx2": 5.96e9, "avx-vnni": 6.90e9, "avx512": 4.69e9, "avx512-vnni": 6.28e9,
+        "avx512-bf16": 9.58e9, "avx512-full": 12.8e9, "amx": 7.70e9,
+        "neon": 2.0e9, "dotprod": 3.80e9, "i8mm": 7.06e9,
     },
-    client_rate=3.34,
-    low_bit_rate=0.28,
-    share=0.64,
-    server_share=0.70,
-    sockets_share=0.70,
-    layer_s=28.7e-6,
-    core_layer_s=3.7e-6,
+    client_rate=2.72,
+    low_bit_rate=0.276,
+    share=0.648,
+    server_share=0.791,
+    sockets_share=0.629,
+    layer_s=57.4e-6,
+    core_layer_s=2.95e-6,
     core_flops={
-        "sse": 42e9, "avx2": 88e9, "avx-vnni": 57e9, "avx512": 71e9, "avx512-vnni": 90e9,
-        "avx512-bf16": 125e9, "avx512-full": 179e9, "amx": 227e9,
-        "neon": 20e9, "dotprod": 56e9, "i8mm": 68e9,
+        "sse": 42.3e9, "avx2": 88.5e9, "avx-vnni": 56.2e9, "avx512": 71.5e9, "avx512-vnni": 90.5e9,
+        "avx512-bf16": 126e9, "avx512-full": 180e9, "amx": 227e9,
+        "neon": 20e9, "dotprod": 55.5e9, "i8mm": 67.7e9,
     },
-    flops_growth=0.78,
-    client_flops=1.58,
-    sockets_flops=0.86,
-    low_bit_flops=0.48,
+    flops_growth=0.774,
+    client_flops=1.60,
+    sockets_flops=0.864,
+    low_bit_flops=0.470,
 )  # fmt: skip

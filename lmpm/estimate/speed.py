@@ -26,7 +26,9 @@ Kind = Literal["dense", "gemma", "hybrid"]  # what the layers of a model are mad
 # What a prediction is as sure as: a plain model whole on a known GPU; one of experts, or with recurrent layers; a GPU
 # that shares the computer's memory; quants that are unpacked through tables; CPUs of PCs and of servers; a model
 # split over GPU and host; and whatever nobody has measured.
-Group = Literal["plain", "experts", "hybrid", "shared", "low-bit", "cpu", "server", "split", "unmeasured"]
+Group = Literal[
+    "plain", "experts", "hybrid", "shared", "low-bit", "cpu", "cpu-experts", "server", "split", "unmeasured"
+]
 
 
 class Efficiency(NamedTuple):
@@ -96,12 +98,13 @@ RANGES: Final[Mapping[Group, tuple[float, float]]] = {
     "hybrid": (0.72, 1.35),
     "shared": (0.78, 1.20),
     "low-bit": (0.50, 1.40),
-    "cpu": (0.60, 1.40),
-    "server": (0.45, 1.70),
+    "cpu": (0.58, 1.70),
+    "cpu-experts": (0.42, 1.25),  # three runs only: 0.45, 0.53 and 1.2 of the prediction
+    "server": (0.40, 1.95),
     "split": (0.50, 1.25),
     "unmeasured": (0.50, 1.25),
 }
-CONFIDENT: Final[frozenset[Group]] = frozenset({"plain", "experts", "hybrid", "shared", "cpu"})
+CONFIDENT_WIDTH: Final = 2.0  # high / low: a wider range is said to be of low confidence
 
 # Effective FLOP/s of prompt processing where a GPU's own figure is not known: per byte/s of bandwidth, a low value
 # of each family in llama.cpp discussions 4167 and 15013.
@@ -150,7 +153,7 @@ def predict_speed(machine: Machine, variant: Variant, memory: Memory, *, prompt:
         prefill=prefill,
         first_token_s=prompt / prefill + seconds,
         placement="cpu" if machine.accelerator == "cpu" else "gpu" if share == 1.0 else "split",
-        confident=group in CONFIDENT,
+        confident=high <= CONFIDENT_WIDTH * low,
     )
 
 
@@ -166,6 +169,8 @@ def group_of(part: Part, *, known: bool, share: float, kind: Kind, sparse: bool,
     if is_low_bit(quant):
         return "low-bit"
     if part.accelerator == "cpu":
+        if sparse:
+            return "cpu-experts"
         return "server" if part.processor.server else "cpu"
     if sparse:
         return "experts"

@@ -75,9 +75,12 @@ def _machine(app: App) -> Check:
     from lmpm.machine import describe
 
     computer = app.workspace.engine.computer
-    fine = computer.budget > 0
-    hint = "" if fine else "Describe it with `--hardware`"
-    return Check("machine", describe(computer), fine, hint, dict(computer.sources))
+    failed = any(fact.origin == "failed" for _, fact in computer.sources)
+    hint = "" if computer.budget > 0 else "Describe it with `--hardware`"
+    if failed:
+        hint = "Mend the driver, `nvidia-smi` must answer; or describe the machine with `--hardware`"
+    sources = {name: str(fact) for name, fact in computer.sources}
+    return Check("machine", describe(computer), not hint, hint, sources)
 
 
 def _engine(app: App) -> Check:

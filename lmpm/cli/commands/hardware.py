@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from lmpm.cli.app import App
@@ -23,8 +21,8 @@ def command(app: App) -> None:
 
     machine = app.workspace.machine
     if app.as_json:
-        sources = asdict(machine)["sources"]
-        put_json({"machine": json.machine_json(machine), "sources": dict(sources)})
+        sources = {figure: str(fact) for figure, fact in machine.sources}
+        put_json({"machine": json.machine_json(machine), "sources": sources})
         return
     put(describe(machine))
     put("")
@@ -40,5 +38,5 @@ def command(app: App) -> None:
         "host_budget": human(machine.host_budget) if machine.host_budget else "",
         "host_bandwidth": f"{machine.host_bandwidth / 1e9:.0f} GB/s" if machine.host_bandwidth else "",
     }
-    rows = [(fact.replace("_", " "), value, origins.pop(fact, "")) for fact, value in shown.items() if value]
-    put_table([*rows, *((fact.replace("_", " "), origin, "") for fact, origin in origins.items())])
+    rows = [(name.replace("_", " "), value, str(origins.pop(name, ""))) for name, value in shown.items() if value]
+    put_table([*rows, *((name.replace("_", " "), str(origin), "") for name, origin in origins.items())])

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lmpm.errors import DiskError, HashMismatchError, LockError
-from lmpm.machine import is_same_class
 from lmpm.project import manifest_edit
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, Lock, LockedModel
@@ -36,7 +35,7 @@ def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested |
 
 def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
     """What of a smoke test belongs into the lock: figures only where the machine is like a declared one."""
-    like = next((name for name, target in sorted(targets.items()) if is_same_class(machine, target)), None)
+    like = next((name for name, target in sorted(targets.items()) if machine.is_like(target)), None)
     if like is None:
         return Tested(engine=result.engine_build)
     return Tested(

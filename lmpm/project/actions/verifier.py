@@ -18,7 +18,6 @@ from lmpm.errors import (
     TransferInterruptedError,
 )
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
-from lmpm.machine import is_same_class
 from lmpm.project.actions.report import Report
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
 from lmpm.project.manifest import Policy
@@ -203,7 +202,7 @@ class Verifier:
         """The figures of the lock, where they were measured on a machine of this class, else those of this one."""
         tested = rung.candidate.tested
         like = self.targets.get(tested.on) if tested and tested.on else None
-        if like is not None and is_same_class(self.machine, like):
+        if like is not None and self.machine.is_like(like):
             return tested
         return self.records.find(rung.candidate.files[0], self.machine) if self.records else None
 

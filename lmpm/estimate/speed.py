@@ -261,8 +261,8 @@ def seconds_per_token(machine: Machine, work: Workload) -> float | None:
     share = gpu_share(machine, work.need)
     if share is None or not machine.bandwidth:
         return None
-    part = Part(machine.accelerator, machine.bandwidth, machine.compute, machine.cores)
     part = part_of(machine)
+    steps = layer_steps(FITTED, work.layers, work.kind, sparse=work.has_experts)
     seconds = decode_seconds(FITTED, part, touched=work.touched * share, steps=steps * share, quant=work.quant)
     if share < 1.0:
         if not machine.host_bandwidth:

@@ -323,7 +323,7 @@ def test_every_kind_of_instructions_has_its_constants(simd: Simd) -> None:
 
 
 def prompt_speed(there: Machine) -> float:
-    found = speed.predict_speed(there, variant(), estimate_memory(variant(), 4096), prompt=512)
+    found = speed.predict_speed(there, workload_of(variant(), estimate_memory(variant(), 4096)), prompt=512)
     assert found is not None
     return found.prefill
 

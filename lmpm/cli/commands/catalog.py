@@ -86,7 +86,7 @@ def check_files(quiet: bool, verbose: bool) -> int:
 
     problems = catalog.check(directory())
     for problem in problems:
-        put(problem)
+        put(str(problem))
     console = Console(quiet, verbose)
     if problems:
         return 1

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
-MANY = 4  # choices that are listed rather than told
+MANY = 4  # choices that are listed in a sentence
 
 
 class DocumentError(ValueError):
@@ -27,7 +27,7 @@ class DocumentError(ValueError):
 class Table:
     """A table of a document together with the path that leads to it.
 
-    The getters check types strictly (a bool is no integer) and remember which keys were asked for,
+    The getters check types strictly (a bool is not an integer) and remember which keys were asked for,
     so that `finish` can refuse the rest.
     """
 
@@ -178,7 +178,7 @@ class Table:
         return dict(self._data)
 
     def unknown_keys(self) -> list[str]:
-        """Paths of the keys that nobody asked for."""
+        """Paths of the keys that no getter was asked for."""
         return [self.at(key) for key in self._data if key not in self._asked]
 
     def finish(self) -> None:

@@ -181,7 +181,7 @@ def _against_quant(claim: Expectation, header: Header) -> Contradiction | None:
 
 def is_dynamic(label: str) -> bool:
     """Whether a quant's maker gives every tensor its own type: `UD-Q4_K_XL`."""
-    return label.startswith(("UD-", "AD-")) or quant.is_mixture(label)
+    return label.startswith(("UD-", "AD-")) or label.endswith(("_P", "BPW", "-F16", "-BF16")) or quant.is_mixture(label)
 
 
 def _main(name: str) -> str:

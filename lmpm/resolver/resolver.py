@@ -285,7 +285,7 @@ class Resolver:
     def _unknown_words(self, error: UnknownNameError) -> UnknownNameError:
         """The error with models of the catalog that words may have been meant for."""
         near = nearest("-".join(error.name.lower().split()), self.catalog.model_names(), likeness=MISSPELT)
-        return UnknownNameError(error.kind, error.name, suggestions=near, listing="Look around with `lmpm search`")
+        return UnknownNameError(error.noun, error.name, suggestions=near, listing="Look around with `lmpm search`")
 
     def _check_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> None:
         held = list(dict.fromkeys(variant.quant for variant in variants))

@@ -90,7 +90,7 @@ def test_a_better_quant_has_the_smaller_loss(real: Catalog) -> None:
 def test_a_mixture_of_its_maker_counts_as_what_its_size_says(real: Catalog) -> None:
     """APEX files hold ordinary types, tensor by tensor: llama.cpp loads them, their size tells how good they are."""
     sizes = {"Model-7B-APEX-I-Compact.gguf": 4_280_000_000, "Model-7B-APEX-Quality.gguf": 7_440_000_000}
-    made = tuple(ModelFile(path=path, size=size, sha256="1" * 64) for path, size in sizes.items())
+    made = tuple(ModelFile(path=path, size=size, sha256=f"{size:064x}") for path, size in sizes.items())
     repository = Repository(id="maker/Model-7B-APEX-GGUF", revision="1" * 40, files=made, parameters=7_000_000_000)
     found = {item.quant: item for item in listing.variants(repository, listing.contents(repository), real)}
     compact, quality = found["APEX-I-COMPACT"], found["APEX-QUALITY"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.resolver.records import Candidate
     from lmpm.types import ModelFile, Variant
 
+ELSEWHERE: Final = "Take the model from another repository"
 NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
 
 
@@ -76,11 +77,15 @@ class HeaderCheck:
     def _contradiction(self, variant: Variant) -> Contradiction | None:
         """What the file's own header says against its name; None when nothing does.
 
-        Raises IntegrityError when it is not a GGUF file, and the errors of the Hub.
+        Raises IntegrityError when it is not a GGUF file that llama.cpp loads, or its template runs code, and the errors
+        of the Hub.
         """
         header = self._header(variant)
         size = sum(file.size for file in variant.files if file.role == "model")
-        return check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        found = check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        if found and found.kind in ("refused", "code"):
+            raise IntegrityError(f"`{_first(variant).path}` cannot be taken: {found.detail}", hint=ELSEWHERE)
+        return found
 
     def _claim(self, variant: Variant) -> check.Expectation:
         """What the name, the catalog or the original weights say of a variant."""

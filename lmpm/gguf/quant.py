@@ -254,8 +254,8 @@ def nearest(name: str) -> str | None:
 
 
 def is_loadable(name: str) -> bool:
-    """Whether llama.cpp loads the quant, as far as its name tells; those of forks and dropped ones are not."""
-    return not _FOREIGN.search(base(name)) and (nearest(name) is not None or name == UNKNOWN)
+    """Whether llama.cpp may load the quant: all but those of forks and dropped ones, of which only a header tells."""
+    return _FOREIGN.search(base(name)) is None
 
 
 def is_mixture(name: str) -> bool:

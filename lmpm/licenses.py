@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lmpm.errors import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -44,8 +46,11 @@ _KNOWN: Final = (
     License("llama3.1", "Llama 3.1 Community License", True, "up to 700 million monthly users", _LLAMA_USERS),
     License("llama3.2", "Llama 3.2 Community License", True, "up to 700 million monthly users", _LLAMA_USERS),
     License("llama3.3", "Llama 3.3 Community License", True, "up to 700 million monthly users", _LLAMA_USERS),
+    License("llama4", "Llama 4 Community License", True, "up to 700 million monthly users", _LLAMA_USERS),
     License("qwen", "Tongyi Qianwen License", True, "up to 100 million monthly users", _QWEN_USERS),
     License("nvidia-open-model", "NVIDIA Open Model License", True, "ends for who removes its guardrails"),
+    License("nvidia-nemotron-open-model", "NVIDIA Nemotron Open Model License", True),
+    License("openmdw-1.1", "OpenMDW License 1.1", True),
     License("falcon-llm", "Falcon LLM License 2.0", True, "with an acceptable use policy"),
     License("health-ai-developer-foundations", "Health AI Developer Foundations Terms", True, "not for clinical use"),
     License("minicpm", "MiniCPM Model License", False, "commercial use only once registered"),
@@ -86,9 +91,7 @@ def unknown(names: Iterable[str]) -> list[str]:
     """A remark on each name that is no licence that is known here: it may be misspelt, or somebody's own."""
     remarks = []
     for name in sorted({normalise(name) for name in names} - LICENSES.keys()):
-        from difflib import get_close_matches  # only for those who misspell
-
-        near = get_close_matches(name, LICENSES, n=1, cutoff=LIKENESS)
+        near = nearest(name, LICENSES, most=1, likeness=LIKENESS)
         meant = f": did you mean `{near[0]}`?" if near else ""
         remarks.append(f"`{name}` is no licence that lmpm knows{meant}")
     return remarks

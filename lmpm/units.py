@@ -30,12 +30,23 @@ def parse(text: str) -> int:
 
 
 def duration(seconds: float) -> str:
-    """`112.4` as `1 min 52 s`, `1.43` as `1.4 s`."""
-    if seconds < 10:
+    """`112.4` as `1 min 52 s`, `600` as `10 min`, `1.43` as `1.4 s`."""
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    minutes = round(seconds / 60)
+    return _two(minutes // 60, "h", minutes % 60, "min")
+
+
+def _two(number: int, unit: str, rest: int, smaller: str) -> str:
+    """`1 min 52 s`, or `10 min` where nothing is left over."""
+    return f"{number} {unit} {rest} {smaller}" if rest else f"{number} {unit}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 file`, `2 files`; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"

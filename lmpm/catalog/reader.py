@@ -6,18 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.model_files import ModelFiles
+from lmpm.catalog.files import RecordFiles
 from lmpm.catalog.read_model import read_model
 from lmpm.catalog.read_tables import NO_QUANTS, NewerFormatError, read_format, read_publishers, read_quants
 from lmpm.catalog.read_task import read_task
 from lmpm.catalog.yanked import read_yanked
 from lmpm.errors import CatalogError
 from lmpm.fs import DocumentError, Table, compiled_toml
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lmpm.catalog.schema import Task
+    from lmpm.catalog.schema.model import CatalogModel
+    from lmpm.catalog.schema.smoke import SmokeTest
+    from lmpm.catalog.schema.task import Task
     from lmpm.catalog.yanked import Yanked
 
 T = TypeVar("T")
@@ -40,11 +43,10 @@ def load(directory: Path, *, copies: Path | None = None, strict: bool = False, n
     # Looked at in CI and by `lmpm catalog check` alone, so it is not paid for by every command.
     from lmpm.catalog.checks.tasks import inconsistencies
 
-    models = catalog.models  # read now, so that every file is told of
+    _, models = catalog.tasks, catalog.models  # read now, so that every file's problems are known
     problems = reader.problems + inconsistencies(catalog, models, reader.broken)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise CatalogError(f"The catalog in `{directory}` has {count}", details=problems)
+        raise CatalogError(f"The catalog in `{directory}` has {count(len(problems), 'problem')}", details=problems)
     return catalog
 
 
@@ -73,8 +75,8 @@ class _Reader:
         quants = self._file("quants.toml", read_quants) or NO_QUANTS
         return Catalog(
             directory=self._directory,
-            tasks=self._tasks(),
-            shelf=ModelFiles(self._directory / "models", lambda name: self._file(f"models/{name}.toml", read_model)),
+            task_files=RecordFiles(self._directory / "tasks", self._task),
+            model_files=RecordFiles(self._directory / "models", self._model),
             quants=quants.quants,
             loss_rule=quants.rule,
             publishers=self._file("publishers.toml", read_publishers) or {},
@@ -87,33 +89,57 @@ class _Reader:
             return ()
         return self._file("yanked.toml", read_yanked) or ()
 
-    def _tasks(self) -> tuple[Task, ...]:
-        names = sorted(path.name for path in (self._directory / "tasks").glob("*.toml"))
-        tasks = (self._file(f"tasks/{name}", read_task) for name in names)
-        return tuple(task for task in tasks if task is not None)
+    def _model(self, name: str) -> CatalogModel | None:
+        return self._file(f"models/{name}.toml", read_model)
 
-    def _file(self, name: str, read: Callable[[Table], T]) -> T | None:
+    def _task(self, name: str) -> Task | None:
+        """A task; read strictly, with its smoke test."""
+        file = f"tasks/{name}.toml"
+        task = self._file(file, lambda table: read_task(table, lambda: self._smoke(file)))
+        if self._strict and task is not None:
+            return task if self._file(file, _read_smoke, within="smoke") else None
+        return task
+
+    def _smoke(self, file: str) -> SmokeTest:
+        try:
+            return self._read(file, _read_smoke, within="smoke")[0]
+        except DocumentError as error:
+            raise CatalogError(f"The catalog is broken: {file}: {error}", hint=_HINT) from error
+
+    def _file(self, name: str, read: Callable[[Table], T], *, within: str = "") -> T | None:
         """One file as a record; None where it has a problem that was collected."""
         try:
-            table = _TracingTable(compiled_toml.read(self._directory, name, self._copies))
-            record = read(table)
+            record, unknown = self._read(name, read, within=within)
         except NewerFormatError as error:
             raise CatalogError(f"The catalog is newer than this lmpm: {name}: {error}", hint=_UPGRADE) from error
         except DocumentError as error:
             self._report(f"{name}: {error}")
             self.broken.add(name)
             return None
-        for place in table.all_unknown_keys():
+        for place in unknown:
             if self._strict:
                 self._report(f"{name}: {place}: is not known here")
             elif self._note:
                 self._note(f"ignored what is not known here: `{place}` in {name}")
         return record
 
+    def _read(self, name: str, read: Callable[[Table], T], *, within: str = "") -> tuple[T, list[str]]:
+        """The record of a file, or of a table of it, and the keys that are not known. Raises DocumentError."""
+        table: Table = _TracingTable(compiled_toml.read(self._directory, name, self._copies))
+        table = table.table(within) if within else table
+        record = read(table)
+        return record, table.all_unknown_keys() if isinstance(table, _TracingTable) else []
+
     def _report(self, problem: str) -> None:
         if not self._strict:
             raise CatalogError(f"The catalog is broken: {problem}", hint=_HINT)
         self.problems.append(problem)
+
+
+def _read_smoke(table: Table) -> SmokeTest:
+    from lmpm.catalog.read_smoke import read_smoke  # few commands ask for one
+
+    return read_smoke(table)
 
 
 class _TracingTable(Table):

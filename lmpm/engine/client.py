@@ -10,7 +10,7 @@ from lmpm.engine.failure import failure
 from lmpm.engine.process import COMMAND, run_child
 from lmpm.engine.protocol import EngineInfo, EngineLimits, EngineReport, Job
 from lmpm.errors import EngineError
-from lmpm.estimate import DryRun
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,13 +58,13 @@ def embed(path: Path, texts: Sequence[str], *, plan: RunConfig, limits: EngineLi
 
 def dry_run(
     path: Path, *, plan: RunConfig, limits: EngineLimits = DRY_RUN_LIMITS, command: Sequence[str] = COMMAND
-) -> DryRun:
+) -> MemoryPlan:
     """How this build of llama.cpp would spend memory on a file at the planned settings, in about a second.
 
     Only the header of the file is read: a hole may stand for its weights. Raises EngineError.
     """
     job = Job(kind="plan", path=os.fspath(path), plan=plan)
-    return DryRun.decode(_answer(job, limits, command))
+    return MemoryPlan.decode(_answer(job, limits, command))
 
 
 def execute(job: Job, limits: EngineLimits, *, command: Sequence[str] = COMMAND) -> EngineReport:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmpm.engine.client import probe
 from lmpm.engine.protocol import EngineInfo
-from lmpm.errors import DiskError, EngineError
-from lmpm.fs import atomic
+from lmpm.errors import EngineError
+from lmpm.fs import JsonCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,16 +57,12 @@ def describe(folder: Path, installed: str | None, *, ask: Callable[[], EngineInf
     """
     if installed is None:
         return None
-    note = folder / "engine.json"
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(note.read_text("utf-8"))
-        if kept["installation"] == installed:
-            return EngineInfo(**kept["says"])
+    notes = JsonCache(folder)
+    with contextlib.suppress(TypeError):  # none, or one of another version of lmpm
+        return EngineInfo(**notes.get(installed))
     try:
         says = ask()
     except EngineError:
         return None
-    with contextlib.suppress(DiskError, OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(note, json.dumps({"installation": installed, "says": dataclasses.asdict(says)}))
+    notes.put(dataclasses.asdict(says), installed)
     return says

@@ -17,10 +17,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm.engine.memory_breakdown import NoBreakdownError, breakdown
+from lmpm.engine.memory_breakdown import NoBreakdownError, breakdown, by_device
 from lmpm.engine.protocol import Generation
-from lmpm.estimate import DryRun
 from lmpm.machine import default_threads
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,7 +220,7 @@ def _for_answers(model: Model) -> Any:
     return params
 
 
-def plan(llama: Llama, path: str, wanted: RunConfig) -> DryRun:
+def plan(llama: Llama, path: str, wanted: RunConfig) -> MemoryPlan:
     """How llama.cpp would spend memory: the model and a context are made without their bytes."""
     model = Model(llama, path, wanted, dry=True)
     llama.buffers.clear()
@@ -234,12 +234,19 @@ def plan(llama: Llama, path: str, wanted: RunConfig) -> DryRun:
         buffers = breakdown(model.c._lib, context)
     except NoBreakdownError as error:
         raise LlamaError("unsupported", str(error)) from error
-    named = [(name.rpartition(" ")[2], size) for name, size in llama.buffers]
-    return DryRun(
+    states: dict[str, int] = {}
+    output = 0
+    for name, size in llama.buffers:  # such as `CPU RS`, `CUDA0 KV`
+        buffer, _, what = name.rpartition(" ")
+        if what == "RS":
+            states[buffer] = states.get(buffer, 0) + size
+        elif what == "output":
+            output += size
+    return MemoryPlan(
+        context=model.c.llama_n_ctx(context),
+        devices=by_device(buffers, states, output),
+        source="dry-run",
         build=llama.build,
-        buffers=buffers,
-        output=sum(size for what, size in named if what == "output"),
-        recurrent=sum(size for what, size in named if what == "RS"),
     )
 
 

@@ -43,7 +43,7 @@ class LocalEngine:
         """What the installed engine says of itself; None without one that starts."""
         from lmpm.engine.installed import describe
 
-        return describe(self._home, self.installation)
+        return describe(self._home / "engine", self.installation)
 
     @cached_property
     def repack(self) -> Repacking:

@@ -7,18 +7,16 @@ long as the real one, the rest of which is a hole and takes no space; llama.cpp 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmpm.engine import client
-from lmpm.errors import DiskError
-from lmpm.estimate import DryRun
-from lmpm.fs import atomic
+from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,34 +37,35 @@ class MemoryPlanner:
     installation: str
     machine: str
 
-    def ask(self, parts: Sequence[Part], settings: RunConfig) -> DryRun:
+    def ask(self, parts: Sequence[Part], settings: RunConfig) -> MemoryPlan:
         """Its plan for files in load order. Raises IntegrityError for a header that is none, and EngineError."""
-        kept = self._place(parts, settings)
-        if kept is not None and (known := _kept(kept)) is not None:
+        key = self._key(parts, settings)
+        if key is not None and (known := _decoded(self._notes.get(key))) is not None:
             return known
         found = dry_run(parts, settings)
-        if kept is not None:
-            with contextlib.suppress(DiskError, OSError):  # it is asked again then
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                atomic.write_text(kept, json.dumps(found.encode()))
+        if key is not None:
+            self._notes.put(found.encode(), key)
         return found
 
-    def _place(self, parts: Sequence[Part], settings: RunConfig) -> Path | None:
-        """Where the plan for these bytes and settings is kept; None for files whose bytes are not known."""
+    def _key(self, parts: Sequence[Part], settings: RunConfig) -> str | None:
+        """What the plan for these bytes and settings is kept under; None for files whose bytes are not known."""
         if not all(part.sha256 for part in parts):
             return None
-        key = [self.installation, self.machine, [part.sha256 for part in parts], asdict(settings)]
-        return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()}.json"
+        return json.dumps([self.installation, self.machine, [part.sha256 for part in parts], asdict(settings)])
+
+    @property
+    def _notes(self) -> JsonCache:
+        return JsonCache(self.folder)
 
 
-def _kept(path: Path) -> DryRun | None:
+def _decoded(kept: Any) -> MemoryPlan | None:
     try:
-        return DryRun.decode(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError):
+        return MemoryPlan.decode(kept)
+    except (ValueError, TypeError, KeyError):
         return None
 
 
-def dry_run(parts: Sequence[Part], settings: RunConfig, limits: EngineLimits | None = None) -> DryRun:
+def dry_run(parts: Sequence[Part], settings: RunConfig, limits: EngineLimits | None = None) -> MemoryPlan:
     """How this machine's llama.cpp would spend memory on files that are not here; parts in load order.
 
     Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.

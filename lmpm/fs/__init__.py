@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         hash_one as hash_one,
         usable_cores as usable_cores,
     )
+    from lmpm.fs.json_cache import JsonCache as JsonCache, Usage as Usage
     from lmpm.fs.links import How as How, share as share
     from lmpm.fs.rules import printable as printable
     from lmpm.fs.stamp import Stamp as Stamp
@@ -44,6 +45,7 @@ else:
             "document": "DocumentError Table",
             "file_lock": "file_lock",
             "hashing": "Hashed hash_all hash_one usable_cores",
+            "json_cache": "JsonCache Usage",
             "links": "How share",
             "rules": "printable rules",
             "stamp": "Stamp",

@@ -1,41 +1,38 @@
 """The catalog's TOML files, each with a copy in JSON beside lmpm's notes: JSON is read about 30 times as fast.
 
-A copy begins with a seal: a hash over the bytes of the TOML file and of the copy. So a copy of other bytes,
-one that was damaged and one that is half written do not hold, whoever wrote them: the TOML is read, and the
-copy written anew. Without a place to write to, lmpm works as well, only slower.
+A copy is kept under the name and a hash of the bytes of the TOML file: one of other bytes is never found.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from lmpm.fs.document import DocumentError
+from lmpm.fs.json_cache import JsonCache
 from lmpm.limits import MAX_CATALOG_FILE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SEAL_BYTES: Final = 32  # of BLAKE2b, the fastest hash that Python has
 
 
 def read(directory: Path, name: str, copies: Path | None = None) -> dict[str, Any]:
     """The document in the TOML file `name` (such as `models/bge-m3.toml`) below `directory`.
 
     `copies` is the directory of the copies; without one there are none. Raises DocumentError when the file
-    cannot be read, is too large or is no TOML.
+    cannot be read, is too large or is not TOML.
     """
     source = _bytes(directory / name)
     if copies is None:
         return _parse(source)
-    copy = (copies / name).with_suffix(".json")
-    known = _from_copy(copy, source)
+    cache, key = JsonCache(copies), (name, hashlib.blake2b(source).hexdigest())
+    known: dict[str, Any] | None = cache.get(*key)
     if known is not None:
         return known
     document = _parse(source)
-    _keep(copy, source, document)
+    with suppress(TypeError):  # a date, which TOML has and JSON has not; the readers refuse it with its place
+        cache.put(document, *key)
     return document
 
 
@@ -59,31 +56,3 @@ def _parse(source: bytes) -> dict[str, Any]:
         raise DocumentError("", "is not UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise DocumentError("", f"is not TOML: {error}") from error
-
-
-def _from_copy(copy: Path, source: bytes) -> dict[str, Any] | None:
-    """What the copy holds, None when it is not there or not of these bytes."""
-    try:
-        data = copy.read_bytes()
-    except OSError:
-        return None
-    if data[:SEAL_BYTES] != _seal(source, data[SEAL_BYTES:]):
-        return None
-    document: dict[str, Any] = json.loads(data[SEAL_BYTES:])
-    return document
-
-
-def _keep(copy: Path, source: bytes, document: dict[str, Any]) -> None:
-    """Write a copy; one that cannot be written is no loss. Neither is a crash meanwhile: the seal is broken then."""
-    # TypeError: a date, which TOML has and JSON has not; the readers refuse it with its place
-    with suppress(OSError, TypeError):
-        body = json.dumps(document).encode()
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(_seal(source, body) + body)
-
-
-def _seal(source: bytes, body: bytes) -> bytes:
-    seal = hashlib.blake2b(source, digest_size=SEAL_BYTES)
-    seal.update(len(source).to_bytes(8))  # where the one ends and the other begins
-    seal.update(body)
-    return seal.digest()

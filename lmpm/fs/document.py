@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lmpm.errors import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
-MANY = 4  # choices that are listed rather than told
+MANY = 4  # choices that are listed in a sentence
 
 
 class DocumentError(ValueError):
@@ -24,7 +26,7 @@ class DocumentError(ValueError):
 class Table:
     """A table of a document together with the path that leads to it.
 
-    The getters check types strictly (a bool is no integer) and remember which keys were asked for,
+    The getters check types strictly (a bool is not an integer) and remember which keys were asked for,
     so that `finish` can refuse the rest.
     """
 
@@ -171,7 +173,7 @@ class Table:
         return dict(self._data)
 
     def unknown_keys(self) -> list[str]:
-        """Paths of the keys that nobody asked for."""
+        """Paths of the keys that no getter was asked for."""
         return [self.at(key) for key in self._data if key not in self._asked]
 
     def finish(self) -> None:
@@ -182,9 +184,7 @@ class Table:
 
     def _meant(self, key: str) -> str:
         """The known key that a misspelt one is nearest to, else all of them."""
-        from difflib import get_close_matches
-
-        if near := get_close_matches(key, self._asked, n=1):
+        if near := nearest(key, self._asked, most=1):
             return f"did you mean `{near[0]}`?"
         return "known are " + ", ".join(f"`{name}`" for name in sorted(self._asked))
 

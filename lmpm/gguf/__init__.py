@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         model_name as model_name,
         quant as quant,
     )
-    from lmpm.gguf.check import Expectation as Expectation
+    from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
     from lmpm.gguf.file_name import FileName as FileName
     from lmpm.gguf.header import (
         Header as Header,
@@ -49,7 +49,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "check": "Expectation check",
+            "check": "Contradiction Expectation check",
             "file_name": "FileName file_name",
             "header": "Header ReadAt Tensor header read_file",
             "loadable": "require_loadable",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from sys import getsizeof
@@ -21,11 +22,11 @@ from lmpm.gguf import foreign
 from lmpm.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
 
+ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
 Value = int | float | bool | str | tuple[int | float | bool, ...] | None
 
 MAGIC: Final = b"GGUF"

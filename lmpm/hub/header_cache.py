@@ -6,12 +6,11 @@ with.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lmpm.errors import DiskError
-from lmpm.fs import atomic
+from lmpm.fs import JsonCache
+from lmpm.limits import MAX_HEADER_NOTES_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,50 +20,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeaderCache:
-    """One file for each header, in `folder`: as much of its front as was ever read."""
+    """One note for each header, in `folder`: as much of its front as was ever read."""
 
     folder: Path
 
     def reader(self, sha256: str, fetch: ReadAt) -> ReadAt:
         """Reads what is kept, and keeps what had to be fetched, with what lies before it."""
-        path = self.folder / sha256
 
         def read_at(offset: int, length: int) -> bytes:
-            kept = _bytes(path)
+            kept = self._notes.get_bytes(sha256) or b""
             end = offset + length
             if end > len(kept):
                 kept += fetch(len(kept), end - len(kept))
                 if not kept.startswith(b"GGUF"):  # a page of a proxy must not be taken for the file for ever
                     return kept[offset:end]
-                with suppress(DiskError, OSError):  # without a place for it, it is fetched again the next time
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    atomic.write_bytes(path, kept)
+                self._notes.put_bytes(kept, sha256)
             return kept[offset:end]
 
         return read_at
 
     def drop(self, sha256: str) -> None:
         """Forget what turned out not to be a header: it is fetched again the next time."""
-        with suppress(OSError):
-            (self.folder / sha256).unlink()
+        self._notes.drop(sha256)
 
-    def only(self, sha256: str) -> ReadAt | None:
-        """Reads what is kept, and raises LookupError for anything else; None when nothing is."""
-        path = self.folder / sha256
-        if not path.is_file():
-            return None
+    def only(self, sha256: str) -> ReadAt:
+        """Reads what is kept, and raises LookupError for anything else."""
 
         def read_at(offset: int, length: int) -> bytes:
-            kept = _bytes(path)
+            kept = self._notes.get_bytes(sha256) or b""
             if offset + length > len(kept):
-                raise LookupError(f"{path} ends after {len(kept)} bytes")
+                raise LookupError(f"the kept front of {sha256} ends after {len(kept)} bytes")
             return kept[offset : offset + length]
 
         return read_at
 
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    @property
+    def _notes(self) -> JsonCache:
+        return JsonCache(self.folder, most_bytes=MAX_HEADER_NOTES_BYTES)

@@ -111,7 +111,7 @@ def _of_rung(
     yield from _license(rung.license)
     if isinstance(rung.source, HubSource):
         if catalog.publisher(rung.source.repo) is None:
-            who = rung.source.repo.partition("/")[0]
+            who = rung.source.publisher
             yield "publisher-unknown", f"{who} is not among the publishers of the catalog"
         if rung.template is None and model.speed_kind == "decode":
             yield "template-missing", "no chat template was found when it was pinned"

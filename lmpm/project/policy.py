@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NotPermittedError
-from lmpm.types import HubSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def violations(candidate: LockedCandidate, policy: Policy) -> Iterator[str]:
         yield f"the licence {candidate.license} is denied"
     elif licenses.allow is not None and own not in licenses.allow:
         yield f"the licence {candidate.license} is not among those allowed"
-    who = candidate.source.repo.partition("/")[0] if isinstance(candidate.source, HubSource) else ""
+    who = candidate.source.publisher
     if who.lower() in publishers.deny:
         yield f"the publisher {who} is denied"
     elif publishers.allow is not None and who.lower() not in publishers.allow:

@@ -1,21 +1,16 @@
 """How fast models were on this machine when they came, for those that no declared target speaks for.
 
 A lock keeps such figures only where a declared machine is like the one that made it, since nothing else about a
-machine belongs into it. Here they stay on the machine itself:
-
-```
-<home>/records/<sha256 of the model's first file>     figures, and the machine that they are of
-```
+machine belongs into it. Here they stay on the machine itself, under the sha256 of the model's first file, with the
+machine that they are of.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lmpm.machine import is_same_class
+from lmpm.fs import JsonCache
 from lmpm.proof.result import Tested
 from lmpm.types import Machine
 
@@ -30,7 +25,7 @@ _FACTS: Final = ("accelerator", "gpus", "memory", "vram", "bandwidth")  # that t
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The notes in `folder`. One that cannot be written is no loss, and one that is cut off does not count."""
+    """The notes in `folder`."""
 
     folder: Path
 
@@ -44,21 +39,19 @@ class History:
             "first_token_s": result.first_token_s,
             "machine": {name: getattr(machine, name) for name in _FACTS},
         }
-        with contextlib.suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / file.sha256).write_text(json.dumps(data), "utf-8")
+        JsonCache(self.folder).put(data, file.sha256)
 
     def find(self, file: ModelFile, machine: Machine) -> Tested | None:
         """What a model whose first file this is showed on a machine of this class, None where nobody noted it."""
+        data = JsonCache(self.folder).get(file.sha256 or "")
         try:
-            data = json.loads((self.folder / (file.sha256 or "")).read_text("utf-8"))
             noted = Machine(name="", budget=0, **{name: data["machine"][name] for name in _FACTS})
-            if not is_same_class(machine, noted):
+            if not machine.is_like(noted):
                 return None
             return Tested(
                 engine=str(data["engine"]), decode=_number(data["decode"]), first_token_s=_number(data["first_token_s"])
             )
-        except (OSError, ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError):
             return None
 
 

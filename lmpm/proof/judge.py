@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.catalog import EmbeddingCase, FimCase, JsonCase, LabelCase, RankCase, SqlCase, TextCase, ToolCase
 from lmpm.proof.sqlite import QueryError, extract_sql, run_query, same_rows
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -308,11 +309,6 @@ def cosine(left: Sequence[float], right: Sequence[float]) -> float | None:
     """The cosine of the angle between two vectors; None when one has no direction."""
     size = math.hypot(*left) * math.hypot(*right)
     return sum(map(operator.mul, left, right)) / size if size else None
-
-
-def count(number: int, noun: str) -> str:
-    """`1 row`, `3 rows`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _show(rows: Sequence[Sequence[object]]) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from lmpm.catalog import EmbeddingCase, FimCase, RankCase, SqlCase
 from lmpm.engine import EngineLimits, EngineReport, Job, execute
 from lmpm.gguf import parse_shard, read_file
-from lmpm.proof.judge import Verdict, count, judge, judge_embeddings, judge_ranks
+from lmpm.proof.judge import Verdict, judge, judge_embeddings, judge_ranks
 from lmpm.proof.result import MemoryCheck, SmokeResult
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from lmpm.errors import SpecError
+from lmpm.errors import SpecError, did_you_mean, nearest
 from lmpm.fs import rules
 from lmpm.gguf import quant
 
@@ -172,11 +172,8 @@ def parse_quant(tag: str) -> str:
     if found is None and (scheme := quant.find(tag)) and scheme.label == tag.upper() and quant.is_mixture(scheme.label):
         found = scheme.label
     if found is None:
-        from difflib import get_close_matches
-
         width = quant.VAGUE_BEST.get(tag.upper())
-        near = [width] if width else get_close_matches(tag.upper(), list(quant.BITS), n=2)
-        meant = "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
-        hint = meant if near else "Examples: `Q4_K_M`, `Q8_0`, `F16`"
+        near = [width] if width else nearest(tag.upper(), quant.BITS)
+        hint = did_you_mean(near) or "Examples: `Q4_K_M`, `Q8_0`, `F16`"
         raise SpecError(f"`{rules.printable(tag[:40])}` is no quant", hint=hint)
     return found

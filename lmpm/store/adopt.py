@@ -74,7 +74,8 @@ def _link(store: Store, source: Source, file: ModelFile, origin: Path, stamp: St
                 raise
             with suppress(OSError):  # not every system lets directories be synced
                 atomic.sync_directory(blob.parent)
-        store.stamps.note(Stamp.of(blob), blob.name, brought=True)
+        store.stamps.note(Stamp.of(blob), blob.name)
+        store.made.note(blob, blob.name)
         store.discard_part(source, file)
         store.expose(source, file)
     return how

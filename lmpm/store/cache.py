@@ -5,7 +5,8 @@
 <root>/models--org--name/blobs/<sha256>.lmpm.incomplete     a transfer that was interrupted
 <root>/models--org--name/snapshots/<commit>/<path>          -> ../../blobs/<sha256>
 <root>/.locks/models--org--name/<sha256>.lock               held during a transfer, by hf too
-<home>/verified/<sha256>.<16 hex>                           a stamp: what the file looked like when hashed
+<home>/verified/                                            notes: what files looked like when they were hashed
+<home>/made/                                                notes: which of these names lmpm made
 ```
 A part is bound to its digest: only bytes fetched for that digest are ever appended to it.
 """
@@ -16,7 +17,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from lmpm import limits
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError
 from lmpm.fs import Stamp, atomic, disk, disk_errors, file_lock, free_space, rules
+from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
 from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
 from lmpm.units import human
@@ -32,9 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lmpm.fs import Hashed
-    from lmpm.hub import Repository
     from lmpm.reporter import Reporter
-    from lmpm.types import Variant
 
 PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache prune` knows what it is
 STARTER_OWNER: Final = "lmpm"  # starters live beside Hub repositories, under a folder of their own
@@ -81,7 +81,7 @@ class Store:
     def places(self, source: Source, file: ModelFile) -> list[Path]:
         """Where a file of the right size lies: under the snapshot's name, under the blob's, or both.
 
-        A name that leads to the blob of another digest is none of them. Beyond that the size alone says nothing
+        A name that leads to the blob of another digest is left out. Beyond that the size alone says nothing
         about the bytes: `confirm` does.
         """
         found: list[Path] = []
@@ -133,45 +133,12 @@ class Store:
         """What was hashed before."""
         return VerifiedFiles(self.home / "verified")
 
-    def repository(self, repo: str, revision: str | None = None) -> Repository | None:
-        """What the store holds of a repository at a commit, or at its newest one here, or None.
+    @property
+    def made(self) -> OwnNames:
+        """The names that lmpm made here."""
+        return OwnNames(self.home / "made")
 
-        Digests are the names of the blobs; sizes are those on disk.
-        """
-        from lmpm.hub import Repository
-
-        for commit in self._commits(repo):
-            if revision in (None, commit):
-                source = HubSource(repo, commit)
-                root = self.folder(source) / "snapshots" / commit
-                paths = (path.relative_to(root).as_posix() for path in root.rglob("*.gguf"))
-                files = tuple(file for path in sorted(paths) if (file := self._file(source, path)))
-                if not files:  # a download that was begun; an older commit may be whole
-                    continue
-                return Repository(id=repo, revision=commit, files=files, license="unknown", gated=False, private=False)
-        return None
-
-    def held(self, variant: Variant) -> Variant | None:
-        """The variant pinned to what is on this machine, or None unless every file of it is."""
-        if not isinstance(variant.source, HubSource):
-            return None
-        for commit in self._commits(variant.source.repo):
-            if variant.source.revision in (None, commit):
-                source = HubSource(variant.source.repo, commit)
-                files = [self._held(source, file) for file in variant.files]
-                if None not in files:
-                    return replace(variant, source=source, files=tuple(file for file in files if file))
-        return None
-
-    def _held(self, source: HubSource, wanted: ModelFile) -> ModelFile | None:
-        """The file that is here, with its digest; None when it is missing or another one."""
-        there = self._file(source, wanted.path)
-        if there is None:
-            # a cache without links says no digest: the promised one then stands, and is checked before use
-            return wanted if wanted.sha256 and self.find(source, wanted) else None
-        return replace(there, role=wanted.role) if wanted.sha256 in (None, there.sha256) else None
-
-    def _commits(self, repo: str) -> list[str]:
+    def commits(self, repo: str) -> list[str]:
         """Commits of which something is here, newest first."""
         try:
             entries = [entry for entry in (self.folder(HubSource(repo)) / "snapshots").iterdir() if _is_commit(entry)]
@@ -179,7 +146,7 @@ class Store:
         except (OSError, ValueError):
             return []
 
-    def _file(self, source: HubSource, path: str) -> ModelFile | None:
+    def file_at(self, source: HubSource, path: str) -> ModelFile | None:
         """A file as the cache names it. One link is followed: a blob may itself be a link (hf's Xet store)."""
         try:
             link = self.link(source, ModelFile(path=path, size=0))
@@ -258,7 +225,8 @@ class Store:
             blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
             with contextlib.suppress(OSError):  # not every system lets directories be synced
                 atomic.sync_directory(blob.parent)
-            self.stamps.note(Stamp.of(blob), _digest(file), brought=True)
+            self.stamps.note(Stamp.of(blob), _digest(file))
+            self.made.note(blob, _digest(file))
         return self.expose(source, file)
 
     def expose(self, source: Source, file: ModelFile) -> Path:
@@ -272,13 +240,15 @@ class Store:
             try:
                 link.symlink_to(os.path.relpath(blob, link.parent))
             except FileExistsError:
-                if not disk.is_same_file(link, blob):  # or another process was faster
+                if not disk.is_same_file(link, blob):
                     raise
+                return link  # another process was faster
             except (OSError, NotImplementedError):  # no symbolic links on this file system
                 try:
                     link.hardlink_to(blob)
                 except OSError:  # nor others: the name takes the bytes, as it does for hf
                     blob.replace(link)
+            self.made.note(link, _digest(file))
         return link
 
     def opened(self, source: Source, file: ModelFile, path: Path) -> Path:
@@ -294,6 +264,7 @@ class Store:
             ref.parent.mkdir(parents=True, exist_ok=True)
             if not ref.exists() or ref.read_text("utf-8") != source.revision:
                 atomic.write_text(ref, source.revision)
+                self.made.note(ref)
 
     def adopt_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
         """Copy a local file into the store under its promised digest; the digest is checked on the way."""
@@ -326,6 +297,7 @@ class Store:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(origin.resolve())
+            self.made.note(link, _digest(file))
         return link
 
     def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:

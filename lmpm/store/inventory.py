@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmpm.fs import occupied_by
+from lmpm.store.ownership import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.store.cache import Store
-    from lmpm.store.verified import Note
+    from lmpm.store.ownership import Name
 
 REPOSITORY_PREFIX: Final = "models--"
 MODEL_SUFFIX: Final = ".gguf"
@@ -42,19 +43,32 @@ Uses = Mapping[tuple[str, str], AbstractSet[Use]]  # by folder name, and digest 
 class Stored:
     """A GGUF file of the store.
 
-    `names` are its names below `snapshots`. `blob` is where the bytes lie, or the link to them; None in a
-    cache without links, where the one name is the file. `brought` is True when lmpm put it there.
+    `names` are its names below `snapshots`, `own_names` those of them that lmpm made. `blob` is where the bytes lie,
+    or the link to them; None in a cache without links, where the one name is the file. `brought` is True when lmpm
+    put the bytes there. `freed` are the bytes that the disk gets back when lmpm's share of it goes: 0 where other
+    names share them.
     """
 
     repo: str
     folder: Path
     sha256: str | None
     size: int
-    freed: int  # bytes that the disk gets back with it: none where other names share them
+    freed: int
     names: tuple[Path, ...]
+    own_names: tuple[Path, ...]
     blob: Path | None
     brought: bool
     used_by: tuple[Use, ...] = ()
+
+    @property
+    def removable(self) -> tuple[Path, ...]:
+        """What lmpm may remove of it, in this order: its own names, then the bytes unless somebody else names them.
+
+        Bytes that somebody else brought never go, and neither does the last name that leads to them.
+        """
+        if len(self.own_names) < len(self.names):
+            return self.own_names
+        return (*self.own_names, *([self.blob] if self.blob else [])) if self.brought else ()
 
     @property
     def title(self) -> str:
@@ -83,7 +97,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What the store holds; `other_bytes` are those of files that are no GGUF."""
+    """What the store holds; `other_bytes` are those of files that are not GGUF."""
 
     files: tuple[Stored, ...]
     unfinished: tuple[Unfinished, ...]
@@ -97,12 +111,12 @@ class Inventory:
 
 def take(store: Store, uses: Uses) -> Inventory:
     """Look at every repository of the store. Nothing is hashed, and nothing is changed."""
-    brought = store.stamps.brought()
+    made = store.made.read()
     files: list[Stored] = []
     unfinished: list[Unfinished] = []
     others = 0
     for folder in _repositories(store.root):
-        look = _Folder(folder, uses, brought)
+        look = _Folder(folder, uses, made)
         files += look.models
         unfinished += look.unfinished()
         others += look.other_bytes()
@@ -118,10 +132,11 @@ def _repositories(root: Path) -> Iterator[Path]:
 class _Folder:
     """One repository of the store, walked once."""
 
-    def __init__(self, folder: Path, uses: Uses, brought: dict[str, Note]) -> None:
+    def __init__(self, folder: Path, uses: Uses, made: Mapping[Name, str]) -> None:
         self.folder = folder
         self.uses = uses
-        self.brought = brought
+        self.made = made
+        self.wanted = frozenset(self._commits_of_others())
         self.repo = folder.name.removeprefix(REPOSITORY_PREFIX).replace("--", "/", 1)
         self.links: dict[str, list[Path]] = defaultdict(list)  # by digest
         self.plain: dict[int, list[Path]] = defaultdict(list)  # names that are the bytes themselves, by inode
@@ -152,22 +167,41 @@ class _Folder:
         facts, own = _facts(place), _facts(place, follow=False)
         if facts is None or own is None or not stat.S_ISREG(facts.st_mode):
             return
-        note = self.brought.get(str(place.resolve()))
-        if note and note.stamp.inode != facts.st_ino:
-            note = None  # another client has replaced it
-        sha256 = blob.name if blob else note.sha256 if note else None
+        digest = self._made(place)
+        own_names = tuple(sorted(name for name in names if self._is_own(name)))
+        is_shared = own.st_nlink > 1 + others or len(own_names) < len(names)
+        sha256 = blob.name if blob else digest or None
         keys = {sha256 or "", *(name.relative_to(self.folder).as_posix() for name in names)}
         yield Stored(
             repo=self.repo,
             folder=self.folder,
             sha256=sha256,
             size=facts.st_size,
-            freed=own.st_size if stat.S_ISREG(own.st_mode) and own.st_nlink <= 1 + others else 0,
+            freed=own.st_size if digest is not None and stat.S_ISREG(own.st_mode) and not is_shared else 0,
             names=tuple(sorted(names)),
+            own_names=own_names,
             blob=blob,
-            brought=note is not None and note.sha256 == sha256,
+            brought=digest is not None,
             used_by=self._used_by(*keys),
         )
+
+    def _made(self, path: Path) -> str | None:
+        """The sha256 that lmpm noted for what it made at `path`; None where somebody else made it."""
+        with contextlib.suppress(OSError):
+            return self.made.get(name_of(path))
+        return None
+
+    def _is_own(self, name: Path) -> bool:
+        """Whether lmpm made a name, and nobody else has a ref to the commit that it is of."""
+        commit = name.relative_to(self.folder / "snapshots").parts[0]
+        return commit not in self.wanted and self._made(name) is not None
+
+    def _commits_of_others(self) -> Iterator[str]:
+        """The commits that refs lead to which another client of the cache made."""
+        for ref in _files_below(self.folder / "refs"):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                if self._made(ref) is None and not ref.is_symlink():
+                    yield ref.read_text("utf-8").strip()
 
     def unfinished(self) -> Iterator[Unfinished]:
         for path in self.blobs:
@@ -184,7 +218,7 @@ class _Folder:
                 )
 
     def other_bytes(self) -> int:
-        """Bytes of finished files that are no GGUF, wherever this client keeps them."""
+        """Bytes of finished files that are not GGUF, wherever this client keeps them."""
         models = {file.blob or file.names[0] for file in self.models}
         blobs = [blob for blob in self.blobs if not blob.name.endswith(UNFINISHED_SUFFIXES)]
         inodes = {facts.st_ino for blob in self.blobs if (facts := _facts(blob))}
@@ -213,7 +247,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Every name below a folder that is no folder; links are named and not followed."""
+    """Every name below a folder that is not itself a folder; links are named and not followed."""
     for place, folders, names in os.walk(folder):
         yield from (Path(place, name) for name in names)
         yield from (path for name in folders if (path := Path(place, name)).is_symlink())

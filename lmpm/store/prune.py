@@ -1,4 +1,7 @@
-"""Prune: give back the disk that files of lmpm take which no known lock names."""
+"""Prune: give back the disk that files of lmpm take which no known lock names.
+
+Only names that lmpm made go. The bytes go with them where lmpm brought them and nobody else has a name for them.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +41,13 @@ class PrunePlan:
 
 
 def plan(store: Store, uses: Uses, *, now: float | None = None) -> PrunePlan:
-    """What may go: files and parts that lmpm brought, that nothing in `uses` names, and that are not just new.
+    """What may go: names and parts that lmpm made, that nothing in `uses` names, and that are not just new.
 
-    What other clients of the cache brought is never among them.
+    What other clients of the cache made is never among them.
     """
     now = time.time() if now is None else now
     found = inventory.take(store, uses)
-    candidates = [file for file in found.files if file.brought and not file.used_by]
+    candidates = [file for file in found.files if file.removable and not file.used_by]
     parts = [part for part in found.unfinished if part.is_ours and not part.used_by]
     folders = {file.folder for file in candidates} | {part.folder for part in parts}
     busy = {folder for folder in folders if _is_busy(folder, now)}
@@ -79,11 +82,11 @@ def _removed(store: Store, file: Stored) -> bool:
     with store.try_lock(file.folder.name, file.sha256 or "") as free:
         if not free:
             return False
-        place = file.blob or file.names[0]
-        store.stamps.forget(place, file.sha256 or "")
-        for path in (*file.names, *([file.blob] if file.blob else [])):  # the names first: none may dangle
+        for path in file.removable:  # the names first: none may dangle
+            store.stamps.forget(path, file.sha256 or "")
             _unlink(path)
-    for name in file.names:
+            store.made.forget(path)
+    for name in file.own_names:
         disk.remove_empty(name.parent, file.folder)
     _tidy(file.folder)
     return True

@@ -285,11 +285,11 @@ def test_when_the_best_cannot_be_had_the_next_is_taken(cli: Cli, hub: LoopbackHu
 
 def test_when_none_of_the_best_can_be_had_that_is_the_error(cli: Cli, hub: LoopbackHub) -> None:
     hub.faults.add(faults.Status(403, "no", "GatedRepo"), META)
-    shown = cli.call("install", "text-to-sql", "--hardware", "M2, 16GB").failed(9, "has none of the", "is gated")
+    shown = cli.call("install", "text-to-sql", "--hardware", "M2, 16GB").failed(9, "None of the", "is gated")
     assert "fits this machine" not in shown.err
     hub.faults.clear()
     hub.faults.add(faults.Status(404, "gone", "RepoNotFound"), META)
-    cli.call("install", "text-to-sql", "--hardware", "M2, 16GB").failed(3, "has none of the")
+    cli.call("install", "text-to-sql", "--hardware", "M2, 16GB").failed(3, "None of the")
     assert untouched(cli)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import time
@@ -10,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lmpm.fs import JsonCache
 from lmpm.project.lock.file import load_lock, write_lock
 from lmpm.project.manifest import load_manifest
 from lmpm.types import StarterSource, UrlSource
@@ -166,11 +167,12 @@ class TestRecorded:
 
     def test_a_note_of_another_machine_does_not_count(self, cli: Cli, world: LoopbackHub) -> None:
         cli.call("install").passed()
-        (note,) = (Path(cli.environment["LMPM_HOME"]) / "records").iterdir()
-        data = json.loads(note.read_text())
+        notes = JsonCache(Path(cli.environment["LMPM_HOME"]) / "records")
+        key = load_lock(cli.lock).models[0].candidates[0].files[0].sha256 or ""
+        data: Any = notes.get(key)
         data["machine"]["memory"] *= 4
-        for text in (json.dumps(data), "{", "[]", '{"machine": 1}'):
-            note.write_text(text)
+        for other in (data, list[int](), {"machine": 1}):
+            notes.put(other, key)
             assert cli.call("verify", "--json").passed().json["models"][0]["recorded"] is None
 
     @pytest.mark.parametrize(("tested", "is_older"), [("99.0.0", True), ("0.0.1", False), ("of today", False)])

@@ -16,6 +16,7 @@ from lmpm.gguf.tensor_types import FILE_TYPES
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver.checks.fit import ExactFit
@@ -130,7 +131,7 @@ class Desk:
     def __init__(self, hub: LoopbackHub, home: Path) -> None:
         store, known = Store(home / "store", home), catalog.load(ROOT / "catalog")
         self.hub = hub
-        self.client = Hub(Http(hub.endpoint), kept=HeaderCache(home / "headers"), backoff_s=0)
+        self.client = Hub(Http(hub.endpoint), kept=HeaderCache(home / "headers"), patience=Patience(backoff_s=0))
         self.resolver = Resolver(known, self.client, store)
         self.shelf = FileLocator(store=store, hub=self.client, catalog=known)
 

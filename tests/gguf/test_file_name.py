@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lmpm.catalog.schema import Publisher
+from lmpm.catalog.schema.tables import Publisher
 from lmpm.gguf import file_name, model_name
 from lmpm.resolver.candidates import reputation
 
@@ -151,8 +151,7 @@ def test_what_a_title_says(
 
 
 KNOWN = [
-    Publisher(name=name, kind="quantizer", reason="known", trust=rank)
-    for rank, name in enumerate(("Qwen", "ggml-org", "bartowski", "unsloth", "google"))
+    Publisher(name=name, trust=rank) for rank, name in enumerate(("Qwen", "ggml-org", "bartowski", "unsloth", "google"))
 ]
 
 

@@ -23,6 +23,7 @@ from lmpm.gguf.header import Header, read_file, read_header
 from lmpm.gguf.tensor_types import TENSOR_TYPES
 from lmpm.hub.client import Hub
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.types import ModelFile
 from tests.gguf_files import (
     BAD_FILES,
@@ -391,7 +392,7 @@ class TestRemote:
     def header(self, hub: LoopbackHub, data: bytes, size: int) -> Header:
         repository = hub.add_repo(REPO, {"m.gguf": Sparse(size, data, sha256="0" * 64)})
         file = ModelFile(path="m.gguf", size=size, sha256="0" * 64)
-        return Hub(Http(hub.endpoint), backoff_s=0).header(REPO, repository.commit, file)
+        return Hub(Http(hub.endpoint), patience=Patience(backoff_s=0)).header(REPO, repository.commit, file)
 
     def test_a_large_tokenizer_costs_one_request(self, hub: LoopbackHub, tmp_path: Path) -> None:
         tokens = [f"token number {number}" for number in range(120_000)]

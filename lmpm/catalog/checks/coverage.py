@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.catalog.catalog import Catalog
-    from lmpm.catalog.schema import Task
+    from lmpm.catalog.schema.task import Task
 
 GB: Final = 10**9
 BUDGETS: Final = tuple(size * GB for size in (1, 2, 4, 8, 16, 24, 48))  # what machines give to a model

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.catalog.catalog import Catalog
-    from lmpm.catalog.schema import CatalogModel, Repo, RepoFile
+    from lmpm.catalog.schema.model import CatalogModel, Repo, RepoFile
 
 CAPABILITIES: Final = frozenset(
     {"text", "chat", "code", "fim", "tools", "thinking", "vision", "embedding", "rerank", "multilingual"}
@@ -68,13 +68,17 @@ def _capabilities(place: str, model: CatalogModel) -> Iterator[str]:
 
 
 def _scores(place: str, catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[str]:
-    if not model.scores:
-        yield f"{place}: score: is missing, expected at least one"
+    thinking = model.quirks.thinking if model.quirks else ""
     for score in model.scores:
         task = catalog.task(score.task)
         if f"tasks/{score.task}.toml" in broken:
             continue
         at = f"{place}: score"
+        if score.mode == "thinking" and not thinking:
+            yield f"{at}.mode: {score.metric}: a model that does not think was measured without"
+        elif thinking and score.mode != "thinking" and (thinking == "always" or not score.mode):
+            expected = "`thinking`" if thinking == "always" else "`direct` or `thinking`"
+            yield f"{at}.mode: {score.metric}: expected {expected}, since the model can think"
         if task is None or task.name != score.task:
             yield f"{at}.tasks: `{score.task}` is no task"
             continue
@@ -85,14 +89,17 @@ def _scores(place: str, catalog: Catalog, model: CatalogModel, broken: frozenset
             yield f"{at}.tasks: {score.task} needs {', '.join(sorted(missing))}, which the model cannot do"
         if model.context_length < task.min_context:
             yield f"{at}.tasks: {score.task} needs {task.min_context:,} tokens, the model has {model.context_length:,}"
-    for (task_name, metric), count in Counter((item.task, item.metric) for item in model.scores).items():
+    figures = Counter((item.task, item.metric, item.mode) for item in model.scores)
+    for (task_name, metric, mode), count in figures.items():
         if count > 1:
-            yield f"{place}: score: {task_name} has `{metric}` {count} times"
+            yield f"{place}: score: {task_name} has `{metric}` {count} times{f' ({mode})' if mode else ''}"
 
 
 def _repo(place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[str]:
     if catalog.publisher(repo.id) is None:
         yield f"{place}.id: `{repo.publisher}` is no publisher of publishers.toml"
+    if repo.native_quant and repo.native_quant not in quant.BITS:
+        yield f"{place}.native_quant: `{repo.native_quant}` is not known"
     if DERIVATIVES.search(repo.id):
         yield f"{place}.id: a derivative of another model has no place here"
     quants: dict[str, list[RepoFile]] = {}

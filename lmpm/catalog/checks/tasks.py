@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmpm import licenses
 from lmpm.catalog.catalog import slug
 from lmpm.catalog.checks.coverage import ladder_problems
+from lmpm.catalog.checks.demand import demand_problems
 from lmpm.catalog.checks.models import CAPABILITIES, model_problems
 from lmpm.gguf import quant
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.catalog.catalog import Catalog
-    from lmpm.catalog.schema import CatalogModel, Starter, Task
+    from lmpm.catalog.schema.model import CatalogModel
+    from lmpm.catalog.schema.task import Starter, Task
 
 
 def inconsistencies(catalog: Catalog, models: tuple[CatalogModel, ...], broken: Collection[str]) -> list[str]:
@@ -28,6 +30,7 @@ def inconsistencies(catalog: Catalog, models: tuple[CatalogModel, ...], broken: 
         *(problem for task in catalog.tasks for problem in _task(catalog, task)),
         *(problem for model in models for problem in model_problems(catalog, model, unread)),
     ]
+    problems += demand_problems(catalog)
     if not unread:  # what could not be read might have been the answer
         problems += (problem for task in catalog.tasks for problem in ladder_problems(catalog, task))
     return problems
@@ -43,7 +46,7 @@ def _names(catalog: Catalog, models: tuple[CatalogModel, ...], broken: frozenset
         if name != name.lower():
             yield f"`{name}` is not in lower case"
     files = {path.stem for path in (catalog.directory / "tasks").glob("*.toml")}
-    for name in sorted(files.symmetric_difference(catalog.task_names())):
+    for name in sorted(files.symmetric_difference(task.name for task in catalog.tasks)):
         if f"tasks/{name}.toml" in broken:
             continue
         yield f"tasks/{name}.toml: name: expected the name of the file"

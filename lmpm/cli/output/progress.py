@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.cli.output.meter import Meter, cells
 from lmpm.fs import printable
 from lmpm.reporter import Reporter
-from lmpm.units import duration, human
+from lmpm.units import count, duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class PlainReporter(Reporter):
 
     def retrying(self, name: str, why: str, wait_s: float, tries_left: int) -> None:
         """Say what failed and how often it will be tried again."""
-        tries = "1 try" if tries_left == 1 else f"{tries_left} tries"
+        tries = count(tries_left, "try", "tries")
         self.console.note(f"{why}: trying again in {duration(wait_s)} ({tries} remaining)")
 
     def restarted(self, name: str, why: str) -> None:

@@ -98,8 +98,7 @@ def _served(model: LockedModel) -> dict[str, LockedCandidate]:
 
 def _key(rung: LockedCandidate) -> tuple[str, str]:
     """A rung stays the same one when only its commit changes."""
-    source = rung.source
-    return (source.repo if isinstance(source, HubSource) else str(source)), rung.quant
+    return rung.source.name, rung.quant
 
 
 def _title(rung: LockedCandidate) -> str:

@@ -9,11 +9,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from lmpm.errors import NetworkError, NotFoundError, OfflineError, SpecError
+from lmpm.errors import NetworkError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import parse_shard, quant, require_harmless, require_loadable
-from lmpm.hub import explain, read_body, transient_errors
+from lmpm.gguf import header as gguf_header, parse_shard, quant, require_harmless, require_loadable
+from lmpm.hub import explain, read_body, status_error, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
 
@@ -58,10 +58,8 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
 def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) -> Variant:
     """The GGUF at an address: its size and header are asked for, the sha256 is the user's.
 
-    Raises OfflineError when it is not here and the network is off, NotFoundError and NetworkError.
+    Raises OfflineError when it is not here and the network is off, and the errors of its HTTP status.
     """
-    from lmpm.gguf import header as gguf_header
-
     source = UrlSource(reference.url)
     name = _name_at(reference.url)
     if parse_shard(name):
@@ -82,7 +80,7 @@ def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) 
 
 
 def size_at(url: str, http: Http) -> int:
-    """How long the file at an address is now. Raises NotFoundError and NetworkError."""
+    """How long the file at an address is now. Raises the errors of its HTTP status, and NetworkError."""
     _, size = _part(url, http, 0, 4)
     if size is None:
         raise NetworkError(f"`{urlsplit(url).hostname}` does not say how long `{_name_at(url)}` is")
@@ -91,11 +89,11 @@ def size_at(url: str, http: Http) -> int:
 
 def _part(url: str, http: Http, offset: int, length: int) -> tuple[bytes, int | None]:
     """Some bytes of the file at an address, and how long the whole is, where that is said."""
-    host, name = urlsplit(url).hostname, _name_at(url)
+    host, name = urlsplit(url).hostname or "", _name_at(url)
     try:
         with http.get(url, start=offset, length=length) as response:
-            if response.status_code in (401, 403, 404, 410):
-                raise NotFoundError(f"`{host}` does not give `{name}`: {response.status_code}")
+            if response.status_code not in (200, 206):
+                raise status_error(response, name, host=host, terms="Ask whoever gave you the URL")
             if response.status_code != 206:
                 raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
             total = _TOTAL.match(response.headers.get("Content-Range", ""))

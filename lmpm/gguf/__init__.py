@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lmpm.gguf.header import Header as Header, ReadAt as ReadAt, Tensor as Tensor, read_file as read_file
     from lmpm.gguf.loadable import require_loadable as require_loadable
     from lmpm.gguf.model_name import (
+        BASE as BASE,
         DERIVED as DERIVED,
         INSTRUCT as INSTRUCT,
         PACKING as PACKING,
@@ -47,7 +48,7 @@ else:
             "file_name": "FileName file_name",
             "header": "Header ReadAt Tensor header read_file",
             "loadable": "require_loadable",
-            "model_name": "DERIVED INSTRUCT ModelName PACKING model_name",
+            "model_name": "BASE DERIVED INSTRUCT ModelName PACKING model_name",
             "parts": "Part Parts local_part read_at_hand read_part",
             "quant": "base quant",
             "shards": "Shard missing_shards parse_shard",

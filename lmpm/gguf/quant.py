@@ -118,12 +118,12 @@ _GROWN: Final = re.compile(
 # Schemes of forks of llama.cpp and of single makers. They tell the files of a repository apart.
 _SCHEME: Final = re.compile(
     r"""(?<![A-Za-z0-9])
-    (?: [A-Z]{0,2}Q[1-8] (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
+    (?: [A-Z]{0,2}Q[1-8] (?! _v(?:er)?\d ) (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
       | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
       | APEX (?: - (?: MTP | I ) )* - [A-Z]+ | NexaQuant | MoQ - [0-9.]+
       | [0-9]{1,2} (?: \. [0-9]{1,2} )? [_-]? (?: bpw | bits ) | [0-9]{1,2} \. [0-9]{1,2} [_-]? bit
       | W[2-8]A(?: 4 | 8 | 16 ) | FP[48]
-      | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) _ [A-Z]+ [0-9]?
+      | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) (?! _v(?:er)?\d ) _ [A-Z]+ [0-9]?
     ) (?![A-Za-z0-9])""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -254,8 +254,8 @@ def nearest(name: str) -> str | None:
 
 
 def is_loadable(name: str) -> bool:
-    """Whether llama.cpp loads the quant, as far as its name tells; those of forks and dropped ones are not."""
-    return not _FOREIGN.search(base(name)) and (nearest(name) is not None or name == UNKNOWN)
+    """Whether llama.cpp may load the quant: all but those of forks and dropped ones, of which only a header tells."""
+    return _FOREIGN.search(base(name)) is None
 
 
 def is_mixture(name: str) -> bool:

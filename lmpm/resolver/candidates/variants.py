@@ -56,7 +56,7 @@ class FileSet:
     @property
     def can_run(self) -> bool:
         """Whether it is whole, and may be of a kind that llama.cpp loads; in the end its header says."""
-        return not self.missing and (quant.is_loadable(self.quant) or bool(self.like))
+        return not self.missing and quant.is_loadable(self.quant)
 
     @property
     def plainness(self) -> tuple[bool, int, bool, int, int, str]:

@@ -125,8 +125,8 @@ def _row(processor: Repacking, job: tuple[str, Path, RunConfig]) -> Row | None:
     except EngineError:
         return None
     found = exact_memory(model, settings)
-    ours = {part: getattr(found, part) for part in PARTS[:-1]}
-    truth = {part: getattr(planned, part) for part in PARTS}
+    ours = {part: getattr(found.parts, part) for part in PARTS[:-1]}
+    truth = {part: getattr(planned.parts, part) for part in PARTS}
     return Row(
         model=name,
         architecture=model.header.architecture,

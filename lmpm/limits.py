@@ -27,9 +27,18 @@ FRESH_ANSWER_S: Final = 15 * 60.0  # an answer of the Hub this young stands for 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 30.0
 METADATA_TIMEOUT_S: Final = 20.0
+METADATA_ATTEMPTS: Final = 3
+METADATA_BACKOFF_S: Final = 0.5
+METADATA_TOTAL_S: Final = 120.0  # for one whole answer, however slowly it comes
 MAX_API_ANSWER_BYTES: Final = 64 * MIB  # repositories of 10,000 files stay far below
 MAX_ERROR_BODY_BYTES: Final = 4 * KIB  # quoted in a message at most
 MAX_REDIRECTS: Final = 10
+MAX_RETRY_AFTER_CHARS: Final = 64  # a number or a date; more is neither
+SEARCH_PAGE_ROWS: Final = 1000  # asked for; a server may give fewer
+MAX_SEARCH_PAGES: Final = 6
+MAX_SEARCH_ROWS: Final = 2000
+MAX_QUERY_CHARS: Final = 200
+MAX_TAGS: Final = 2000  # of one repository
 
 # Transfer.
 CHUNK_BYTES: Final = 1 * MIB  # the fastest iter_content size measured over loopback
@@ -37,7 +46,7 @@ HASH_BLOCK_BYTES: Final = 1 * MIB  # large enough that a lock of the interpreter
 TRANSFER_ATTEMPTS: Final = 5  # without a byte of progress in between
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 30.0
-RETRY_AFTER_CAP_S: Final = 60.0  # a longer Retry-After is told to the user instead
+RETRY_AFTER_CAP_S: Final = 60.0  # a longer Retry-After ends in an error that says so
 STALL_WINDOW_S: Final = 30.0
 STALL_BYTES_PER_S: Final = 1 * KIB  # slower than this over the window is a stall
 CONNECTIONS: Final = 8  # at once, at most, unless the user says otherwise
@@ -50,7 +59,7 @@ GAUGE_HOLD_S: Final = 20.0  # before the number of connections is tried anew
 SPLIT_BYTES: Final = 16 * MIB  # smaller files are not worth several connections
 PIECE_LEAST_BYTES: Final = 2 * MIB  # a request in 0.1 s at 20 MB/s
 PIECE_MOST_BYTES: Final = 32 * MIB  # what has arrived ahead of what is hashed stays below 8 of these
-SPLIT_WORTH_S: Final = 1.0  # that a connection would go on after the others; what it asked for arrives in part in vain
+SPLIT_WORTH_S: Final = 1.0  # that a connection would go on after the others: splitting it wastes what was on its way
 JOURNAL_STEP_BYTES: Final = 1 * MIB  # what a kill costs at most, beside what is on its way
 SYNC_STEP_BYTES: Final = 32 * MIB  # what a power cut costs, as far as the disk keeps up
 LEAST_RATE_LIMIT: Final = 16 * KIB  # bytes a second; less would look like a stall
@@ -74,6 +83,10 @@ MAX_TENSORS: Final = 100_000
 MAX_KEY_BYTES: Final = 64 * KIB
 MAX_STRING_BYTES: Final = 16 * MIB
 MAX_DIMS: Final = 4  # GGML_MAX_DIMS
+MAX_HEADER_KEPT_BYTES: Final = (
+    40 * MIB
+)  # of keys, values and tensors in memory: 100,000 tensors, and ten times a real one
+MAX_HEADER_WORK: Final = 3_000_000  # strings walked over, and ten for each key and tensor: real ones stay below a third
 
 # The engine's child process.
 ENGINE_SMOKE_TIMEOUT_S: Final = 300.0

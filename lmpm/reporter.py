@@ -1,10 +1,10 @@
-"""Who is told while bytes move. Every method does nothing here; the CLI and the tests override some."""
+"""Receives the events of a transfer. Every method does nothing here; the CLI and the tests override some."""
 
 from __future__ import annotations
 
 
 class Reporter:
-    """Told about transfers, several of which may go on at once, always in one thread. Methods must not raise."""
+    """Called about transfers, several of which may go on at once, always in one thread. Methods must not raise."""
 
     def planned(self, files: int, size: int) -> None:
         """Called first of all: so many files of so many bytes together are to be made present."""
@@ -29,6 +29,9 @@ class Reporter:
 
     def finished(self, name: str, size: int, sha256: str) -> None:
         """Called when the file is verified and visible in the store."""
+
+    def remarked(self, name: str, what: str) -> None:
+        """Called after a download with what a user should know of what the file holds."""
 
     def reused(self, name: str, size: int) -> None:
         """Called instead of all others when the file was already there."""

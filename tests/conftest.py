@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import pytest
 
-from lmpm.hub.tls import BUNDLES
+from lmpm.project.environment import CERTIFICATES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOREIGN: Final = ("HF_", "LMPM_", "HUGGINGFACE_", "HUGGING_FACE_", "XDG_")
-FOREIGN_NAMES: Final = frozenset({"NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS"} | {*BUNDLES})
+FOREIGN_NAMES: Final = frozenset({"NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS"} | {*CERTIFICATES})
 
 
 def _clear(environment: dict[str, str] | os._Environ[str]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.reporter import Reporter
 from lmpm.store.cache import Store
 from lmpm.store.transfer import journal
 from lmpm.store.transfer.downloader import Downloader
-from lmpm.store.transfer.pacing import Patience
 from lmpm.types import HubSource, ModelFile
 from tests.loopback import Content, Generated, LoopbackHub
 

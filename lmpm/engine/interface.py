@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from lmpm.engine.protocol import EngineInfo, EngineLimits, EngineName, Files, Service
     from lmpm.engine.session import Session
-    from lmpm.estimate import DryRun
     from lmpm.run_config import RunConfig
+    from lmpm.types import MemoryPlan
 
 
 class Engine(Protocol):
@@ -26,7 +26,7 @@ class Engine(Protocol):
     def probe(self) -> EngineInfo:
         """What it is and can do here. Raises EngineError when it does not start."""
 
-    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = ...) -> DryRun:
+    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = ...) -> MemoryPlan:
         """How it would spend memory on a file of which only the header must be there. Raises EngineError."""
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ...) -> Session:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmpm.engine.choose import default_engine
-from lmpm.estimate import DryRun
 from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class MemoryPlanner:
     machine: str
     engine: Engine
 
-    def ask(self, parts: Sequence[Part], settings: RunConfig) -> DryRun:
+    def ask(self, parts: Sequence[Part], settings: RunConfig) -> MemoryPlan:
         """Its plan for files in load order. Raises IntegrityError for a header that is none, and EngineError."""
         key = self._key(parts, settings)
         if key is not None and (known := _decoded(self._notes.get(key))) is not None:
@@ -59,14 +59,14 @@ class MemoryPlanner:
         return JsonCache(self.folder)
 
 
-def _decoded(kept: Any) -> DryRun | None:
+def _decoded(kept: Any) -> MemoryPlan | None:
     try:
-        return DryRun.decode(kept)
+        return MemoryPlan.decode(kept)
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def dry_run(parts: Sequence[Part], settings: RunConfig, engine: Engine | None = None) -> DryRun:
+def dry_run(parts: Sequence[Part], settings: RunConfig, engine: Engine | None = None) -> MemoryPlan:
     """How an engine (None: the default one) would spend memory on files that are not here; parts in load order.
 
     Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.

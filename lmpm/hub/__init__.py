@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.hub import http as http, repository as repository, search as search
-    from lmpm.hub.client import METADATA_BACKOFF_S as METADATA_BACKOFF_S, Hub as Hub
+    from lmpm.hub.client import Hub as Hub
     from lmpm.hub.header_cache import HeaderCache as HeaderCache
     from lmpm.hub.http import (
+        FORBIDDEN as FORBIDDEN,
+        GONE as GONE,
         Http as Http,
         StallWatch as StallWatch,
         asked_wait_s as asked_wait_s,
@@ -16,22 +18,28 @@ if TYPE_CHECKING:
         file_url as file_url,
         header_number as header_number,
         read_body as read_body,
+        status_error as status_error,
         transient_errors as transient_errors,
     )
+    from lmpm.hub.patience import Patience as Patience
     from lmpm.hub.repository import Repository as Repository, Row as Row
     from lmpm.hub.response_cache import ResponseCache as ResponseCache, identity_of as identity_of
     from lmpm.hub.search import Listing as Listing
+    from lmpm.hub.tls import Bundle as Bundle
 else:
     from lmpm.lazy import expose
 
     __getattr__, __all__ = expose(
         __name__,
         {
-            "client": "Hub METADATA_BACKOFF_S",
+            "client": "Hub",
             "header_cache": "HeaderCache",
-            "http": ("Http StallWatch asked_wait_s explain file_url header_number http read_body transient_errors"),
+            "http": "FORBIDDEN GONE Http StallWatch asked_wait_s explain file_url "
+            "header_number http read_body status_error transient_errors",
+            "patience": "Patience",
             "repository": "Repository Row repository",
             "response_cache": "ResponseCache identity_of",
             "search": "Listing search",
+            "tls": "Bundle",
         },
     )

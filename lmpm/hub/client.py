@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm import limits
 from lmpm.errors import (
@@ -21,16 +21,16 @@ from lmpm.errors import (
     NotFoundError,
     NotPermittedError,
     OfflineError,
-    RateLimitedError,
 )
 from lmpm.fs import rules
 from lmpm.hub import repository, tls
-from lmpm.hub.http import asked_wait_s, explain, file_url, no_socks, read_body, transient_errors
-from lmpm.hub.response_limits import refuse_endless, tell
+from lmpm.hub.http import GONE, explain, file_url, no_socks, read_body, status_error, transient_errors
+from lmpm.hub.patience import Patience
+from lmpm.hub.response_limits import log, refuse_endless
 from lmpm.units import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     import requests
 
@@ -41,10 +41,7 @@ if TYPE_CHECKING:
     from lmpm.hub.response_cache import ResponseCache
     from lmpm.types import ModelFile
 
-Answer = TypeVar("Answer")
-
-METADATA_ATTEMPTS: Final = 3
-METADATA_BACKOFF_S: Final = 0.5
+METADATA_PATIENCE: Final = Patience(attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S)
 
 
 @dataclass(slots=True)
@@ -54,8 +51,7 @@ class Hub:
     http: Http
     offline: bool = False
     timeout_s: float = limits.METADATA_TIMEOUT_S
-    backoff_s: float = METADATA_BACKOFF_S
-    sleep: Callable[[float], None] = time.sleep
+    patience: Patience = METADATA_PATIENCE
     cache: ResponseCache | None = None
     kept: HeaderCache | None = None
     oldest_s: float = 0.0  # age of the oldest kept answer that was used
@@ -76,7 +72,7 @@ class Hub:
         if (repo, revision) not in self._known:
             found = self._kept_repository(repo, revision)
             if found is None:
-                data = self.patiently(lambda: self._ask(repo, revision))
+                data = self.patience.retry(lambda: self._ask(repo, revision))
                 with self._translated(repo, revision):
                     found = _checked(data, revision)
                 for name in {revision or "", found.revision} if self.cache else ():
@@ -106,28 +102,12 @@ class Hub:
             info = self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
             return _as_json(info)
 
-    def patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """What `ask` returns; failures that may pass are tried again."""
-        for attempt in range(1, METADATA_ATTEMPTS):
-            wait = self.backoff_s * 2 ** (attempt - 1)
-            try:
-                return ask()
-            except OfflineError:
-                raise
-            except RateLimitedError as error:
-                if (error.retry_after_s or 0) > limits.RETRY_AFTER_CAP_S:
-                    raise
-                self.sleep(wait if error.retry_after_s is None else error.retry_after_s)
-            except NetworkError:
-                self.sleep(wait)
-        return ask()
-
     def _api(self) -> Any:
         import huggingface_hub
 
-        from lmpm import __version__
+        from lmpm.version import __version__
 
-        certificates = tls.context() if self.http.endpoint.startswith("https:") else None
+        certificates = tls.context(self.http.bundle) if self.http.endpoint.startswith("https:") else None
         session = huggingface_hub.get_session()
         if certificates is not None and not self._trusts:
             self._trusts = True
@@ -143,7 +123,7 @@ class Hub:
             session = huggingface_hub.get_session()
         if refuse_endless not in session.event_hooks["response"]:
             hooks = session.event_hooks
-            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, tell]}
+            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, log]}
         return huggingface_hub.HfApi(
             endpoint=self.http.endpoint,
             token=self.http.token or False,
@@ -173,7 +153,7 @@ class Hub:
             is_refused = self.http.token and error.response is not None and error.response.status_code in (401, 403)
             raise (self.refused(repo, error.response) if is_refused else self._missing(repo)) from error
         except errors.HFValidationError as error:
-            raise NotFoundError(f"`{rules.printable(repo)}` is no name of a repository") from error
+            raise NotFoundError(f"`{rules.printable(repo)}` is not the name of a repository") from error
         except errors.OfflineModeIsEnabled as error:
             raise OfflineError(
                 f"`{repo}` cannot be looked up: HF_HUB_OFFLINE is set", hint="Unset it, or use `--offline`"
@@ -182,7 +162,7 @@ class Hub:
             raise self.refused(repo, error.response) from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise NetworkError(
-                f"`{self.host}` answered something that is no description of `{repo}`: "
+                f"`{self.host}` answered something that does not describe `{repo}`: "
                 f"{rules.printable(str(error)[:120])}",
                 hint="Check HF_ENDPOINT and your proxy",
             ) from error
@@ -203,34 +183,17 @@ class Hub:
 
     def refused(self, repo: str, response: Any) -> LmpmError:
         """The error for an HTTP status that has no class of its own."""
-        status = response.status_code
-        if status == 401 and not self.http.token:
-            return self._missing(repo)  # the Hub answers so to strangers, also for what does not exist
-        if status in (401, 403, 451):
-            return NotPermittedError(
-                f"`{self.host}` does not let you see `{repo}`: {status}",
-                hint="Log in again with `hf auth login`, or check the rights of HF_TOKEN",
-            )
-        if status in (404, 410):
-            return self._missing(repo)
-        if status == 429:
-            return self._limited(response.headers)
-        return NetworkError(f"`{self.host}` answered {status} for `{repo}`", hint="Try again later")
-
-    def _limited(self, headers: Mapping[str, Any]) -> RateLimitedError:
-        wait = asked_wait_s(headers)
-        when = f": try again in {duration(wait)}" if wait else ""
-        return RateLimitedError(
-            f"`{self.host}` limits requests{when}",
-            retry_after_s=wait,
-            hint="A token (`hf auth login`) raises the limit",
-        )
+        if response.status_code in GONE or (response.status_code == 401 and not self.http.token):
+            return self._missing(repo)  # the Hub answers 401 to strangers, also for what does not exist
+        rights = "Log in again with `hf auth login`, or check the rights of HF_TOKEN"
+        return status_error(response, repo, host=self.host, terms=rights)
 
     def unreachable(self, error: Exception) -> NetworkError:
         """The error for a server that cannot be talked to."""
         return NetworkError(
             f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
             hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
+            kind="unreachable",
         )
 
     def reach(self) -> str:
@@ -243,7 +206,7 @@ class Hub:
             raise self.unreachable(error) from error
         if status == 200 and kind.startswith("text/html"):
             raise NetworkError(
-                f"`{self.host}` sends a web page where a Hub would say who is asking",
+                f"`{self.host}` sends a web page where a Hub would name the user",
                 hint="A login page of the network? Check HF_ENDPOINT and your proxy",
             )
         took = duration(time.monotonic() - began)
@@ -254,7 +217,7 @@ class Hub:
     def header(self, repo: str, revision: str, file: ModelFile) -> Header:
         """The keys of a remote file's header: one request of 64 KiB for real files.
 
-        Raises IntegrityError when the bytes are no GGUF, NetworkError when they cannot be had.
+        Raises IntegrityError when the bytes are not a GGUF, NetworkError when they cannot be read.
         """
         from lmpm.gguf import header
 
@@ -271,7 +234,7 @@ class Hub:
         url = file_url(self.http.endpoint, repo, revision, file.path)
 
         def read_at(offset: int, length: int) -> bytes:
-            return self.patiently(lambda: self._read(url, repo, file, offset, length))
+            return self.patience.retry(lambda: self._read(url, repo, file, offset, length))
 
         return self.kept.reader(file.sha256, read_at) if self.kept and file.sha256 else read_at
 
@@ -288,17 +251,10 @@ class Hub:
 
     def _check_bytes(self, response: requests.Response, repo: str, file: ModelFile, offset: int) -> None:
         """Refuse every answer whose body is not the file's bytes from `offset`."""
-        status = response.status_code
-        name = rules.printable(file.path)
-        if status in (401, 403, 451):
-            raise NotPermittedError(
-                f"`{repo}` does not let you read its files: {status}",
-                hint=f"Accept the terms at {self.http.endpoint}/{repo}, then `hf auth login`",
-            )
-        if status in (404, 410):
-            raise NotFoundError(f"`{name}` is not in `{repo}` any more: {status}")
-        if status == 429:
-            raise self._limited(response.headers)
+        status, name = response.status_code, rules.printable(file.path)
+        if status not in (200, 206):
+            terms = f"Accept the terms at {self.http.endpoint}/{repo}, then `hf auth login`"
+            raise status_error(response, f"{repo}/{name}", host=self.host, terms=terms)
         from_offset = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
         if not from_offset and (status != 200 or offset):
             raise NetworkError(f"`{self.host}` answered {status} for `{name}`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -12,29 +13,38 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from lmpm import limits
-from lmpm.errors import NetworkError
+from lmpm.errors import NetworkError, NotFoundError, NotPermittedError, RateLimitedError
 from lmpm.fs import printable
-from lmpm.units import human
+from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import requests
 
+    from lmpm.errors import LmpmError
+    from lmpm.hub.tls import Bundle
+
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+FORBIDDEN: Final = frozenset({401, 403, 451})
+GONE: Final = frozenset({404, 410})
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
 
 
 @dataclass(slots=True)
 class Http:
-    """A client of the Hub at `endpoint`; proxy and CA variables are honoured by requests itself."""
+    """A client of the Hub at `endpoint`; proxy variables are honoured by requests itself.
+
+    `bundle` are the certificates to believe instead of the system's.
+    """
 
     endpoint: str
     token: str | None = None
     user_agent: str = "lmpm"
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
     read_timeout_s: float = limits.READ_TIMEOUT_S
+    bundle: Bundle | None = None
     _session: requests.Session | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,7 +52,7 @@ class Http:
         """The answer to a GET of the bytes from `start`, its body still unread.
 
         Redirects are followed by hand: the token goes to the Hub's own host only, and only `https` is
-        followed, or `http` where the address of the Hub itself is `http`.
+        followed, or `http` where the Hub's own URL is `http`.
         Raises NetworkError for a redirect that may not be followed or a certificate that is not trusted;
         `transient_errors()` pass through.
         """
@@ -56,7 +66,7 @@ class Http:
             try:
                 target = urlsplit(url)
             except ValueError as error:
-                raise _no_address(url) from error
+                raise _not_a_url(url) from error
             if target.scheme not in allowed:
                 raise NetworkError(f"`{self.host}` redirects to `{printable(target.scheme)}:`, which is not safe")
             at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
@@ -67,12 +77,12 @@ class Http:
             try:
                 url = urljoin(url, response.headers["Location"])
             except ValueError as error:
-                raise _no_address(response.headers["Location"]) from error
+                raise _not_a_url(response.headers["Location"]) from error
         raise NetworkError(f"`{self.host}` redirects in a loop")
 
     @property
     def host(self) -> str:
-        """The Hub's name for messages, without what an address may hold before an `@`."""
+        """The Hub's name for messages, without what a URL may hold before an `@`."""
         return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
 
     def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
@@ -98,9 +108,9 @@ class Http:
         except requests.exceptions.InvalidSchema as error:
             if "SOCKS" in str(error):
                 raise no_socks() from error
-            raise _no_address(url) from error
+            raise _not_a_url(url) from error
         except ValueError as error:  # also from requests' own look at the Location of an answer
-            raise _no_address(url) from error
+            raise _not_a_url(url) from error
         log_answer("GET", url, response.status_code, headers.get("Range", ""))
         return response
 
@@ -117,7 +127,7 @@ class Http:
             if url.startswith("https:") and "https://" not in self._session.adapters:
                 from lmpm.hub import tls  # reading certificates takes a while
 
-                self._session.mount("https://", tls.adapter(pool_maxsize=limits.MOST_CONNECTIONS))
+                self._session.mount("https://", tls.adapter(self.bundle, pool_maxsize=limits.MOST_CONNECTIONS))
             return self._session
 
 
@@ -129,8 +139,8 @@ def no_socks() -> NetworkError:
     )
 
 
-def _no_address(text: str) -> NetworkError:
-    return NetworkError(f"`{printable(text[:120])}` is not an address that can be fetched")
+def _not_a_url(text: str) -> NetworkError:
+    return NetworkError(f"`{printable(text[:120])}` is not a URL that can be fetched")
 
 
 class _Bearer:
@@ -168,11 +178,11 @@ class StallWatch:
 
 
 def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
-    """Tell those who listen of a request, without the parts of an address that may hold a secret."""
+    """Log a request, without the parts of its URL that may hold a secret."""
     import logging  # requests has it already
 
-    address = urlsplit(url)
-    place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    parts = urlsplit(url)
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     logging.getLogger("lmpm").debug("%s %s%s: %s", method, place, f" {wanted}" if wanted else "", status)
 
 
@@ -197,11 +207,38 @@ def header_number(text: str | None) -> int | None:
 
 def asked_wait_s(headers: Mapping[str, Any]) -> float | None:
     """Seconds that the server asks to wait, by `Retry-After` or the Hub's `RateLimit`; None where it does not."""
-    after = header_number(headers.get("Retry-After"))
-    if after is not None:
-        return float(after)
+    import urllib3
+
+    after = headers.get("Retry-After") or ""
+    if 0 < len(after) <= limits.MAX_RETRY_AFTER_CHARS:
+        with contextlib.suppress(urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return float(urllib3.Retry().parse_retry_after(after))  # a number of seconds, or a date
     found = _RATE_LIMIT.search(headers.get("RateLimit") or "")
     return float(found[1]) + 1 if found else None
+
+
+def status_error(response: Any, what: str, *, host: str, terms: str = "", gone: str = "") -> LmpmError:
+    """The error for an answer whose HTTP status says that it brings nothing of `what`.
+
+    `response` is one of requests or of httpx. `host` names the server; `terms` is what to do where it does not let us
+    in, `gone` where the thing is not there.
+    """
+    status = response.status_code
+    if status in FORBIDDEN:
+        return NotPermittedError(f"`{host}` does not let you have `{what}`: {status}", hint=terms or None)
+    if status in GONE:
+        return NotFoundError(f"`{what}` is not at `{host}`: {status}", hint=gone or None)
+    if status == 429:
+        wait = asked_wait_s(response.headers)
+        return RateLimitedError(
+            f"`{host}` limits requests" + (f": try again in {duration(wait)}" if wait else ""),
+            retry_after_s=wait,
+            hint="What has arrived is kept; a token (`hf auth login`) raises the limit",
+        )
+    return NetworkError(
+        f"`{host}` answered {status} for `{what}`",
+        hint="Try again later" if status >= 500 else "Check HF_ENDPOINT and your proxy",
+    )
 
 
 def transient_errors() -> tuple[type[Exception], ...]:
@@ -226,10 +263,10 @@ def file_url(endpoint: str, repo: str, revision: str, path: str) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """What went wrong in a few words, without the object addresses that the libraries print."""
+    """What went wrong in a few words, without the addresses of objects that the libraries print."""
     text = str(error)
     if isinstance(error, json.JSONDecodeError):
-        return "its answer is no JSON"
+        return "its answer is not JSON"
     for sign, words in (
         ("refused", "connection refused"),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),

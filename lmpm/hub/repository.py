@@ -20,7 +20,6 @@ ROW_FIELDS: Final = (
     "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags",
 )  # fmt: skip
 _RELATIONS: Final = ("quantized", "finetune", "merge", "adapter")
-MAX_TAGS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class Repository(Row):
 
 
 def row(data: Any) -> Row:
-    """A row of a listing from the API's JSON. Raises ValueError or TypeError for what is none."""
+    """A row of a listing from the API's JSON. Raises ValueError or TypeError for anything else."""
     return Row(**_facts(data))
 
 
@@ -88,7 +87,7 @@ def repository(data: Any) -> Repository:
     """A repository from the API's JSON, with everything checked that is used later.
 
     Files whose names could not be stored safely are left out, as are those without a sha256.
-    Raises KeyError, ValueError or TypeError for what describes none.
+    Raises KeyError, ValueError or TypeError for anything else.
     """
     files, pieces = [], []
     for sibling in data.get("siblings") or ():
@@ -120,7 +119,7 @@ def repository(data: Any) -> Repository:
 
 def _facts(data: Any) -> dict[str, Any]:
     """What a listing and a page have in common."""
-    tags = [tag for tag in list(data.get("tags") or ())[:MAX_TAGS] if isinstance(tag, str)]
+    tags = [tag for tag in list(data.get("tags") or ())[: limits.MAX_TAGS] if isinstance(tag, str)]
     bases, relation = _lineage(tags)
     sha = data.get("sha")
     return {

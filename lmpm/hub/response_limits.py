@@ -1,19 +1,17 @@
-"""Hooks for answers of the Hub's API: bounds on what is read, packed and unpacked, on its time, and word of it."""
+"""Hooks of the API's HTTP client: they bound the bytes, unpacked bytes and seconds of an answer, and log it."""
 
 from __future__ import annotations
 
 import sys
 import time
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from lmpm import limits
 from lmpm.hub.http import header_number, log_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-TOTAL_S: Final = 120.0  # for one whole answer, however slowly it trickles
 
 
 def refuse_endless(response: Any) -> None:
@@ -33,8 +31,8 @@ def refuse_endless(response: Any) -> None:
                 total += unpacked(chunk)
                 if total > most:
                     raise ValueError(f"an answer of more than {most:,} bytes")
-                if time.monotonic() - began > TOTAL_S:
-                    raise ValueError(f"an answer that took longer than {TOTAL_S:g} s")
+                if time.monotonic() - began > limits.METADATA_TOTAL_S:
+                    raise ValueError(f"an answer that took longer than {limits.METADATA_TOTAL_S:g} s")
                 yield chunk
 
         def close(self) -> None:
@@ -43,8 +41,8 @@ def refuse_endless(response: Any) -> None:
     response.stream = Capped()
 
 
-def tell(response: Any) -> None:
-    """Tell those who listen of an answer; a hook of the HTTP client."""
+def log(response: Any) -> None:
+    """Log an answer; a hook of the HTTP client."""
     log_answer(response.request.method, str(response.request.url), response.status_code)
 
 

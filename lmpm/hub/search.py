@@ -7,9 +7,8 @@ huggingface_hub's own listing has neither a timeout nor a bound on pages, so it 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from lmpm import limits
@@ -18,15 +17,10 @@ from lmpm.hub import repository
 from lmpm.hub.http import read_body, transient_errors
 
 if TYPE_CHECKING:
+    import requests
+
     from lmpm.hub.client import Hub
     from lmpm.hub.repository import Row
-
-PAGE_ROWS: Final = 1000  # asked for; a server may give fewer
-MAX_PAGES: Final = 6
-MAX_ROWS: Final = 2000
-MAX_QUERY_CHARS: Final = 200
-
-_NEXT: Final = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,7 @@ def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
 
     Raises NetworkError, RateLimitedError, NotPermittedError, and OfflineError without a kept answer.
     """
-    text = text[:MAX_QUERY_CHARS]
+    text = text[: limits.MAX_QUERY_CHARS]
     asked = ("search", text, tag or "")
     kept = hub.cache.get(*asked) if hub.cache else None
     if kept and (kept.is_fresh or hub.offline) and (found := _from_kept(kept.data, kept.age_s)):
@@ -56,6 +50,7 @@ def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
         raise OfflineError(
             f"`{text or tag}` cannot be searched for: the network is switched off",
             hint="Drop `--offline`, or name a task or model of the catalog: `lmpm catalog list`",
+            kind="offline-search",
         )
     documents, is_complete = _pages(hub, text, tag)
     if hub.cache:
@@ -65,34 +60,34 @@ def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
 
 def _pages(hub: Hub, text: str, tag: str | None) -> tuple[list[Any], bool]:
     """What the pages hold, and whether that is all there is."""
-    url: str | None = _address(hub.http.endpoint, text, tag)
+    url: str | None = _url(hub.http.endpoint, text, tag)
     documents: list[Any] = []
-    for _ in range(MAX_PAGES):
-        if url is None or len(documents) >= MAX_ROWS:
+    for _ in range(limits.MAX_SEARCH_PAGES):
+        if url is None or len(documents) >= limits.MAX_SEARCH_ROWS:
             break
-        address = url
-        page, url = hub.patiently(lambda address=address: _page(hub, address))  # type: ignore[misc]
+        page_url = url
+        page, url = hub.patience.retry(lambda page_url=page_url: _page(hub, page_url))  # type: ignore[misc]
         documents += page
-    return documents[:MAX_ROWS], url is None and len(documents) <= MAX_ROWS
+    return documents[: limits.MAX_SEARCH_ROWS], url is None and len(documents) <= limits.MAX_SEARCH_ROWS
 
 
-def _address(endpoint: str, text: str, tag: str | None) -> str:
+def _url(endpoint: str, text: str, tag: str | None) -> str:
     query = [("search", text)] if text else []
     query += [("filter", "gguf"), *((("filter", tag),) if tag else ())]
-    query += [("sort", "downloads"), ("direction", "-1"), ("limit", str(PAGE_ROWS))]
+    query += [("sort", "downloads"), ("direction", "-1"), ("limit", str(limits.SEARCH_PAGE_ROWS))]
     query += [("expand", name) for name in repository.ROW_FIELDS]
     return f"{endpoint}/api/models?{urlencode(query)}"
 
 
 def _page(hub: Hub, url: str) -> tuple[list[Any], str | None]:
-    """One page, as far as it is used, and the address of the next."""
+    """One page, as far as it is used, and the URL of the next."""
     most = limits.MAX_API_ANSWER_BYTES
     try:
         with hub.http.get(url) as response:
             if response.status_code != 200:
                 raise hub.refused("its search", response)
             body = read_body(response, most + 1)
-            following = _next(response.headers.get("Link", ""), hub.http.endpoint)
+            following = _next(response, hub.http.endpoint)
     except transient_errors() as error:
         raise hub.unreachable(error) from error
     try:
@@ -101,23 +96,25 @@ def _page(hub: Hub, url: str) -> tuple[list[Any], str | None]:
         document = None
     if not isinstance(document, list):
         raise NetworkError(
-            f"`{hub.host}` answered something that is no list of repositories", hint="Check HF_ENDPOINT and your proxy"
+            f"`{hub.host}` answered something that is not a list of repositories",
+            hint="Check HF_ENDPOINT and your proxy",
         )
     fields = ("id", *repository.ROW_FIELDS)
     return [{name: item.get(name) for name in fields} for item in document if isinstance(item, dict)], following
 
 
-def _next(link: str, endpoint: str) -> str | None:
-    """The address of the next page, if it is one of the same server."""
-    found = _NEXT.search(link)
-    if found is None:
+def _next(response: requests.Response, endpoint: str) -> str | None:
+    """The URL of the next page, if it is one of the same server."""
+    url = response.links.get("next", {}).get("url", "")
+    try:
+        ours, theirs = urlsplit(endpoint), urlsplit(url)
+    except ValueError:
         return None
-    ours, theirs = urlsplit(endpoint), urlsplit(found[1])
-    return found[1] if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) else None
+    return url if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) else None
 
 
 def _rows(documents: list[Any]) -> tuple[Row, ...]:
-    """The rows that are well-formed; a repository that cannot be named safely is none for us."""
+    """The rows that are well-formed; a repository whose name is not safe is left out."""
     rows: dict[str, Row] = {}
     for document in documents:
         try:

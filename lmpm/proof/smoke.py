@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.catalog import EmbeddingCase, FimCase, RankCase, SqlCase
 from lmpm.engine import Files, default_engine
-from lmpm.gguf import quant, read_file
+from lmpm.gguf import parse_shard, read_file
 from lmpm.proof.judge import Verdict, judge, judge_embeddings, judge_ranks
 from lmpm.proof.result import MemoryCheck, SmokeResult
 from lmpm.units import count
@@ -102,7 +102,7 @@ def has_classifier(path: Path) -> bool:
 
     Without it llama.cpp returns a part of the vector, which says nothing.
     """
-    return quant.shard(path.name) is not None or any(
+    return parse_shard(path.name) is not None or any(
         tensor.name.startswith("cls") for tensor in read_file(path).tensors
     )
 

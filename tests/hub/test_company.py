@@ -113,15 +113,12 @@ def test_the_store_of_the_system_is_believed(cli: Cli, front: TlsFront, bundle: 
 
 
 @pytest.mark.parametrize("damage", ["missing", "no certificate"])
-def test_a_bundle_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_a_bundle_that_is_none_is_named(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "bundle.pem"
     if damage != "missing":
         path.write_text("nothing of the kind")
-    for name in tls.BUNDLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(NetworkError, match="SSL_CERT_FILE names"):
-        tls.context()
+        tls.context(tls.Bundle(str(path), "SSL_CERT_FILE"))
 
 
 def test_a_socks_proxy_that_nothing_here_can_speak_to_is_named(cli: Cli, front: TlsFront, bundle: Path) -> None:
@@ -132,7 +129,6 @@ def test_a_socks_proxy_that_nothing_here_can_speak_to_is_named(cli: Cli, front: 
 
 
 def test_nor_do_bytes_alone_go_through_it(front: TlsFront, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(NetworkError, match="SOCKS"):
-        Http(front.endpoint).get(f"{front.endpoint}/file")
+        Http(front.endpoint, bundle=tls.Bundle(str(bundle), "SSL_CERT_FILE")).get(f"{front.endpoint}/file")

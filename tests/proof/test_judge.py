@@ -10,7 +10,7 @@ import pytest
 
 from lmpm import catalog
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.schema import FimCase, JsonCase, LabelCase, RankCase, SmokeTest, SqlCase, TextCase, ToolCase
+from lmpm.catalog.schema.smoke import FimCase, JsonCase, LabelCase, RankCase, SmokeTest, SqlCase, TextCase, ToolCase
 from lmpm.engine.protocol import EngineLimits, Generation
 from lmpm.errors import EngineError
 from lmpm.proof.judge import find_object, judge, judge_fim, judge_json, judge_label, judge_ranks, judge_text, judge_tool
@@ -147,7 +147,7 @@ def test_shipped_cases_pass_with_the_right_answer_and_not_with_an_echo(shipped: 
                 assert test.kind in ("embeddings", "rerank")
                 continue
             said = Generation(text=answer, prompt_tokens=1, tokens=1, first_token_s=0.1, decode=None)
-            one = replace(test, cases=(case,), pass_cases=1)
+            one = test._replace(cases=(case,), pass_cases=1)
             (verdict,) = judge(one, [said])
             assert verdict.passed, (task.name, verdict)
             if not isinstance(case, TextCase) or case.expect:

@@ -24,6 +24,7 @@ from lmpm.errors import (
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.hub.response_cache import ResponseCache
 from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.resolver import Resolution, Resolver
@@ -96,7 +97,12 @@ def machine(real: Catalog, spec: str = M2) -> Machine:
 
 
 def resolver(real: Catalog, place: Path, server: LoopbackHub, token: str | None = None, **options: Any) -> Resolver:
-    hub = Hub(Http(server.endpoint, token=token), backoff_s=0.0, kept=HeaderCache(place / "headers"), **options)
+    hub = Hub(
+        Http(server.endpoint, token=token),
+        patience=Patience(backoff_s=0),
+        kept=HeaderCache(place / "headers"),
+        **options,
+    )
     return Resolver(real, hub, Store(place / "store", place / "home"))
 
 

@@ -22,6 +22,7 @@ from lmpm.errors import (
 )
 from lmpm.hub.client import Hub
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver.checks.pins import is_pinned
@@ -50,7 +51,7 @@ def hub() -> Iterator[LoopbackHub]:
 
 def resolver(real: Catalog, store: Path, endpoint: str, *, offline: bool = False, token: str | None = None) -> Resolver:
     http = Http(endpoint, token=token)
-    return Resolver(real, Hub(http, offline=offline, backoff_s=0), Store(store, store / "home"))
+    return Resolver(real, Hub(http, offline=offline, patience=Patience(backoff_s=0)), Store(store, store / "home"))
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ class TestHub:
     def test_what_is_gone_is_passed_over(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
         with pytest.raises(NotFoundError) as caught:
             online.resolve("text-to-sql", machine, Constraints(), where="hub")
-        assert "has none of the" in caught.value.message and len(caught.value.details) >= 2
+        assert "None of the" in caught.value.message and len(caught.value.details) >= 2
 
     def test_a_file_that_is_gone_from_its_repository(
         self, online: Resolver, hub: LoopbackHub, machine: Machine, real: Catalog

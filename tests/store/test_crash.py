@@ -29,7 +29,8 @@ FETCH = """
     from lmpm.hub.http import Http, transient_errors
     from lmpm.reporter import Reporter
     from lmpm.store import Store
-    from lmpm.store.transfer import Downloader, Patience
+    from lmpm.hub import Patience
+    from lmpm.store.transfer import Downloader
     from lmpm.types import HubSource, ModelFile
 
     endpoint, base, revision, size, digest, way = sys.argv[1:]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName, Service
 from lmpm.errors import EngineError
-from lmpm.estimate import DryRun
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,11 +48,11 @@ class LlamaCppPython:
         said = {**ask_library(self._library(), "probe"), "vision": False}
         return EngineInfo.decode({**said, "name": self.name, "package": f"llama-cpp-python {package_version()}"})
 
-    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> DryRun:
+    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> MemoryPlan:
         """How it would spend memory on a file."""
         from lmpm.engine.client import ask_library
 
-        return DryRun.decode(ask_library(self._library(), "plan", path, config, limits))
+        return MemoryPlan.decode(ask_library(self._library(), "plan", path, config, limits))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
         """A session with a model, which answers one request at a time."""

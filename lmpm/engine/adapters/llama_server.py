@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from lmpm.engine.protocol import EngineLimits, Files
     from lmpm.engine.session import Session
-    from lmpm.estimate import DryRun
     from lmpm.run_config import RunConfig
+    from lmpm.types import MemoryPlan
 
 BINARY, UNIFIED = "llama-server", "llama"
 ASK_S: Final = 20.0  # for a driver to start
@@ -85,7 +85,7 @@ class LlamaServer:
             vision=True,
         )
 
-    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> DryRun:  # noqa: ARG002
+    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> MemoryPlan:  # noqa: ARG002
         """Raise EngineError: a server has no way to be asked."""
         raise EngineError("A llama-server binary does not say how it plans its memory")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName, Service
 from lmpm.errors import EngineError
-from lmpm.estimate import DryRun
+from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.engine.protocol import EngineLimits, Files
@@ -46,11 +46,11 @@ class XLlamaCpp:
         }
         return EngineInfo.decode({**said, **more})
 
-    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> DryRun:
+    def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> MemoryPlan:
         """How it would spend memory on a file."""
         from lmpm.engine.client import ask_library
 
-        found = DryRun.decode(ask_library(_library(), "plan", path, config, limits))
+        found = MemoryPlan.decode(ask_library(_library(), "plan", path, config, limits))
         return dataclasses.replace(found, build=numbered(found.build, _number()))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008

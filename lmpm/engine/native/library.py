@@ -52,6 +52,7 @@ FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "llama_model_n_cls_out": (c_uint32, (_MODEL,)),
     "llama_model_n_embd_out": (c_int32, (_MODEL,)),
     "llama_model_chat_template": (c_char_p, (_MODEL, c_char_p)),
+    "llama_n_ctx": (c_uint32, (_CONTEXT,)),
     "llama_get_memory": (c_void_p, (_CONTEXT,)),
     "llama_memory_clear": (None, (c_void_p, c_bool)),
     "llama_pooling_type": (c_int, (_CONTEXT,)),

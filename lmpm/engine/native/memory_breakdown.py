@@ -10,10 +10,10 @@ import ctypes
 import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lmpm.estimate import PlannedBuffer
+from lmpm.types import DeviceMemory, MemoryParts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 SYMBOL: Final = "_Z26llama_get_memory_breakdownPK13llama_context"  # Itanium C++ ABI
 MAX_BUFFER_TYPES: Final = 64
@@ -28,6 +28,21 @@ class Layout(NamedTuple):
     size: int
     left: int
     right: int
+
+
+class PlannedBuffer(NamedTuple):
+    """What one kind of buffer would hold, in bytes: `CPU`, `CPU_REPACK`, `CUDA0`."""
+
+    name: str
+    on_host: bool
+    weights: int
+    cache: int  # keys, values and states
+    compute: int
+
+    def parts(self, states: int) -> MemoryParts:
+        """The same by part; `states` are those of recurrent layers, a part of the cache."""
+        weights = {"repack" if self.name.endswith("REPACK") else "weights": self.weights}
+        return MemoryParts(**weights, kv_cache=self.cache - states, recurrent=states, compute=self.compute)
 
 
 LIBSTDCXX: Final = Layout(words=6, root=16, size=40, left=16, right=24)
@@ -77,3 +92,11 @@ def _nodes(node: int, layout: Layout, most: int) -> Iterator[int]:
         yield node
         children = (ctypes.c_size_t.from_address(node + side).value for side in (layout.left, layout.right))
         pending += [child for child in children if child]
+
+
+def by_device(buffers: Sequence[PlannedBuffer], states: Mapping[str, int], output: int) -> tuple[DeviceMemory, ...]:
+    """The buffers of each GPU, and those of the host together; `states` by the name of the buffer."""
+    parts = [(item, item.parts(states.get(item.name, 0))) for item in buffers]
+    here = [MemoryParts(output=output), *(held for item, held in parts if item.on_host)]
+    gpus = (DeviceMemory(item.name, held, is_host=False) for item, held in parts if not item.on_host)
+    return (*gpus, DeviceMemory("CPU", MemoryParts(*map(sum, zip(*here, strict=True)))))

@@ -89,7 +89,7 @@ def prove(
         settings = settings_for(
             model,
             context,
-            embeddings=task.smoke.silent,
+            embeddings=task.is_silent,
             repack=bench.repack if bench else "avx2",
             machine=bench.machine if bench else None,
         )
@@ -116,7 +116,7 @@ def _compared(
         planned = bench.oracle.ask(parts, settings).total + needed.reclaimable if bench.oracle else None
     except (ValueError, LmpmError):  # the model runs, that is what counts
         return check
-    return replace(check, estimated=needed.total - needed.tokenizer - needed.overhead, planned=planned)
+    return replace(check, estimated=needed.parts.buffers, planned=planned)
 
 
 def _digest(path: Path) -> str | None:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A line's first answer is one of the file: whether it shows that the server knows ranges."""
+    """A connection's first answer is one of the file: whether it shows that the server knows ranges."""
 
-    job: Download
+    download: Download
     knows_ranges: bool
     lost: bool = False  # what was there had to be thrown away
 
@@ -39,7 +39,7 @@ class Connection(threading.Thread):
 
     def __init__(
         self,
-        job: Download,
+        download: Download,
         piece: Piece,
         *,
         limit: RateLimit,
@@ -47,13 +47,13 @@ class Connection(threading.Thread):
         events: SimpleQueue[Connection | Opened],
     ) -> None:
         super().__init__(name="download", daemon=True)
-        self.job = job
+        self.download = download
         self.piece = piece
         self.outcome: BaseException | None = None
         self._limit = limit
         self._window_s = stall_window_s
         self._events = events
-        self._descriptor = os.dup(job.part.descriptor)  # its own: a thread that is late must not meet another file
+        self._descriptor = os.dup(download.part.descriptor)  # its own: a thread that is late must not meet another file
         self._ended = threading.Event()
         self._guard = threading.Lock()
         self._response: requests.Response | None = None
@@ -77,7 +77,7 @@ class Connection(threading.Thread):
         self._events.put(self)
 
     def cancel(self, verdict: RetryableError | None = None) -> None:
-        """End the line soon, wherever it waits; with `verdict` as what went wrong."""
+        """End the connection soon, wherever it waits; with `verdict` as what went wrong."""
         with self._guard:
             self._verdict = verdict
             self._ended.set()
@@ -87,7 +87,7 @@ class Connection(threading.Thread):
                     self._response.raw.shutdown()
 
     def watch(self) -> None:
-        """Cancel the line if next to nothing arrives: called from outside, however its read may block."""
+        """Cancel the connection if next to nothing arrives: called from outside, however its read may block."""
         if self._stall is None or self._ended.is_set():
             return
         at = self.piece.at
@@ -99,25 +99,25 @@ class Connection(threading.Thread):
 
     @property
     def left_s(self) -> float:
-        """Seconds until its piece is done, if it goes on as since it was opened; 0 while that cannot be told."""
+        """Seconds until its piece is done, if it goes on as since it was opened; 0 while that is not known."""
         took, came = time.monotonic() - self._opened_at, self.piece.at - self._first
         if self._stall is None or took < limits.SPLIT_WORTH_S:
             return 0.0
         return self.piece.left * took / max(came, 1)
 
     def _receive(self) -> None:
-        remote, piece = self.job.remote, self.piece
+        remote, piece = self.download.remote, self.piece
         with remote.get(piece.at, piece.stop) as response:
             if not self._open(response):
                 return
             if is_whole(response, remote, piece.at):
                 self._take_all()
             else:
-                self._events.put(Opened(self.job, knows_ranges=True))
+                self._events.put(Opened(self.download, knows_ranges=True))
             self._append(response)
 
     def _open(self, response: requests.Response) -> bool:
-        """From here on the line can be cancelled while it reads; False if it was before."""
+        """From here on the connection can be cancelled while it reads; False if it was before."""
         with self._guard:
             self._response = response
             self._stall = StallWatch(self._window_s)
@@ -125,9 +125,9 @@ class Connection(threading.Thread):
             return not self._ended.is_set()
 
     def _take_all(self) -> None:
-        """The body is the whole file. Use it as that, unless other lines have parts of the file."""
-        piece, part = self.piece, self.job.part
-        if (piece.at, piece.stop) == (0, self.job.file.size):
+        """The body is the whole file. Use it as that, unless other connections have parts of the file."""
+        piece, part = self.piece, self.download.part
+        if (piece.at, piece.stop) == (0, self.download.file.size):
             return
         lost = part.plan.received > 0
         if not part.plan.begin_again(piece):
@@ -135,11 +135,11 @@ class Connection(threading.Thread):
         self._seen = self._first = 0
         if lost:
             part.empty()
-        self._events.put(Opened(self.job, knows_ranges=False, lost=lost))
+        self._events.put(Opened(self.download, knows_ranges=False, lost=lost))
 
     def _append(self, response: requests.Response) -> None:
         """Write what arrives, never past the promised size."""
-        piece, size = self.piece, self.job.file.size
+        piece, size = self.piece, self.download.file.size
         most = self._limit.most_at_once
         while piece.left:
             # read1 returns on every arrival, so that a trickle is seen as one
@@ -148,7 +148,7 @@ class Connection(threading.Thread):
                 raise RetryableError(f"the connection closed after {human(piece.at)}")
             if piece.at + len(chunk) > size:
                 self._refuse_surplus()
-            if self._ended.is_set() or not self.job.part.write(self._descriptor, piece, chunk):
+            if self._ended.is_set() or not self.download.part.write(self._descriptor, piece, chunk):
                 return
             self._limit.take(len(chunk), self._ended)
         if piece.stop == size:
@@ -157,5 +157,5 @@ class Connection(threading.Thread):
                     self._refuse_surplus()
 
     def _refuse_surplus(self) -> None:
-        self.job.distrusted = True
-        raise surplus(self.job.remote)
+        self.download.distrusted = True
+        raise surplus(self.download.remote)

@@ -1,4 +1,4 @@
-"""One file on its way into the store: its part, its lines, and how often it was begun anew."""
+"""One file on its way into the store: its part, where it comes from, and how often it was begun anew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lmpm import limits
 from lmpm.errors import HashMismatchError
 from lmpm.store.transfer.partial import PartialFile
 from lmpm.store.transfer.remote import Remote
@@ -14,7 +13,6 @@ from lmpm.store.transfer.remote import Remote
 if TYPE_CHECKING:
     from lmpm.hub import Http
     from lmpm.store.cache import Store
-    from lmpm.store.transfer.connection import Connection
     from lmpm.store.transfer.ranges import Piece
     from lmpm.types import HubSource, ModelFile, UrlSource
 
@@ -31,14 +29,13 @@ class Download:
         self.held = ExitStack()
         self.remote = Remote(http, source, file)
         self.part = self._take_up(split=split)
-        self.lines: set[Connection] = set()
-        self.one_line = not self.part.is_split  # the file is small, or the server ignores ranges
-        self.knows_ranges = False  # shown by the first line, which goes alone
+        self.one_connection = not self.part.is_split  # the file is small, or the server ignores ranges
+        self.knows_ranges = False  # shown by the first connection, which goes alone
         self.failures = 0  # in a row, without progress in between
         self.best = self.part.kept  # bytes, the most that were ever there
         self.reported = self.part.kept
         self.restarts_left = 1
-        self.restart_due: str | None = None  # why it is to begin anew once its lines have ended
+        self.restart_due: str | None = None  # why it is to begin anew once its connections have ended
         self.is_second_try = False  # after the bytes of the first had a wrong hash
         self.distrusted = False  # what is there is of another file
 
@@ -53,33 +50,29 @@ class Download:
                 self.store.discard_part(self.source, self.file)
             raise
 
-    def next_piece(self, connections: int) -> Piece | None:
-        """What another line may fetch now."""
-        alone = self.one_line or not self.knows_ranges
-        if self.restart_due or (alone and self.lines):
+    def next_piece(self, connections: int, *, is_busy: bool) -> Piece | None:
+        """What another of so many connections may fetch now; `is_busy` says that one is at work already."""
+        alone = self.one_connection or not self.knows_ranges
+        if self.restart_due or (alone and is_busy):
             return None
-        return self.part.plan.take(1 if self.one_line else connections)
+        return self.part.plan.take(1 if self.one_connection else connections)
 
-    def relief(self) -> Piece | None:
-        """Half of what the slowest line has still to do, where the others would have to wait for it."""
-        if self.one_line or self.restart_due or not self.knows_ranges:
-            return None
-        slowest = max(self.lines, key=lambda line: line.left_s, default=None)
-        if slowest is None or slowest.left_s < limits.SPLIT_WORTH_S:
-            return None
-        return self.part.plan.split(slowest.piece)
+    @property
+    def can_be_relieved(self) -> bool:
+        """Whether a slow connection may give half of its piece to another."""
+        return not self.one_connection and not self.restart_due and self.knows_ranges
 
     @property
     def is_received(self) -> bool:
         """Whether every byte is there, right or wrong."""
-        return not self.lines and not self.restart_due and self.part.plan.is_complete
+        return not self.restart_due and self.part.plan.is_complete
 
     def begin_again(self) -> None:
-        """Throw away what is there. Unless an earlier run may be to blame, one line is enough from now on.
+        """Throw away what is there. Unless an earlier run may be to blame, one connection is enough from now on.
 
         Raises DiskError.
         """
-        self.one_line = self.one_line or self.restart_due is not None or not self.part.kept
+        self.one_connection = self.one_connection or self.restart_due is not None or not self.part.kept
         self.restart_due = None
         self.part.begin_again()
 

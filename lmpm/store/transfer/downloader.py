@@ -1,4 +1,4 @@
-"""What fetches files of the Hub into the store, and the only part of the transfer that others call."""
+"""Fetches files of the Hub into the store: the only part of the transfer that others call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from lmpm import limits
 from lmpm.errors import IntegrityError, TransferInterruptedError
 from lmpm.fs import Stamp, disk_errors, printable
+from lmpm.hub import Patience
 from lmpm.reporter import Reporter
 from lmpm.store.transfer.download import Download
-from lmpm.store.transfer.pacing import Patience, RateLimit
+from lmpm.store.transfer.pacing import RateLimit
 from lmpm.store.transfer.scheduler import Scheduler
 from lmpm.units import count, human
 
@@ -37,7 +38,7 @@ class Downloader:
     reporter: Reporter = field(default_factory=Reporter)
     connections: int = limits.CONNECTIONS
     rate_limit: int | None = None
-    _damaged: set[Stamp] = field(default_factory=set)  # files that were hashed in vain
+    _damaged: set[Stamp] = field(default_factory=set)  # files whose bytes turned out to be wrong
 
     def fetch(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         """Make one file present and verified; returns the path to open. Raises like `fetch_all`."""
@@ -68,21 +69,21 @@ class Downloader:
 
     def _run(self, haul: _Haul) -> None:
         limit = RateLimit(self.rate_limit)
-        crew = Scheduler(
+        scheduler = Scheduler(
             connections=limit.connections(self.connections),
             limit=limit,
             patience=self.patience,
             reporter=self.reporter,
-            more=haul.next_job,
+            more=haul.next_download,
         )
         try:
-            crew.run()
+            scheduler.run()
         except KeyboardInterrupt:
             with suppress(KeyboardInterrupt):
-                crew.stop()
-            raise haul.interrupted(crew.jobs) from None
+                scheduler.stop()
+            raise haul.interrupted(scheduler.downloads) from None
         except BaseException:
-            crew.stop()
+            scheduler.stop()
             raise
         finally:
             self.reporter.stopped()
@@ -117,7 +118,7 @@ class _Haul:
             else:
                 self.waiting.append(file)
 
-    def next_job(self, wait: bool) -> Download | None:
+    def next_download(self, wait: bool) -> Download | None:
         """Open the next file that nobody else is fetching; with `wait`, the next one in any case."""
         owner = self.owner
         for file in [*self.waiting]:
@@ -131,14 +132,14 @@ class _Haul:
                     continue
                 self.paths[file] = owner.store.link(self.source, file)
                 self._fetched.append(file)
-                job = Download(owner.store, owner.http, self.source, file, split=owner.connections > 1)
-                job.held = stack.pop_all()
-                return job
+                download = Download(owner.store, owner.http, self.source, file, split=owner.connections > 1)
+                download.held = stack.pop_all()
+                return download
         return None
 
-    def interrupted(self, jobs: Sequence[Download]) -> TransferInterruptedError:
+    def interrupted(self, downloads: Sequence[Download]) -> TransferInterruptedError:
         """The error for the user's interrupt: how much of all these files is kept."""
-        under_way = {job.file: job.part.plan.received for job in jobs}
+        under_way = {download.file: download.part.plan.received for download in downloads}
         files = [*self._fetched, *self.waiting]
         size = sum(file.size for file in files)
         kept = sum(under_way.get(file, file.size) for file in self._fetched)

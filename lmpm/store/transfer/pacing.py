@@ -1,33 +1,15 @@
-"""How fast, how many at once, and for how long failures are borne."""
+"""How fast bytes may come, and over how many connections at once."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmpm import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long failures are borne. Tests set the pauses to zero."""
-
-    attempts: int = limits.TRANSFER_ATTEMPTS
-    backoff_s: float = limits.BACKOFF_BASE_S
-    backoff_cap_s: float = limits.BACKOFF_CAP_S
-    stall_window_s: float = limits.STALL_WINDOW_S
-    sleep: Callable[[float], None] = time.sleep
-
-    def pause(self, failures: int) -> float:
-        """Seconds before the next try: doubling, capped, and spread so that clients do not march in step."""
-        wait = min(self.backoff_s * 2.0 ** (failures - 1), self.backoff_cap_s)
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
 
 
 class RateLimit:

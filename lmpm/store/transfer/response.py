@@ -4,7 +4,7 @@
   throw the part away and begin anew, once.
 - 200 to a request for a part of the file: the server ignores ranges; the body is the file from its first byte.
 - 401, 403, 404, 410, 451 from the Hub: permanent. From another host, where signed links expire: retry.
-- 408, 429, 5xx: retry with growing pauses.
+- 408, 429, 5xx: retry with growing pauses, or those that the server asks for.
 - A body that is compressed or shorter than the file: not the file.
 """
 
@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from lmpm import limits
-from lmpm.errors import IntegrityError, LmpmError, NetworkError, NotFoundError, NotPermittedError, RateLimitedError
+from lmpm.errors import IntegrityError, LmpmError, NetworkError, RateLimitedError
 from lmpm.fs import printable
-from lmpm.hub import asked_wait_s, header_number, read_body, transient_errors
-from lmpm.units import duration
+from lmpm.hub import FORBIDDEN, GONE, header_number, read_body, status_error, transient_errors
 
 if TYPE_CHECKING:
     import requests
@@ -91,30 +90,16 @@ def _refusal(response: requests.Response, remote: Remote) -> LmpmError | Retryab
     """The error for a status that carries no bytes of the file."""
     status = response.status_code
     at_hub = urlsplit(response.url).netloc.rpartition("@")[2] == remote.host
-    if status == 429:
-        return _rate_limit(response, remote)
-    if status == 408 or status >= 500 or (not at_hub and status in (401, 403, 404, 410)):
+    if status == 408 or status >= 500 or (not at_hub and status in FORBIDDEN | GONE):
         why = f"{status} {printable(response.reason or '')}".strip()
         return RetryableError(why, overloaded=status in OVERLOADED)
-    if status in (401, 403, 451):
-        return NotPermittedError(
-            f"`{remote.host}` does not let you download `{remote.name}`: {status}",
-            hint=remote.terms,
-        )
-    if status in (404, 410):
-        return NotFoundError(
-            f"`{remote.name}` is not at `{remote.host}` any more: {status}",
-            hint="Look for a newer choice with `lmpm resolve`",
-        )
-    return NetworkError(f"`{remote.host}` answered {status} for `{remote.name}`")
-
-
-def _rate_limit(response: requests.Response, remote: Remote) -> LmpmError | RetryableError:
-    wait = asked_wait_s(response.headers)
-    if wait is not None and wait > limits.RETRY_AFTER_CAP_S:
-        return RateLimitedError(
-            f"`{remote.host}` limits downloads: try again in {duration(wait)}",
-            retry_after_s=wait,
-            hint="What has arrived is kept; a token (`hf auth login`) raises the limit",
-        )
-    return RetryableError("429 Too Many Requests", wait_s=wait, overloaded=True)
+    error = status_error(
+        response,
+        remote.name,
+        host=remote.host,
+        terms=remote.terms,
+        gone="Look for a newer choice with `lmpm resolve`",
+    )
+    if isinstance(error, RateLimitedError) and (error.retry_after_s or 0.0) <= limits.RETRY_AFTER_CAP_S:
+        return RetryableError("429 Too Many Requests", wait_s=error.retry_after_s, overloaded=True)
+    return error

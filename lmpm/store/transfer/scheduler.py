@@ -1,4 +1,4 @@
-"""All lines of all files that are being fetched: who starts, who is cancelled, and what failures mean."""
+"""All connections of all files that are being fetched: who starts, who is cancelled, and what failures mean."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from lmpm.store.transfer.response import RetryableError, WrongRangeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmpm.hub import Patience
     from lmpm.reporter import Reporter
     from lmpm.store.transfer.download import Download
-    from lmpm.store.transfer.pacing import Patience, RateLimit
+    from lmpm.store.transfer.pacing import RateLimit
     from lmpm.store.transfer.ranges import Piece
 
 
 class Scheduler:
-    """Runs in the thread that calls it, which alone talks to the reporter; only lines have threads of their own.
+    """Runs in the thread that calls it, which alone talks to the reporter; only connections have threads of their own.
 
     `more` opens the next file, or gives None when there is none, or none that nobody else is fetching;
     with True it waits for one of those.
@@ -42,76 +43,88 @@ class Scheduler:
         self.patience = patience
         self.reporter = reporter
         self.more = more
-        self.jobs: list[Download] = []
+        self.downloads: list[Download] = []
+        self.connections: set[Connection] = set()
         self.gauge = ConcurrencyGauge(connections)
         self._events: SimpleQueue[Connection | Opened] = SimpleQueue()
-        self._not_before = 0.0  # on the monotonic clock: no new line until then
+        self._not_before = 0.0  # on the monotonic clock: no new connection until then
         self._received = 0  # bytes from the network, of all files
 
     def run(self) -> None:
         """Fetch, check and publish until there is no more. Raises the LmpmError that ends it all."""
-        while self.jobs or self._admit(wait=False) or self._admit(wait=True):
-            self._start_lines()
+        while self.downloads or self._admit(wait=False) or self._admit(wait=True):
+            self._start_connections()
             self._take_events()
             self._report()
-            for line in self._lines():
-                line.watch()
-            self.gauge.observe(len(self._lines()), self._received)
-            for job in [job for job in self.jobs if job.is_received]:
-                if job.part.digest.is_settled or not self._lines():
-                    self._conclude(job)
+            for connection in self.connections:
+                connection.watch()
+            self.gauge.observe(len(self.connections), self._received)
+            for download in self.downloads[:]:
+                is_settled = download.part.digest.is_settled or not self.connections
+                if download.is_received and not self._of(download) and is_settled:
+                    self._conclude(download)
 
     def stop(self) -> None:
-        """End all lines and keep what has arrived. A second interrupt ends the waiting for lines."""
-        lines = self._lines()
-        for line in lines:
-            line.cancel()
+        """End all connections and keep what has arrived. A second interrupt ends the waiting for them."""
+        for connection in self.connections:
+            connection.cancel()
         until = time.monotonic() + limits.CANCEL_PATIENCE_S
         with suppress(KeyboardInterrupt):  # whoever passes signals on to their children sends it twice
-            for line in lines:  # one that still waits for an answer finds later that nobody wants it
-                line.join(max(0.0, until - time.monotonic()))
-        for job in self.jobs:
+            for connection in self.connections:  # one that still waits for an answer finds later that nobody wants it
+                connection.join(max(0.0, until - time.monotonic()))
+        for download in self.downloads:
             with suppress(DiskError):  # there is a graver reason to stop
-                job.leave()
+                download.leave()
 
-    def _lines(self) -> list[Connection]:
-        return [line for job in self.jobs for line in job.lines]
+    def _of(self, download: Download) -> list[Connection]:
+        return [connection for connection in self.connections if connection.download is download]
 
-    # -- lines that begin --------------------------------------------------------
+    # -- connections that begin --------------------------------------------------
 
-    def _start_lines(self) -> None:
+    def _start_connections(self) -> None:
         if time.monotonic() < self._not_before:
             return
-        while len(self._lines()) < self.gauge.target:
-            if any(self._start_line(job, job.next_piece(self.gauge.sharers)) for job in self.jobs):
+        while len(self.connections) < self.gauge.target:
+            if any(self._start(download, self._next_piece(download)) for download in self.downloads):
                 continue
-            if not self._admit(wait=False) and not any(self._start_line(job, job.relief()) for job in self.jobs):
+            if self._admit(wait=False):
+                continue
+            if not any(self._start(download, self._relief(download)) for download in self.downloads):
                 return
 
-    def _start_line(self, job: Download, piece: Piece | None) -> bool:
+    def _start(self, download: Download, piece: Piece | None) -> bool:
         if piece is None:
             return False
-        line = Connection(
-            job, piece, limit=self.limit, stall_window_s=self.patience.stall_window_s, events=self._events
-        )
-        job.lines.add(line)
-        line.start()
+        window_s = self.patience.stall_window_s
+        connection = Connection(download, piece, limit=self.limit, stall_window_s=window_s, events=self._events)
+        self.connections.add(connection)
+        connection.start()
         return True
+
+    def _next_piece(self, download: Download) -> Piece | None:
+        return download.next_piece(self.gauge.sharers, is_busy=bool(self._of(download)))
+
+    def _relief(self, download: Download) -> Piece | None:
+        """Half of what the slowest connection has still to do, where the others would have to wait for it."""
+        slowest = max(self._of(download), key=lambda connection: connection.left_s, default=None)
+        if slowest is None or not download.can_be_relieved or slowest.left_s < limits.SPLIT_WORTH_S:
+            return None
+        return download.part.plan.split(slowest.piece)
 
     def _admit(self, *, wait: bool) -> bool:
         """Open one more file, if there is one to be had."""
-        job = self.more(wait)
-        if job is None:
+        download = self.more(wait)
+        if download is None:
             return False
-        self.jobs.append(job)
-        self.reporter.started(job.file.path, job.file.size, job.part.kept)
+        self.downloads.append(download)
+        self.reporter.started(download.file.path, download.file.size, download.part.kept)
         return True
 
-    # -- lines that end ----------------------------------------------------------
+    # -- connections that end ----------------------------------------------------
 
     def _take_events(self) -> None:
         """Wait a moment for something to happen, and see to everything that has."""
-        if not self._lines():
+        if not self.connections:
             self.patience.sleep(max(0.0, self._not_before - time.monotonic()))
             return
         with suppress(Empty):
@@ -120,85 +133,85 @@ class Scheduler:
                 self._see_to(self._events.get(block=False))
 
     def _see_to(self, event: Connection | Opened) -> None:
-        job = event.job
+        download = event.download
         if isinstance(event, Opened):
-            job.knows_ranges = job.knows_ranges or event.knows_ranges
-            job.one_line = job.one_line or not event.knows_ranges
+            download.knows_ranges = download.knows_ranges or event.knows_ranges
+            download.one_connection = download.one_connection or not event.knows_ranges
             if event.lost:
-                self.reporter.restarted(job.file.path, "the server cannot resume")
+                self.reporter.restarted(download.file.path, "the server cannot resume")
             return
-        job.lines.discard(event)
-        job.part.plan.put_back(event.piece)
+        self.connections.discard(event)
+        download.part.plan.put_back(event.piece)
         if isinstance(event.outcome, RetryableError):
             self._failed(event, event.outcome)
         elif isinstance(event.outcome, WrongRangeError):
-            self._doubt(job, str(event.outcome))
+            self._doubt(download, str(event.outcome))
         elif event.outcome is not None:
             raise event.outcome
-        if job.restart_due and not job.lines:
-            job.begin_again()
+        if download.restart_due and not self._of(download):
+            download.begin_again()
 
-    def _failed(self, line: Connection, failure: RetryableError) -> None:
-        """A line ended early. While others go on, that is a sign to do less; alone, it counts."""
-        job, piece = line.job, line.piece
-        job.remote.forget_link()
+    def _failed(self, connection: Connection, failure: RetryableError) -> None:
+        """A connection ended early. While others go on, that is a sign to do less; alone, it counts."""
+        download, piece = connection.download, connection.piece
+        download.remote.forget_link()
         self.gauge.fewer(overloaded=failure.overloaded)
         piece.failures += 1
-        if self._lines():
+        if self.connections:
             again = self.patience.pause(piece.failures - 1) if piece.failures > 1 else 0.0
             self._not_before = time.monotonic() + (again if failure.wait_s is None else failure.wait_s)
             return
-        received = job.part.plan.received
+        received = download.part.plan.received
         # farther than ever, since a server without ranges begins anew each time, and by more than a trickle, which
         # would otherwise be waited for without end
         least = limits.STALL_BYTES_PER_S * self.patience.stall_window_s
-        job.failures = 1 if received - job.best >= least else job.failures + 1
-        job.best = max(job.best, received)
-        if job.failures >= self.patience.attempts:
+        download.failures = 1 if received - download.best >= least else download.failures + 1
+        download.best = max(download.best, received)
+        if download.failures >= self.patience.attempts:
             raise NetworkError(
-                f"`{job.remote.host}` could not send `{job.remote.name}`: {failure}",
+                f"`{download.remote.host}` could not send `{download.remote.name}`: {failure}",
                 hint="Run the same command again to resume",
             ) from failure
-        wait = self.patience.pause(job.failures) if failure.wait_s is None else failure.wait_s
+        wait = self.patience.pause(download.failures, failure.wait_s)
         self._report()
-        self.reporter.retrying(job.file.path, str(failure), wait, self.patience.attempts - job.failures)
+        self.reporter.retrying(download.file.path, str(failure), wait, self.patience.attempts - download.failures)
         self.patience.sleep(wait)
 
-    def _doubt(self, job: Download, why: str) -> None:
+    def _doubt(self, download: Download, why: str) -> None:
         """The server's idea of the file differs from ours: begin again, but not for ever."""
-        if job.restart_due:
+        if download.restart_due:
             return
-        if not job.restarts_left:
-            raise NetworkError(f"`{job.remote.host}` answers range requests wrongly: {why}")
-        job.restarts_left -= 1
-        job.restart_due = why
-        self.reporter.restarted(job.file.path, why)
-        for line in job.lines:
-            line.cancel()
+        if not download.restarts_left:
+            raise NetworkError(f"`{download.remote.host}` answers range requests wrongly: {why}")
+        download.restarts_left -= 1
+        download.restart_due = why
+        self.reporter.restarted(download.file.path, why)
+        for connection in self._of(download):
+            connection.cancel()
 
     # -- files that end ----------------------------------------------------------
 
-    def _conclude(self, job: Download) -> None:
+    def _conclude(self, download: Download) -> None:
         """Compare the hash, and publish; a wrong one gets one clean second try."""
         try:
-            job.check()
+            download.check()
         except HashMismatchError:
-            if job.is_second_try:
-                job.distrusted = True
+            if download.is_second_try:
+                download.distrusted = True
                 raise
-            job.is_second_try = True
-            self.reporter.restarted(job.file.path, "the bytes do not have the promised sha256")
-            job.begin_again()
+            download.is_second_try = True
+            self.reporter.restarted(download.file.path, "the bytes do not have the promised sha256")
+            download.begin_again()
             return
-        job.publish()
-        self.jobs.remove(job)
-        self.reporter.finished(job.file.path, job.file.size, job.file.sha256 or "")
+        download.publish()
+        self.downloads.remove(download)
+        self.reporter.finished(download.file.path, download.file.size, download.file.sha256 or "")
 
     def _report(self) -> None:
         """Say what has arrived since the last time."""
-        for job in self.jobs:
-            received = job.part.plan.received
-            count, job.reported = received - job.reported, received
+        for download in self.downloads:
+            received = download.part.plan.received
+            count, download.reported = received - download.reported, received
             self._received += max(0, count)
             if count:
-                self.reporter.advanced(job.file.path, count)
+                self.reporter.advanced(download.file.path, count)

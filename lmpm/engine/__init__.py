@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     )
     from lmpm.engine.interface import Engine as Engine
     from lmpm.engine.local import LocalEngine as LocalEngine, usual_repacking as usual_repacking
+    from lmpm.engine.measure import Measured as Measured
     from lmpm.engine.planner import MemoryPlanner as MemoryPlanner
     from lmpm.engine.protocol import (
         Device as Device,
@@ -35,6 +36,7 @@ else:
         {
             "choose": "Engines Found default_engine gpu_hint",
             "local": "LocalEngine usual_repacking",
+            "measure": "Measured",
             "planner": "MemoryPlanner",
             "interface": "Engine",
             "protocol": "Device EngineInfo EngineLimits EngineName Files Generation Sampling Service SessionMemory",

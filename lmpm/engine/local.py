@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.engine.choose import Engines, Found
+    from lmpm.engine.measure import Measured
     from lmpm.engine.planner import MemoryPlanner
     from lmpm.engine.protocol import EngineInfo, EngineLimits, Files, Service
     from lmpm.engine.session import Session
@@ -61,12 +62,38 @@ class LocalEngine:
 
     @cached_property
     def machine(self) -> Machine:
-        """The computer, without its GPU where the engine was built for the CPU alone."""
+        """The computer, without its GPU where the engine was built without, and as fast as it was measured."""
+        found = self._usable
+        if not (self._home / "measured").is_dir():  # of most machines: nothing is imported for them
+            return found
+        return self.measured.applied_to(found) if self.measured else found
+
+    @cached_property
+    def _usable(self) -> Machine:
         if self.computer.accelerator == "cpu" or self.info is None or self.info.gpu_offload:
             return self.computer
         from lmpm.machine import without_gpu
 
         return without_gpu(self.computer)
+
+    @cached_property
+    def measured(self) -> Measured | None:
+        """What was measured here with this engine, None where nothing was."""
+        from lmpm.engine.measure import recall
+
+        try:
+            return recall(self._home, self._usable, self.chosen.engine.installation() or "")
+        except EngineError:
+            return None
+
+    def measure(self) -> Measured:
+        """Measure this machine with this engine, and keep what was found. Raises DiskError and EngineError."""
+        from lmpm.engine.measure import measure
+
+        found = measure(self.chosen.engine, self._usable, self._home, repack=self.repack)
+        for name in ("measured", "machine"):
+            self.__dict__.pop(name, None)
+        return found
 
     @cached_property
     def repack(self) -> Repacking:

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
     )
     from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
     from lmpm.gguf.file_name import FileName as FileName
-    from lmpm.gguf.header import (
-        Header as Header,
-        ReadAt as ReadAt,
-        Tensor as Tensor,
-        read_file as read_file,
-    )
+    from lmpm.gguf.header import Header as Header, ReadAt as ReadAt, Tensor as Tensor, read_file as read_file
     from lmpm.gguf.loadable import require_loadable as require_loadable
     from lmpm.gguf.model_name import (
         BASE as BASE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.machine import budget as budget, gpus as gpus
     from lmpm.machine.assemble import without_gpu as without_gpu
     from lmpm.machine.chip import Chip as Chip
     from lmpm.machine.chips import Chips as Chips, load_chips as load_chips

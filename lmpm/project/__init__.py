@@ -38,11 +38,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.file import load_lock as load_lock
     from lmpm.project.lock.ladder import Rung as Rung, variant_of as variant_of
     from lmpm.project.lock.reader import parse_lock as parse_lock
-    from lmpm.project.lock.records import (
-        Lock as Lock,
-        LockedCandidate as LockedCandidate,
-        LockedModel as LockedModel,
-    )
+    from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import Manifest as Manifest, ManifestModel as ManifestModel, Policy as Policy
     from lmpm.project.manifest_edit import MANIFEST_HEADER as MANIFEST_HEADER

@@ -84,7 +84,7 @@ def check_files(app: App) -> int:
 
     problems = catalog.check(directory())
     for problem in problems:
-        put(problem)
+        put(str(problem))
     if problems:
         return 1
     app.console.done("The catalog has no problems")

@@ -150,8 +150,8 @@ def test_a_quant_that_is_none_gets_the_nearest_names() -> None:
 
 def taken(source: Source, quant: str, path: str) -> Variant:
     return Variant(
-        model="m", title="M", source=source, quant=quant, license="mit", files=(ModelFile(path=path, size=1, sha256="a" * 64),),
-        context_length=1, architecture="llama",
+        model="m", title="M", source=source, quant=quant, license="mit", context_length=1, architecture="llama",
+        files=(ModelFile(path=path, size=1, sha256="a" * 64),),
     )  # fmt: skip
 
 

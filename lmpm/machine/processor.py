@@ -78,7 +78,7 @@ def _builds(probes: Probes, chips: Chips, name: str) -> tuple[Chip, ...]:
     """Builds of the chip by the board's name, then by the CPU's; of an APU also by that of its graphics."""
     board = (probes.read("/proc/device-tree/model") or "").strip() if probes.system == "linux" else ""
     for candidate in (re.sub(r" (?:Model|Rev) .*", "", board), re.sub(r"\s+w/ .*", "", name), name.rpartition("w/")[2]):
-        builds = chips.named(candidate) if candidate.strip() else ()
+        builds = chips.cpu(candidate) if candidate.strip() else ()
         # also a large integrated GPU that is not passed into a container: its memory is as fast for the CPU
         if builds and not builds[0].discrete and builds[0].accelerator != "metal":
             return builds

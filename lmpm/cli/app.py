@@ -185,7 +185,10 @@ class App:
         if self._hardware:
             from lmpm.machine import parse_spec
 
-            return parse_spec(self._hardware, self.chips)
+            machine = parse_spec(self._hardware, self.chips)
+            if machine.vram and not machine.memory:
+                self.note_once(f"the computer's RAM is {machine.source_of('memory').source}")
+            return machine
         return self.bench.machine
 
     @cached_property
@@ -344,5 +347,5 @@ def _keep_store(context: click.Context, _parameter: click.Parameter, place: str 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 offline_option = click.option("--offline", is_flag=True, help="Use no network.")
 hardware_option = click.option(
-    "--hardware", metavar="SPEC", help='Choose for another machine, such as "M2, 16GB" or "RTX 4090".'
+    "--hardware", metavar="SPEC", help='Choose for another machine, such as "M2, 16GB" or "RTX 4090, 64GB".'
 )

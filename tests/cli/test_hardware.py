@@ -66,5 +66,7 @@ def test_the_variable_that_hides_cards_is_obeyed(cli: Cli, tmp_path: Path, path:
 
 
 def test_ram_beside_a_card_is_asked_for(cli: Cli) -> None:
-    shown = cli.call("hardware", "--hardware", "RTX 3060 12GB").passed().out
-    assert "say it, as in `RTX 3060 12GB, 32GB`" in shown
+    shown = cli.call("hardware", "--hardware", "RTX 3060 12GB").passed()
+    assert "say it, as in `RTX 3060 12GB, 32GB`" in shown.out
+    assert "RAM is not counted on: say it, as in `RTX 3060 12GB, 32GB`" in shown.err
+    assert "RAM" not in cli.call("hardware", "--hardware", "RTX 3060 12GB, 32GB").passed().err

@@ -61,7 +61,7 @@ def test_install_downloads_hashes_loads_and_pins_and_the_other_commands_agree(cl
     assert again.err == f"embeddings is installed: {rung.model} {rung.quant}, nothing to do\n"
     assert len(hub.requests) == 0
 
-    assert re.fullmatch(r"embeddings +\S+ +Q8_0 +[\d.]+ KiB +mit +installed, rung \d of \d\n", cli.call("list").out)
+    assert re.fullmatch(r"embeddings +\S+ +Q8_0 +[\d.]+ KiB +\S+ +installed, rung \d of \d\n", cli.call("list").out)
     verified = cli.run("verify").passed()
     place = locked.candidates.index(rung) + 1
     for word in (f"rung {place} of {len(locked.candidates)}", "sha256 matches lmpm.lock", "3 of 3 answers right"):

@@ -148,7 +148,10 @@ class Workspace:
             return self.hardware
         from lmpm.machine import parse_spec
 
-        return parse_spec(self.hardware, self.chips)
+        machine = parse_spec(self.hardware, self.chips)
+        if machine.vram and not machine.memory:
+            self.note(f"the computer's RAM is {machine.source_of('memory').source}")
+        return machine
 
     @cached_property
     def engine(self) -> LocalEngine:

@@ -263,7 +263,7 @@ class App:
             self.settings.endpoint,
             token=token,
             user_agent=f"lmpm/{__version__}",
-            read_timeout_s=self.settings.silence_s or limits.READ_TIMEOUT_S,
+            silence_s=self.settings.silence_s or limits.SILENCE_S,
             bundle=Bundle(*self.settings.bundle) if self.settings.bundle else None,
         )
 
@@ -317,7 +317,7 @@ class App:
         base = self.settings.retry_base_s
         patience = Patience(
             backoff_s=limits.BACKOFF_BASE_S if base is None else base,
-            stall_window_s=self.settings.silence_s or limits.STALL_WINDOW_S,
+            stall_window_s=self.settings.silence_s or limits.SILENCE_S,
         )
         return Downloader(
             self.store,

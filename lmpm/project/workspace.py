@@ -211,7 +211,7 @@ class Workspace:
             self.environment.endpoint,
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
-            read_timeout_s=self.environment.silence_s or limits.READ_TIMEOUT_S,
+            silence_s=self.environment.silence_s or limits.SILENCE_S,
             bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
         )
 
@@ -272,7 +272,7 @@ class Workspace:
             self.http,
             patience=Patience(
                 backoff_s=limits.BACKOFF_BASE_S if base is None else base,
-                stall_window_s=self.environment.silence_s or limits.STALL_WINDOW_S,
+                stall_window_s=self.environment.silence_s or limits.SILENCE_S,
             ),
             reporter=reporter,
             connections=self.connections,

@@ -111,7 +111,7 @@ def test_layers_that_predict_further_tokens_take_nothing(tmp_path: Path) -> None
 def test_an_unknown_architecture_gives_a_bound(tmp_path: Path) -> None:
     unknown = needed(read_file(write_unknown_architecture(tmp_path / "u.gguf")), replace(LMPM, context=512))
     known = needed(read_file(write_llama(tmp_path / "k.gguf", layers=1)[0]), replace(LMPM, context=512))
-    assert unknown.source == "upper bound"
+    assert unknown.source == "at least"
     assert known.source == "header"
     assert unknown.parts.compute > known.parts.compute
     assert unknown.parts.kv_cache == known.parts.kv_cache
@@ -136,7 +136,7 @@ def test_a_header_that_lies_gives_a_bound(tmp_path: Path) -> None:
     without = tuple(tensor for tensor in header.tensors if tensor.name != "blk.1.ffn_down.weight")
     settings = replace(LMPM, context=512)
     found = needed(replace(header, tensors=without), settings)
-    assert found.source == "upper bound"
+    assert found.source == "at least"
     assert found.parts.compute >= needed(header, settings).parts.compute
 
 

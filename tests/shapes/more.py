@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from tests.shapes import encoders
 from tests.shapes.files import ModelShape, Shapes
 from tests.shapes.transformers import transformer
 
@@ -34,6 +35,27 @@ def laguna(layers: int, wide: int, heads: int, experts: int, used: int, ff: int)
               "expert_weights_norm": True, "expert_weights_scale": 2.5, "rope.dimension_count": 64},
         more=lambda _: {"attn_gate.weight": (wide, heads)},
     )  # fmt: skip
+
+
+def encoder(architecture: str, layers: int, wide: int, heads: int, ff: int, vocabulary: int) -> ModelShape:
+    """ModernBERT, or EuroBERT."""
+    is_modern = architecture == "modern-bert"
+    shape = transformer(
+        architecture, layers=layers, wide=wide, heads=heads, kv_heads=heads, ff=ff, vocabulary=vocabulary,
+        context=8192, fused_qkv=is_modern, gate=not is_modern, fused_up=is_modern, layer_norm=is_modern, tied=True,
+        once={"token_embd_norm.weight": (wide,)} if is_modern else {},
+        keys={"attention.causal": False, "pooling_type": 1}
+        | ({"attention.sliding_window": 128, "rope.freq_base_swa": 10000.0} if is_modern else {}),
+    )  # fmt: skip
+    unused = "blk.0.attn_norm.weight" if is_modern else ""
+    return replace(shape, tensors={name: size for name, size in shape.tensors.items() if name != unused})
+
+
+def jina_v3() -> ModelShape:
+    """BERT with positions by rope and biases throughout."""
+    shape = encoders.bert()
+    tensors = {name: size for name, size in shape.tensors.items() if name != "position_embd.weight"}
+    return replace(shape, architecture="jina-bert-v3", tensors=tensors)
 
 
 MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
@@ -105,6 +127,31 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
               "expert_gating_func": 2, "expert_weights_norm": True, "expert_weights_scale": 2.8},
         more=lambda _: {"attn_gate.weight": (2048, 4096)},
     ),
+    "GLM-4-9B-Chat": lambda: transformer(
+        "chatglm", layers=40, wide=4096, heads=32, kv_heads=2, ff=13696, vocabulary=151552, fused_qkv=True,
+        qkv_bias=True, gate=False, fused_up=True, keys={"rope.dimension_count": 64},
+    ),
+    "Maincoder-1B": lambda: transformer(
+        "maincoder", layers=32, wide=1536, heads=16, kv_heads=4, ff=4096, vocabulary=151936, qk_norm="head", tied=True,
+        context=2048,
+    ),
+    "Mellum-2-12B": lambda: transformer(
+        "mellum", layers=28, wide=2304, heads=32, kv_heads=4, head=128, ff=7168, vocabulary=98304, qk_norm="head",
+        experts=64, used=8, expert_ff=896, keys={"attention.sliding_window": 1024},
+    ),
+    "openPangu-Embedded-7B": lambda: transformer(
+        "pangu-embedded", layers=34, wide=4096, heads=32, kv_heads=8, ff=12800, vocabulary=153376, qkv_bias=True,
+        context=32768, more=lambda _: {"attn_output.bias": (4096,)},
+    ),
+    "Ling-Lite": lambda: transformer(
+        "bailingmoe", layers=28, wide=2048, heads=16, kv_heads=4, ff=5632, vocabulary=126464, context=16384,
+        experts=64, used=6, expert_ff=1408, shared_ff=2816,
+        keys={"expert_shared_count": 2, "expert_weights_norm": True, "rope.dimension_count": 128,
+              "leading_dense_block_count": 0},
+    ),
+    "ModernBERT-base": lambda: encoder("modern-bert", 22, 768, 12, 1152, 50368),
+    "EuroBERT-210m": lambda: encoder("eurobert", 12, 768, 12, 3072, 128256),
+    "jina-embeddings-v3": jina_v3,
     "Muse-Glimmer-30B": lambda: transformer(
         "muse-glimmer", layers=52, wide=6656, heads=32, kv_heads=2, head=128, ff=19968, vocabulary=202048,
         qk_norm="head", more_norms=("post_attention_norm", "post_ffw_norm"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "decoder", "delta", "encoder", "gemma3n", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h",
-    "rwkv7", "side_by_side",
+    "pre_norm_encoder", "rwkv7", "side_by_side",
 ]  # fmt: skip
 Keeps = Literal["cache", "state", "both", "nothing"]
 Experts = Literal["softmax", "sigmoid", "softmax_weight", "sigmoid_first", "key"]
@@ -136,6 +136,11 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "ernie4_5-moe": Architecture(style=Style(normalized_experts=True)),
     "hunyuan-dense": Architecture(style=Style(norm_after_rope=True)),
     "hunyuan-moe": Architecture(style=Style(norm_after_rope=True, normalized_experts=True)),
+    "chatglm": Architecture(),
+    "maincoder": Architecture(style=Style(norm_after_rope=True)),
+    "mellum": Architecture(style=Style(normalized_experts=True), window_period=4),
+    "pangu-embedded": Architecture(),
+    "bailingmoe": Architecture(style=Style(gating="key")),
     "hunyuan_vl": Architecture(style=Style(norm_after_rope=True, positions=4)),
     "paddleocr": Architecture(style=Style(positions=4)),
     "laguna": Architecture(style=Style(gating="key"), window_period=4, window_dense_first=True),
@@ -218,5 +223,10 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "nomic-bert": Architecture(kind="encoder", keeps="nothing"),
     "nomic-bert-moe": Architecture(kind="encoder", keeps="nothing"),
     "jina-bert-v2": Architecture(kind="encoder", keeps="nothing"),
+    "jina-bert-v3": Architecture(kind="encoder", keeps="nothing"),
+    "modern-bert": Architecture(
+        kind="pre_norm_encoder", keeps="nothing", style=Style(layer_norm=True), window_period=3, window_dense_first=True
+    ),
+    "eurobert": Architecture(kind="pre_norm_encoder", keeps="nothing"),
     "gemma-embedding": Architecture(kind="gemma_encoder", keeps="nothing", style=_GEMMA, window_period=6),
 }

@@ -61,6 +61,7 @@ class App:
             asks_anew=asks_anew,
             connections=options.get("connections", CONNECTIONS),
             rate_limit=options.get("limit_rate"),
+            engine_name=options.get("engine"),
             token=partial(hub_token, environment),
             pick_model=_pick_model if not console.quiet and is_terminal() else None,
             note=console.note,

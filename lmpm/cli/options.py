@@ -82,6 +82,12 @@ hardware_option = _kept(
     metavar="SPEC",
     help='Choose for another machine, such as "M2, 16GB" or "RTX 4090".',
 )
+engine_option = _kept(
+    "engine",
+    "--engine",
+    metavar="NAME",
+    help="Run models with it: xllamacpp, llama-cpp-python, llama-server, or the path of a llama-server.",
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, change nothing.")
 no_smoke_option = click.option("--no-smoke", is_flag=True, help="Do not run what was downloaded.")
 _connections = _kept(

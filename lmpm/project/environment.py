@@ -37,6 +37,9 @@ class Environment:
     directory: Path
     bundle: tuple[str, str] | None  # certificates to believe, and the variable that names them
     ollama: str | None  # where Ollama keeps its models, where that is said
+    engine: str | None = None  # that runs models: its name, or the path of a llama-server
+    llama_server: str | None = None  # a binary that is not on PATH
+    llama_libraries: Path | None = None  # with another llama.cpp for llama-cpp-python
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Environment:
@@ -52,6 +55,9 @@ class Environment:
             directory=_directory(),
             bundle=_bundle(environment),
             ollama=environment.get("OLLAMA_MODELS") or None,
+            engine=environment.get("LMPM_ENGINE") or None,
+            llama_server=environment.get("LMPM_LLAMA_SERVER") or None,
+            llama_libraries=Path(place) if (place := environment.get("LLAMA_CPP_LIB_PATH")) else None,
         )
 
 

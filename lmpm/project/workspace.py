@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmpm import limits
-from lmpm.errors import ManifestError, SpecError
+from lmpm.errors import LmpmError, ManifestError, SpecError
 from lmpm.project.directory import Project, edit_project, find_project
 from lmpm.project.registry import KnownProjects
 
@@ -57,6 +57,7 @@ class Workspace:
     asks_anew: bool = False
     connections: int = limits.CONNECTIONS
     rate_limit: int | None = None  # bytes a second
+    engine_name: str | None = None  # instead of the environment's and the manifest's
     token: Callable[[], str | None] = _no_token
     pick_model: Callable[[AmbiguousNameError], str] | None = None
     note: Callable[[str], None] = _ignore
@@ -147,7 +148,10 @@ class Workspace:
             return self.hardware
         from lmpm.machine import parse_spec
 
-        return parse_spec(self.hardware, self.chips)
+        machine = parse_spec(self.hardware, self.chips)
+        if machine.vram and not machine.memory:
+            self.note(f"the computer's RAM is {machine.source_of('memory').source}")
+        return machine
 
     @cached_property
     def engine(self) -> LocalEngine:
@@ -155,7 +159,22 @@ class Workspace:
         from lmpm.engine import LocalEngine
         from lmpm.machine import detect
 
-        return LocalEngine(detect(self.chips), self.home)
+        environment = self.environment
+        return LocalEngine(
+            detect(self.chips),
+            self.home,
+            named=self.engine_name or environment.engine or self._preferred_engine(),
+            binary=environment.llama_server,
+            libraries=environment.llama_libraries,
+        )
+
+    def _preferred_engine(self) -> str | None:
+        """The engine that the manifest names. What is wrong with a manifest is said by who reads it for its models."""
+        project = Project(self.directory)
+        with suppress(LmpmError):
+            if "engine" in project.manifest_text():  # most name none, and are not worth reading for it
+                return project.manifest().engine
+        return None
 
     @property
     def repack(self) -> Repacking:
@@ -192,7 +211,7 @@ class Workspace:
             self.environment.endpoint,
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
-            read_timeout_s=self.environment.silence_s or limits.READ_TIMEOUT_S,
+            silence_s=self.environment.silence_s or limits.SILENCE_S,
             bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
         )
 
@@ -253,7 +272,7 @@ class Workspace:
             self.http,
             patience=Patience(
                 backoff_s=limits.BACKOFF_BASE_S if base is None else base,
-                stall_window_s=self.environment.silence_s or limits.STALL_WINDOW_S,
+                stall_window_s=self.environment.silence_s or limits.SILENCE_S,
             ),
             reporter=reporter,
             connections=self.connections,

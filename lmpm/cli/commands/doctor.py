@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from lmpm.cli.app import App
-from lmpm.cli.options import json_option, offline_option, pass_app
+from lmpm.cli.options import engine_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
 from lmpm.errors import LmpmError
 from lmpm.units import human
@@ -18,11 +18,6 @@ from lmpm.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# How llama-cpp-python is built for a GPU; llama.cpp `docs/build.md`.
-BUILD_FLAGS: Final = {
-    "metal": "GGML_METAL", "cuda": "GGML_CUDA", "rocm": "GGML_HIP", "sycl": "GGML_SYCL", "vulkan": "GGML_VULKAN",
-}  # fmt: skip
 
 
 class Check(NamedTuple):
@@ -36,6 +31,7 @@ class Check(NamedTuple):
 
 
 @click.command(epilog="Example: `lmpm doctor`")
+@engine_option
 @offline_option
 @json_option
 @pass_app()
@@ -84,16 +80,21 @@ def _machine(app: App) -> Check:
 
 
 def _engine(app: App) -> Check:
-    from lmpm.engine import probe
+    from lmpm.engine import gpu_hint
 
-    info, accelerator = probe(), app.workspace.engine.computer.accelerator
-    sources = {"processor features": info.system_info}
-    found = f"{info.python_package}, {info.build}, "
+    found, accelerator = app.workspace.engine.chosen, app.workspace.engine.computer.accelerator
+    info = found.info
+    if info is None:
+        return Check("engine", f"{found.name}: {found.problem}", False, found.hint)
+    sources = {"processor features": info.system_info} if info.system_info else {}
+    sources["held by"] = ", ".join(info.confined) or "limits of time and memory alone"
+    sources["memory plan"] = "asked" if info.plans else "computed"
+    sources |= {item.name: item.problem or "loads a model and writes" for item in app.workspace.engine.engines.every()}
+    text = f"{info.package}, {info.build}, "
     if info.gpu_offload or accelerator == "cpu":
-        return Check("engine", found + ("GPU offload" if info.gpu_offload else "CPU only"), True, "", sources)
-    command = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
-    hint = f'CMAKE_ARGS="-D{BUILD_FLAGS[accelerator]}=on" {command}'
-    return Check("engine", f"{found}CPU only, but this machine has a GPU: models run on the CPU", False, hint, sources)
+        return Check("engine", text + ("GPU offload" if info.gpu_offload else "CPU only"), True, "", sources)
+    problem = f"{text}CPU only, but this machine has a GPU: models run on the CPU"
+    return Check("engine", problem, False, gpu_hint(accelerator, sys.platform), sources)
 
 
 def _store(app: App) -> Check:

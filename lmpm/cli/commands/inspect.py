@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmpm.cli.app import App
-from lmpm.cli.options import hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.options import engine_option, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
 from lmpm.cli.output.words import tok_range
 from lmpm.errors import SpecError
@@ -40,6 +40,7 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @click.option("--gpu-layers", type=click.IntRange(0), help="Layers on the GPU; else all.")
 @click.option("--cpu-moe", is_flag=True, help="Keep the experts in host memory.")
 @click.option("--exact", is_flag=True, help="Read the whole header and ask llama.cpp itself; no weights are fetched.")
+@engine_option
 @hardware_option
 @offline_option
 @json_option

@@ -12,6 +12,7 @@ from lmpm.cli.options import (
     constraint_options,
     constraints_from,
     download_options,
+    engine_option,
     global_option,
     hardware_option,
     json_option,
@@ -27,6 +28,7 @@ from lmpm.project import actions
 )
 @click.argument("refs", nargs=-1, metavar="[REF]...")
 @constraint_options
+@engine_option
 @hardware_option
 @click.option("--dry-run", is_flag=True, help="Choose and show, change nothing.")
 @offline_option

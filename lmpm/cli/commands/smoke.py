@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lmpm.cli.app import App
-from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
+from lmpm.cli.options import engine_option, global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import put_json
 from lmpm.errors import SmokeTestError, UnknownNameError
@@ -24,6 +24,7 @@ FILE_CONTEXT: Final = 4096  # tokens that a file is loaded for where nobody says
 @click.argument("name")
 @click.option("--task", help="The task whose questions are asked.")
 @click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to load it for.")
+@engine_option
 @hardware_option
 @global_option
 @json_option

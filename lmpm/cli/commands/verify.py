@@ -10,6 +10,7 @@ import click
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     download_options,
+    engine_option,
     global_option,
     hardware_option,
     json_option,
@@ -38,6 +39,7 @@ NAME_GAP = 3
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@engine_option
 @hardware_option
 @offline_option
 @download_options

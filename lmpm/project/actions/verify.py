@@ -14,6 +14,7 @@ from lmpm.project.directory import find_models
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lmpm.engine import LocalEngine
     from lmpm.project.lock.records import LockedModel
     from lmpm.project.workspace import Workspace
 
@@ -97,7 +98,7 @@ def _verifier(plan: VerifyPlan, reporter: ActionReporter) -> Verifier:
         fetcher=workspace.fetcher(reporter.transfers) if plan.fetch else None,
         quick=plan.quick,
         smoke=plan.smoke,
-        engine_build=_engine_build(plan.models),
+        engine_build=_engine_build(workspace.engine, plan.models),
         free_memory=free_memory() if here else None,
         policy=manifest.policy,
         targets=workspace.targets(manifest) if here else {},
@@ -106,10 +107,8 @@ def _verifier(plan: VerifyPlan, reporter: ActionReporter) -> Verifier:
     )
 
 
-def _engine_build(models: Sequence[LockedModel]) -> int | None:
+def _engine_build(engine: LocalEngine, models: Sequence[LockedModel]) -> int | None:
     """The build of llama.cpp here, asked for only where a model needs a certain one."""
     if not any(candidate.engine for model in models for candidate in model.candidates):
         return None
-    from lmpm.engine import probe
-
-    return build_number(probe().build)
+    return build_number(engine.info.build) if engine.info else None

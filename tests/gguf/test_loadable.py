@@ -14,7 +14,8 @@ import pytest
 from gguf import GGUFWriter
 
 from lmpm.errors import IntegrityError
-from lmpm.gguf.header import Header, Value, read_file
+from lmpm.gguf.cursor import Value
+from lmpm.gguf.header import Header, read_file
 from lmpm.gguf.loadable import refusal, require_loadable, split_refusal
 from tests.conftest import Cli
 from tests.gguf_files import write_llama, write_unknown_architecture

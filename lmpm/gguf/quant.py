@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lmpm.gguf.shards import without_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Bits per weight of a whole file, measured on Llama-3.1-8B (llama.cpp tools/quantize/README.md@311c2c9f).
 # Where that table has no row: LLaMA-3-8B file sizes (perplexity README), or the block size of the type.
@@ -231,6 +234,17 @@ def base(name: str) -> str:
     if name.startswith("AD-"):
         return name.rpartition("-")[2]
     return name.removeprefix("UD-").removeprefix("i1-")
+
+
+def pick(wanted: str, labels: Iterable[str]) -> str | None:
+    """The label that is meant by what was typed: the same in any case, or the only one made otherwise.
+
+    `Q4_K_XL` is `UD-Q4_K_XL` where there is no other of that quant.
+    """
+    labels = list(dict.fromkeys(labels))
+    same = [label for label in labels if label.upper() == wanted.upper()]
+    made = [label for label in labels if has_importance_matrix(label) and base(label) == wanted.upper()]
+    return next(iter(same or (made if len(made) == 1 else [])), None)
 
 
 def has_importance_matrix(name: str) -> bool:

@@ -36,14 +36,15 @@ _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=5
 class Http:
     """A client of the Hub at `endpoint`; proxy variables are honoured by requests itself.
 
-    `bundle` are the certificates to believe instead of the system's.
+    `silence_s` is how long it may say nothing, or next to nothing. `bundle` are the certificates to believe instead
+    of the system's.
     """
 
     endpoint: str
     token: str | None = None
     user_agent: str = "lmpm"
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
-    read_timeout_s: float = limits.READ_TIMEOUT_S
+    silence_s: float = limits.SILENCE_S
     bundle: Bundle | None = None
     _session: requests.Session | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,29 +62,34 @@ class Http:
             end = "" if length is None else start + length - 1
             headers["Range"] = f"bytes={start}-{end}"
         hub = urlsplit(self.endpoint)
-        allowed = ("https", "http") if hub.scheme == "http" else ("https",)
+        url = follow(self.endpoint, url, "")
         for _ in range(limits.MAX_REDIRECTS):
-            try:
-                target = urlsplit(url)
-            except ValueError as error:
-                raise _not_a_url(url) from error
-            if target.scheme not in allowed:
-                raise NetworkError(f"`{self.host}` redirects to `{printable(target.scheme)}:`, which is not safe")
+            target = urlsplit(url)
             at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
             response = self._send(url, headers, self.token if at_hub else None)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            try:
-                url = urljoin(url, response.headers["Location"])
-            except ValueError as error:
-                raise _not_a_url(response.headers["Location"]) from error
+            url = follow(self.endpoint, url, response.headers["Location"])
         raise NetworkError(f"`{self.host}` redirects in a loop")
 
     @property
     def host(self) -> str:
         """The Hub's name for messages, without what a URL may hold before an `@`."""
-        return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
+        return _host(self.endpoint)
+
+    def read_body(self, response: requests.Response, most: int) -> bytes:
+        """The body, or its first `most` bytes. Raises `transient_errors()`, also where next to nothing comes."""
+        stall = StallWatch(self.silence_s)
+        data = b""
+        while len(data) < most:
+            # read1 returns on every arrival, so that a trickle is seen as one
+            piece = response.raw.read1(most - len(data))
+            if not piece:
+                break
+            data += piece
+            stall.note(len(piece))
+        return data
 
     def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
         import requests
@@ -96,7 +102,7 @@ class Http:
                 auth=_Bearer(token),
                 stream=True,
                 allow_redirects=False,
-                timeout=(self.connect_timeout_s, self.read_timeout_s),
+                timeout=(self.connect_timeout_s, self.silence_s),
             )
         except requests.exceptions.SSLError as error:
             if "certificate" not in str(error).lower():
@@ -116,19 +122,38 @@ class Http:
 
     def _connected(self, url: str) -> requests.Session:
         import requests
-        from requests.adapters import HTTPAdapter
+
+        from lmpm.hub import tls
 
         with self._lock:
             if self._session is None:
                 self._session = requests.Session()
                 self._session.headers["User-Agent"] = self.user_agent
                 self._session.adapters.clear()
-                self._session.mount("http://", HTTPAdapter(pool_maxsize=limits.MOST_CONNECTIONS))
-            if url.startswith("https:") and "https://" not in self._session.adapters:
-                from lmpm.hub import tls  # reading certificates takes a while
-
-                self._session.mount("https://", tls.adapter(self.bundle, pool_maxsize=limits.MOST_CONNECTIONS))
+            scheme = "https://" if url.startswith("https:") else "http://"
+            if scheme not in self._session.adapters:  # for http none, since reading certificates takes a while
+                trust = tls.context(self.bundle) if scheme == "https://" else None
+                self._session.mount(scheme, tls.adapter(trust, self.silence_s))
             return self._session
+
+
+def follow(endpoint: str, url: str, location: str) -> str:
+    """The URL that a redirect from `url` leads to: the one rule for metadata and bytes.
+
+    Only `https` is followed, or `http` where the Hub's own URL is `http`. Raises NetworkError.
+    """
+    try:
+        found = urljoin(url, location)
+        scheme = urlsplit(found).scheme
+    except ValueError as error:
+        raise _not_a_url(location or url) from error
+    if scheme != "https" and (scheme, urlsplit(endpoint).scheme) != ("http", "http"):
+        raise NetworkError(f"`{_host(url)}` redirects to `{printable(scheme)}:`, which is not safe")
+    return found
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2] or url
 
 
 def no_socks() -> NetworkError:
@@ -158,7 +183,7 @@ class _Bearer:
 class StallWatch:
     """Raises TimeoutError when less than the least rate arrived over the whole window."""
 
-    def __init__(self, window_s: float = limits.STALL_WINDOW_S) -> None:
+    def __init__(self, window_s: float = limits.SILENCE_S) -> None:
         self.window_s = window_s
         self.seconds: deque[list[float]] = deque()  # [when it began, bytes], a row for each second
         self.began = time.monotonic()
@@ -184,20 +209,6 @@ def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
     parts = urlsplit(url)
     place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     logging.getLogger("lmpm").debug("%s %s%s: %s", method, place, f" {wanted}" if wanted else "", status)
-
-
-def read_body(response: requests.Response, most: int) -> bytes:
-    """The body, or its first `most` bytes. Raises `transient_errors()`, also for a trickle."""
-    stall = StallWatch()
-    data = b""
-    while len(data) < most:
-        # read1 returns on every arrival, so that a trickle is seen as one
-        piece = response.raw.read1(most - len(data))
-        if not piece:
-            break
-        data += piece
-        stall.note(len(piece))
-    return data
 
 
 def header_number(text: str | None) -> int | None:

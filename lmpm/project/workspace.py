@@ -148,7 +148,10 @@ class Workspace:
             return self.hardware
         from lmpm.machine import parse_spec
 
-        return parse_spec(self.hardware, self.chips)
+        machine = parse_spec(self.hardware, self.chips)
+        if machine.vram and not machine.memory:
+            self.note(f"the computer's RAM is {machine.source_of('memory').source}")
+        return machine
 
     @cached_property
     def engine(self) -> LocalEngine:
@@ -208,7 +211,7 @@ class Workspace:
             self.environment.endpoint,
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
-            read_timeout_s=self.environment.silence_s or limits.READ_TIMEOUT_S,
+            silence_s=self.environment.silence_s or limits.SILENCE_S,
             bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
         )
 
@@ -269,7 +272,7 @@ class Workspace:
             self.http,
             patience=Patience(
                 backoff_s=limits.BACKOFF_BASE_S if base is None else base,
-                stall_window_s=self.environment.silence_s or limits.STALL_WINDOW_S,
+                stall_window_s=self.environment.silence_s or limits.SILENCE_S,
             ),
             reporter=reporter,
             connections=self.connections,

@@ -103,6 +103,22 @@ def test_a_scheme_that_no_fork_is_known_for_is_left_to_the_header(name: str) -> 
     assert quant.is_mixture(name) and not quant.is_mixture("Q4_K_M") and not quant.is_mixture("IQ4_KS")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "labels", "found"),
+    [
+        ("q4_k_xl", ["UD-Q4_K_XL", "Q4_K_M"], "UD-Q4_K_XL"),
+        ("Q4_K_M", ["UD-Q4_K_M", "Q4_K_M"], "Q4_K_M"),
+        ("Q4_K_M", ["i1-Q4_K_M", "i1-Q6_K"], "i1-Q4_K_M"),
+        ("Q4_K_M", ["i1-Q4_K_M", "UD-Q4_K_M"], None),  # which of the two was not said
+        ("UD-Q4_K_M", ["Q4_K_M"], None),
+        ("q8_0-f16", ["Q8_0-F16", "Q8_0"], "Q8_0-F16"),
+        ("Q6_K", [], None),
+    ],
+)
+def test_the_label_that_is_meant(wanted: str, labels: list[str], found: str | None) -> None:
+    assert quant.pick(wanted, labels) == found
+
+
 def test_bits_that_a_name_states() -> None:
     assert quant.bits_per_weight("IQ3_S-2.67BPW") == 2.67 and quant.base("IQ3_S-2.67BPW") == "IQ3_S"
     assert quant.bits_per_weight("Q4_K_M-F16") == quant.bits_per_weight("Q4_K_M")

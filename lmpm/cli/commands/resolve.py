@@ -55,6 +55,7 @@ def command(app: App, ref: str, explain: bool, **options: Any) -> None:
 def _show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
     """The choice for people: the answer itself on stdout, the rest on stderr."""
     from lmpm.machine import describe
+    from lmpm.resolver import reference_to
 
     choice = resolution.choice
     chosen = choice.chosen
@@ -73,7 +74,7 @@ def _show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
         funnel.put_funnel(resolution.funnel, everything=False)
         candidates.put_candidates(choice, candidates.SHOWN_ROWS)
         return
-    put(f"{variant.source.name}:{variant.quant}  {variant.title}  {human(variant.size)}  {variant.license}")
+    put(f"{reference_to(variant, ref)}  {variant.title}  {human(variant.size)}  {variant.license}")
 
 
 def _revision(candidate: Candidate) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.estimate import shape_of
-from lmpm.gguf import Expectation, check, model_name, quant
+from lmpm.gguf import Expectation, check, model_name, quant, require_loadable
 from lmpm.resolver.choose import Learned, Refusal
 from lmpm.resolver.records import Verdict
 from lmpm.types import HubSource
@@ -81,9 +81,11 @@ class HeaderCheck:
         of the Hub.
         """
         header = self._header(variant)
-        size = sum(file.size for file in variant.files if file.role == "model")
+        files = [file for file in variant.files if file.role == "model"]
+        require_loadable([header], [file.path for file in files])
+        size = sum(file.size for file in files)
         found = check.contradiction(self._claim(variant), header, size, engine=engine_version)
-        if found and found.kind in ("refused", "code"):
+        if found and found.kind == "code":
             raise IntegrityError(f"`{_first(variant).path}` cannot be taken: {found.detail}", hint=ELSEWHERE)
         return found
 

@@ -34,7 +34,7 @@ SAME_QUALITY_POINTS: Final = 1.0  # closer scores are no difference: the faster 
 SPOILT_SHARE: Final = 0.25
 
 UNUSED_GPU: Final = (
-    "{} is not used: llama-cpp-python here was built for the CPU alone, `lmpm doctor` tells how to mend it"
+    "{} is not used: the engine here was built for the CPU alone, `lmpm doctor` tells how to mend it"
 )
 
 

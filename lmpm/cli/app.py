@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lmpm.resolver import ExactFit, FileLocator, Reach, Resolver
     from lmpm.run_config import Repacking
     from lmpm.store import Downloader, Store
-    from lmpm.types import Machine
+    from lmpm.types import Endpoint, Machine
 
 STORE_KEY = "lmpm.store"  # where `--store` is kept in click's context
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")  # requests, curl, OpenSSL
@@ -40,7 +40,7 @@ class Environment:
 
     home: Path  # lmpm's own notes
     store: Path  # the Hugging Face cache
-    endpoint: str
+    endpoint: Endpoint
     offline: bool
     hardware: str | None
     retry_base_s: float | None
@@ -66,12 +66,14 @@ class Environment:
         )
 
 
-def _endpoint(environment: Mapping[str, str]) -> str:
-    """The Hub's address. What is wrong with it is said without quoting it: it may hold a password."""
-    endpoint = environment.get("HF_ENDPOINT") or "https://huggingface.co"
-    if not endpoint.startswith(("https://", "http://")):
-        raise SpecError("HF_ENDPOINT is not an address like `https://huggingface.co`")
-    return endpoint.rstrip("/")
+def _endpoint(environment: Mapping[str, str]) -> Endpoint:
+    """The Hub's URL. What is wrong with it is said without quoting it: it may hold a password."""
+    from lmpm.types import Endpoint
+
+    try:
+        return Endpoint.parse(environment.get("HF_ENDPOINT") or "https://huggingface.co")
+    except ValueError as error:
+        raise SpecError("HF_ENDPOINT is not a URL like `https://huggingface.co`") from error
 
 
 def _bundle(environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -260,8 +262,9 @@ class App:
             with disk_errors(self.settings.store):
                 token = huggingface_hub.get_token()
         return Http(
-            self.settings.endpoint,
+            self.settings.endpoint.url,
             token=token,
+            login=self.settings.endpoint.login,
             user_agent=f"lmpm/{__version__}",
             silence_s=self.settings.silence_s or limits.SILENCE_S,
             bundle=Bundle(*self.settings.bundle) if self.settings.bundle else None,
@@ -281,7 +284,7 @@ class App:
             ),
             cache=ResponseCache(
                 self.settings.home / "hub",
-                identity_of(self.settings.endpoint, self.http.token),
+                identity_of(self.settings.endpoint.url, self.http.authorization),
                 asks_anew=self.asks_anew,
             ),
             kept=HeaderCache(self.settings.home / "headers"),

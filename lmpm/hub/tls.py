@@ -75,7 +75,7 @@ def adapter(trust: ssl.SSLContext | None, silence_s: float) -> Any:
 
         def cert_verify(self, conn: Any, url: Any, *others: Any) -> None:
             if trust is None:
-                super().cert_verify(conn, url, *others)
+                super().cert_verify(conn, url, *others)  # type: ignore[no-untyped-call]
             else:  # without the bundle that requests would add to ours
                 conn.cert_reqs = "CERT_REQUIRED"
 

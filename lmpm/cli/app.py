@@ -287,7 +287,7 @@ class App:
                 identity_of(self.settings.endpoint.url, self.http.authorization),
                 asks_anew=self.asks_anew,
             ),
-            kept=HeaderCache(self.settings.home / "headers"),
+            kept=HeaderCache(self.settings.home / "headers", self.settings.endpoint.url),
         )
 
     @cached_property

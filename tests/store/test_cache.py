@@ -13,11 +13,12 @@ from huggingface_hub import constants, hf_hub_download, scan_cache_dir, try_to_l
 
 from lmpm.errors import DiskError, HashMismatchError, IntegrityError
 from lmpm.fs.disk import hash_file
+from lmpm.hub import HeaderCache
 from lmpm.reporter import Reporter
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 from tests.child import run_script
-from tests.loopback import Generated, LoopbackHub, faults
+from tests.loopback import Bytes, Generated, LoopbackHub, faults
 from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, emptied, wrong_blobs
 
 
@@ -158,6 +159,22 @@ class TestSharedWithHuggingFace:
         site.store.note_ref(HubSource(REPO))
         site.store.note_ref(StarterSource("text-to-sql"))
         assert ref.read_text() == "2" * 40
+
+
+def test_what_a_server_claimed_of_a_header_gives_way_to_the_file(hub: LoopbackHub, tmp_path: Path) -> None:
+    """A mirror that lies once in the first bytes, whose lie was kept before the file came."""
+    true = b"GGUF" + bytes(range(256)) * 40
+    for verify in ("fetched", "found"):
+        site = Site(emptied(hub), tmp_path / verify, content=Bytes(true))
+        headers = HeaderCache(site.store.home / "headers", "http://mirror")
+        lie = b"GGUF" + b"lie" * 100
+        assert headers.reader(site.file.sha256 or "", lambda offset, length: lie[offset : offset + length])(0, 300)
+        path = site.fetch()
+        if verify == "found":
+            headers.drop(site.file.sha256 or "")
+            headers.reader(site.file.sha256 or "", lambda offset, length: lie[offset : offset + length])(0, 300)
+            site.store.confirm(path, site.file)
+        assert headers.only(site.file.sha256 or "")(0, 300) == true[:300]
 
 
 class TestDamage:

@@ -1,7 +1,8 @@
 """Where the bytes are: the Hugging Face cache itself, with a rule more: a name lmpm wrote is verified.
 
 ```
-<root>/models--org--name/blobs/<sha256>                     the bytes, read-only
+<root>/models--org--name/blobs/<sha256>                     the bytes, read-only; or hf's link to those that
+                                                            repositories share: see `shared_blobs`
 <root>/models--org--name/blobs/<sha256>.lmpm.incomplete     a transfer that was interrupted
 <root>/models--org--name/snapshots/<commit>/<path>          -> ../../blobs/<sha256>
 <root>/.locks/models--org--name/<sha256>.lock               held during a transfer, by hf too
@@ -26,6 +27,7 @@ from lmpm import limits
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError
 from lmpm.fs import Stamp, atomic, disk, disk_errors, file_lock, free_space, rules
 from lmpm.hub import HeaderCache
+from lmpm.store import shared_blobs
 from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
 from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
@@ -267,12 +269,13 @@ class Store:
             part.close()
             if blob.is_dir() and not blob.is_symlink():
                 raise DiskError(f"`{blob}` is a directory, expected a file", path=blob, hint="Remove it")
-            self.part(source, file).replace(blob)
-            blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
-            with contextlib.suppress(OSError):  # not every system lets directories be synced
-                atomic.sync_directory(blob.parent)
+            if not shared_blobs.mend(self.root, blob, self.part(source, file)):
+                self.part(source, file).replace(blob)
+                blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
+                with contextlib.suppress(OSError):  # not every system lets directories be synced
+                    atomic.sync_directory(blob.parent)
+                self.made.note(blob, _digest(file))
             self._verified(Stamp.of(blob), _digest(file))
-            self.made.note(blob, _digest(file))
         return self.expose(source, file)
 
     def expose(self, source: Source, file: ModelFile) -> Path:

@@ -65,6 +65,8 @@ def _commands() -> dict[str, list[str]]:
         "lmpm resolve text-to-sql --offline": [*lmpm, "resolve", "text-to-sql", "--offline"],
         "lmpm list": [*lmpm, "list"],
         "lmpm path text-to-sql": [*lmpm, "path", "text-to-sql"],
+        "lmpm sync, nothing to do": [*lmpm, "sync"],
+        "lmpm lock --check": [*lmpm, "lock", "--check"],
         "lmpm install text-to-sql --offline, second time": [*lmpm, "install", "text-to-sql", "--offline"],
         "lmpm verify --offline": [*lmpm, "verify", "--offline"],
     }

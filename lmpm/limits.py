@@ -82,6 +82,10 @@ MAX_TENSORS: Final = 100_000
 MAX_KEY_BYTES: Final = 64 * KIB
 MAX_STRING_BYTES: Final = 16 * MIB
 MAX_DIMS: Final = 4  # GGML_MAX_DIMS
+MAX_HEADER_KEPT_BYTES: Final = (
+    40 * MIB
+)  # of keys, values and tensors in memory: 100,000 tensors, and ten times a real one
+MAX_HEADER_WORK: Final = 3_000_000  # strings walked over, and ten for each key and tensor: real ones stay below a third
 
 # The engine's child process.
 ENGINE_SMOKE_TIMEOUT_S: Final = 300.0

@@ -30,6 +30,9 @@ class Reporter:
     def finished(self, name: str, size: int, sha256: str) -> None:
         """Called when the file is verified and visible in the store."""
 
+    def remarked(self, name: str, what: str) -> None:
+        """Called after a download with what a user should know of what the file holds."""
+
     def reused(self, name: str, size: int) -> None:
         """Called instead of all others when the file was already there."""
 

@@ -5,13 +5,54 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
-MemorySource = Literal["estimated", "header", "upper bound", "dry-run"]
+MemorySource = Literal["estimated", "keys", "header", "upper bound", "dry-run"]
+
+# Where a figure of a machine is from: measured on it, read from its system, told by the user, looked up in the
+# tables of chips, counted by a rule from another figure, assumed for want of one; or it is not known, or what
+# should say it has failed.
+Origin = Literal["measured", "system", "given", "table", "rule", "assumed", "unknown", "failed"]
+
+# The vector instructions of a CPU that llama.cpp uses, as far as they change how fast it computes: of x86 from no
+# AVX2 (`sse`) to AMX, where `avx-vnni` has no AVX-512 and `avx512-full` is both of them at full width (Zen 5); of
+# ARM with the dot product, and with the products of 8-bit matrices. Empty: not known.
+Simd = Literal[
+    "", "sse", "avx2", "avx-vnni", "avx512", "avx512-vnni", "avx512-bf16", "avx512-full", "amx",
+    "neon", "dotprod", "i8mm",
+]  # fmt: skip
+
+SAME_SHARE: Final = 0.1  # by which sizes and bandwidths of one class may differ: a kernel keeps some of the RAM
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Where a figure is from: `system: /proc/meminfo MemTotal`, `table: RTX 4090`."""
+
+    origin: Origin
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.source}"
+
+
+NOT_KNOWN: Final = Fact("unknown", "nothing says it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """What the cores of a computer are, as far as it changes how fast they run a model."""
+
+    simd: Simd = ""
+    sockets: int = 1
+    server: bool = False  # low clocks, and in a cloud only a share of the memory's speed
 
 
 class Secret:
@@ -78,15 +119,37 @@ class Machine:
     vram: int = 0
     gpus: int = 0
     cores: int | None = None
+    processor: Processor = Processor()
     host_budget: int = 0
     host_bandwidth: int | None = None
     compute: float | None = None  # effective FLOP/s of prompt processing, where known
     unused_gpu: str = ""  # a GPU that is there, but that the engine cannot use
-    sources: tuple[tuple[str, str], ...] = ()  # (fact, where it came from), for `hardware` and `doctor`
+    sources: tuple[tuple[str, Fact], ...] = ()  # of each figure by its name, for `hardware` and `doctor`
 
     def __post_init__(self) -> None:
         if min(self.memory, self.budget, self.vram, self.host_budget) < 0:
             raise ValueError("sizes of a machine cannot be negative")
+
+    def source_of(self, figure: str) -> Fact:
+        """Where a figure is from, by the name of its field."""
+        return dict(self.sources).get(figure, NOT_KNOWN)
+
+    def is_like(self, other: Machine) -> bool:
+        """Whether figures measured on the one mean something on the other; names do not count.
+
+        They are of one class: the same kind and number of accelerators, and memory, VRAM and bandwidth alike.
+        """
+        return (
+            self.accelerator == other.accelerator
+            and max(self.gpus, 1) == max(other.gpus, 1)
+            and _alike(self.memory, other.memory)
+            and _alike(self.vram, other.vram)
+            and _alike(self.bandwidth or 0, other.bandwidth or 0)
+        )
+
+
+def _alike(one: int, other: int) -> bool:
+    return abs(one - other) <= SAME_SHARE * max(one, other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,43 +263,96 @@ class Shape:
     recurrent_bytes: int = 0  # state of one sequence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Bytes that a variant needs at a context, by part, and how they are known.
+class MemoryParts(NamedTuple):
+    """Bytes of a model by what they are for."""
 
-    `estimated`: from what the catalog knows. `header`: from the header of the file itself, to the byte, or an
-    `upper bound` where the architecture is not known. `dry-run`: as this machine's llama.cpp plans it.
-    """
-
-    context: int
-    weights: int
-    kv_cache: int
-    recurrent: int
-    compute: int
-    output: int
-    mmproj: int
-    overhead: int
-    source: MemorySource = "estimated"
+    weights: int = 0  # as they lie in the file
+    repack: int = 0  # weights in the order that the processor wants
+    kv_cache: int = 0
+    recurrent: int = 0  # states of recurrent layers
+    compute: int = 0  # scratch of the largest step
+    output: int = 0  # rows of logits and vectors
+    mmproj: int = 0  # the vision encoder, with its scratch
+    tokenizer: int = 0
+    overhead: int = 0  # what no buffer shows: the program, the context of a GPU
 
     @property
     def total(self) -> int:
         """Bytes of all parts together."""
-        return (
-            self.weights + self.kv_cache + self.recurrent + self.compute
-            + self.output + self.mmproj + self.overhead
-        )  # fmt: skip
+        return sum(self)
+
+    @property
+    def buffers(self) -> int:
+        """Bytes of what llama.cpp itself accounts for: neither the vision encoder nor what no buffer shows."""
+        return self.total - self.mmproj - self.tokenizer - self.overhead
+
+
+class DeviceMemory(NamedTuple):
+    """What one device holds: the host, or a GPU by its name."""
+
+    name: str
+    parts: MemoryParts
+    is_host: bool = True
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts together."""
+        return self.parts.total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderFacts:
-    """What the header of a variant's own file says, for one context, whatever the machine.
+class MemoryPlan:
+    """Bytes that a model needs at a context, by device and part: GPUs first, the host last.
 
-    `memory` has everything on one device, nothing twice. `touched` are the bytes that a token reads with the
-    context half full.
+    `estimated` is worked out from what the catalog knows, `keys` from the first keys of a header and the size of the
+    file, `header` from a whole header, an `upper bound` from that of an architecture that is not known; `dry-run` is
+    llama.cpp's own plan here. `build` is the llama.cpp that planned it. `reclaimable` are pages of the file that the
+    system may drop at any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded
+    token reads with the context half full, 0 where it was not worked out.
     """
 
-    memory: Memory
-    touched: int
+    context: int
+    devices: tuple[DeviceMemory, ...]
+    source: MemorySource = "estimated"
+    build: str = ""
+    reclaimable: int = 0
+    bytes_per_token: int = 0
+
+    @property
+    def parts(self) -> MemoryParts:
+        """Bytes by part, over all devices."""
+        first, *others = (device.parts for device in self.devices)
+        return MemoryParts(*map(sum, zip(first, *others, strict=True))) if others else first
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts on all devices."""
+        return sum(device.total for device in self.devices)
+
+    @property
+    def must_fit(self) -> int:
+        """Bytes that cannot be dropped."""
+        return self.total - self.reclaimable
+
+    @property
+    def host(self) -> DeviceMemory:
+        """What lies in host memory, or on the only device."""
+        return self.devices[-1]
+
+    @property
+    def gpus(self) -> tuple[DeviceMemory, ...]:
+        """What lies on GPUs."""
+        return tuple(device for device in self.devices if not device.is_host)
+
+    def encode(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any]) -> MemoryPlan:
+        """The plan that `encode` wrote. Raises TypeError, ValueError or KeyError for anything else."""
+        devices = tuple(DeviceMemory(name, MemoryParts(*parts), host) for name, parts, host in values["devices"])
+        return cls(**{**values, "devices": devices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +368,7 @@ class Variant:
     context_length: int
     architecture: str
     shape: Shape | None = None
-    told: HeaderFacts | None = None  # by its header, where that was read
+    memory: MemoryPlan | None = None  # by its own header at one context, on one device, where that was read
     capabilities: frozenset[str] = frozenset()
     score: float | None = None  # of the model on the task, before the quant's loss
     score_source: str = ""

@@ -6,29 +6,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.catalog.catalog import Catalog as Catalog
-    from lmpm.catalog.checks import models as models, tasks as tasks
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.reader import check as check, load as load
-    from lmpm.catalog.schema import (
-        CatalogModel as CatalogModel,
+    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
+    from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
+    from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
         FimCase as FimCase,
         JsonCase as JsonCase,
         LabelCase as LabelCase,
-        Metric as Metric,
-        Publisher as Publisher,
-        Quant as Quant,
         RankCase as RankCase,
-        Score as Score,
         SmokeCase as SmokeCase,
         SmokeTest as SmokeTest,
-        SpeedKind as SpeedKind,
         SqlCase as SqlCase,
-        Task as Task,
         TextCase as TextCase,
         ToolCase as ToolCase,
     )
+    from lmpm.catalog.schema.tables import Publisher as Publisher, Quant as Quant
+    from lmpm.catalog.schema.task import Metric as Metric, Task as Task
 else:
     from lmpm.lazy import expose
 
@@ -37,13 +33,14 @@ else:
         {
             "catalog": "Catalog",
             "checks.coverage": "BUDGETS GB",
-            "checks.models": "models",
-            "checks.tasks": "tasks",
             "location": "directory",
             "reader": "check load",
-            "schema": (
-                "CatalogModel EmbeddingCase FimCase JsonCase LabelCase Metric Publisher Quant "
-                "RankCase Score SmokeCase SmokeTest SpeedKind SqlCase Task TextCase ToolCase"
+            "schema.kinds": "SpeedKind",
+            "schema.model": "CatalogModel Score",
+            "schema.smoke": (
+                "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"
             ),
+            "schema.tables": "Publisher Quant",
+            "schema.task": "Metric Task",
         },
     )

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from lmpm.catalog.model_files import ModelFiles
-    from lmpm.catalog.schema import CatalogModel, LossRule, Metric, Publisher, Quant, Repo, RepoFile, Score, Task
+    from lmpm.catalog.files import RecordFiles
+    from lmpm.catalog.schema.model import CatalogModel, Repo, RepoFile, Score
+    from lmpm.catalog.schema.tables import LossRule, Publisher, Quant
+    from lmpm.catalog.schema.task import Metric, Task
     from lmpm.catalog.yanked import Yanked
     from lmpm.types import Shape, Source
 
@@ -25,8 +27,8 @@ class Catalog:
     """Everything that the catalog's files say, in the order of their names."""
 
     directory: Path
-    tasks: tuple[Task, ...]
-    shelf: ModelFiles
+    task_files: RecordFiles[Task]
+    model_files: RecordFiles[CatalogModel]
     quants: Mapping[str, Quant]
     loss_rule: LossRule
     publishers: Mapping[str, Publisher]  # by account in lower case, most trusted first
@@ -35,48 +37,55 @@ class Catalog:
     def task(self, name: str) -> Task | None:
         """The task of this name or alias, in any case."""
         wanted = name.strip().lower()
-        named = (task for task in self.tasks if wanted == task.name)
-        aliased = (task for task in self.tasks if wanted in task.aliases)
-        return next(named, None) or next(aliased, None)
+        aliased = (task for task in self.task_files.mentioning(wanted) if wanted in task.aliases)
+        return self.task_files.get(wanted) or next(aliased, None)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Every task. Reads every file: `task` reads only what it needs."""
+        return tuple(self.task_files)
 
     def task_names(self) -> tuple[str, ...]:
         """The names of all tasks, without aliases."""
-        return tuple(task.name for task in self.tasks)
+        return self.task_files.names
 
     @property
     def models(self) -> tuple[CatalogModel, ...]:
         """Every model. Reads every file: `variants` and `model` read only what they need."""
-        return tuple(self.shelf.all())
+        return tuple(self.model_files)
 
     def model_names(self) -> tuple[str, ...]:
         """The names of all models."""
-        return self.shelf.names
+        return self.model_files.names
 
     def model(self, name: str) -> CatalogModel | None:
         """The model of this name or title, in any case."""
-        return self.shelf.model(slug(name))
+        return self.model_files.get(slug(name))
 
     def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
         """The figure that says how well the model does the task, its metric, and the quality it stands for.
 
-        A measured figure goes before an estimated one, then the task's own metric before the others. None for a
-        model that has no figure, or that always thinks where the user waits for an answer.
+        A measured figure goes before an estimated one, then the mode that suits the user's patience, then the task's
+        own metric before the others. None for a model that has no figure, or that always thinks where the user
+        waits for an answer. Above the figures that a metric's line was fitted on, it says what it says at their end.
         """
         ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
         known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
         always_thinks = model.quirks is not None and model.quirks.thinking == "always"
         if not known or (always_thinks and not task.patient):
             return None
-        best = min(known, key=lambda score: (score.estimated, ranks[score.metric]))
+        other = "direct" if task.patient else "thinking"
+        best = min(known, key=lambda score: (score.estimated, score.mode == other, ranks[score.metric]))
         metric = task.metrics[ranks[best.metric]]
-        quality = metric.slope * best.value + metric.intercept
+        value = min(best.value, metric.fitted[1]) if metric.fitted else best.value
+        quality = metric.slope * value + metric.intercept
         return best, metric, round(min(max(quality, 0.0), TOP_QUALITY), 2)
 
     def variants(self, task: Task) -> tuple[Variant, ...]:
         """Every quant of every repository of every model with a score for the task."""
         return tuple(
             variant
-            for model in self.shelf.mentioning(task.name)
+            for model in self.model_files.mentioning(task.name)
             if self.score(model, task)
             for variant in self.variants_of(model, task)
         )
@@ -165,7 +174,8 @@ class Catalog:
         return round(self.loss_rule.share(divergence, parameters) * score, 2)
 
     def _loss(self, model: CatalogModel, repo: Repo, quant: str, score: float) -> float:
-        native = quants.bits_per_weight(model.native_quant) if model.native_quant else None
+        trained_in = repo.native_quant or model.native_quant
+        native = quants.bits_per_weight(trained_in) if trained_in else None
         if native is not None and (quants.bits_per_weight(quant) or 0.0) >= native:
             return 0.0  # the model was trained and measured in this precision
         publisher = self.publisher(repo.id)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
-from lmpm.catalog.schema import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
+from lmpm.catalog.schema.model import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
 from lmpm.types import Shape
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def read_model(table: Table) -> CatalogModel:
     parameters = table.integer("parameters", low=1)
     active = table.integer_or("active_parameters", parameters, low=1, high=parameters)
     shape = table.table("shape") if "shape" in table else None
+    if shape:
+        shape.text("source")
     return CatalogModel(
         name=table.text("name"),
         title=table.text("title"),
@@ -40,7 +41,6 @@ def read_model(table: Table) -> CatalogModel:
         min_engine_build=table.integer("min_engine_build", low=1) if "min_engine_build" in table else None,
         native_quant=table.text_or("native_quant"),
         shape=read_shape(shape, parameters=parameters, active_parameters=active) if shape else None,
-        shape_source=shape.text("source") if shape else "",
         embedding=_embedding(table.table("embedding")) if "embedding" in table else None,
         quirks=_quirks(table.table("prompt")) if "prompt" in table else None,
         scores=tuple(score for item in table.tables("score") for score in _scores(item)),
@@ -82,7 +82,7 @@ def _scores(table: Table) -> list[Score]:
     """One figure, for each task that it counts for."""
     tasks = table.texts("tasks")
     if not tasks:
-        raise table.fail("tasks", "is missing, expected the names of the tasks that it counts for")
+        raise table.missing("tasks", "the names of the tasks that it counts for")
     score = Score(
         task="",
         metric=table.text("metric"),
@@ -91,22 +91,28 @@ def _scores(table: Table) -> list[Score]:
         date=_date(table, "date"),
         estimated=table.flag_or("estimated", False),
         rule=table.text_or("rule"),
+        mode=table.choice_or("mode", ("direct", "thinking"), ""),
+        by=table.choice_or("by", ("independent", "maker"), "independent"),
+        answer_tokens=table.integer("answer_tokens", low=1) if "answer_tokens" in table else None,
+        thinking_tokens=table.integer("thinking_tokens", low=1) if "thinking_tokens" in table else None,
     )
+    if score.thinking_tokens is not None and score.mode != "thinking":
+        raise table.fail("thinking_tokens", 'expected with `mode = "thinking"` alone')
     if not score.date:
-        raise table.fail("date", "is missing, expected when the source was published or read")
+        raise table.missing("date", "when the source was published or read")
     if score.estimated and not score.rule:
-        raise table.fail("rule", "is missing, expected how the estimate was made")
-    return [replace(score, task=task) for task in tasks]
+        raise table.missing("rule", "how the estimate was made")
+    return [score._replace(task=task) for task in tasks]
 
 
 def _quirks(table: Table) -> Quirks:
     thinking: Literal["", "optional", "always"] = table.choice_or("thinking", ("optional", "always"), "")
+    table.text("source")
     return Quirks(
         thinking=thinking,
         thinking_off=table.text("thinking_off") if thinking == "optional" else "",
         system_role=table.flag_or("system_role", True),
         note=table.text_or("note"),
-        source=table.text("source"),
     )
 
 
@@ -117,12 +123,13 @@ def _repo(table: Table) -> Repo:
     source = table.text_or("source")
     files = tuple(_file(item, source) for item in table.tables("file"))
     if not files:
-        raise table.fail("file", "is missing, expected at least one file")
+        raise table.missing("file", "at least one file")
     return Repo(
         id=name,
         revision=_revision(table),
         parameters=table.integer("parameters", low=1) if "parameters" in table else None,
         gated=table.flag_or("gated", False),
+        native_quant=table.text_or("native_quant"),
         files=files,
     )
 
@@ -135,6 +142,10 @@ def _revision(table: Table) -> str | None:
 
 
 def _file(table: Table, source: str) -> RepoFile:
+    if not source:
+        table.text("source")
+    else:
+        table.text_or("source")
     return RepoFile(
         quant=table.text("quant"),
         path=_path(table),
@@ -142,7 +153,6 @@ def _file(table: Table, source: str) -> RepoFile:
         sha256=read_sha256(table) if "sha256" in table else None,
         role=table.choice_or("role", ("model", "mmproj"), "model"),
         approximate=table.flag_or("approximate", False),
-        source=table.text_or("source", source) or table.text("source"),
     )
 
 
@@ -156,10 +166,10 @@ def _path(table: Table) -> str:
 
 
 def _embedding(table: Table) -> Embedding:
+    table.text("source")
+    table.integer("dimensions", low=1)
     return Embedding(
         pooling=table.choice("pooling", ("mean", "cls", "last")),
-        dimensions=table.integer("dimensions", low=1),
-        source=table.text("source"),
         query_prefix=table.text_or("query_prefix"),
         document_prefix=table.text_or("document_prefix"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm.catalog.schema import LossRule, Publisher, Quant
+from lmpm.catalog.schema.tables import LossRule, Publisher, Quant
 from lmpm.fs import DocumentError
 from lmpm.gguf import quant
 
@@ -59,15 +59,15 @@ def read_quants(table: Table) -> QuantTable:
     )
     tensors = table.table("tensor")
     tensors.text("source")
-    source = table.text("source")
+    table.text("source")
     found: dict[str, Quant] = {}
     for row in table.tables("quant"):
-        item = _quant(row, found, tensors, source)
+        item = _quant(row, found, tensors)
         found[item.name] = item
     return QuantTable(quants=found, rule=loss_rule)
 
 
-def _quant(row: Table, found: Mapping[str, Quant], tensors: Table, source: str) -> Quant:
+def _quant(row: Table, found: Mapping[str, Quant], tensors: Table) -> Quant:
     name = row.text("name")
     bits = quant.BITS.get(name)
     if bits is None:
@@ -83,6 +83,8 @@ def _quant(row: Table, found: Mapping[str, Quant], tensors: Table, source: str) 
     else:
         divergence = row.number("divergence")
         imatrix = row.number_or("divergence_imatrix", divergence)
+    row.text_or("source")
+    row.text_or("note")
     return Quant(
         name=name,
         tensor_bits=tensors.number(tensor),
@@ -90,8 +92,6 @@ def _quant(row: Table, found: Mapping[str, Quant], tensors: Table, source: str) 
         divergence=divergence,
         divergence_imatrix=imatrix,
         perplexity=_points(row, "perplexity"),
-        source=row.text_or("source", f"taken to be like {like}" if like else source),
-        note=row.text_or("note"),
     )
 
 
@@ -112,18 +112,12 @@ def _point(row: Table, key: str, index: int, item: Any) -> tuple[int, float]:
 
 def read_publishers(table: Table) -> dict[str, Publisher]:
     """The accounts by name in lower case, most trusted first; raises DocumentError at the first mistake."""
-    official = tuple(
-        Publisher(name=row.text("name"), kind="official", reason=row.text("reason"), trust=0)
-        for row in table.tables("official")
-    )
-    quantizers = tuple(
-        Publisher(
-            name=row.text("name"),
-            kind="quantizer",
-            reason=row.text("reason"),
-            trust=rank,
-            importance_matrix=row.flag_or("importance_matrix", False),
-        )
-        for rank, row in enumerate(table.tables("quantizer"), start=1)
-    )
+    official = (_publisher(row, trust=0) for row in table.tables("official"))
+    quantizers = (_publisher(row, trust=rank) for rank, row in enumerate(table.tables("quantizer"), start=1))
     return {publisher.name.lower(): publisher for publisher in (*official, *quantizers)}
+
+
+def _publisher(row: Table, *, trust: int) -> Publisher:
+    row.text("reason")
+    imatrix = row.flag_or("importance_matrix", False) if trust else False  # who trained a model makes its own files
+    return Publisher(name=row.text("name"), trust=trust, importance_matrix=imatrix)

@@ -11,29 +11,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import IntegrityError, SpecError
-from lmpm.estimate.memory.exact import Need, exact_memory
+from lmpm.estimate.memory.bytes_per_token import parameters
+from lmpm.estimate.memory.exact import complete_plan, exact_memory, exact_shape
 from lmpm.estimate.memory.fit import fits, gpus_of, largest_context, placed
 from lmpm.estimate.memory.from_keys import SKETCH_ERROR, sketch
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.per_token import parameters, touched_bytes
 from lmpm.estimate.memory.plan import LMPM, refusal
-from lmpm.estimate.memory.quick import shape_of
-from lmpm.estimate.memory.records import exact_shape, memory_of, planned_need
-from lmpm.estimate.speed import predict_speed
+from lmpm.estimate.memory.quick import read_per_token
+from lmpm.estimate.memory.shape import shape_of
+from lmpm.estimate.speed import Workload, kind_of, predict_speed
 from lmpm.fs import printable
-from lmpm.gguf import quant as quants, read_at_hand, read_part
-from lmpm.types import HeaderFacts, HubSource, ModelFile, Variant
+from lmpm.gguf import check_template, quant as quants, read_at_hand, read_part, require_loadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Literal
 
-    from lmpm.estimate.memory.dry_run import DryRun
-    from lmpm.gguf import Header, Parts
+    from lmpm.gguf import Finding, Header, Parts
     from lmpm.run_config import RunConfig
-    from lmpm.types import Machine, Speed
-
-    Source = Literal["estimated", "keys", "upper bound", "dry-run"]
+    from lmpm.types import Machine, MemoryPlan, Shape, Speed
 
 TYPICAL_PROMPT: Final = 1000  # tokens, for the time to the first answer
 
@@ -42,9 +37,7 @@ TYPICAL_PROMPT: Final = 1000  # tokens, for the time to the first answer
 class Inspection:
     """A file's facts, and how it would run on a machine at `settings`.
 
-    `size` counts all shards. `max_context` is the largest context that fits, 0 when none does. `source` tells
-    what the need was worked out from: the whole header, its keys alone (nearly), or an architecture that is not
-    known (more than enough).
+    `size` counts all shards. `max_context` is the largest context that fits, 0 when none does.
     """
 
     path: str
@@ -57,9 +50,9 @@ class Inspection:
     layers: int
     context_length: int
     has_chat_template: bool | None  # None: it stands behind what was read
+    template_findings: tuple[Finding, ...]
     settings: RunConfig
-    need: Need
-    source: Source
+    memory: MemoryPlan
     fits: bool
     max_context: int
     speed: Speed | None
@@ -85,43 +78,31 @@ def inspect(parts: Parts, machine: Machine, settings: RunConfig = LMPM, *, table
         raise IntegrityError(f"`{name}` is not a usable GGUF file: {error}") from error
 
 
-def as_planned(found: Inspection, plan: DryRun, machine: Machine) -> Inspection:
+def as_planned(found: Inspection, plan: MemoryPlan, machine: Machine) -> Inspection:
     """What was inspected, with llama.cpp's own figures of memory."""
-    needed = planned_need(found.need, plan)
-    return replace(found, need=needed, source="dry-run", fits=fits(needed, machine))
+    memory = complete_plan(plan, found.memory)
+    return replace(found, memory=memory, fits=fits(memory, machine))
 
 
 def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: RunConfig) -> Inspection:
-    """To the byte."""
+    """From the tensor table, to the byte."""
+    require_loadable(headers[: len(parts.files)], [part.name for part in parts.files])
     model = HParams(*headers[: len(parts.files)])
     pictures = headers[-1] if parts.mmproj else None
     _check(parts, settings, model)
     gpus = gpus_of(machine)
     chosen = placed(model, settings, machine)
 
-    def needed_at(context: int) -> Need:
+    def plan_at(context: int) -> MemoryPlan:
         return exact_memory(model, replace(chosen, context=context), gpus, mmproj=pictures)
 
-    needed = needed_at(settings.context)
-    variant = _variant(parts, model)
-    facts = HeaderFacts(memory=memory_of(needed, needed.context), touched=touched_bytes(model, settings))
-    shape = exact_shape(model)
-    variant = replace(variant, told=facts, shape=shape or variant.shape, context_length=0)
-    return _told(
-        parts,
-        model,
-        variant,
-        machine,
-        settings=chosen,
-        needed_at=needed_at,
-        source="upper bound" if needed.is_bound else "estimated",
-        count=parameters(model),
-    )
+    return _inspection(parts, model, machine, chosen, plan_at, shape=exact_shape(model), count=parameters(model))
 
 
 def _by_keys(parts: Parts, machine: Machine, settings: RunConfig) -> Inspection | None:
-    """Nearly; None where the keys do not decide it."""
+    """From the keys at the front, nearly; None where they do not decide it."""
     header = read_part(parts.files[0], tensors=False)
+    require_loadable([header], [part.name for part in parts.files])
     model = HParams(header)
     if not model.is_known or model.architecture.tied_twice:  # what counts twice only the table tells
         return None
@@ -129,51 +110,76 @@ def _by_keys(parts: Parts, machine: Machine, settings: RunConfig) -> Inspection 
     gpus = gpus_of(machine)
     size = sum(part.size for part in parts.files)
     pictures = parts.mmproj.size if parts.mmproj else 0
+    shape = _shape_by_keys(parts, model)
 
-    def needed_at(context: int) -> Need:
-        return sketch(header, replace(settings, context=context), gpus, size=size, mmproj=pictures)
+    def plan_at(context: int) -> MemoryPlan:
+        plan = sketch(header, replace(settings, context=context), gpus, size=size, mmproj=pictures)
+        read = read_per_token(shape, size, min(plan.context, model.context_length or plan.context)) if shape else size
+        return replace(plan, bytes_per_token=read)
 
-    needed = needed_at(settings.context)
+    needed = plan_at(settings.context)
     split = bool(machine.vram) and not fits(needed, machine)
     near = abs(needed.must_fit - machine.budget) <= SKETCH_ERROR * needed.must_fit
     if split or near:
         return None
-    variant = _variant(parts, model)
-    count = variant.shape.parameters if variant.shape else 0
-    return _told(parts, model, variant, machine, settings=settings, needed_at=needed_at, source="keys", count=count)
+    return _inspection(
+        parts, model, machine, settings, plan_at, shape=shape, count=shape.parameters if shape else 0, by_keys=True
+    )
 
 
-def _told(
+def _shape_by_keys(parts: Parts, model: HParams) -> Shape | None:
+    """The shape by the keys, with what of it only the table tells as the catalog knows it, or as the size suggests."""
+    known = parts.variant.shape if parts.variant else None
+    size = sum(part.size for part in parts.files)
+    count = known.parameters if known else int(8 * size / (quants.bits_per_weight(_quant(parts, model)) or 8.0))
+    shape = shape_of(model.header, parameters=count)
+    if shape is None or known is None:
+        return shape
+    return replace(shape, active_parameters=known.active_parameters, tied_embeddings=known.tied_embeddings)
+
+
+def _inspection(
     parts: Parts,
     model: HParams,
-    variant: Variant,
     machine: Machine,
-    *,
     settings: RunConfig,
-    needed_at: Callable[[int], Need],
-    source: Source,
+    plan_at: Callable[[int], MemoryPlan],
+    *,
+    shape: Shape | None,
     count: int,
+    by_keys: bool = False,
 ) -> Inspection:
-    header = model.header
-    needed = needed_at(settings.context)
-    whole = header.tensors or source != "keys"
+    header, name = model.header, parts.files[0].name
+    size, quant = sum(part.size for part in parts.files), _quant(parts, model)
+    memory = plan_at(settings.context)
+    work = Workload(
+        need=memory.must_fit,
+        touched=memory.bytes_per_token,
+        layers=shape.layers if shape else 0,
+        active_parameters=shape.active_parameters if shape else size,
+        size=size,
+        quant=quant,
+        kind=kind_of(header.architecture),
+        sparse=bool(shape and shape.active_parameters < shape.parameters),
+    )
+    whole = header.tensors or not by_keys
     return Inspection(
-        path=parts.files[0].name,
-        size=sum(part.size for part in parts.files),
+        path=name,
+        size=size,
         shards=len(parts.files),
-        title=_text(header, "general.name") or parts.files[0].name,
+        title=header.text("general.name") or parts.files[0].name,
         architecture=header.architecture,
         parameters=count,
-        quant=variant.quant,
+        quant=quant,
         layers=header.integer("block_count"),
         context_length=header.integer("context_length"),
         has_chat_template="tokenizer.chat_template" in header.metadata if whole else None,
-        settings=replace(settings, context=needed.context),
-        need=needed,
-        source=source,
-        fits=fits(needed, machine),
-        max_context=largest_context(model.context_length, lambda context: fits(needed_at(context), machine)),
-        speed=predict_speed(machine, variant, memory_of(needed, needed.context), prompt=TYPICAL_PROMPT),
+        template_findings=check_template(header.template, talks=False),
+        settings=replace(settings, context=memory.context),
+        memory=memory,
+        fits=fits(memory, machine),
+        max_context=largest_context(model.context_length, lambda context: fits(plan_at(context), machine)),
+        speed=predict_speed(machine, work, prompt=TYPICAL_PROMPT),
     )
 
 
@@ -187,41 +193,7 @@ def _check(parts: Parts, settings: RunConfig, model: HParams) -> None:
         raise SpecError(f"llama.cpp does not run `{printable(parts.files[0].name)}` so: {why}")
 
 
-def _variant(parts: Parts, model: HParams) -> Variant:
-    """The file as a candidate, for the speed model; a file that the user named is known by its header only."""
-    header, name = model.header, parts.files[0].name
-    known = parts.variant
-    count = parameters(model) or (known.shape.parameters if known and known.shape else 0)
-    label = quants.from_filename(name) or (known.quant if known else "") or _most_used_type(model)
-    count = count or int(8 * sum(part.size for part in parts.files) / (quants.bits_per_weight(label) or 8.0))
-    shape = shape_of(header, parameters=count)
-    if known and known.shape and shape:  # what only the table tells the catalog may know
-        shape = replace(
-            shape,
-            active_parameters=known.shape.active_parameters,
-            tied_embeddings=known.shape.tied_embeddings,
-        )
-    return Variant(
-        model=name,
-        title=_text(header, "general.name") or name,
-        source=known.source if known else HubSource("local/file"),
-        quant=label,
-        license=_text(header, "general.license") or "unknown",
-        files=tuple(ModelFile(path=part.name, size=part.size) for part in parts.files),
-        context_length=header.integer("context_length"),
-        architecture=header.architecture,
-        shape=shape,
-    )
-
-
-def _most_used_type(model: HParams) -> str:
-    """The tensor type that holds most of the weights, where the name does not tell the quant."""
-    sizes: dict[str, int] = {}
-    for tensor in model.tensors.values():
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
-    return max(sizes, key=lambda name: sizes[name], default="unknown")
-
-
-def _text(header: Header, key: str) -> str:
-    value = header.metadata.get(key)
-    return value if isinstance(value, str) else ""
+def _quant(parts: Parts, model: HParams) -> str:
+    """The quant as the file's name has it, else as the catalog has it, else the type of most weights."""
+    known = parts.variant.quant if parts.variant else ""
+    return quants.from_filename(parts.files[0].name) or known or model.header.quant() or quants.UNKNOWN

@@ -7,45 +7,19 @@ architecture whose size does not follow from its keys gives no contradiction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
 from lmpm.errors import IntegrityError
-from lmpm.gguf import header as gguf_header, quant
+from lmpm.gguf import header as gguf_header, loadable, quant
+from lmpm.gguf.template import check_template
+from lmpm.gguf.tensor_types import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lmpm.gguf.header import Header, ReadAt
     from lmpm.types import ModelFile
-
-# `general.file_type` of a header: llama.cpp include/llama.h, enum llama_ftype.
-FILE_TYPES: Final = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
-    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
-    19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL",
-    26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0",
-    37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4", 40: "Q1_0", 41: "Q2_0",
-}  # fmt: skip
-
-# Architectures that llama.cpp loads as a model: llama.cpp src/llama-arch.cpp, LLM_ARCH_NAMES, as it is
-# in llama-cpp-python 0.3.36. Projectors, codecs and drafts are left out: they run beside a model.
-ARCHITECTURES: Final = frozenset(
-    """
-    llama llama4 deci falcon grok gpt2 gptj gptneox mpt baichuan starcoder refact bert modern-bert nomic-bert
-    nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert bloom stablelm qwen qwen2 qwen2moe qwen2vl qwen3
-    qwen3moe qwen3next qwen3vl qwen3vlmoe qwen35 qwen35moe qwen4exp phi2 phi3 phimoe plamo plamo2 plamo3 codeshell
-    orion internlm2 minicpm minicpm3 gemma gemma2 gemma3 gemma3n gemma4 gemma-embedding starcoder2 mamba mamba2
-    maple jamba falcon-h1 xverse command-r cohere2 cohere2moe dbrx olmo olmo2 olmoe muse-glimmer openelm arctic
-    deepseek deepseek2 deepseek2-ocr deepseek32 deepseek4 chatglm glm4 glm4moe glm-dsa bitnet t5 t5encoder jais
-    jais2 nemotron nemotron_h nemotron_h_moe exaone exaone4 exaone-moe rwkv6 rwkv6qwen2 rwkv7 arwkv7 granite
-    granitemoe granitehybrid graniteswitch granite_swa chameleon plm bailingmoe bailingmoe2 bailingmoe3 dots1
-    dots3note arcee afmoe laguna ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl hy_v3 hy_v4 smollm3
-    gpt-oss lfm2 lfm2moe dream smallthinker llada llada-moe seed_oss grovemoe apertus minimax-01 hrm_text minimax-m2
-    minimax-m3 cogvlm rnd1 pangu-embedded mistral3 mistral4 paddleocr mimo2 step35 spark2_5 llama-embed maincoder
-    kimi-linear kimi-k3 glm5-next talkie mellum nanbeige
-    """.split()  # noqa: SIM905 - a list of words reads best as words
-)
 
 BLOCK: Final = 32  # elements of a row that the plain types pack together
 LISTED_IN: Final = (0, 3, 36)  # of llama-cpp-python
@@ -76,7 +50,20 @@ class Expectation:
     architecture: str = ""
 
 
-def _may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What a header says against a claim, in words. `kind` says what of the claim is untrue.
+
+    `engine`: llama.cpp does not run the architecture. `refused`: llama.cpp does not load such a header, whatever it is
+    called. `code`: its chat template would run code. `model`: it is another model. `quant`: its types or its size are
+    those of another quant.
+    """
+
+    kind: Literal["engine", "refused", "code", "model", "quant"]
+    detail: str
+
+
+def may_run(architecture: str, engine: Callable[[], tuple[int, ...] | None]) -> bool:
     """Whether llama.cpp runs an architecture; one newer than the list may run more, and its own plan will tell."""
     if architecture in ARCHITECTURES:
         return True
@@ -112,17 +99,37 @@ def read_start(read_at: ReadAt, file: ModelFile) -> Header:
 
 def contradiction(
     claim: Expectation, header: Header, size: int, *, engine: Callable[[], tuple[int, ...] | None]
-) -> str | None:
-    """What the header says against the claim, in words; None when nothing does. `size` is of all shards.
+) -> Contradiction | None:
+    """What the header says against the claim; None when nothing does. `size` is of all shards.
 
     `engine` gives the version of llama-cpp-python that is to run it, None where there is none; it is asked only
     about architectures that the list lacks.
     """
-    if header.architecture and not _may_run(header.architecture, engine):
-        return f"llama.cpp does not run the architecture `{header.architecture[:40]}`"
-    if claim.architecture and header.architecture and header.architecture != claim.architecture:
-        return f"its architecture is {header.architecture[:40]}, that of the model is {claim.architecture[:40]}"
+    if why := loadable.refusal(header):
+        return Contradiction("refused", f"llama.cpp does not load it: {why}")
+    if not may_run(header.architecture, engine):
+        return Contradiction("engine", f"llama.cpp does not run the architecture `{header.architecture[:40]}`")
+    if claim.architecture and header.architecture != claim.architecture:
+        detail = f"its architecture is {header.architecture[:40]}, that of the model is {claim.architecture[:40]}"
+        return Contradiction("model", detail)
+    harm = [item.detail for item in check_template(header.template, talks=False) if item.severity == "error"]
+    if harm:
+        return Contradiction("code", f"its chat template would run code: {harm[0]}")
     return _against_quant(claim, header) or _against_size(claim, header, size)
+
+
+def of_projector(model: Header, projector: Header) -> Contradiction | None:
+    """What the header of a projector says against the model that it is paired with.
+
+    It turns pictures or sound into tokens of the model's width (llama.cpp tools/mtmd/mtmd.cpp). Projectors of before
+    2025, which do not state their type, hold the width of their encoder under the same key.
+    """
+    widths = {projector.metadata.get(f"clip.{sense}.projection_dim") for sense in ("vision", "audio")} - {None}
+    wide = model.integer("embedding_length")
+    if projector.text("general.type") != "mmproj" or not widths or not wide or wide in widths:
+        return None
+    found = ", ".join(f"{width:,}" for width in sorted(width for width in widths if isinstance(width, int)))
+    return Contradiction("model", f"its projector is that of another model: of width {found}, the model has {wide:,}")
 
 
 def parameters_of(header: Header) -> tuple[int, int] | None:
@@ -155,48 +162,40 @@ def is_whole(header: Header) -> bool:
     return bool(header.tensors) and len(header.tensors) == expected
 
 
-def stated_quant(header: Header) -> str | None:
-    """The quant that the header itself states, where that part of it was read."""
-    kind = header.metadata.get("general.file_type")
-    return FILE_TYPES.get(kind) if isinstance(kind, int) else None
+# By the first letters of a quant's name: the rows that its types need, and whether a file that states no quant itself
+# can be held against it. The tensors of an honest file are of the named type, or its header states that very quant.
+_RULES: Final[tuple[tuple[tuple[str, ...], int, bool], ...]] = (
+    (("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"), K_BLOCK, False),
+    (("Q4_", "Q5_", "Q8_"), BLOCK, True),
+    (("IQ4_",), BLOCK, False),
+)
 
 
-def main_type(header: Header) -> str | None:
-    """The tensor type of most weights, tables left out; None when the tensors were not read."""
-    counts: dict[str, int] = {}
-    for tensor in header.tensors:
-        if len(tensor.shape) > 1 and "embd" not in tensor.name and not tensor.name.startswith("output"):
-            counts[tensor.type] = counts.get(tensor.type, 0) + tensor.elements
-    return max(counts, key=lambda name: counts[name], default=None)
-
-
-def _against_quant(claim: Expectation, header: Header) -> str | None:
+def _against_quant(claim: Expectation, header: Header) -> Contradiction | None:
     """A plain type under the name of a K-quant, a K-quant under that of a plain one, or another type."""
-    named, found = quant.nearest(claim.quant), main_type(header)
-    if named is None or found is None or found in NATIVE or claim.quant in quant.VAGUE:
+    named, found = quant.nearest(claim.quant), header.main_type()
+    if named is None or found is None or found in NATIVE or claim.quant in quant.VAGUE or is_dynamic(claim.quant):
         return None
-    if is_dynamic(claim.quant):
+    lie = Contradiction("quant", f"it is called {claim.quant}, its tensors are {found}")
+    if named in FLOATS:
+        return None if found in FLOATS else lie
+    rule = next((rule for rule in _RULES if named.startswith(rule[0])), None)
+    wide = header.integer("embedding_length")
+    if rule is None or not wide or wide % rule[1]:
+        return None  # rows that its types cannot hold are given others
+    stated = header.stated_quant()
+    is_k = named.startswith(_RULES[0][0])
+    if is_k and not any(tensor.type.endswith("_K") for tensor in header.tensors):
+        return lie  # whatever it states
+    if found == _main(named) or (stated is None and not rule[2]):
         return None
-    stated, wide = stated_quant(header), header.integer("embedding_length")
     # a file that says of itself what it is called may have been given other types on purpose
-    agrees = stated is not None and _main(stated) == _main(named)
-    if named.startswith(("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")):
-        has_fitting_rows = wide and wide % K_BLOCK == 0
-        is_bare = has_fitting_rows and not any(tensor.type.endswith("_K") for tensor in header.tensors)
-        is_lie = bool(is_bare or (stated and not agrees and found != _main(named) and has_fitting_rows))
-    elif named.startswith(("Q4_", "Q5_", "Q8_", "IQ4_")):
-        is_lie = found != _main(named) and not agrees and bool(wide and wide % BLOCK == 0)
-        is_lie = is_lie and (stated is not None or not named.startswith("IQ"))
-    elif named in FLOATS:
-        is_lie = found not in FLOATS
-    else:
-        is_lie = False
-    return f"it is called {claim.quant}, its tensors are {found}" if is_lie else None
+    return lie if stated is None or _main(stated) != _main(named) else None
 
 
 def is_dynamic(label: str) -> bool:
     """Whether a quant's maker gives every tensor its own type: `UD-Q4_K_XL`."""
-    return label.startswith(("UD-", "AD-")) or quant.is_mixture(label)
+    return label.startswith(("UD-", "AD-")) or label.endswith(("_P", "BPW", "-F16", "-BF16")) or quant.is_mixture(label)
 
 
 def _main(name: str) -> str:
@@ -205,10 +204,11 @@ def _main(name: str) -> str:
     return "Q8_0" if plain == "Q8_K" else plain
 
 
-def _against_size(claim: Expectation, header: Header, size: int) -> str | None:
+def _against_size(claim: Expectation, header: Header, size: int) -> Contradiction | None:
     counted = parameters_of(header)
     if counted and claim.parameters and _is_another_size(claim, counted):
-        return f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+        detail = f"it has {counted[1] / 1e9:.1f}B parameters, {claim.said_by} says {claim.parameters / 1e9:.1f}B"
+        return Contradiction("model", detail)
     if header.tensors or size < TELLING_BYTES:
         return None  # the types of the tensors have told, or the file is mostly header
     bits, known = quant.bits_per_weight(claim.quant), claim.parameters if claim.is_exact else None
@@ -221,7 +221,8 @@ def _against_size(claim: Expectation, header: Header, size: int) -> str | None:
     lean = LEAN if bits >= LOW_BITS else LEAN_LOW
     rich = RICH if most >= SMALL else RICH_SMALL
     if 8 * size / least < lean * bits or 8 * size / most > rich * bits:
-        return f"it is called {claim.quant}, its size is that of {8 * size / least:.1f} bits per weight"
+        found = f"its size is that of {8 * size / least:.1f} bits per weight"
+        return Contradiction("quant", f"it is called {claim.quant}, {found}")
     return None
 
 

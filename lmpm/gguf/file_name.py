@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lmpm.gguf import quant
+from lmpm.gguf.shards import parse_shard
 
 Kind = Literal[
     "model",
@@ -21,11 +22,11 @@ Kind = Literal[
     "control",  # control vectors
     "draft",  # predicts tokens for another model: MTP heads, EAGLE, DFlash, draft models
     "vocab",  # a tokenizer alone
+    "codec",  # turns the tokens of a speech model into sound and back
     "tensor",  # one tensor of a model that is split by tensor
     "piece",  # bytes of a file that was cut, to be put together again
 ]
 
-_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})$", re.IGNORECASE)
 _ENDING: Final = re.compile(r"(?:[ _.-]*\.?gguf)+\s*$", re.IGNORECASE)
 _PIECE: Final = re.compile(
     r"\.gguf[._-](?:part[-_]?\w+|split[-_]?\w+|a[a-z]|0\d{1,2}|\d+of\d+)(?:of\w+)?$"
@@ -42,6 +43,7 @@ _VISION_PART: Final = re.compile(r"[-_.]vision$", re.IGNORECASE)
 _IMATRIX: Final = re.compile(r"^imatrix(?![a-z])|(?<![a-z])imatrix(?:[-_.]?\d+)?$", re.IGNORECASE)
 _MADE_WITH_MATRIX: Final = re.compile(r"[-_.]i-?mat(?:rix)?(?:[-_.]?\w{0,3})?$", re.IGNORECASE)
 _VOCAB: Final = re.compile(r"^(?:ggml-)?vocab(?![a-z])", re.IGNORECASE)
+_CODEC: Final = re.compile(r"^(?:vocoder|tokenizer|wavtokenizer|codec)[-_.]", re.IGNORECASE)
 _ADAPTER: Final = re.compile(
     r"(?:^|[-_.])(?:q?lora(?:[-_.]?adapter)?|adapter)(?:[-_.](?:f16|f32|bf16|q8_0|\d+b|r\d+|v\d+))*$"
     r"|^(?:lora|adapter)[-_.]|[-_.](?:lora|adapter)[-_.]\d+b[-_.]",
@@ -68,8 +70,8 @@ _PARTLY: Final = re.compile(r"[-_. ]+(?:split|i-?mat(?:rix)?)?$", re.IGNORECASE)
 class FileName:
     """One name, understood. `model` is empty where the name leaves it to the repository.
 
-    `quant` is None where the name says none; `is_exact` tells whether it is a type of llama.cpp. `together` is
-    the same for the shards of one set and differs between sets.
+    `quant` is None where the name says none; `is_exact` tells whether it is a type of llama.cpp; `detail` tells it
+    from others of that quant. `together` is the same for the shards of one set and differs between sets.
     """
 
     path: str
@@ -79,6 +81,7 @@ class FileName:
     is_exact: bool
     shard: tuple[int, int] | None
     together: str
+    detail: str = ""
 
 
 def parse_file_name(path: str, *, repository: str = "") -> FileName:
@@ -92,8 +95,8 @@ def parse_file_name(path: str, *, repository: str = "") -> FileName:
             together=found.together,
         )  # fmt: skip
     stem = re.sub(r"\.gguf\s*$", "", file, flags=re.IGNORECASE)
-    number = _SHARD.search(stem)
-    stem = stem[: number.start()] if number else stem
+    shard = parse_shard(stem)
+    stem = shard.stem if shard else stem
     bare = _ENDING.sub("", stem)
     named = quant.find(bare)
     label = named or _of_folders(folder) or _of_repository(repository)
@@ -103,8 +106,9 @@ def parse_file_name(path: str, *, repository: str = "") -> FileName:
         model=_model(bare, named),
         quant=label.label if label else None,
         is_exact=label is not None and label.is_exact,
-        shard=(int(number[1]), int(number[2])) if number else None,
+        shard=(shard.number, shard.count) if shard else None,
         together=f"{folder}/{stem}",
+        detail=label.detail if label else "",
     )
 
 
@@ -125,6 +129,8 @@ def _kind(bare: str, folder: str, repository: str, named: quant.Found | None) ->
         return "tensor"
     if _VOCAB.search(bare):
         return "vocab"
+    if _CODEC.search(bare):
+        return "codec"
     if _MMPROJ.search(bare) or (_VISION_PART.search(before) and not re.search(r"vision", repository, re.IGNORECASE)):
         return "mmproj"
     if _is_matrix(bare) or any(part.lower() == "imatrix" for part in folders):

@@ -9,47 +9,51 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final
 
 from lmpm import limits
 from lmpm.errors import IntegrityError
 from lmpm.fs import disk_errors, open_regular, printable
+from lmpm.gguf import foreign
+from lmpm.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
 
+ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
 Value = int | float | bool | str | tuple[int | float | bool, ...] | None
 
 MAGIC: Final = b"GGUF"
 SUPPORTED_VERSIONS: Final = (2, 3)
 DEFAULT_ALIGNMENT: Final = 32  # bytes, when general.alignment is absent
 KEPT_ARRAY_ITEMS: Final = 4096  # longer arrays (tokenizer scores, types) are counted, not kept
-MAX_STRINGS: Final = 4_000_000  # in all arrays: tokens and merges of the largest tokenizers are 700,000
+KEPT_STRING_BYTES: Final = 1 * limits.MIB  # longer ones (a whole tokenizer as JSON) are passed over
+TEMPLATE: Final = "tokenizer.chat_template"
 
-# GGUF metadata value types: number -> struct format; 8 is a string, 9 an array.
-_SCALARS: Final[Mapping[int, str]] = {
-    0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
-}  # fmt: skip
+# GGUF metadata value types: number -> layout; 8 is a string, 9 an array.
+_CODES: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_SCALARS: Final = {number: struct.Struct(f"<{code}") for number, code in _CODES.items()}
 _UINT32: Final = 4
 _STRING: Final = 8
 _ARRAY: Final = 9
-_LENGTH: Final = struct.Struct("<Q")
+_U32: Final = struct.Struct("<I")
+_U64: Final = struct.Struct("<Q")
+_START: Final = struct.Struct("<IQQ")  # version, tensors, keys
+_ARRAY_HEAD: Final = struct.Struct("<IQ")  # type, number of items
+_TENSOR_ROW: Final = {
+    count: struct.Struct(f"<{count}QIQ") for count in range(1, limits.MAX_DIMS + 1)
+}  # shape, type, offset
 
-# ggml tensor types: number -> (name, elements per block, bytes per block); ggml `ggml-common.h`.
-TENSOR_TYPES: Final[Mapping[int, tuple[str, int, int]]] = {
-    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22),
-    7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84),
-    11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210),
-    15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98),
-    19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
-    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8),
-    28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54),
-    35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18),
-}  # fmt: skip
+# What CPython keeps beside strings: an entry of a dict with a number, a number in a tuple, a Tensor with its numbers.
+_ENTRY_BYTES, _ITEM_BYTES, _TENSOR_BYTES = 120, 44, 260
+_ENTRY_WORK, _TENSOR_WORK = 10, 10  # steps, each about as long as it takes to walk over one string of an array
+_DAMAGED: Final = f"It is damaged or was made wrongly. {foreign.AGAIN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,7 @@ class Tensor:
     @property
     def elements(self) -> int:
         """How many numbers the tensor holds."""
-        count = 1
-        for dim in self.shape:
-            count *= dim
-        return count
+        return prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,8 @@ class Header:
     """The metadata of one GGUF file.
 
     `metadata` holds scalars, strings and short arrays of numbers; of other arrays only the length is
-    known, in `array_lengths`. `tensors` is empty when only the keys were read. `size` counts the bytes
-    of the header (0 when it was not read to its end).
+    known, in `array_lengths`. `tensors` is empty when only the keys were read, of which those behind the tokenizer
+    may be lacking, as `has_all_keys` says. `size` counts the bytes of the header (0 when it was not read to its end).
     """
 
     version: int
@@ -86,12 +87,39 @@ class Header:
     array_lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...] = ()
     size: int = 0
+    has_all_keys: bool = True
 
     @property
     def architecture(self) -> str:
         """The value of `general.architecture`, or an empty string."""
-        value = self.metadata.get("general.architecture")
+        return self.text("general.architecture")
+
+    @property
+    def template(self) -> str | None:
+        """The chat template; None without one, or where the tokenizer was not read."""
+        return self.text(TEMPLATE) or None
+
+    def text(self, key: str) -> str:
+        """A string by its whole key, empty where there is none."""
+        value = self.metadata.get(key)
         return value if isinstance(value, str) else ""
+
+    def quant(self) -> str | None:
+        """The quant that the header states, else the type of most weights; None where neither was read."""
+        return self.stated_quant() or self.main_type()
+
+    def stated_quant(self) -> str | None:
+        """The quant that `general.file_type` states."""
+        kind = self.metadata.get("general.file_type")
+        return FILE_TYPES.get(kind) if isinstance(kind, int) else None
+
+    def main_type(self) -> str | None:
+        """The tensor type of most weights, embedding tables left out; None when the tensors were not read."""
+        counts: dict[str, int] = {}
+        for tensor in self.tensors:
+            if len(tensor.shape) > 1 and "embd" not in tensor.name and not tensor.name.startswith("output"):
+                counts[tensor.type] = counts.get(tensor.type, 0) + tensor.elements
+        return max(counts, key=lambda name: counts[name], default=None)
 
     def integer(self, key: str, default: int = 0) -> int:
         """A whole number below the architecture's prefix: `integer("block_count")`."""
@@ -129,67 +157,110 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
     Raises IntegrityError with the reason when the bytes are no GGUF or contradict themselves.
     """
     cursor = _Cursor(read_at, min(size, limits.MAX_HEADER_BYTES), name)
-    magic = cursor.take(4)
-    if magic != MAGIC:
-        raise cursor.fail(f"it starts with `{magic.decode('latin-1')}` instead of `{MAGIC.decode()}`")
-    version = int(cursor.number("<I"))
-    if version not in SUPPORTED_VERSIONS:
-        kind = "big-endian" if version and version & 0xFFFF == 0 else f"version {version}"
-        raise cursor.fail(f"{kind} files are not supported")
-    tensor_count, key_count = int(cursor.number("<Q")), int(cursor.number("<Q"))
-    if tensor_count > limits.MAX_TENSORS or key_count > limits.MAX_KEYS:
-        raise cursor.fail(f"it claims {tensor_count} tensors and {key_count} keys")
-
-    metadata: dict[str, Value] = {}
-    lengths: dict[str, int] = {}
-    for _ in range(key_count):
-        key = cursor.key()
-        kind_number = int(cursor.number("<I"))
-        if key in metadata or key in lengths:
-            raise cursor.fail(f"the key `{key[:80]}` stands twice")
-        if key == "general.alignment" and kind_number != _UINT32:
-            raise cursor.fail("general.alignment is not a 32-bit number")
-        at_tokenizer = key.startswith("tokenizer.") and kind_number == _ARRAY
-        if at_tokenizer and not tensors and f"{metadata.get('general.architecture')}.block_count" in metadata:
-            _, lengths[key] = cursor.array_head()
-            return Header(version=version, tensor_count=tensor_count, metadata=metadata, array_lengths=lengths)
-        if kind_number == _ARRAY:
-            length, values = cursor.array()
-            lengths[key] = length
-            if values is not None:
-                metadata[key] = values
-        else:
-            metadata[key] = cursor.value(kind_number)
-    if not tensors:
-        return Header(version=version, tensor_count=tensor_count, metadata=metadata, array_lengths=lengths)
-    table = tuple(cursor.tensor() for _ in range(tensor_count))
-    _check_tensors(cursor, table, metadata, size)
+    version, tensor_count, key_count = _read_start(cursor)
+    keys = _read_keys(cursor, key_count, tables=tensors)
+    table = tuple(cursor.tensor() for _ in range(tensor_count)) if tensors else ()
+    if tensors:
+        _check_tensors(cursor, table, keys.metadata, size)
     return Header(
         version=version,
         tensor_count=tensor_count,
-        metadata=metadata,
-        array_lengths=lengths,
+        metadata=keys.metadata,
+        array_lengths=keys.lengths,
         tensors=table,
-        size=cursor.position,
+        size=cursor.position if tensors else 0,
+        has_all_keys=len(keys) == key_count,
     )
 
 
+def _read_start(cursor: _Cursor) -> tuple[int, int, int]:
+    """Version, number of tensors and number of keys."""
+    start = cursor.peek(foreign.START_BYTES)
+    if not start.startswith(MAGIC):
+        if found := foreign.recognise(start):
+            raise cursor.fail(f"it is {found.what}", hint=found.hint)
+        cursor.peek(len(MAGIC), must=True)
+        raise cursor.fail(f"it starts with `{start[:4].decode('latin-1')}` instead of `{MAGIC.decode()}`")
+    cursor.skip(len(MAGIC))
+    version, tensor_count, key_count = cursor.unpack(_START)
+    if version not in SUPPORTED_VERSIONS:
+        kind = "big-endian" if version and version & 0xFFFF == 0 else f"version {version}"
+        raise cursor.fail(f"{kind} files are not supported")
+    for count, most, what in ((tensor_count, limits.MAX_TENSORS, "tensors"), (key_count, limits.MAX_KEYS, "keys")):
+        if count > most:
+            raise cursor.fail(f"it claims {count:,} {what}, and no real file has more than {most:,}")
+    return version, tensor_count, key_count
+
+
+@dataclass(slots=True)
+class _Keys:
+    """What was read of the keys so far."""
+
+    metadata: dict[str, Value] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)  # keys whose values are too long to keep
+
+    def __len__(self) -> int:
+        return len(self.metadata.keys() | self.lengths.keys() | self.skipped)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.metadata or key in self.lengths or key in self.skipped
+
+
+def _read_keys(cursor: _Cursor, count: int, *, tables: bool) -> _Keys:
+    """The keys with what is kept of their values; without `tables` only those before the tokenizer's arrays."""
+    keys = _Keys()
+    for _ in range(count):
+        key, kind = cursor.key(), cursor.kind()
+        cursor.spend(kept=_ENTRY_BYTES, work=_ENTRY_WORK)
+        if key in keys:
+            raise cursor.fail(f"the key `{key[:80]}` stands twice")
+        if key == "general.alignment" and kind != _UINT32:
+            raise cursor.fail("general.alignment is not a 32-bit number")
+        values: Value
+        if kind == _ARRAY:
+            is_table = key.startswith("tokenizer.")
+            if is_table and not tables and f"{keys.metadata.get('general.architecture')}.block_count" in keys.metadata:
+                keys.lengths[key] = cursor.array_head()[1]
+                return keys
+            keys.lengths[key], values = cursor.array()
+        elif kind == _STRING:
+            values = cursor.text(must_keep=key.startswith(TEMPLATE))
+        else:
+            values = cursor.scalar(kind)
+        if values is not None:
+            keys.metadata[key] = values
+        elif kind != _ARRAY:
+            keys.skipped.add(key)
+    return keys
+
+
 def _check_tensors(cursor: _Cursor, table: tuple[Tensor, ...], metadata: Mapping[str, Value], size: int) -> None:
-    """Refuse duplicate names and data beyond the end of the file."""
+    """Refuse what llama.cpp refuses (gguf.cpp, gguf_init_from_file): twins, overlaps and gaps, a file that is cut."""
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):  # no power of two
         found = f" but {alignment}" if isinstance(alignment, int) else ""
         raise cursor.fail(f"its general.alignment is no power of two{found}")
     if len({tensor.name for tensor in table}) != len(table):
         raise cursor.fail("two tensors have one name")
-    data_start = -(-cursor.position // alignment) * alignment
+    expected = 0
     for tensor in table:
-        if tensor.offset % alignment or data_start + tensor.offset + tensor.nbytes > size:
-            raise cursor.fail(f"tensor `{tensor.name[:80]}` lies beyond the end of the file")
+        if tensor.offset != expected:
+            verb = "overlaps the one before it" if tensor.offset < expected else "leaves a gap before it"
+            raise cursor.fail(
+                f"tensor `{tensor.name[:80]}` {verb}: it lies at {tensor.offset:,} instead of {expected:,}"
+            )
+        expected += -(-tensor.nbytes // alignment) * alignment
+    end = expected - (-table[-1].nbytes % alignment) if table else 0
+    lacking = -(-cursor.position // alignment) * alignment + end - size
+    if table and lacking > 0:
+        raise cursor.fail(
+            f"it is cut off: it has {size:,} bytes, {lacking:,} fewer than its header says", hint=foreign.AGAIN
+        )
 
 
 class _Cursor:
-    """Reads forward through a window of the file and never past `end`."""
+    """Reads forward through a window of the file and never past `end`, within one budget of memory and of work."""
 
     def __init__(self, read_at: ReadAt, end: int, name: str) -> None:
         self._read_at = read_at
@@ -198,25 +269,42 @@ class _Cursor:
         self._window = b""
         self._start = 0  # where the window lies in the file
         self._step = limits.HEADER_PREFIX_BYTES
-        self._strings = 0  # in arrays, so far
         self.position = 0
+        self.kept_bytes = 0
+        self.work = 0
 
-    def fail(self, why: str) -> IntegrityError:
-        return IntegrityError(f"`{printable(self._name)}` is not a usable GGUF file: {printable(why)}")
+    def fail(self, why: str, *, hint: str = _DAMAGED) -> IntegrityError:
+        return IntegrityError(f"`{printable(self._name)}` is not a usable GGUF file: {printable(why)}", hint=hint)
 
-    def take(self, length: int) -> bytes:
-        """The next `length` bytes."""
-        self._require(length)
+    def spend(self, *, kept: int = 0, work: int = 0) -> None:
+        """Note what is about to be kept and done, before it is."""
+        self.kept_bytes += kept
+        self.work += work
+        if self.kept_bytes > limits.MAX_HEADER_KEPT_BYTES:
+            raise self.fail(f"its header holds more than {limits.MAX_HEADER_KEPT_BYTES // limits.MIB} MiB of values")
+        if self.work > limits.MAX_HEADER_WORK:
+            raise self.fail(f"its header holds more than {limits.MAX_HEADER_WORK:,} strings, keys and tensors")
+
+    def peek(self, length: int, *, must: bool = False) -> bytes:
+        """The next bytes, fewer at the end of the file unless they `must` be there."""
+        length = length if must else min(length, self._end - self.position)
+        at = self._ready(length) if length else 0
+        self.position -= length
+        return self._window[at : at + length]
+
+    def _ready(self, length: int) -> int:
+        """Where in the window the next `length` bytes are; moves behind them."""
         at = self.position - self._start
-        if at + length > len(self._window):
+        if at + length > len(self._window) or length > self._end - self.position:
+            self._require(length)
             wanted = max(length, min(self._step, self._end - self.position))
             self._window = self._read_at(self.position, wanted)
             self._start, at = self.position, 0
             self._step = min(self._step * 4, limits.HEADER_STEP_BYTES)
             if len(self._window) < length:
-                raise self.fail(f"it ends after {self.position + len(self._window)} bytes, inside its header")
+                raise self._cut(self.position + len(self._window))
         self.position += length
-        return self._window[at : at + length]
+        return at
 
     def skip(self, length: int) -> None:
         """Move over `length` bytes without reading them."""
@@ -227,45 +315,61 @@ class _Cursor:
 
     def _require(self, length: int) -> None:
         if length > self._end - self.position:
-            raise self.fail(f"it ends after {self._end} bytes, inside its header")
+            raise self._cut(self._end)
 
-    def number(self, fmt: str) -> int | float | bool:
-        value: int | float | bool = struct.unpack(fmt, self.take(struct.calcsize(fmt)))[0]
-        return value
+    def _cut(self, end: int) -> IntegrityError:
+        return self.fail(f"it ends after {end:,} bytes, inside its header")
 
-    def string(self, most: int) -> bytes:
-        """A length-prefixed string."""
-        length = int(self.number("<Q"))
-        if length > most:
-            raise self.fail(f"it claims a string of {length} bytes")
-        return self.take(length)
+    def unpack(self, layout: struct.Struct) -> tuple[int, ...]:
+        """Numbers in a layout."""
+        at = self._ready(layout.size)
+        return layout.unpack_from(self._window, at)
+
+    def kind(self) -> int:
+        return self.unpack(_U32)[0]
 
     def key(self) -> str:
         """The name of a value or a tensor: it must be one."""
+        (length,) = self.unpack(_U64)
+        if length > limits.MAX_KEY_BYTES:
+            raise self.fail(f"it claims a name of {length:,} bytes")
+        at = self._ready(length)
         try:
-            name = self.string(limits.MAX_KEY_BYTES).decode("utf-8")
+            name = self._window[at : at + length].decode("utf-8")
         except UnicodeDecodeError:
             raise self.fail("a name in it is not UTF-8") from None
         if not name:
             raise self.fail("a name in it is empty")
+        self.spend(kept=getsizeof(name))
         return name
 
-    def value(self, kind: int) -> Value:
-        """A scalar or a string."""
-        if kind == _STRING:
-            return self.string(limits.MAX_STRING_BYTES).decode("utf-8", "replace")
+    def text(self, *, must_keep: bool) -> str | None:
+        """A string; None for one that is too long to keep, which is an error where it `must_keep` it."""
+        (length,) = self.unpack(_U64)
+        if length > limits.MAX_STRING_BYTES or (must_keep and length > KEPT_STRING_BYTES):
+            raise self.fail(f"it claims a string of {length:,} bytes")
+        if length > KEPT_STRING_BYTES:
+            self.skip(length)
+            return None
+        at = self._ready(length)
+        found = self._window[at : at + length].decode("utf-8", "replace")
+        self.spend(kept=getsizeof(found))
+        return found
+
+    def scalar(self, kind: int) -> Value:
+        """A number."""
         if kind not in _SCALARS:
             raise self.fail(f"metadata of the unknown type {kind}")
-        return self.number(_SCALARS[kind])
+        return self.unpack(_SCALARS[kind])[0]
 
     def array_head(self) -> tuple[int, int]:
         """Type and number of an array's items, as many as can be in the bytes that are left."""
-        kind, length = int(self.number("<I")), int(self.number("<Q"))
+        kind, length = self.unpack(_ARRAY_HEAD)
         if kind != _STRING and kind not in _SCALARS:  # nested arrays too: llama.cpp refuses them
             raise self.fail(f"an array of the unsupported type {kind}")
-        width = _LENGTH.size if kind == _STRING else struct.calcsize(_SCALARS[kind])
+        width = _U64.size if kind == _STRING else _SCALARS[kind].size
         if length * width > self._end - self.position:
-            raise self.fail(f"it claims an array of {length} items, more than are in it")
+            raise self.fail(f"it claims an array of {length:,} items, more than are in it")
         return kind, length
 
     def array(self) -> tuple[int, tuple[int | float | bool, ...] | None]:
@@ -274,40 +378,38 @@ class _Cursor:
         if kind == _STRING:
             self._skip_strings(length)
             return length, None
-        fmt = _SCALARS[kind]
+        layout = _SCALARS[kind]
         if length > KEPT_ARRAY_ITEMS:
-            self.skip(length * struct.calcsize(fmt))
+            self.skip(length * layout.size)
             return length, None
-        return length, struct.unpack(f"<{length}{fmt[1]}", self.take(length * struct.calcsize(fmt)))
+        self.spend(kept=_ITEM_BYTES * length, work=length)
+        at = self._ready(length * layout.size)
+        return length, struct.unpack_from(f"<{length}{layout.format[1]}", self._window, at)
 
     def _skip_strings(self, count: int) -> None:
         """Walk over the items of an array: hundreds of thousands in a tokenizer, so within the window."""
-        self._strings += count
-        if self._strings > MAX_STRINGS:
-            raise self.fail(f"more than {MAX_STRINGS:,} strings in arrays")
+        self.spend(work=count)
         while count:
-            first = int(self.number("<Q"))  # has a window read that is worth walking through
+            (first,) = self.unpack(_U64)  # has a window read that is worth walking through
             window, at = self._window, self.position - self._start + first
             count -= 1
             while count and at + 8 <= len(window):
-                at += 8 + _LENGTH.unpack_from(window, at)[0]
+                at += 8 + _U64.unpack_from(window, at)[0]
                 count -= 1
             self.skip(self._start + at - self.position)
 
     def tensor(self) -> Tensor:
         """One row of the tensor table."""
         name = self.key()
-        count = int(self.number("<I"))
+        (count,) = self.unpack(_U32)
         if not 1 <= count <= limits.MAX_DIMS:
-            raise self.fail(f"tensor `{name[:80]}` has {count} dimensions")
-        shape = tuple(int(self.number("<Q")) for _ in range(count))
-        kind, offset = int(self.number("<I")), int(self.number("<Q"))
+            raise self.fail(f"tensor `{name[:80]}` has {count:,} dimensions")
+        *shape, kind, offset = self.unpack(_TENSOR_ROW[count])
         if kind not in TENSOR_TYPES:
             raise self.fail(f"tensor `{name[:80]}` has the unknown type {kind}")
         type_name, block, block_bytes = TENSOR_TYPES[kind]
-        elements = 1
-        for dim in shape:
-            elements *= dim
+        elements = prod(shape)
         if elements <= 0 or elements > limits.MAX_FILE_BYTES or shape[0] % block:
-            raise self.fail(f"tensor `{name[:80]}` has the impossible shape {shape}")
-        return Tensor(name, shape, type_name, elements // block * block_bytes, offset)
+            raise self.fail(f"tensor `{name[:80]}` has the impossible shape {tuple(shape)}")
+        self.spend(kept=_TENSOR_BYTES, work=_TENSOR_WORK)
+        return Tensor(name, tuple(shape), type_name, elements // block * block_bytes, offset)

@@ -109,7 +109,7 @@ class Hub:
     def _api(self, deadline: HeadDeadline) -> Any:
         import huggingface_hub
 
-        from lmpm import __version__
+        from lmpm.version import __version__
 
         certificates = tls.context(self.http.bundle) if self.http.endpoint.startswith("https:") else None
         session = huggingface_hub.get_session()
@@ -208,6 +208,7 @@ class Hub:
         return NetworkError(
             f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
             hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
+            kind="unreachable",
         )
 
     def reach(self) -> str:

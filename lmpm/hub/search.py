@@ -51,6 +51,7 @@ def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
         raise OfflineError(
             f"`{text or tag}` cannot be searched for: the network is switched off",
             hint="Drop `--offline`, or name a task or model of the catalog: `lmpm catalog list`",
+            kind="offline-search",
         )
     documents, is_complete = _pages(hub, text, tag)
     if hub.cache:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from lmpm.errors import DiskError, IntegrityError
 from lmpm.licenses import LICENSES, normalise
 from lmpm.project import upstream
 from lmpm.project.policy import violations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
     from lmpm.project.manifest import Policy
     from lmpm.project.upstream import ChangeKind
+    from lmpm.store import Store
 
 Level = Literal["error", "warning", "note"]
 
@@ -45,6 +47,8 @@ RULES: Final[Mapping[str, Rule]] = {
         Rule("gone", "warning", "The repository is gone, private, or has another name"),
         Rule("template-changed", "warning", "The newest commit has another chat template"),
         Rule("license-changed", "warning", "The newest commit has another licence"),
+        Rule("template-code", "error", "The chat template would run code where it is rendered without a sandbox"),
+        Rule("template-suspicious", "warning", "The chat template holds what no template needs"),
         Rule("template-missing", "warning", "No chat template is known for a model that is talked to"),
         Rule("publisher-unknown", "note", "The publisher is not known to the catalog"),
         Rule("not-tested", "note", "Nobody ran it when it was pinned"),
@@ -73,16 +77,18 @@ class Finding:
     detail: str
 
 
-def audit_lock(lock: Lock, policy: Policy, catalog: Catalog, hub: Hub | None) -> list[Finding]:
+def audit_lock(
+    lock: Lock, policy: Policy, catalog: Catalog, hub: Hub | None, store: Store | None = None
+) -> list[Finding]:
     """Everything that is found, the gravest first; without a `hub` from the lock and the catalog alone.
 
-    Raises NetworkError when the Hub cannot be asked.
+    With a `store` the chat templates of files that are here are read. Raises NetworkError when the Hub cannot be asked.
     """
     findings = [
         Finding(rule=RULES[rule], model=model.name, rung=number, title=f"{rung.model} {rung.quant}", detail=detail)
         for model in lock.models
         for number, rung in enumerate(model.candidates, start=1)
-        for rule, detail in _of_rung(model, rung, policy, catalog, hub)
+        for rule, detail in (*_of_rung(model, rung, policy, catalog, hub), *_of_template(rung, store))
     ]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(findings, key=lambda item: (order[item.rule.level], item.model, item.rung, item.rule.id))
@@ -115,6 +121,21 @@ def _of_rung(
         for change in upstream.changes(rung, hub, catalog):
             if change.kind in _OF_CHANGE:
                 yield _OF_CHANGE[change.kind], change.detail
+
+
+def _of_template(rung: LockedCandidate, store: Store | None) -> Iterator[tuple[str, str]]:
+    """What is found in the chat template of a file that is here."""
+    path = store.find(rung.source, rung.files[0]) if store else None
+    if path is None:
+        return
+    from lmpm.gguf import check_template, read_file
+
+    try:
+        found = check_template(read_file(path).template, talks=False)
+    except (IntegrityError, DiskError):
+        return  # `verify` names what is wrong with a file
+    for item in found:
+        yield "template-code" if item.severity == "error" else "template-suspicious", item.detail
 
 
 def _license(name: str) -> Iterator[tuple[str, str]]:

@@ -5,21 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.resolver import picks_page as picks_page, rule as rule
+    from lmpm.resolver import choose as choose, picks_page as picks_page, rule as rule
     from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
-    from lmpm.resolver.checks.pins import is_pinned as is_pinned, pin as pin
+    from lmpm.resolver.checks.pins import PinCheck as PinCheck, is_pinned as is_pinned
+    from lmpm.resolver.choose import Refusal as Refusal
     from lmpm.resolver.constraints import Constraints as Constraints
     from lmpm.resolver.explain import describe_rejected as describe_rejected, require_choice as require_choice
-    from lmpm.resolver.locate import FileLocator as FileLocator, parts_of as parts_of
-    from lmpm.resolver.records import Candidate as Candidate, Choice as Choice, Request as Request
+    from lmpm.resolver.locate import FileLocator as FileLocator
+    from lmpm.resolver.parts import parts_of as parts_of
+    from lmpm.resolver.records import (
+        Candidate as Candidate,
+        Choice as Choice,
+        Kind as Kind,
+        Request as Request,
+    )
     from lmpm.resolver.reference import (
         FileReference as FileReference,
         NameReference as NameReference,
         UrlReference as UrlReference,
         parse_quant as parse_quant,
         parse_reference as parse_reference,
+        reference_to as reference_to,
     )
     from lmpm.resolver.resolver import (
         Resolution as Resolution,
@@ -43,13 +51,15 @@ else:
             "candidates.files": "shards size_at",
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
-            "checks.pins": "is_pinned pin",
+            "checks.pins": "PinCheck is_pinned",
+            "choose": "Refusal choose",
             "constraints": "Constraints",
             "explain": "describe_rejected require_choice",
-            "locate": "FileLocator parts_of",
+            "locate": "FileLocator",
+            "parts": "parts_of",
             "picks_page": "picks_page",
-            "records": "Candidate Choice Request",
-            "reference": "FileReference NameReference UrlReference parse_quant parse_reference",
+            "records": "Candidate Choice Kind Request",
+            "reference": "FileReference NameReference UrlReference parse_quant parse_reference reference_to",
             "resolver": "Resolution Resolver Where request_for",
             "rule": "is_sound rule",
             "search": "Match Matches search_catalog search_models",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from lmpm.resolver.records import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +24,17 @@ class Constraints:
     publishers_denied: frozenset[str] = frozenset()
     prefer: Literal["quality", "speed", "small"] = "quality"
     model: str | None = None  # which of the models that words may mean, by its key
+    asked_in: Literal["options", "manifest"] = "options"  # where it is asked
+    policy: frozenset[Kind] = frozenset()  # what [policy] of the project narrows
+
+    @property
+    def asked(self) -> frozenset[Kind]:
+        """The kinds of rejection that follow from what is asked."""
+        found: dict[Kind, object] = {
+            "context": self.context,
+            "quant": self.quant,
+            "speed": self.min_speed,
+            "size": self.max_size,
+            "license": self.licenses_allowed,
+        }
+        return frozenset(kind for kind, value in found.items() if value is not None)

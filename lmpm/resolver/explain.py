@@ -5,58 +5,98 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import NothingFitsError, NotPermittedError
+from lmpm.errors import EngineError, IntegrityError, LmpmError, NothingFitsError, NotPermittedError
 from lmpm.units import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmpm.resolver.records import Choice
+    from lmpm.resolver.records import Choice, Kind, Request
 
 SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
 
+# The error, and with it the exit code, of a choice whose candidates were all rejected for one of these kinds.
+ERRORS: Final[dict[Kind, type[LmpmError]]] = {
+    "contradiction": IntegrityError, "unreadable": IntegrityError, "engine": EngineError, "license": NotPermittedError,
+    "gated": NotPermittedError, "untrusted": NotPermittedError, "publisher": NotPermittedError,
+    "withdrawn": NotPermittedError,
+}  # fmt: skip
+# What a user may have asked for, by the kind of rejection that it leads to: the option and the key of the manifest.
+ASKED: Final[dict[Kind, tuple[str, str]]] = {
+    "context": ("--context", "context"),
+    "quant": ("--quant", "quant"),
+    "size": ("--max-size", "max_size"),
+    "license": ("--license", "license"),
+}
+HINTS: Final[dict[Kind, str]] = {
+    "contradiction": "Look for another repository of it with `lmpm search`",
+    "unreadable": "Look for another repository of it with `lmpm search`",
+    "engine": "A newer llama.cpp may run it: `pip install -U llama-cpp-python`",
+    "gated": "Accept its terms on its page at the Hub, then `hf auth login`",
+}
+OFFLINE: Final = "Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE, to choose among those of the Hub"
+
 
 def require_choice(choice: Choice) -> None:
-    """Raise NothingFitsError, listing the nearest candidates, when nothing was chosen."""
+    """Raise the error that follows from the kinds of the rejections when nothing was chosen.
+
+    NothingFitsError, NotPermittedError, IntegrityError or EngineError, each listing the nearest candidates.
+    """
     if choice.chosen is not None:
         return
     request, machine = choice.request, choice.machine
-    what = request.task or request.ref
-    by_memory = [item for item in choice.rejected if item.reason == "memory"]
+    by_memory = [item for item in choice.rejected if item.kind == "memory"]
     if by_memory:
         rows = sorted(by_memory, key=lambda item: item.candidate.memory.total)
         other = 'choose for another machine with `--hardware "M2, 16GB"`'
         lower = f"Lower the context with `--context {SMALL_CONTEXT}`, or {other}"
         raise NothingFitsError(
-            f"No {what} model fits this machine: {human(machine.budget + machine.host_budget)} for models, "
+            f"No {_wanted(request)} fits this machine: {human(machine.budget + machine.host_budget)} for models, "
             f"the smallest needs {human(rows[0].candidate.memory.total)}",
             details=tuple(describe_rejected(replace(choice, rejected=tuple(rows)))),
             hint=lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:],
         )
     if choice.rejected:
-        forbidden = all(item.reason in ("license", "gated", "untrusted") for item in choice.rejected)
-        error = NotPermittedError if forbidden else NothingFitsError
-        raise error(
-            f"No {what} model can be taken: "
+        raise _error(choice)(
+            f"No {_wanted(request)} can be taken: "
             + ("its only candidate was" if choice.considered == 1 else f"all {choice.considered} candidates were")
             + " rejected",
             details=tuple(describe_rejected(choice)),
-            hint=_loosen(choice),
+            hint=_hint(choice),
         )
-    raise NothingFitsError(
-        f"No {what} model is on this machine",
-        hint="Drop `--offline` to choose among those of the Hub",
-    )
+    raise NothingFitsError(f"No {_wanted(request)} is on this machine", hint=OFFLINE, kind="none-here")
 
 
-def _loosen(choice: Choice) -> str | None:
-    """Which of the things that were asked for stand in the way; None where it is none of them."""
-    options = {"context": "--context", "quant": "--quant", "size": "--max-size", "license": "--license"}
-    reasons = {item.reason for item in choice.rejected}
-    asked = [f"`{option}`" for reason, option in options.items() if reason in reasons]
-    if reasons & {"license", "size", "untrusted"}:
-        asked.append("the policy of the project")
-    return f"Loosen what was asked for, here or in the manifest: {', '.join(asked)}" if asked else None
+def _wanted(request: Request) -> str:
+    """What was asked for, in the user's own words where it was not a task."""
+    return f"{request.task} model" if request.task and request.model is None else f"`{request.ref}`"
+
+
+def _error(choice: Choice) -> type[LmpmError]:
+    """The one error of all kinds; of bytes that are not what they are called where there is one of these among them."""
+    found = {ERRORS.get(item.kind, NothingFitsError) for item in choice.rejected}
+    if len(found) == 1:
+        return found.pop()
+    return IntegrityError if IntegrityError in found and NothingFitsError not in found else NothingFitsError
+
+
+def _hint(choice: Choice) -> str | None:
+    """Which of the things that were asked for stand in the way, else what follows from the kinds of the rejections."""
+    request = choice.request
+    kinds = list(dict.fromkeys(item.kind for item in choice.rejected))
+    narrowed = [kind for kind in kinds if kind in request.policy]
+    asked = [kind for kind in kinds if kind in request.asked and kind not in request.policy]
+    words = [f"`{ASKED[kind][request.asked_in == 'manifest']}`" for kind in asked if kind in ASKED]
+    place = " in the manifest" if words and request.asked_in == "manifest" else ""
+    said = [f"{', '.join(words)}{place}"] if words else []
+    if narrowed:
+        said.append("[policy] of the manifest")
+    if said:
+        return f"Loosen what was asked for: {' and '.join(said)}"
+    if "license" in kinds:
+        named = next(item.candidate.variant.license for item in choice.rejected if item.kind == "license")
+        return f"To take it with its licence, allow that: `--license {named}`" if named else None
+    return next((HINTS[kind] for kind in kinds if kind in HINTS), None)
 
 
 def describe_rejected(choice: Choice, most: int = 5) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Where the files of a variant are: in the store, in lmpm itself, or on the Hub; and those that the user named."""
+"""Where the files of a variant are: in the store, in lmpm itself, or on the Hub."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import NotFoundError
 from lmpm.gguf import Part, Parts, local_part
-from lmpm.resolver import reference
-from lmpm.resolver.candidates.files import shards
-from lmpm.resolver.constraints import Constraints
-from lmpm.resolver.explain import require_choice
 from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
     from lmpm.catalog import Catalog
     from lmpm.hub import Hub
-    from lmpm.resolver.resolver import Resolver, Where
     from lmpm.store import Store
-    from lmpm.types import Machine, ModelFile, Source, Variant
+    from lmpm.types import ModelFile, Source, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +55,3 @@ class FileLocator:
 
     def _is_pinned(self, source: Source) -> bool:
         return not isinstance(source, HubSource) or source.revision is not None
-
-
-def parts_of(resolver: Resolver, ref: str, machine: Machine) -> Parts:
-    """The files of a local GGUF, a task, a model or a repository, shards in load order, and its mmproj.
-
-    Raises the errors of resolving, and SpecError for a file that is not there.
-    """
-    named = reference.parse_reference(ref)
-    if isinstance(named, reference.FileReference):
-        return Parts(files=tuple(local_part(path, str(path)) for path in shards(named.path)))
-    where: Where = "here" if resolver.hub.offline else "hub"
-    choice = resolver.resolve(ref, machine, Constraints(), where=where).choice
-    require_choice(choice)
-    if choice.chosen is None:
-        raise NotFoundError(f"`{ref}` names no model")
-    return FileLocator(store=resolver.store, hub=resolver.hub, catalog=resolver.catalog).parts(choice.chosen.variant)

@@ -6,15 +6,32 @@ Sizes are bytes, speeds tokens per second, times seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from lmpm.types import Machine, Memory, Speed, Variant
+    from lmpm.types import Machine, MemoryPlan, Speed, Variant
 
-Reason = Literal[
-    "memory", "speed", "license", "gated", "context", "capability", "engine",
-    "quant", "size", "disk", "worse", "untrusted", "unreadable",
+Kind = Literal[
+    "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
+    "untrusted", "unreadable", "publisher", "withdrawn", "contradiction", "other model", "less trusted",
 ]  # fmt: skip
+
+# Kinds that programs read as `untrusted` in the JSON: whom the policy forbids, what was withdrawn, what is not what
+# it is called.
+UNTRUSTED: Final = frozenset({"untrusted", "publisher", "withdrawn", "contradiction"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why something is not taken: its kind, and the figures in words."""
+
+    kind: Kind
+    detail: str
+
+    @property
+    def reason(self) -> str:
+        """The word for the kind in the JSON."""
+        return "untrusted" if self.kind in UNTRUSTED else self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +56,9 @@ class Request:
     prefer: Literal["quality", "speed", "small"] = "quality"
     engine_build: int | None = None
     embeddings: bool = False  # vectors of texts are wanted instead of answers
+    asked: frozenset[Kind] = frozenset()  # kinds of rejection that follow from what the user set
+    asked_in: Literal["options", "manifest"] = "options"  # where
+    policy: frozenset[Kind] = frozenset()  # what [policy] of the project narrows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,25 +66,30 @@ class Candidate:
     """A variant judged on a machine."""
 
     variant: Variant
-    memory: Memory
+    memory: MemoryPlan
     speed: Speed | None  # None: the machine's bandwidth is not known
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """A candidate that was not taken, with the reason and its figures in words."""
+class Rejected(Verdict):
+    """The verdict on a candidate that was not taken."""
 
     candidate: Candidate
-    reason: Reason
-    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut(Verdict):
+    """The verdict on a repository that was not looked at or not taken."""
+
+    repo: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """The answer to a request on a machine: what is taken, and everything that was not.
 
-    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first.
-    `notes` are sentences for the user: below the speed floor, offline, pins still to be looked up.
+    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `below_floor` says that
+    nothing able reaches the speed floor, so that the fastest was taken. `notes` are sentences for the user.
     """
 
     request: Request
@@ -72,6 +97,7 @@ class Choice:
     chosen: Candidate | None
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
+    below_floor: bool = False
 
     @property
     def considered(self) -> int:

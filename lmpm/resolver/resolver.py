@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import NetworkError, SpecError, UnknownNameError, nearest
+from lmpm.gguf import quant
 from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
-from lmpm.resolver import rule
 from lmpm.resolver.candidates.funnel import Found
 from lmpm.resolver.checks import pins
-from lmpm.resolver.choose import settle
+from lmpm.resolver.choose import choose
 from lmpm.resolver.constraints import Constraints
-from lmpm.resolver.records import Choice, Rejected, Request
+from lmpm.resolver.records import Choice, Request
 from lmpm.resolver.reference import (
     FileReference,
     HubReference,
@@ -27,16 +27,17 @@ from lmpm.resolver.reference import (
     UrlReference,
     parse_reference,
 )
-from lmpm.types import FileSource, HubSource, UrlSource, Variant
+from lmpm.types import FileSource, UrlSource, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from lmpm.catalog import Catalog, CatalogModel, Task
     from lmpm.hub import Hub
     from lmpm.resolver.candidates.funnel import Funnel
     from lmpm.resolver.candidates.hub import HubFinder
     from lmpm.resolver.checks.fit import ExactFit
+    from lmpm.resolver.choose import Check
     from lmpm.resolver.reference import Reference
     from lmpm.store import Store
     from lmpm.types import Machine
@@ -91,7 +92,10 @@ def request_for(text: str, constraints: Constraints, task: Task | None, *, model
         publishers_denied=constraints.publishers_denied,
         capabilities=task.capabilities if task and model is None else frozenset(),
         prefer=constraints.prefer,
-        embeddings=task is not None and task.smoke.silent,
+        asked=constraints.asked,
+        asked_in=constraints.asked_in,
+        policy=constraints.policy,
+        embeddings=task is not None and task.is_silent,
     )
 
 
@@ -116,49 +120,26 @@ class Resolver:
         """
         request, task, found = self._candidates(text, constraints)
         variants = tuple(self._marked(variant) for variant in found.variants)
-        named = any(isinstance(variant.source, UrlSource | FileSource) for variant in variants)
-        untrue: tuple[Rejected, ...] = ()
-        if where == "here" and not named:
+        is_named = any(isinstance(variant.source, UrlSource | FileSource) for variant in variants)
+        if where == "here" and not is_named:
             variants = self._on_this_machine(variants, task)
-        elif found.is_unproven and not self.hub.offline:
+        looks = found.is_unproven and where != "here" and not self.hub.offline
+        checks: list[Check] = []
+        if looks:
             from lmpm.resolver.checks.name import HeaderCheck
 
-            spare = tuple(self._marked(variant) for variant in found.spare)
-            variants, untrue = HeaderCheck(self.catalog, self.hub).proved(request, machine, variants, spare)
-        choice = rule.select(request, machine, variants)
-        if not named and (where == "hub" or appraiser):
-            choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
-        choice = replace(choice, rejected=(*untrue, *choice.rejected), notes=(*choice.notes, *found.notes))
-        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke.kind in TALKED_TO:
+            checks.append(HeaderCheck(self.catalog, self.hub))
+        if where == "hub" and not is_named:
+            checks.append(pins.PinCheck(self.pin))
+        if appraiser and not is_named:
+            checks += appraiser.checks
+        spare = tuple(self._marked(variant) for variant in found.spare) if looks else ()
+        done = choose(request, machine, variants, checks, spare=spare, explains=looks)
+        choice = replace(done.choice, notes=(*done.choice.notes, *done.remarks, *found.notes))
+        if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke_kind in TALKED_TO:
             choice = replace(choice, notes=(*choice.notes, UNTALKED))
         pinned = choice.chosen is not None and pins.is_pinned(choice.chosen.variant)
-        return Resolution(choice=choice, task=task, variants=variants, pinned=pinned, funnel=found.funnel)
-
-    def reconsider(
-        self,
-        resolution: Resolution,
-        known: Sequence[Variant],
-        *,
-        where: Where,
-        appraiser: ExactFit | None = None,
-    ) -> Resolution:
-        """The choice made again with what has been learned of files meanwhile; `known` are variants that were pinned.
-
-        Raises the errors of `Hub.repository`.
-        """
-        learned = {(rung.source.repo, rung.quant): rung for rung in known if isinstance(rung.source, HubSource)}
-
-        def told(variant: Variant) -> Variant:
-            rung = learned.get((variant.source.name, variant.quant))
-            return replace(variant, source=rung.source, files=rung.files) if rung else variant
-
-        before = resolution.choice
-        variants = tuple(told(variant) for variant in resolution.variants)
-        choice = rule.select(before.request, before.machine, variants)
-        choice, variants = settle(self, choice, variants, appraiser, pins=where == "hub")
-        if choice.chosen is None:
-            return resolution
-        return replace(resolution, choice=choice, variants=variants, pinned=pins.is_pinned(choice.chosen.variant))
+        return Resolution(choice=choice, task=task, variants=done.variants, pinned=pinned, funnel=found.funnel)
 
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         """The variant with commit, sizes and digests as the Hub has them, and what differs from before.
@@ -198,16 +179,24 @@ class Resolver:
         if model := self.catalog.model(reference.name):
             task = self._task_of(model, constraints)
             variants = self.catalog.variants_of(model, task)
-            self._check_quant(constraints, variants)
+            constraints = replace(constraints, quant=self._pick_quant(constraints, variants))
             return request_for(text, constraints, task, model=model.name), task, Found(model.name, variants)
         return self._named_nowhere(reference, text, constraints)
 
     def _task_in_words(self, reference: Reference) -> Reference:
-        """Words that spell a task as its name: `text to sql`."""
+        """Words that spell a task or a model of the catalog as its name: `text to sql`."""
         if not isinstance(reference, TextReference):
             return reference
-        known = self.catalog.task("-".join(reference.text.split())) or self.catalog.task(reference.text)
-        return NameReference(known.name, reference.quant) if known else reference
+        task = self.catalog.task("-".join(reference.text.split())) or self.catalog.task(reference.text)
+        known = task.name if task else self._title_in_words(reference.text)
+        return NameReference(known, reference.quant) if known else reference
+
+    def _title_in_words(self, text: str) -> str | None:
+        """The model of the catalog that words spell as its title: `qwen3 8b`."""
+        from lmpm.gguf import model_name
+
+        key = model_name.parse_model_name(text).key
+        return next((name for name in self.catalog.model_names() if model_name.parse_model_name(name).key == key), None)
 
     def _named_nowhere(
         self, reference: NameReference, text: str, constraints: Constraints
@@ -242,7 +231,7 @@ class Resolver:
         return self._of_found(found, text, constraints)
 
     def _of_found(self, found: Found, text: str, constraints: Constraints) -> tuple[Request, Task | None, Found]:
-        self._check_quant(constraints, found.variants)
+        constraints = replace(constraints, quant=self._pick_quant(constraints, found.variants))
         first = found.variants[0]
         default = "embeddings" if first.architecture in ENCODERS else "chat"
         task = self._known_task(constraints.task) if constraints.task else self.catalog.task(default)
@@ -305,20 +294,25 @@ class Resolver:
     def _unknown_words(self, error: UnknownNameError) -> UnknownNameError:
         """The error with models of the catalog that words may have been meant for."""
         near = nearest("-".join(error.name.lower().split()), self.catalog.model_names(), likeness=MISSPELT)
-        return UnknownNameError(error.kind, error.name, suggestions=near, listing="Look around with `lmpm search`")
+        return UnknownNameError(error.noun, error.name, suggestions=near, listing="Look around with `lmpm search`")
 
-    def _check_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> None:
+    def _pick_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> str | None:
+        """The quant that is asked for, as the variants call it; None where it is left open."""
         held = list(dict.fromkeys(variant.quant for variant in variants))
-        if constraints.quant and constraints.quant.upper() not in (name.upper() for name in held):
+        found = quant.pick(constraints.quant, held) if constraints.quant else None
+        if constraints.quant and found is None:
             raise UnknownNameError(
                 "quant of this model",
                 constraints.quant,
                 suggestions=nearest(constraints.quant, held),
                 listing=f"There are: {', '.join(held)}",
             )
+        return found
 
     def _on_this_machine(self, variants: Iterable[Variant], task: Task | None) -> tuple[Variant, ...]:
         """Those variants whose files are all here, and the task's starter."""
-        here = [held for variant in variants if (held := self.store.held(variant)) is not None]
+        from lmpm.resolver.candidates import local
+
+        here = [held for variant in variants if (held := local.held(self.store, variant)) is not None]
         starter = self.catalog.starter(task) if task else None
         return (*here, starter) if starter else tuple(here)

@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
-from lmpm.estimate import estimate_memory, predict_speed, will_thrash
+from lmpm.estimate import estimate_memory, predict_speed, will_thrash, workload_of
 from lmpm.licenses import permits_commercial_use
-from lmpm.resolver.records import Candidate, Choice, Reason, Rejected, Request
+from lmpm.resolver.records import Candidate, Choice, Rejected, Request, Verdict
 from lmpm.types import Machine, Variant
 from lmpm.units import human
 
@@ -37,8 +37,6 @@ UNUSED_GPU: Final = (
     "{} is not used: llama-cpp-python here was built for the CPU alone, `lmpm doctor` tells how to mend it"
 )
 
-Verdict = tuple[Reason, str]  # why a candidate is out, and its figures in words
-
 
 def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:
     """Judge every variant and take the best. `Choice.chosen` is None when nothing can be taken."""
@@ -50,10 +48,11 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         if verdict is None:
             able.append(candidate)
         else:
-            rejected.append(Rejected(candidate, *verdict))
+            rejected.append(Rejected(verdict.kind, verdict.detail, candidate))
 
     chosen: Candidate | None = None
     notes: tuple[str, ...] = ()
+    below_floor = False
     sound = [candidate for candidate in able if is_sound(candidate, request)]
     spoilt = [candidate for candidate in able if not is_sound(candidate, request)]
     fast = [candidate for candidate in sound if is_fast(candidate, request)]
@@ -61,16 +60,17 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
     if fast:
         chosen = _best(fast, request)
         top = max(candidate.variant.quality for candidate in fast)
-        rejected += [Rejected(other, *_worse(chosen, other, request, top)) for other in fast if other is not chosen]
-        rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow]
+        rejected += [_worse(chosen, other, request, top) for other in fast if other is not chosen]
+        rejected += [Rejected("speed", _too_slow(other, request), other) for other in slow]
     elif slow:
         chosen = min(slow, key=lambda item: (-speed_of(item, request), *_rank(item)))
+        below_floor = True
         notes = (f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task",)
-        rejected += [Rejected(other, "speed", _too_slow(other, request)) for other in slow if other is not chosen]
+        rejected += [Rejected("speed", _too_slow(other, request), other) for other in slow if other is not chosen]
     elif spoilt:
         chosen = min(spoilt, key=lambda item: (-item.variant.quality, *_rank(item)))
         notes = (f"{_spoilt(chosen)}, and no better quant of it can be had here: take a smaller model at Q4_K_M",)
-    rejected += [Rejected(other, "worse", _spoilt(other)) for other in spoilt if other is not chosen]
+    rejected += [Rejected("worse", _spoilt(other), other) for other in spoilt if other is not chosen]
     if chosen is not None and not permits_commercial_use(chosen.variant.license):
         notes += (f"its licence does not permit every commercial use: {licenses.describe(chosen.variant.license)}",)
     if machine.unused_gpu:
@@ -81,13 +81,14 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         chosen=chosen,
         rejected=_nearest_first(rejected),
         notes=notes,
+        below_floor=below_floor,
     )
 
 
 def judge(request: Request, machine: Machine, variant: Variant) -> Candidate:
     """What a variant needs and how fast it would be."""
     memory = estimate_memory(variant, request.context)
-    speed = predict_speed(machine, variant, memory, prompt=request.typical_prompt)
+    speed = predict_speed(machine, workload_of(variant, memory), prompt=request.typical_prompt)
     return Candidate(variant=variant, memory=memory, speed=speed)
 
 
@@ -95,7 +96,7 @@ def refuse(request: Request, machine: Machine, candidate: Candidate) -> Verdict 
     """The first reason that excludes a candidate whatever its quality, or None."""
     variant = candidate.variant
     if variant.withdrawn:
-        return "untrusted", f"withdrawn: {variant.withdrawn}"
+        return Verdict("withdrawn", f"withdrawn: {variant.withdrawn}")
     return (
         _asked_for(request, variant)
         or _allowed(request, variant)
@@ -106,47 +107,47 @@ def refuse(request: Request, machine: Machine, candidate: Candidate) -> Verdict 
 
 def _asked_for(request: Request, variant: Variant) -> Verdict | None:
     if request.quant and variant.quant.upper() != request.quant.upper():
-        return "quant", f"{variant.quant}, asked for {request.quant}"
+        return Verdict("quant", f"{variant.quant}, asked for {request.quant}")
     if request.max_size is not None and variant.size > request.max_size:
-        return "size", f"{human(variant.size)}, at most {human(request.max_size)} asked for"
+        return Verdict("size", f"{human(variant.size)}, at most {human(request.max_size)} asked for")
     return None
 
 
 def _allowed(request: Request, variant: Variant) -> Verdict | None:
     if variant.license in request.licenses_denied:
-        return "license", f"{variant.license} is denied"
+        return Verdict("license", f"{variant.license} is denied")
     if request.licenses_allowed is not None:
         if variant.license not in request.licenses_allowed:
-            return "license", f"{variant.license} is not among the allowed licences"
+            return Verdict("license", f"{variant.license} is not among the allowed licences")
     # a model that was asked for by name is taken with its licence; a task never picks this silently
     elif request.model is None and not permits_commercial_use(variant.license):
-        return "license", f"{variant.license or 'unknown licence'} does not permit commercial use"
+        return Verdict("license", f"{variant.license or 'unknown licence'} does not permit commercial use")
     account = variant.publisher.lower()
     if account in request.publishers_denied or (
         request.publishers_allowed is not None and account not in request.publishers_allowed
     ):
         who = f"the publisher {variant.publisher}" if variant.publisher else "what is built in"
-        return "untrusted", f"the policy does not allow {who}"
+        return Verdict("publisher", f"the policy does not allow {who}")
     if variant.gated:
-        return "gated", "its publisher asks for an account and an agreement"
+        return Verdict("gated", "its publisher asks for an account and an agreement")
     return None
 
 
 def _able(request: Request, variant: Variant) -> Verdict | None:
     if variant.context_length and request.min_context > variant.context_length:
-        return "context", f"trained for {variant.context_length:,} tokens, {request.min_context:,} asked for"
+        return Verdict("context", f"trained for {variant.context_length:,} tokens, {request.min_context:,} asked for")
     missing = request.capabilities - variant.capabilities
     if missing:
-        return "capability", f"cannot do {', '.join(sorted(missing))}"
+        return Verdict("capability", f"cannot do {', '.join(sorted(missing))}")
     if request.engine_build and variant.min_engine_build and request.engine_build < variant.min_engine_build:
-        return "engine", f"needs llama.cpp b{variant.min_engine_build}, here is b{request.engine_build}"
+        return Verdict("engine", f"needs llama.cpp b{variant.min_engine_build}, here is b{request.engine_build}")
     return None
 
 
 def _fits(machine: Machine, candidate: Candidate) -> Verdict | None:
     if will_thrash(machine, candidate.memory.total):
         budget = machine.budget + machine.host_budget
-        return "memory", f"needs {human(candidate.memory.total)}, budget {human(budget)}"
+        return Verdict("memory", f"needs {human(candidate.memory.total)}, budget {human(budget)}")
     return None
 
 
@@ -194,24 +195,24 @@ def _best(candidates: list[Candidate], request: Request) -> Candidate:
     return min(close, key=lambda item: (-speed_of(item, request), *_rank(item)))
 
 
-def _worse(chosen: Candidate, other: Candidate, request: Request, top: float) -> Verdict:
+def _worse(chosen: Candidate, other: Candidate, request: Request, top: float) -> Rejected:
     """Why an able and fast candidate was not taken; `top` is the best quality among these."""
     if request.prefer == "small" and other.variant.size > chosen.variant.size:
-        return "worse", f"larger, {human(other.variant.size)} against {human(chosen.variant.size)}"
+        return Rejected("worse", f"larger, {human(other.variant.size)} against {human(chosen.variant.size)}", other)
     if request.prefer == "quality" and other.variant.quality < top - SAME_QUALITY_POINTS:
         what = "a worse quant of it" if other.variant.model == chosen.variant.model else "lower score"
         near = chosen.variant.quality - other.variant.quality <= SAME_QUALITY_POINTS
         best = f"the best, {top:.1f}" if near else f"{chosen.variant.quality:.1f}"
-        return "worse", f"{what}, {other.variant.quality:.1f} against {best}"
+        return Rejected("worse", f"{what}, {other.variant.quality:.1f} against {best}", other)
     if speed_of(other, request) < speed_of(chosen, request):
         speeds = f"{speed_of(other, request):.1f} against {speed_of(chosen, request):.1f} tok/s"
-        return "worse", f"{_as_good(request)}slower, {speeds}"
+        return Rejected("worse", f"{_as_good(request)}slower, {speeds}", other)
     if other.memory.total > chosen.memory.total:
         needs = f"{human(other.memory.total)} against {human(chosen.memory.total)}"
-        return "worse", f"{_as_good(request)}larger, {needs}"
+        return Rejected("worse", f"{_as_good(request)}larger, {needs}", other)
     if other.variant.trust > chosen.variant.trust:
-        return "worse", f"alike, but {chosen.variant.publisher} is more trusted"
-    return "worse", f"alike in everything, quality {other.variant.quality:.1f}"
+        return Rejected("worse", f"alike, but {chosen.variant.publisher} is more trusted", other)
+    return Rejected("worse", f"alike in everything, quality {other.variant.quality:.1f}", other)
 
 
 def _as_good(request: Request) -> str:
@@ -224,8 +225,8 @@ def _nearest_first(rejected: list[Rejected]) -> tuple[Rejected, ...]:
 
     def key(item: Rejected) -> tuple[int, int, float, str]:
         candidate, variant = item.candidate, item.candidate.variant
-        need = candidate.memory.total if item.reason == "memory" else 0
+        need = candidate.memory.total if item.kind == "memory" else 0
         name = f"{variant.model} {variant.quant} {variant.source}"
-        return order.get(item.reason, 3), need, -variant.quality, name
+        return order.get(item.kind, 3), need, -variant.quality, name
 
     return tuple(sorted(rejected, key=key))

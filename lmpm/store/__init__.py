@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     )
     from lmpm.store.other_tools import OtherTool as OtherTool, other_tools_here as other_tools_here
     from lmpm.store.prune import PrunePlan as PrunePlan, waiting_time as waiting_time
-    from lmpm.store.transfer import digest as digest
     from lmpm.store.transfer.downloader import Downloader as Downloader
 else:
     from lmpm.lazy import expose
@@ -40,7 +39,6 @@ else:
             "inventory": "Inventory Stored Unfinished Use Uses inventory",
             "other_tools": "OtherTool other_tools_here",
             "prune": "PrunePlan prune waiting_time",
-            "transfer.digest": "digest",
             "transfer.downloader": "Downloader",
         },
     )

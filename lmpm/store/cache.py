@@ -18,7 +18,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lmpm.fs import Hashed
-    from lmpm.hub import Repository
     from lmpm.reporter import Reporter
-    from lmpm.types import Variant
 
 PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache prune` knows what it is
 STARTER_OWNER: Final = "lmpm"  # starters live beside Hub repositories, under a folder of their own
@@ -148,45 +146,7 @@ class Store:
         """The names that lmpm made here."""
         return OwnNames(self.home / "made")
 
-    def repository(self, repo: str, revision: str | None = None) -> Repository | None:
-        """What the store holds of a repository at a commit, or at its newest one here, or None.
-
-        Digests are the names of the blobs; sizes are those on disk.
-        """
-        from lmpm.hub import Repository
-
-        for commit in self._commits(repo):
-            if revision in (None, commit):
-                source = HubSource(repo, commit)
-                root = self.folder(source) / "snapshots" / commit
-                paths = (path.relative_to(root).as_posix() for path in root.rglob("*.gguf"))
-                files = tuple(file for path in sorted(paths) if (file := self._file(source, path)))
-                if not files:  # a download that was begun; an older commit may be whole
-                    continue
-                return Repository(id=repo, revision=commit, files=files, license="unknown", gated=False, private=False)
-        return None
-
-    def held(self, variant: Variant) -> Variant | None:
-        """The variant pinned to what is on this machine, or None unless every file of it is."""
-        if not isinstance(variant.source, HubSource):
-            return None
-        for commit in self._commits(variant.source.repo):
-            if variant.source.revision in (None, commit):
-                source = HubSource(variant.source.repo, commit)
-                files = [self._held(source, file) for file in variant.files]
-                if None not in files:
-                    return replace(variant, source=source, files=tuple(file for file in files if file))
-        return None
-
-    def _held(self, source: HubSource, wanted: ModelFile) -> ModelFile | None:
-        """The file that is here, with its digest; None when it is missing or another one."""
-        there = self._file(source, wanted.path)
-        if there is None:
-            # a cache without links says no digest: the promised one then stands, and is checked before use
-            return wanted if wanted.sha256 and self.find(source, wanted) else None
-        return replace(there, role=wanted.role) if wanted.sha256 in (None, there.sha256) else None
-
-    def _commits(self, repo: str) -> list[str]:
+    def commits(self, repo: str) -> list[str]:
         """Commits of which something is here, newest first."""
         try:
             entries = [entry for entry in (self.folder(HubSource(repo)) / "snapshots").iterdir() if _is_commit(entry)]
@@ -194,7 +154,7 @@ class Store:
         except (OSError, ValueError):
             return []
 
-    def _file(self, source: HubSource, path: str) -> ModelFile | None:
+    def file_at(self, source: HubSource, path: str) -> ModelFile | None:
         """A file as the cache names it. One link is followed: a blob may itself be a link (hf's Xet store)."""
         try:
             link = self.link(source, ModelFile(path=path, size=0))

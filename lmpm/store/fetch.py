@@ -47,9 +47,19 @@ class Fetcher:
         elif self.offline:
             paths = tuple(self._here(source, file) for file in files)
         else:
+            new = [file for file in files if self.store.find(source, file) is None]
             paths = self.downloader.fetch_all(source, files)
+            self._look_into(path for path, file in zip(paths, files, strict=True) if file in new)
         self.reporter.concluded()
         return paths
+
+    def _look_into(self, paths: Iterable[Path]) -> None:
+        """Look into what was downloaded. Raises IntegrityError for what is not a GGUF, or whose template runs code."""
+        from lmpm.gguf import read_file, require_harmless
+
+        for path in paths:
+            for finding in require_harmless(read_file(path).template, path.name):
+                self.reporter.remarked(path.name, f"chat template: {finding.detail}")
 
     def _here(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         found = self.downloader.present(source, file)
@@ -78,8 +88,7 @@ class Fetcher:
             self.store.confirm(present, file, reporter=self.reporter)
             return present
         if wrong:
-            wrong[0].hint = f"{own_file_hint([file])}; or pin what is there now with `lmpm update`"
-            raise wrong[0]
+            raise wrong[0].with_hint(f"{own_file_hint([file])}; or pin what is there now with `lmpm update`")
         raise missing_files(source, [file], f"`{file.path}` is a file that only somebody of your team has")
 
     def _own_places(self, file: ModelFile, ref: object) -> list[Path]:

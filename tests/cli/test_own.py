@@ -78,7 +78,7 @@ def test_a_file_is_pinned_for_no_more_than_it_was_trained_for_and_can_be_updated
     cli.call("update", "--offline", "--no-smoke").passed()
     cli.manifest.write_text(cli.manifest.read_text().replace("512", "8192"))
     failed = cli.call("update", "--offline").failed(3, "in lmpm.toml: ", "its only candidate was rejected", "8,192")
-    assert "`--context`" in failed.err and "`--quant`" not in failed.err and "licen" not in failed.err
+    assert "`context` in the manifest" in failed.err and "`--quant`" not in failed.err and "licen" not in failed.err
 
 
 @pytest.mark.parametrize("command", [["sync"], ["install", "--locked"], ["install"]])

@@ -84,9 +84,9 @@ def test_a_gpu_and_the_host_share_a_model(model: Path) -> None:
     whole = exact_memory(header, RunConfig(context=4096), gpus)
     split = exact_memory(header, RunConfig(context=4096, gpu_layers=2), gpus)
     none = exact_memory(header, RunConfig(context=4096, gpu_layers=0), gpus)
-    on_gpu = [item.devices[0].weights + item.devices[0].cache for item in (whole, split, none)]
+    on_gpu = [item.devices[0].parts.weights + item.devices[0].parts.kv_cache for item in (whole, split, none)]
     assert on_gpu[0] > on_gpu[1] > on_gpu[2] == 0
-    assert whole.kv_cache == split.kv_cache == none.kv_cache
+    assert whole.parts.kv_cache == split.parts.kv_cache == none.parts.kv_cache
 
 
 def test_the_largest_context_is_the_edge(model: Path) -> None:

@@ -13,13 +13,14 @@ from lmpm import engine
 from lmpm.engine import planner
 from lmpm.errors import EngineError, IntegrityError
 from lmpm.estimate.memory.architectures import ARCHITECTURES
+from lmpm.estimate.memory.constants import padded
 from lmpm.estimate.memory.exact import exact_memory as needed
 from lmpm.estimate.memory.fit import largest_context
 from lmpm.estimate.memory.ggml import tensor as op
 from lmpm.estimate.memory.ggml.allocator import Buffer, allocate
 from lmpm.estimate.memory.ggml.backend import Backend, repacking
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM, padded, refusal, resolve
+from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM, refusal, resolve
 from lmpm.estimate.memory.projector import projector_need
 from lmpm.estimate.memory.weights import Placement
 from lmpm.gguf.header import read_file
@@ -59,12 +60,12 @@ def test_every_part_is_what_llama_cpp_plans(tmp_path: Path) -> None:
 
 def test_a_loaded_model_takes_what_was_planned(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf", layers=4, dim=256, vocab=2000, quant="Q4_0")[0]
-    settings = replace(LMPM, context=1024, repack=repacking(engine.probe().system_info))
-    limits = engine.EngineLimits()
-    report = engine.execute(engine.Job(kind="run", path=str(path), texts=("x",), plan=settings, max_tokens=1), limits)
+    settings = replace(LMPM, context=1024, repack=repacking(engine.default_engine().probe().system_info))
+    with engine.default_engine().open(engine.Files(path), settings, engine.EngineLimits()) as session:
+        session.complete("x", max_tokens=1)
+        measured = session.memory().total
     found = needed(read_file(path), settings)
-    measured = sum(size for _, size in report.buffers)
-    assert found.total - found.tokenizer - found.overhead == pytest.approx(measured, abs=5 * 6 * 1024)
+    assert found.parts.buffers == pytest.approx(measured, abs=5 * 6 * 1024)
     assert found.reclaimable > 0  # the pages of the file that were repacked
 
 
@@ -83,13 +84,13 @@ def test_a_dry_run_reads_only_the_header(tmp_path: Path) -> None:
     assert copy.stat().st_size == len(data)
     assert copy.read_bytes()[: header.size] == data[: header.size]
     plan = RunConfig(context=512)
-    assert planner.dry_run([part], plan) == engine.dry_run(path, plan=plan)
+    assert planner.dry_run([part], plan) == engine.default_engine().plan(path, plan)
 
 
 def test_a_dry_run_of_a_file_that_llama_cpp_does_not_know(tmp_path: Path) -> None:
     path = write_unknown_architecture(tmp_path / "m.gguf")
     with pytest.raises(EngineError, match=r"newer llama\.cpp"):
-        engine.dry_run(path, plan=RunConfig(context=512))
+        engine.default_engine().plan(path, RunConfig(context=512))
     broken = Part("m.gguf", 8, lambda offset, length: b"nonsense"[offset : offset + length])
     with pytest.raises(IntegrityError):
         planner.dry_run([broken], RunConfig(context=512))
@@ -110,10 +111,10 @@ def test_layers_that_predict_further_tokens_take_nothing(tmp_path: Path) -> None
 def test_an_unknown_architecture_gives_a_bound(tmp_path: Path) -> None:
     unknown = needed(read_file(write_unknown_architecture(tmp_path / "u.gguf")), replace(LMPM, context=512))
     known = needed(read_file(write_llama(tmp_path / "k.gguf", layers=1)[0]), replace(LMPM, context=512))
-    assert unknown.is_bound
-    assert not known.is_bound
-    assert unknown.compute > known.compute
-    assert unknown.kv_cache == known.kv_cache
+    assert unknown.source == "upper bound"
+    assert known.source == "header"
+    assert unknown.parts.compute > known.parts.compute
+    assert unknown.parts.kv_cache == known.parts.kv_cache
 
 
 @pytest.mark.parametrize(
@@ -135,8 +136,8 @@ def test_a_header_that_lies_gives_a_bound(tmp_path: Path) -> None:
     without = tuple(tensor for tensor in header.tensors if tensor.name != "blk.1.ffn_down.weight")
     settings = replace(LMPM, context=512)
     found = needed(replace(header, tensors=without), settings)
-    assert found.is_bound
-    assert found.compute >= needed(header, settings).compute
+    assert found.source == "upper bound"
+    assert found.parts.compute >= needed(header, settings).parts.compute
 
 
 def test_the_largest_context_that_fits(tmp_path: Path) -> None:
@@ -166,8 +167,8 @@ def test_settings_that_llama_cpp_refuses(tmp_path: Path) -> None:
 
 def test_an_encoder_keeps_no_cache(tmp_path: Path) -> None:
     found = needed(read_file(write_bert(tmp_path / "b.gguf")), replace(LMPM, context=256, embeddings=True))
-    assert found.kv_cache == found.recurrent == 0
-    assert found.compute > 0
+    assert found.parts.kv_cache == found.parts.recurrent == 0
+    assert found.parts.compute > 0
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_encoders_of_pictures_take_what_llama_cpp_reserves(tmp_path: Path, name:
     assert not found.is_bound
     assert projector_need(header, CUDA).compute == pytest.approx(found.compute, rel=0.3)
     model = header_model(tmp_path, "Gemma-3-1B")
-    assert needed(model, replace(LMPM, context=512), mmproj=header).mmproj == found.total
+    assert needed(model, replace(LMPM, context=512), mmproj=header).parts.mmproj == found.total
 
 
 @pytest.mark.parametrize(
@@ -217,24 +218,24 @@ def test_tied_embeddings_count_twice_on_a_gpu(tmp_path: Path) -> None:
     table = model.tensors["token_embd.weight"].nbytes
     settings = replace(LMPM, context=512, mmap=False, repack="none")
     alone, split = needed(model, settings), needed(model, settings, (CUDA,))
-    assert split.weights - alone.weights == pytest.approx(table, rel=1e-3)
-    assert split.devices[1].weights == pytest.approx(table, rel=1e-6)
+    assert split.parts.weights - alone.parts.weights == pytest.approx(table, rel=1e-3)
+    assert split.devices[1].parts.weights == pytest.approx(table, rel=1e-6)
 
 
 def test_nothing_is_repacked_beside_cuda(tmp_path: Path) -> None:
     model = header_model(tmp_path, "Llama-3.2-1B", "Q4_0")
     settings = replace(LMPM, context=512, gpu_layers=4)
-    assert needed(model, settings).repack > 0
-    assert needed(model, settings, (CUDA,)).repack == 0
-    assert needed(model, settings, (Backend("metal", "MTL0"),)).repack > 0
+    assert needed(model, settings).parts.repack > 0
+    assert needed(model, settings, (CUDA,)).parts.repack == 0
+    assert needed(model, settings, (Backend("metal", "MTL0"),)).parts.repack > 0
 
 
 def test_a_gpu_with_everything_leaves_the_host_little(tmp_path: Path) -> None:
     model = header_model(tmp_path, "Llama-3.1-8B")
     gpu, host = needed(model, replace(LLAMA_SERVER, context=8192), (CUDA,)).devices
-    assert gpu.cache == 8192 * 128 * 1024
-    assert host.cache == 0
-    assert gpu.compute == pytest.approx(116 * 2**20, rel=0.01)  # as a CUDA build logs it
+    assert gpu.parts.kv_cache == 8192 * 128 * 1024
+    assert host.parts.kv_cache == 0
+    assert gpu.parts.compute == pytest.approx(116 * 2**20, rel=0.01)  # as a CUDA build logs it
 
 
 def test_memory_grows_with_what_is_asked(tmp_path: Path) -> None:

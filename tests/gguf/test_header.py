@@ -8,6 +8,7 @@ import struct
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from gguf import GGML_QUANT_SIZES, GGUFReader, GGUFWriter
 from lmpm import limits
 from lmpm.errors import DiskError, IntegrityError
 from lmpm.gguf import header as gguf_header
-from lmpm.gguf.header import TENSOR_TYPES, Header, read_file, read_header
+from lmpm.gguf.header import Header, read_file, read_header
+from lmpm.gguf.tensor_types import TENSOR_TYPES
 from lmpm.hub.client import Hub
 from lmpm.hub.http import Http
 from lmpm.hub.patience import Patience
@@ -33,6 +35,7 @@ from tests.gguf_files import (
     write_projector,
     write_unknown_architecture,
 )
+from tests.heavy_headers import HEAVY, key, text
 from tests.loopback import LoopbackHub, Sparse
 from tests.mutations import mutate
 from tests.transfers import emptied
@@ -44,14 +47,6 @@ def read_bytes(data: bytes, *, tensors: bool = True) -> Header:
     return read_header(
         lambda offset, length: data[offset : offset + length], size=len(data), name="m.gguf", tensors=tensors
     )
-
-
-def text(data: bytes) -> bytes:
-    return struct.pack("<Q", len(data)) + data
-
-
-def key(name: bytes, kind: int, value: bytes) -> bytes:
-    return text(name) + struct.pack("<I", kind) + value
 
 
 class TestSoundFiles:
@@ -168,7 +163,9 @@ class TestBadFiles:
         ("name", "reason"),
         [
             ("wrong magic", "starts with `GGML`"),
-            ("big endian", "starts with `FUGG`"),
+            ("big endian", "big-endian"),
+            ("tensor count", "tensors, and no real file has more"),
+            ("duplicate tensor", "two tensors have one name"),
             ("version 0", "version 0"),
             ("version 99", "version 99"),
             ("nested arrays", "unsupported type 9"),
@@ -176,7 +173,8 @@ class TestBadFiles:
             ("empty key", "empty"),
             ("duplicate key", "`k` stands twice"),
             ("alignment 3", "alignment"),
-            ("tensor past the end", "beyond the end"),
+            ("offset past the end", "leaves a gap"),
+            ("tensor past the end", "bytes, 4,194,176 fewer than its header says"),
         ],
     )
     def test_the_reason_is_the_right_one(self, name: str, reason: str) -> None:
@@ -220,7 +218,7 @@ class TestBadFiles:
             assert caught.value.message.isprintable()
 
     def test_millions_of_empty_strings_are_refused_before_they_are_walked(self) -> None:
-        count = gguf_header.MAX_STRINGS + 1
+        count = limits.MAX_HEADER_WORK + 1
         data = Sparse(64 * limits.MIB, raw_gguf([key(b"a", 9, struct.pack("<IQ", 8, count))]))
         began = time.process_time()
         with pytest.raises(IntegrityError, match="strings"):
@@ -232,14 +230,14 @@ class TestBadFiles:
         data = path.read_bytes()[:4096]
         began = time.process_time()
         for length in range(len(data)):
-            with pytest.raises(IntegrityError, match=r"inside its header|more than are in it"):
+            with pytest.raises(IntegrityError, match=r"inside its header|more than are in it|it is empty"):
                 read_bytes(data[:length])
         assert time.process_time() - began < 20
 
     def test_a_file_cut_in_its_data(self, tmp_path: Path) -> None:
         (path,) = write_llama(tmp_path / "m.gguf")
         os.truncate(path, path.stat().st_size - 64)
-        with pytest.raises(IntegrityError, match="beyond the end"):
+        with pytest.raises(IntegrityError, match=r"cut off: it has [\d,]+ bytes, 64 fewer"):
             read_file(path)
 
     def test_a_source_that_gives_less_than_its_size(self) -> None:
@@ -268,6 +266,97 @@ class TestBadFiles:
                     assert header.integer("block_count") >= -(2**63)
         assert refused > 100
         assert time.process_time() - began < 30
+
+
+class TestBudget:
+    """A header of at most 64 MiB takes less than 50 MB and a bounded number of steps, whatever is in it."""
+
+    @pytest.mark.parametrize("name", HEAVY)
+    def test_of_memory(self, name: str) -> None:
+        make, is_read = HEAVY[name]
+        data = memoryview(make())
+        header = None
+        tracemalloc.start()
+        try:
+            header = read_header(lambda at, length: bytes(data[at : at + length]), size=len(data), name="m.gguf")
+        except IntegrityError as error:
+            assert "its header holds more than" in error.message and error.hint and "damaged" in error.hint
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert peak < 50_000_000
+        assert (header is not None) is is_read
+
+    @pytest.mark.parametrize("name", HEAVY)
+    def test_of_work(self, name: str) -> None:
+        """No byte is asked for twice but those that a window cuts, and in pieces that are worth a request."""
+        data = memoryview(HEAVY[name][0]())
+        asked: list[int] = []
+
+        def read_at(offset: int, length: int) -> bytes:
+            asked.append(length)
+            return bytes(data[offset : offset + length])
+
+        with suppress(IntegrityError):
+            read_header(read_at, size=len(data), name="m.gguf")
+        assert sum(asked) <= len(data) + len(asked) * limits.MAX_KEY_BYTES
+        assert len(asked) <= 4 + len(data) / limits.HEADER_STEP_BYTES * 2
+
+    def test_of_a_file_just_within_it(self) -> None:
+        """The steps are counted: one string more is one too many."""
+        keys = limits.MAX_HEADER_WORK - 20  # of two keys with ten steps each, one of which raw_gguf writes
+        fits = raw_gguf([key(b"a", 9, struct.pack("<IQ", 8, keys) + bytes(8 * keys))])
+        assert read_bytes(fits).array_lengths == {"a": keys}
+        with pytest.raises(IntegrityError, match="strings, keys and tensors"):
+            read_bytes(raw_gguf([key(b"a", 9, struct.pack("<IQ", 8, keys + 1) + bytes(8 * keys + 8))]))
+
+    def test_of_a_string_that_is_too_long_to_keep(self) -> None:
+        """A tokenizer as one JSON text is passed over; a template of that size is nobody's."""
+        long = text(b"x" * (gguf_header.KEPT_STRING_BYTES + 1))
+        header = read_bytes(
+            raw_gguf([key(b"tokenizer.huggingface.json", 8, long), key(b"llama.block_count", 4, b"\1\0\0\0")])
+        )
+        assert header.integer("block_count") == 1 and header.text("tokenizer.huggingface.json") == ""
+        with pytest.raises(IntegrityError, match="stands twice"):
+            read_bytes(raw_gguf([key(b"tokenizer.huggingface.json", 8, long)] * 2))
+        for name in (b"tokenizer.chat_template", b"tokenizer.chat_template.tool_use"):
+            with pytest.raises(IntegrityError, match="a string of 1,048,577 bytes"):
+                read_bytes(raw_gguf([key(name, 8, long)]))
+
+
+class TestPlacesOfTensors:
+    """llama.cpp wants the data of tensors one after another, padded to the alignment (gguf.cpp)."""
+
+    @pytest.mark.parametrize(
+        ("offsets", "says"),
+        [
+            ((0, 128), None),
+            ((0, 0), "`t1` overlaps the one before it: it lies at 0 instead of 128"),
+            ((0, 64), "`t1` overlaps"),
+            ((0, 256), "`t1` leaves a gap before it: it lies at 256 instead of 128"),
+            ((128, 0), "`t0` leaves a gap"),
+            ((32, 160), "`t0` leaves a gap"),
+            ((0, 129), "`t1` leaves a gap"),
+        ],
+    )
+    def test_one_after_another(self, offsets: tuple[int, ...], says: str | None) -> None:
+        rows = [text(b"t%d" % n) + struct.pack("<IQIQ", 1, 32, 0, offset) for n, offset in enumerate(offsets)]
+        data = raw_gguf(tensors=rows, data=bytes(1024))
+        if says is None:
+            assert len(read_bytes(data).tensors) == len(offsets)
+            return
+        with pytest.raises(IntegrityError) as caught:
+            read_bytes(data)
+        assert says in caught.value.message
+
+    @pytest.mark.parametrize("lacking", [1, 32, 127, 128, 5000])
+    def test_a_file_that_is_cut_off(self, lacking: int) -> None:
+        rows = [text(b"t%d" % n) + struct.pack("<IQIQ", 1, 32 * 64, 0, n * 8192) for n in range(2)]
+        data = raw_gguf(tensors=rows, data=bytes(16384))
+        assert read_bytes(data).tensors
+        with pytest.raises(IntegrityError, match=f" {lacking:,} fewer than its header says") as caught:
+            read_bytes(data[:-lacking])
+        assert caught.value.exit_code == 4 and "Download it again" in (caught.value.hint or "")
 
 
 class TestPlaces:

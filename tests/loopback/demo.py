@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from lmpm import catalog
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.schema import EmbeddingCase
+from lmpm.catalog.schema.smoke import EmbeddingCase
 from tests.gguf_files import CHAT_TEMPLATE, write_bert, write_llama, write_projector
 from tests.loopback.content import Bytes, Content, File, Overlay
 from tests.loopback.server import LoopbackHub

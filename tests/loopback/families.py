@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lmpm import catalog
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.model_files import ModelFiles
+from lmpm.catalog.files import RecordFiles
 from lmpm.gguf import model_name, quant
 from tests.loopback.content import Content, listed
 from tests.loopback.server import LoopbackHub
@@ -200,4 +200,4 @@ def small_catalog(folder: Path) -> Catalog:
     whole = catalog.load(catalog.directory())
     for name in CATALOGUED:
         shutil.copy(whole.directory / "models" / f"{name}.toml", folder)
-    return replace(whole, shelf=ModelFiles(folder, whole.model))
+    return replace(whole, model_files=RecordFiles(folder, whole.model))

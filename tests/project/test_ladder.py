@@ -12,7 +12,7 @@ import pytest
 
 from lmpm import catalog
 from lmpm.catalog.catalog import Catalog
-from lmpm.catalog.schema import Task
+from lmpm.catalog.schema.task import Task
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
 from lmpm.limits import GIB
 from lmpm.machine.chips import load_chips
@@ -110,7 +110,8 @@ def resolution_for(request: Request, machine: Machine, variants: Iterable[Varian
 def build(
     resolution: Resolution, targets: dict[str, Machine], pins: Pins | None = None, classes: Sequence[Machine] = ()
 ) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
-    return choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
+    rungs, remarks = choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
+    return tuple(rung.locked for rung in rungs), remarks
 
 
 def locked(resolution: Resolution, rungs: tuple[LockedCandidate, ...]) -> LockedModel:

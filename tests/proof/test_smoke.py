@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lmpm.catalog.schema import EmbeddingCase, SmokeTest, SqlCase, TextCase
-from lmpm.engine.protocol import EngineLimits, EngineReport, Generation
+from lmpm.catalog.schema.smoke import EmbeddingCase, SmokeTest, SqlCase, TextCase
+from lmpm.engine import EngineLimits, Generation, SessionMemory
 from lmpm.errors import EngineError
 from lmpm.proof.judge import cosine, judge, judge_embeddings, judge_sql, judge_text, repeats
-from lmpm.proof.smoke import run_smoke, summarize, texts
+from lmpm.proof.smoke import Answers, run_smoke, summarize, texts
 from lmpm.run_config import RunConfig
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 
@@ -26,7 +26,7 @@ USERS = SqlCase(
 SQL = SmokeTest("sql", (USERS, USERS, USERS), "{schema}\n-- {question}\n", 32, (";",), 2)
 CATS = EmbeddingCase("a cat", "a kitten", "a truck")
 EMBEDDINGS = SmokeTest("embeddings", (CATS,), "", 0, (), 1)
-REPORT = EngineReport(build="llama.cpp 1", load_s=0.1, peak_memory=1000)
+REPORT = Answers(build="llama.cpp 1", memory=SessionMemory(peak=1000, buffers=()))
 
 
 def said(text: str, **values: object) -> Generation:
@@ -38,8 +38,8 @@ def said(text: str, **values: object) -> Generation:
 
 
 def test_a_prompt_is_filled_once() -> None:
-    case = dataclasses.replace(USERS, schema="CREATE TABLE t (a TEXT DEFAULT '{question}');", question="{schema}?")
-    test = dataclasses.replace(SQL, cases=(case,))
+    case = USERS._replace(schema="CREATE TABLE t (a TEXT DEFAULT '{question}');", question="{schema}?")
+    test = SQL._replace(cases=(case,))
     assert texts(test) == ("CREATE TABLE t (a TEXT DEFAULT '{question}');\n-- {schema}?\n",)
 
 
@@ -80,7 +80,7 @@ def test_sql_that_is_wrong_says_why(answer: str, detail: str) -> None:
 
 
 def test_order_counts_where_it_was_asked_for() -> None:
-    ordered = dataclasses.replace(USERS, ordered=True)
+    ordered = USERS._replace(ordered=True)
     assert not judge_sql(ordered, "SELECT name FROM users ORDER BY name").passed
     assert judge_sql(ordered, "SELECT name FROM users ORDER BY name DESC").passed
 
@@ -178,7 +178,7 @@ def test_too_few_right_answers_fail_and_show_the_first_wrong_one() -> None:
 
 
 def test_a_test_without_cases_does_not_pass() -> None:
-    assert not summarize(dataclasses.replace(SQL, cases=(), pass_cases=0), [], REPORT).passed
+    assert not summarize(SQL._replace(cases=(), pass_cases=0), [], REPORT).passed
 
 
 # On real models
@@ -199,7 +199,7 @@ def test_an_embedding_model_that_knows_its_words_passes(tmp_path: Path) -> None:
     plan = RunConfig(context=256, embeddings=True)
     result = run_smoke(path, EMBEDDINGS, plan=plan, limits=LIMITS)
     assert result.passed, result.detail
-    wrong = dataclasses.replace(EMBEDDINGS, cases=(EmbeddingCase("a cat", "a truck", "a kitten"),))
+    wrong = EMBEDDINGS._replace(cases=(EmbeddingCase("a cat", "a truck", "a kitten"),))
     assert not run_smoke(path, wrong, plan=plan, limits=LIMITS).passed
 
 

@@ -7,21 +7,20 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from lmpm import catalog, engine, machine as machines
-from lmpm.engine.installed import describe, installation
+from lmpm.engine.adapters.xllamacpp import XLlamaCpp
 from lmpm.engine.local import LocalEngine
-from lmpm.estimate.memory.exact import exact_memory
+from lmpm.estimate.memory.bytes_per_token import bytes_per_token
+from lmpm.estimate.memory.exact import exact_memory, exact_shape, memory_by_header
 from lmpm.estimate.memory.fit import fits, gpus_of, placed
 from lmpm.estimate.memory.from_keys import SKETCH_ERROR, sketch
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.per_token import touched_bytes
-from lmpm.estimate.memory.quick import bytes_per_token, estimate_memory, shape_of
-from lmpm.estimate.memory.records import exact_shape, facts_of
-from lmpm.fs import JsonCache
+from lmpm.estimate.memory.quick import estimate_memory
+from lmpm.estimate.memory.shape import shape_of
 from lmpm.gguf.header import read_file
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
@@ -31,6 +30,7 @@ from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.project.lock import build, ladder
 from lmpm.project.lock.entry import prove
+from lmpm.project.lock.records import LockedCandidate
 from lmpm.proof.result import MemoryCheck
 from lmpm.resolver.checks.fit import ESTIMATE_ERROR, ExactFit
 from lmpm.resolver.constraints import Constraints
@@ -122,10 +122,10 @@ def test_llama_cpp_has_the_last_word(desk: Desk) -> None:
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     first = desk.choose(bench.machine, bench).choice.chosen
     assert first and first.memory.source == "dry-run"
-    told = first.variant.told
-    assert told is not None and first.memory.total == pytest.approx(told.memory.total, rel=0.15)
+    told = first.variant.memory
+    assert told is not None and first.memory.total == pytest.approx(told.total, rel=0.15)
     tight = replace(bench.machine, budget=first.memory.total - 1)
-    if told.memory.total <= tight.budget:  # else the header already says no
+    if told.total <= tight.budget:  # else the header already says no
         choice = desk.choose(tight, bench).choice
         assert choice.chosen and choice.chosen.variant.quant == "Q4_K_M"
         assert "llama.cpp here plans" in choice.rejected[0].detail
@@ -135,13 +135,13 @@ def test_a_plan_is_asked_for_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     first = desk.choose(bench.machine, bench).choice.chosen
     desk.hub.reset_log()
-    monkeypatch.setattr(engine, "dry_run", lambda *_, **__: pytest.fail("llama.cpp was asked again"))
+    monkeypatch.setattr(XLlamaCpp, "plan", lambda *_, **__: pytest.fail("llama.cpp was asked again"))
     assert desk.choose(bench.machine, LocalEngine(bench.computer, desk.home)).choice.chosen == first
     assert desk.hub.bytes_sent(".gguf") == 0, "the headers are kept"
 
 
 def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmpm.engine.installed.installation", lambda: None)
+    monkeypatch.setattr("lmpm.engine.choose.Engines.candidates", ())
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     choice = desk.choose(bench.machine, bench).choice
     assert choice.chosen and choice.chosen.memory.source == "header"
@@ -150,9 +150,9 @@ def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypat
 
 def test_what_is_locked_does_not_depend_on_who_locks(desk: Desk) -> None:
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
-    here = build.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0]
+    here = build.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0].locked
     card = machine("RTX 4090, 64GB")
-    there = build.build(desk.choose(card), desk.resolver, {})[0][0]
+    there = build.build(desk.choose(card), desk.resolver, {})[0][0].locked
     assert (here.memory, here.bytes_per_token, here.files) == (there.memory, there.bytes_per_token, there.files)
     assert here.architecture == "granitemoe"
     assert 0 < here.active_parameters < here.parameters / 3
@@ -178,11 +178,11 @@ def test_estimates_are_as_honest_as_they_say(tmp_path: Path) -> None:
         path = write(tmp_path / "model.gguf", MODELS[name]())
         model, keys = HParams(read_file(path)), read_file(path, tensors=False)
         settings = RunConfig(context=min(CONTEXT, model.context_length or CONTEXT))
-        told = facts_of(model, settings)
+        told = memory_by_header(model, settings)
         size = path.stat().st_size
         if not model.architecture.tied_twice:
             near = sketch(keys, settings, size=size + 25 * model.vocabulary)  # these files have no vocabulary
-            sketched.append(abs(near.must_fit / told.memory.total - 1))
+            sketched.append(abs(near.must_fit / told.total - 1))
         shape = shape_of(keys, parameters=sum(tensor.elements for tensor in model.tensors.values()))
         if name in back:
             entry = known.model(back[name])
@@ -193,8 +193,8 @@ def test_estimates_are_as_honest_as_they_say(tmp_path: Path) -> None:
             files=(ModelFile(path="m.gguf", size=size),), context_length=model.context_length, shape=shape,
         )  # fmt: skip
         if shape is not None:
-            estimated.append(abs(estimate_memory(bare, settings.context).total / told.memory.total - 1))
-            touched.append(abs(bytes_per_token(bare, settings.context) / told.touched - 1))
+            estimated.append(abs(estimate_memory(bare, settings.context).total / told.total - 1))
+            touched.append(abs(estimate_memory(bare, settings.context).bytes_per_token / told.bytes_per_token - 1))
     assert ninth(sketched) <= SKETCH_ERROR and statistics.median(sketched) <= 0.003
     assert ninth(estimated) <= ESTIMATE_ERROR and statistics.median(estimated) <= 0.005
     assert statistics.median(touched) <= 0.10
@@ -215,19 +215,19 @@ def test_a_token_reads_only_what_it_goes_through(tmp_path: Path) -> None:
     idle = sum(tensor.nbytes for name, tensor in model.tensors.items() if "_exps" in name) * 120 // 128
     table = model.tensors["token_embd.weight"].nbytes
     weights = sum(tensor.nbytes for tensor in model.tensors.values())
-    cells = exact_memory(model, settings).kv_cache
-    assert touched_bytes(model, settings) == weights - idle - table + cells
+    cells = exact_memory(model, settings).parts.kv_cache
+    assert bytes_per_token(model, settings) == weights - idle - table + cells
 
 
 def test_tied_embeddings_are_read_as_the_output(tmp_path: Path) -> None:
     model = model_of(tmp_path, "Llama-3.2-1B")
     weights = sum(tensor.nbytes for tensor in model.tensors.values())
     settings = RunConfig(context=2)
-    assert touched_bytes(model, settings) == weights + exact_memory(model, settings).kv_cache
+    assert bytes_per_token(model, settings) == weights + exact_memory(model, settings).parts.kv_cache
     gemma = model_of(tmp_path, "Gemma-4-E2B")
     rows = gemma.tensors["per_layer_token_embd.weight"].nbytes
     weights = sum(tensor.nbytes for tensor in gemma.tensors.values())
-    assert touched_bytes(gemma, settings) == weights - rows + exact_memory(gemma, settings).kv_cache
+    assert bytes_per_token(gemma, settings) == weights - rows + exact_memory(gemma, settings).parts.kv_cache
 
 
 def test_as_many_layers_on_the_gpu_as_fit(tmp_path: Path) -> None:
@@ -247,22 +247,23 @@ def test_as_many_layers_on_the_gpu_as_fit(tmp_path: Path) -> None:
 def test_the_planned_layers_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_llama(tmp_path / "m.gguf", layers=6, dim=256, vocab=2000, context=512)[0]
     model = HParams(read_file(path))
-    whole = exact_memory(model, RunConfig(context=512), gpus_of(machine("RTX 4090, 64GB"))).devices[0]
-    budget = whole.weights // 2 + whole.compute + whole.cache
+    whole = exact_memory(model, RunConfig(context=512), gpus_of(machine("RTX 4090, 64GB"))).devices[0].parts
+    budget = whole.weights // 2 + whole.compute + whole.kv_cache
     card = machine("RTX 4090, 64GB", budget=budget)
     expected = placed(model, RunConfig(context=512), card).gpu_layers
     assert expected is not None and 0 < expected < 7
-    jobs: list[engine.Job] = []
+    plans: list[RunConfig] = []
+    open_session = XLlamaCpp.open
 
-    def execute(job: engine.Job, limits: engine.EngineLimits) -> engine.EngineReport:
-        jobs.append(job)
-        return engine.execute(job, limits)
+    def watched(self: XLlamaCpp, files: engine.Files, config: RunConfig, limits: engine.EngineLimits) -> engine.Session:
+        plans.append(config)
+        return open_session(self, files, config, limits)
 
-    monkeypatch.setattr("lmpm.proof.smoke.execute", execute)
+    monkeypatch.setattr(XLlamaCpp, "open", watched)
     bench = LocalEngine(card, tmp_path)
     bench.machine = card  # as with a build that can use it
     prove([path], catalog.load(CATALOG).task("text-to-sql"), context=512, need=0, bench=bench)
-    assert jobs[0].plan.gpu_layers == expected
+    assert plans[-1].gpu_layers == expected
 
 
 def test_a_rung_knows_that_it_is_a_mixture_of_experts() -> None:
@@ -270,34 +271,23 @@ def test_a_rung_knows_that_it_is_a_mixture_of_experts() -> None:
     dense = replace(small_model("m").candidates[0], bytes_per_token=2 * 10**9, memory=5 * 10**9, layers=48)
     known = replace(dense, parameters=8 * 10**9, active_parameters=8 * 10**9)
     sparse = replace(known, active_parameters=10**9)
-    plain = ladder._speed_on(card, known, "decode")
-    assert ladder._speed_on(card, dense, "decode") == plain
-    assert (ladder._speed_on(card, sparse, "decode") or 0) < (plain or 0), "its layers have more steps"
-    assert (ladder._speed_on(card, sparse, "prefill") or 0) > (ladder._speed_on(card, known, "prefill") or 0)
+
+    def speed(rung: LockedCandidate, kind: Literal["decode", "prefill"] = "decode") -> float:
+        taken = ladder.take(replace(small_model("m"), candidates=(rung,)), card, min_speed=0.0, kind=kind)
+        assert taken.speed
+        return taken.speed
+
+    assert speed(dense) == speed(known)
+    assert speed(sparse) < speed(known), "its layers have more steps"
+    assert speed(sparse, "prefill") > speed(known, "prefill")
 
 
 # The engine and the machine
 
 
-def test_an_engine_is_asked_once_for_each_installation(tmp_path: Path) -> None:
-    installed = installation()
-    assert installed is not None and "llama-cpp-python" in installed
-    says = describe(tmp_path, installed)
-    assert says is not None
-    assert describe(tmp_path, installed, ask=lambda: pytest.fail("asked again")) == says
-    assert describe(tmp_path, installed + " upgraded", ask=lambda: replace(says, build="new")).build == "new"  # type: ignore[union-attr]
-    assert describe(tmp_path, None) is None
-    JsonCache(tmp_path).put({"of": "another version of lmpm"}, installed)
-    assert describe(tmp_path, installed) == says
-
-
-def cpu_only() -> bool:
-    return not engine.probe().gpu_offload
-
-
-def test_a_gpu_that_the_engine_cannot_use(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not cpu_only():
-        pytest.skip("llama-cpp-python here can use a GPU")
+def test_a_gpu_that_the_engine_cannot_use(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if LocalEngine(machine("CPU, 8 cores, 64GB"), tmp_path).info.gpu_offload:  # type: ignore[union-attr]
+        pytest.skip("the engine here can use a GPU")
     card = machine("RTX 4090, 64GB")
     monkeypatch.setattr(machines, "detect", lambda chips: card)
     found = cli.call("hardware", "--json").passed().json["machine"]
@@ -310,7 +300,7 @@ def test_a_gpu_that_the_engine_cannot_use(cli: Cli, monkeypatch: pytest.MonkeyPa
     assert doctor.code == 1 and not checks["engine"]["ok"]
     assert "CPU only, but this machine has a GPU" in checks["engine"]["found"]
     assert "GGML_CUDA=on" in checks["engine"]["hint"] and "llama-cpp-python" in checks["engine"]["hint"]
-    assert checks["machine"]["sources"]["budget"] == dict(card.sources)["budget"]
+    assert checks["machine"]["sources"]["budget"] == str(card.source_of("budget"))
     other = cli.call("resolve", "text-to-sql", "--offline", "--json", "--hardware", "RTX 4090, 64GB").passed().json
     assert other["machine"]["accelerator"] == "cuda" and not any("not used" in note for note in other["notes"])
 

@@ -46,7 +46,7 @@ from tests.loopback.families import (
 )
 
 MAX_REQUESTS = 12  # of one reference in words
-M2, RTX = "M2, 16GB", "RTX 4090"
+M2, RTX = "M2, 16GB", "RTX 4090, 24GB"
 REAL = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 TYPED = "deepseek r1 distill qwen 7b"
 
@@ -244,8 +244,8 @@ class TestWords:
         self, world: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         with pytest.raises(NotFoundError) as caught:
-            resolver(real, tmp_path, world).resolve("qwq 32b:Q4_K_XL", machine(real, RTX), Constraints(), where="hub")
-        assert any("has no Q4_K_XL, but" in line and "Q4_K_M" in line for line in caught.value.details)
+            resolver(real, tmp_path, world).resolve("qwq 32b:TQ2_0", machine(real, RTX), Constraints(), where="hub")
+        assert any("has no TQ2_0, but" in line and "IQ" in line for line in caught.value.details)
 
     def test_one_letter_more_is_another_model(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         for name, downloads in (("GLM-4.6", 10), ("GLM-4.6V", 90_000)):

@@ -140,7 +140,7 @@ class TestHub:
     def test_what_is_gone_is_passed_over(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
         with pytest.raises(NotFoundError) as caught:
             online.resolve("text-to-sql", machine, Constraints(), where="hub")
-        assert "has none of the" in caught.value.message and len(caught.value.details) >= 2
+        assert "None of the" in caught.value.message and len(caught.value.details) >= 2
 
     def test_a_file_that_is_gone_from_its_repository(
         self, online: Resolver, hub: LoopbackHub, machine: Machine, real: Catalog

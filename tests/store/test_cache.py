@@ -15,6 +15,7 @@ from lmpm.errors import DiskError, HashMismatchError, IntegrityError
 from lmpm.fs.disk import hash_file
 from lmpm.hub import HeaderCache
 from lmpm.reporter import Reporter
+from lmpm.resolver.candidates import local
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 from tests.child import run_script
@@ -97,7 +98,7 @@ class TestSharedWithHuggingFace:
         site.hub.reset_log()
         assert site.fetch() == path
         assert len(site.hub.requests) == 0
-        assert site.store.held(variant(site.source, site.file)) is not None
+        assert local.held(site.store, variant(site.source, site.file)) is not None
         assert not site.blob.exists()
 
     @pytest.mark.parametrize("damage", [b"", WHOLE[:-1], WHOLE[:-1] + b"?"], ids=["empty", "short", "flipped"])
@@ -118,7 +119,7 @@ class TestSharedWithHuggingFace:
         site.link.symlink_to(os.path.relpath(site.blob, site.link.parent))
         assert site.fetch() == site.link
         assert len(site.hub.requests) == 0
-        held = site.store.held(variant(HubSource(REPO), ModelFile(path=PATH, size=SIZE)))
+        held = local.held(site.store, variant(HubSource(REPO), ModelFile(path=PATH, size=SIZE)))
         assert held is not None
         assert held.source == site.source
         assert held.files == (site.file,)
@@ -161,20 +162,21 @@ class TestSharedWithHuggingFace:
         assert ref.read_text() == "2" * 40
 
 
-def test_what_a_server_claimed_of_a_header_gives_way_to_the_file(hub: LoopbackHub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", ["fetched", "found"])
+def test_what_a_server_claimed_of_a_header_gives_way_to_the_file(hub: LoopbackHub, tmp_path: Path, then: str) -> None:
     """A mirror that lies once in the first bytes, whose lie was kept before the file came."""
-    true = b"GGUF" + bytes(range(256)) * 40
-    for verify in ("fetched", "found"):
-        site = Site(emptied(hub), tmp_path / verify, content=Bytes(true))
-        headers = HeaderCache(site.store.home / "headers", "http://mirror")
-        lie = b"GGUF" + b"lie" * 100
-        assert headers.reader(site.file.sha256 or "", lambda offset, length: lie[offset : offset + length])(0, 300)
-        path = site.fetch()
-        if verify == "found":
-            headers.drop(site.file.sha256 or "")
-            headers.reader(site.file.sha256 or "", lambda offset, length: lie[offset : offset + length])(0, 300)
-            site.store.confirm(path, site.file)
-        assert headers.only(site.file.sha256 or "")(0, 300) == true[:300]
+    true, lie = b"GGUF" + bytes(range(256)) * 40, b"GGUF" + b"lie" * 100
+    site = Site(emptied(hub), tmp_path, content=Bytes(true))
+    path = site.fetch() if then == "found" else None
+    headers = HeaderCache(site.store.home / "headers", "http://mirror")
+    assert headers.reader(MODEL.sha256, lambda offset, length: lie[offset : offset + length])(0, 300) == lie[:300]
+    assert headers.reader(site.file.sha256 or "", lambda offset, length: lie[offset : offset + length])(0, 300)
+    if path is None:
+        site.fetch()
+    else:
+        site.store.confirm(path, site.file)
+    assert headers.only(site.file.sha256 or "")(0, 300) == true[:300]
+    assert headers.only(MODEL.sha256)(0, 300) == lie[:300], "of a file that is not here"
 
 
 class TestDamage:
@@ -324,7 +326,7 @@ class TestPlaces:
         store = Store(tmp_path / "hub", tmp_path)
         with pytest.raises(ValueError, match="expected"):
             store.folder(HubSource(repo, "1" * 40))
-        assert store.repository(repo) is None
+        assert local.repository(store, repo) is None
 
 
 class TestWhatIsHere:
@@ -333,11 +335,11 @@ class TestWhatIsHere:
         started = site.store.folder(site.source) / "snapshots" / ("f" * 40)
         started.mkdir()
         os.utime(started, (4e9, 4e9))
-        found = site.store.repository(REPO)
+        found = local.repository(site.store, REPO)
         assert found is not None
         assert (found.revision, found.files) == (site.source.revision, (site.file,))
-        assert site.store.repository(REPO, "f" * 40) is None
-        assert site.store.repository("acme/other") is None
+        assert local.repository(site.store, REPO, "f" * 40) is None
+        assert local.repository(site.store, "acme/other") is None
 
     def test_what_cannot_be_a_model_is_left_out(self, site: Site) -> None:
         site.fetch()
@@ -347,17 +349,17 @@ class TestWhatIsHere:
         (snapshot / "dangling.gguf").symlink_to("../../blobs/" + "0" * 64)
         (snapshot / "no-digest.gguf").symlink_to("../../blobs/short")
         (snapshot / "bad:name.gguf").symlink_to(f"../../blobs/{MODEL.sha256}")
-        found = site.store.repository(REPO)
+        found = local.repository(site.store, REPO)
         assert found is not None
         assert [file.path for file in found.files] == [PATH]
 
     def test_a_variant_is_held_only_as_a_whole(self, site: Site) -> None:
         site.fetch()
         other = ModelFile(path="mmproj.gguf", size=5)
-        assert site.store.held(variant(HubSource(REPO), site.file, other)) is None
+        assert local.held(site.store, variant(HubSource(REPO), site.file, other)) is None
         wrong = ModelFile(path=PATH, size=SIZE, sha256="0" * 64)
-        assert site.store.held(variant(site.source, wrong)) is None
-        held = site.store.held(variant(HubSource(REPO), ModelFile(path=PATH, size=1, role="mmproj")))
+        assert local.held(site.store, variant(site.source, wrong)) is None
+        held = local.held(site.store, variant(HubSource(REPO), ModelFile(path=PATH, size=1, role="mmproj")))
         assert held is not None
         assert held.files == (ModelFile(path=PATH, size=SIZE, sha256=MODEL.sha256, role="mmproj"),)
 

@@ -14,6 +14,7 @@ import pytest
 from huggingface_hub.utils import _shared_blobs as shared
 
 from lmpm.project.usage import plan_prune
+from lmpm.resolver.candidates import local
 from lmpm.store import inventory, prune
 from lmpm.types import HubSource, ModelFile, Variant
 from tests.loopback import LoopbackHub, faults
@@ -177,7 +178,7 @@ class TestXet:
             model="tiny", title="Tiny", source=HubSource(REPO), quant="Q8_0", license="mit",
             files=(ModelFile(path=PATH, size=SIZE),), context_length=512, architecture="llama",
         )  # fmt: skip
-        held = site.store.held(variant)
+        held = local.held(site.store, variant)
         assert held is not None and held.files == (site.file,) and held.source == site.source
         (found,) = inventory.take(site.store, {}).files
         assert (found.sha256, found.size, found.brought) == (MODEL.sha256, SIZE, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.starter.train import conditions, joins
-from catalog.starter.train.questions import Builder, Draft, ImpossibleError
+from catalog.starter.train.draft import Builder, Draft, ImpossibleError
 
 
 def count_all(d: Draft) -> str:

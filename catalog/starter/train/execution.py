@@ -8,7 +8,7 @@ import time
 
 from catalog.starter.train import conditions, words
 from catalog.starter.train.conditions import Hint
-from catalog.starter.train.questions import Question
+from catalog.starter.train.draft import Question
 from catalog.starter.train.schema import Column, Schema, Table
 
 DATABASES = 4

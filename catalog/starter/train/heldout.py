@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from catalog.starter.train import execution, questions, schema
-from catalog.starter.train.questions import Question
+from catalog.starter.train.draft import Question
 from catalog.starter.train.schema import Schema
 
 SPLITS = ("identifiers", "phrasings", "both")

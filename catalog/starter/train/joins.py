@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.starter.train import conditions, phrases
-from catalog.starter.train.questions import Draft, ImpossibleError
+from catalog.starter.train.draft import Draft, ImpossibleError
 
 
 def _link(d: Draft) -> tuple[str, str, str]:

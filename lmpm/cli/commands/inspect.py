@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
-from lmpm.cli.output import render
-from lmpm.cli.output.console import Console, put, put_json
+from lmpm.cli.app import App
+from lmpm.cli.options import engine_option, hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.output.console import put, put_json
+from lmpm.cli.output.words import tok_range
 from lmpm.errors import SpecError
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
-    from lmpm.estimate import DryRun, Inspection
-    from lmpm.gguf import Parts
+    from lmpm.estimate import Inspection
+    from lmpm.gguf import Finding, Parts
     from lmpm.run_config import RunConfig
-    from lmpm.types import Machine
+    from lmpm.types import DeviceMemory, Machine, MemoryPlan
 
 BAR_CELLS = 40  # of the widest part
-PARTS = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "mmproj", "tokenizer", "overhead")
 WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 
 
@@ -41,52 +40,54 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @click.option("--gpu-layers", type=click.IntRange(0), help="Layers on the GPU; else all.")
 @click.option("--cpu-moe", is_flag=True, help="Keep the experts in host memory.")
 @click.option("--exact", is_flag=True, help="Read the whole header and ask llama.cpp itself; no weights are fetched.")
+@engine_option
 @hardware_option
 @offline_option
 @json_option
-@common
-def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+@pass_app()
+def command(app: App, ref: str, **options: Any) -> None:
     """Show what a GGUF is, needs and does, from its header alone.
 
-    REF is a name in the lock, of which the rung for the machine is shown, a task, a model, a repository with a quant,
+    REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
     or a file.
     """
     from lmpm.estimate import as_planned, inspect
 
-    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
-    if options["exact"] and not app.is_this_machine:
+    workspace = app.workspace
+    if options["exact"] and not workspace.is_this_machine:
         raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
     parts = _parts(app, ref)
-    settings = replace(_settings(options), repack=app.repack)
-    found = computed = inspect(parts, app.machine, settings, table=options["exact"])
+    settings = replace(_settings(options), repack=workspace.repack)
+    found = computed = inspect(parts, workspace.machine, settings, table=options["exact"])
     exact = _ask(app, parts, found) if options["exact"] else None
     if exact:
-        found = as_planned(computed, exact, app.machine)
+        found = as_planned(computed, exact, workspace.machine)
     elif options["exact"]:
         app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
-    if as_json:
+    if app.as_json:
         put_json(_json(found, computed, exact))
     else:
-        _show(found, computed, exact, app.machine)
+        _show(found, computed, exact, workspace.machine)
 
 
 def _parts(app: App, ref: str) -> Parts:
     """The files of what the lock pins under this name, else of what the reference names."""
     from lmpm.resolver import parts_of
 
-    locked = workspace.project(app, is_global=False).lock().get(ref)
+    locked = app.project.lock().get(ref)
     if locked is None:
-        return parts_of(app.resolver, ref, app.machine)
+        return parts_of(app.workspace.resolver, ref, app.workspace.machine)
     from lmpm.project import rung_for, variant_of
 
-    rung = rung_for(locked, app.machine)
-    app.console.note(f"this is what lmpm.lock pins for it: rung {rung.number} of {len(locked.candidates)}")
-    return app.locator.parts(variant_of(rung.candidate))
+    rung = rung_for(locked, app.workspace.machine)
+    title = f"{rung.candidate.model} {rung.candidate.quant}"
+    app.console.note(f"this is what lmpm.lock pins for this machine: {title}")
+    return app.workspace.locator.parts(variant_of(rung.candidate))
 
 
-def _ask(app: App, parts: Parts, found: Inspection) -> DryRun | None:
+def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
     """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
-    oracle = app.bench.oracle
+    oracle = app.workspace.engine.oracle
     return oracle.ask(parts.files, found.settings) if oracle else None
 
 
@@ -115,8 +116,10 @@ def _settings(options: dict[str, Any]) -> RunConfig:
         raise click.BadParameter(str(error)) from error
 
 
-def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine: Machine) -> None:
+def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, machine: Machine) -> None:
     """Facts, a small picture of the memory, and the speed."""
+    from lmpm.engine import version as engine_version
+    from lmpm.gguf import check
     from lmpm.machine import describe
 
     facts = [
@@ -130,53 +133,60 @@ def _show(found: Inspection, computed: Inspection, exact: DryRun | None, machine
     if found.has_chat_template is not None:
         facts.append(f"chat template: {'yes' if found.has_chat_template else 'no'}")
     put(" · ".join(facts))
-    put(f"Memory at {found.need.context:,} tokens on {describe(machine)} ({_source_words(found)})")
-    widest = max(getattr(found.need, part) for part in PARTS)
-    for part in PARTS:
-        size = getattr(found.need, part)
+    if not check.may_run(found.architecture, engine_version):
+        put(f"{'Warning':<11} llama.cpp here does not run the architecture `{found.architecture[:40]}`")
+    for item in found.template_findings:
+        put(f"{'Danger' if item.severity == 'error' else 'Warning':<11} chat template: {item.detail}")
+    put(f"Memory at {found.memory.context:,} tokens on {describe(machine)} ({_source_words(found)})")
+    parts = found.memory.parts
+    for part, size in parts._asdict().items():
         if size:
-            bar = "█" * round(BAR_CELLS * size / widest) if sys.stdout.isatty() else ""
+            bar = "█" * round(BAR_CELLS * size / max(parts)) if sys.stdout.isatty() else ""
             put(f"  {WORDS.get(part, part):<10} {human(size):>10}  {bar}".rstrip())
-    if len(found.need.devices) > 1:
-        for device in found.need.devices:
+    if len(found.memory.devices) > 1:
+        for device in found.memory.devices:
             put(f"  {'on ' + device.name:<10} {human(device.total):>10}")
     verdict = "fits" if found.fits else "does not fit"
     largest = f"Largest context that fits: {found.max_context:,}" if found.max_context else "No context fits"
-    if 0 < found.context_length < found.need.context:
+    if 0 < found.context_length < found.memory.context:
         largest = f"But it was trained for {found.context_length:,} tokens, and what it does beyond is anyone's guess"
-    total = human(found.need.must_fit)
+    total = human(found.memory.must_fit)
     put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}. {largest}")
     if exact is not None:
         off = 100 * (planned(computed) - exact.total) / exact.total
-        put(f"  {'computed':<10} {human(computed.need.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
+        put(f"  {'computed':<10} {human(computed.memory.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
     first = duration(found.speed.first_token_s)
-    put(f"Speed       {render.tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
+    put(f"Speed       {tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
 
 
 def _source_words(found: Inspection) -> str:
     """How the figures are known."""
-    if found.source == "dry-run":
+    if found.memory.source == "dry-run":
         return "llama.cpp asked, nothing loaded"
-    if found.source == "upper bound":
+    if found.memory.source == "upper bound":
         return "an upper bound: lmpm does not know this architecture"
-    if found.source == "keys":
+    if found.memory.source == "keys":
         from lmpm.estimate import SKETCH_ERROR
 
         return f"from the first keys and the size, within about {SKETCH_ERROR:.0%}; `--exact` reads the whole header"
-    if found.settings.gpu_layers is not None and len(found.need.devices) > 1:
+    if found.settings.gpu_layers is not None and len(found.memory.devices) > 1:
         return f"from its header, {found.settings.gpu_layers} of {found.layers + 1} layers on the GPU"
     return "from its header"
 
 
 def planned(found: Inspection) -> int:
     """What llama.cpp plans for, too, without mapping the file: not the tokenizer's tables, nor what is around it."""
-    return found.need.must_fit - found.need.tokenizer - found.need.overhead - found.need.mmproj
+    return found.memory.parts.buffers - found.memory.reclaimable
 
 
-def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict[str, Any]:
+def _finding(item: Finding) -> dict[str, str]:
+    return {"kind": item.kind, "severity": item.severity, "detail": item.detail}
+
+
+def _json(found: Inspection, computed: Inspection, exact: MemoryPlan | None) -> dict[str, Any]:
     speed = found.speed
     return {
         "file": {"path": found.path, "size": found.size, "shards": found.shards},
@@ -185,13 +195,16 @@ def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict
         "quant": found.quant,
         "layers": found.layers,
         "context_length": found.context_length,
+        "template": None
+        if found.has_chat_template is None
+        else {"present": found.has_chat_template, "findings": [_finding(item) for item in found.template_findings]},
         "memory": {
-            "context": found.need.context,
-            "total": found.need.total,
-            "must_fit": found.need.must_fit,
-            "source": found.source,
-            "parts": {part: getattr(found.need, part) for part in PARTS},
-            "devices": [{**asdict(device), "total": device.total} for device in found.need.devices],
+            "context": found.memory.context,
+            "total": found.memory.total,
+            "must_fit": found.memory.must_fit,
+            "source": "estimated" if found.memory.source == "header" else found.memory.source,
+            "parts": found.memory.parts._asdict(),
+            "devices": [_device_json(device) for device in found.memory.devices],
             "gpu_layers": found.settings.gpu_layers,
             "exact": {"total": exact.total, "estimated": planned(computed), "build": exact.build} if exact else None,
         },
@@ -206,4 +219,16 @@ def _json(found: Inspection, computed: Inspection, exact: DryRun | None) -> dict
         else None,
         "fits": found.fits,
         "max_context": found.max_context,
+    }
+
+
+def _device_json(device: DeviceMemory) -> dict[str, Any]:
+    parts = device.parts
+    return {
+        "name": device.name,
+        "weights": parts.weights + parts.repack,
+        "cache": parts.kv_cache + parts.recurrent,
+        "compute": parts.compute,
+        "other": parts.output + parts.mmproj + parts.tokenizer + parts.overhead,
+        "total": device.total,
     }

@@ -108,6 +108,10 @@ class PlainReporter(Reporter):
         self.total.size -= size  # what is left of the plan is what is fetched
         self.console.say("Present", f"{name}  {human(size)}, verified")
 
+    def remarked(self, name: str, what: str) -> None:
+        """Say what was found in a file."""
+        self.console.note(f"`{name}`: {what}")
+
     def stopped(self) -> None:
         """Forget what was under way."""
         self.meters.clear()
@@ -159,6 +163,10 @@ class LiveReporter(PlainReporter):
     def reused(self, name: str, size: int) -> None:
         """Speak above the lines."""
         self._above(lambda: super(LiveReporter, self).reused(name, size))
+
+    def remarked(self, name: str, what: str) -> None:
+        """Speak above the lines."""
+        self._above(lambda: super(LiveReporter, self).remarked(name, what))
 
     def stopped(self) -> None:
         """Take the lines away."""

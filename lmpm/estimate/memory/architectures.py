@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.estimate.memory.hparams import HParams
     from lmpm.gguf import Header
 
 Kind = Literal[
@@ -89,43 +88,6 @@ class Architecture:
         if not period:
             return (True,) * layers
         return tuple((layer + 1) % period != 0 for layer in range(layers))
-
-    def is_recurrent(self, model: HParams, layer: int) -> bool:
-        """Whether a layer keeps a state."""
-        if layer >= model.layers:
-            return False
-        match self.state_rule:
-            case "all":
-                return True
-            case "no_kv_heads":
-                return model.kv_heads(layer) == 0
-            case "no_kv_heads_no_ff":
-                return model.kv_heads(layer) == 0 and model.by_layer("feed_forward_length", layer) == 0
-            case "by_tensors":
-                return layer in model.layers_with_states
-            case "interval":
-                listed = model.header.integers("attention.recurrent_layers")
-                if listed:
-                    return bool(model.by_layer("attention.recurrent_layers", layer))
-                return (layer + 1) % model.header.integer("full_attention_interval", 4) != 0
-        return False
-
-    def has_cache(self, model: HParams, layer: int) -> bool:
-        """Whether a layer keeps keys and values."""
-        if self.keeps in ("nothing", "state"):
-            return False
-        shared = model.header.integer("attention.shared_kv_layers")
-        if layer >= min(model.layers, self.cached_layers or model.all_layers - shared):
-            return False
-        if self.keeps == "cache":
-            return True
-        if self.state_rule == "all":  # attention and state side by side
-            return True
-        if self.state_rule == "no_kv_heads_no_ff":
-            return not self.is_recurrent(model, layer) and model.by_layer("feed_forward_length", layer) == 0
-        if self.state_rule == "interval":
-            return layer < model.layers and not self.is_recurrent(model, layer)
-        return not self.is_recurrent(model, layer)
 
 
 UNKNOWN: Final = Architecture(state_rule="by_tensors")  # and a full cache in every layer

@@ -7,91 +7,39 @@ two constants of what no buffer shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.estimate.memory import cache
+from lmpm.estimate.memory.bytes_per_token import active_parameters, bytes_per_token, parameters
+from lmpm.estimate.memory.constants import GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.ggml.scheduler import compute_buffers
 from lmpm.estimate.memory.graphs import build
 from lmpm.estimate.memory.graphs.graph import Graph
 from lmpm.estimate.memory.hparams import HParams
+from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
 from lmpm.estimate.memory.plan import resolve
 from lmpm.estimate.memory.projector import projector_need
-from lmpm.estimate.memory.weights import Placement, mapped_bytes
-from lmpm.limits import MIB
+from lmpm.estimate.memory.shape import shape_of
+from lmpm.estimate.memory.weights import Placement, is_tied, mapped_bytes
+from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
     from lmpm.estimate.memory.plan import Plan
     from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
+    from lmpm.types import Shape
 
-# What no buffer of llama.cpp shows.
-TOKENIZER_BYTES_PER_TOKEN: Final = 400  # tables of a BPE vocabulary with merges, measured: 0.3-0.45 KB a token
-HOST_OVERHEAD: Final = 32 * MIB  # Python, the library and its small buffers
-GPU_OVERHEAD: Final = {"cuda": 350 * MIB, "metal": 32 * MIB}  # the context of a device: 107-555 MiB reported
 BOUND: Final = 1.5  # the compute buffer of an unknown architecture, over that of the nearest known one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceNeed:
-    """What one device holds."""
-
-    name: str
-    weights: int = 0
-    cache: int = 0  # keys, values and states
-    compute: int = 0
-    other: int = 0  # outputs, tables, the encoder of pictures, the device's own context
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.weights + self.cache + self.compute + self.other
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """Bytes by part, over all devices.
-
-    `reclaimable` are pages of the file that the system may drop at any time: it is counted in `weights`,
-    but need not fit. `is_bound` tells an architecture that is not known: an upper bound then.
-    """
-
-    context: int
-    weights: int
-    repack: int
-    kv_cache: int
-    recurrent: int
-    compute: int
-    output: int
-    mmproj: int
-    tokenizer: int
-    overhead: int
-    reclaimable: int
-    devices: tuple[DeviceNeed, ...]
-    is_bound: bool = False
-
-    @property
-    def total(self) -> int:
-        """All parts together."""
-        return (
-            self.weights + self.repack + self.kv_cache + self.recurrent + self.compute + self.output + self.mmproj
-            + self.tokenizer + self.overhead
-        )  # fmt: skip
-
-    @property
-    def must_fit(self) -> int:
-        """What cannot be dropped."""
-        return self.total - self.reclaimable
 
 
 def exact_memory(
     header: Header | HParams, settings: RunConfig, gpus: tuple[Backend, ...] = (), *, mmproj: Header | None = None
-) -> Need:
+) -> MemoryPlan:
     """What a model takes on these GPUs and the host; without GPUs all of it in host memory.
 
-    An encoder of pictures (`mmproj`) goes to the first GPU. The header must have been read with its tensor
+    A vision encoder (`mmproj`) goes to the first GPU. The header must have been read with its tensor
     table. Raises ValueError when it was not.
     """
     model = header if isinstance(header, HParams) else HParams(header)
@@ -106,45 +54,84 @@ def exact_memory(
         mapped = mapped_bytes(placement)
         reclaimable = max(0, mapped - weights[-1])
         weights[-1] = max(mapped, weights[-1])
-    keys_values, states = [0] * len(weights), [0] * len(weights)
-    for layer in range(model.all_layers):
-        where = placement.of_layer(layer)
-        keys_values[where] += cache.layer_cache(model, plan, layer, placement.backends[where])
-        states[where] += cache.layer_state(model, plan, layer, placement.backends[where])
     compute, is_exact = _compute(model, plan, placement)
-    output = output_bytes(model, plan)
-    tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
-    extra = [GPU_OVERHEAD[gpu.kind] for gpu in gpus] + [HOST_OVERHEAD]
     pictures = projector_need(mmproj, gpus[0] if gpus else None) if mmproj else None
-    beside = [0] * len(weights)
-    if pictures:
-        beside[0] += pictures.weights + pictures.compute
-        beside[-1] += pictures.host_compute
-    devices = [
-        DeviceNeed(
-            name=backend.name,
-            weights=weights[number] + (repack if backend is CPU else 0),
-            cache=keys_values[number] + states[number],
+    devices = []
+    for number, backend in enumerate(placement.backends):
+        layers = [layer for layer in range(model.all_layers) if placement.of_layer(layer) == number]
+        parts = MemoryParts(
+            weights=weights[number],
+            kv_cache=sum(layer_cache(model, plan, layer, backend) for layer in layers),
+            recurrent=sum(layer_state(model, plan, layer, backend) for layer in layers),
             compute=compute[number],
-            other=extra[number] + beside[number] + (output + tokenizer if backend is CPU else 0),
+            mmproj=pictures.weights + pictures.compute if pictures and number == 0 else 0,
+            overhead=HOST_OVERHEAD if backend is CPU else GPU_OVERHEAD[backend.kind],
         )
-        for number, backend in enumerate(placement.backends)
-    ]
-    return Need(
+        if backend is CPU:
+            parts = parts._replace(
+                repack=repack,
+                output=output_bytes(model, plan),
+                mmproj=parts.mmproj + (pictures.host_compute if pictures else 0),
+                tokenizer=model.vocabulary * TOKENIZER_BYTES_PER_TOKEN,
+            )
+        devices.append(DeviceMemory(backend.name, parts, is_host=backend is CPU))
+    return MemoryPlan(
         context=plan.context,
-        weights=sum(weights),
-        repack=repack,
-        kv_cache=sum(keys_values),
-        recurrent=sum(states),
-        compute=sum(compute),
-        output=output,
-        mmproj=sum(beside),
-        tokenizer=tokenizer,
-        overhead=sum(extra),
-        reclaimable=reclaimable,
         devices=tuple(devices),
-        is_bound=not is_exact or bool(pictures and pictures.is_bound),
+        source="header" if is_exact and not (pictures and pictures.is_bound) else "upper bound",
+        reclaimable=reclaimable,
+        bytes_per_token=bytes_per_token(model, settings),
     )
+
+
+def memory_by_header(model: HParams, settings: RunConfig, mmproj: Header | None = None) -> MemoryPlan:
+    """What a model takes with everything on one device and no weight twice: the same on every machine.
+
+    For the context as it was asked for, before llama.cpp pads it. Raises ValueError for numbers that llama.cpp
+    refuses.
+    """
+    plain = replace(settings, repack="none", mmap=False, gpu_layers=None)
+    return replace(exact_memory(model, plain, mmproj=mmproj), context=settings.context)
+
+
+def exact_shape(model: HParams) -> Shape | None:
+    """The shape with what only the tensor table knows; None where there is no attention to describe."""
+    shape = shape_of(model.header, parameters=parameters(model))
+    if shape is None:
+        return None
+    return replace(shape, active_parameters=active_parameters(model), tied_embeddings=is_tied(model))
+
+
+def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
+    """llama.cpp's own plan, with what it does not account for as the formula has it.
+
+    Where the formula knows fewer devices, or more, what lies beside the buffers is taken to lie on the host, and the
+    vision encoder on the first device.
+    """
+    beside = [device.parts for device in formula.devices]
+    names = [device.name for device in formula.devices]
+    if len(beside) != len(plan.devices):
+        whole = formula.parts
+        names = [device.name for device in plan.devices]
+        beside = [MemoryParts()] * len(names)
+        beside[-1] = whole
+        beside[0] = beside[0]._replace(mmproj=whole.mmproj)
+        if len(beside) > 1:
+            beside[-1] = beside[-1]._replace(mmproj=0)
+    devices = tuple(
+        DeviceMemory(
+            name,
+            own.parts._replace(
+                output=own.parts.output or (other.output if own.is_host else 0),  # llama.cpp says hundredths of a MiB
+                mmproj=other.mmproj,
+                tokenizer=other.tokenizer,
+                overhead=other.overhead,
+            ),
+            own.is_host,
+        )
+        for name, own, other in zip(names, plan.devices, beside, strict=True)
+    )
+    return replace(plan, context=formula.context, devices=devices, bytes_per_token=formula.bytes_per_token)
 
 
 def _compute(model: HParams, plan: Plan, placement: Placement) -> tuple[list[int], bool]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.estimate.memory.exact import GPU_OVERHEAD, Need, exact_memory
+from lmpm.estimate.memory.constants import CONTEXT_STEP
+from lmpm.estimate.memory.exact import exact_memory
 from lmpm.estimate.memory.ggml.backend import Backend
-from lmpm.estimate.memory.plan import CONTEXT_STEP
 from lmpm.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import BackendKind
     from lmpm.estimate.memory.hparams import HParams
     from lmpm.run_config import Repacking
-    from lmpm.types import Machine
+    from lmpm.types import Machine, MemoryPlan
 
 KINDS: Final[dict[str, BackendKind]] = {"metal": "metal", "cpu": "cpu"}  # every other GPU allocates like CUDA
 
@@ -30,21 +30,18 @@ def gpus_of(machine: Machine) -> tuple[Backend, ...]:
     return tuple(Backend(kind, f"GPU {number}" if count > 1 else "GPU") for number in range(count))
 
 
-def fits(needed: Need, machine: Machine) -> bool:
+def fits(plan: MemoryPlan, machine: Machine) -> bool:
     """Whether everything has its place: on the GPUs what lies there, the rest in host memory."""
-    *gpus, host = needed.devices
-    if not gpus:
-        return needed.must_fit <= machine.budget
+    if not plan.gpus:
+        return plan.must_fit <= (machine.host_budget if machine.vram else machine.budget)
     if not machine.vram:  # one memory for both
-        return sum(gpu.total for gpu in gpus) <= machine.budget and needed.must_fit <= machine.memory
-    return _gpus_fit(needed, machine) and max(0, host.total - needed.reclaimable) <= machine.host_budget
+        return sum(gpu.total for gpu in plan.gpus) <= machine.budget and plan.must_fit <= machine.memory
+    return _gpus_fit(plan, machine) and max(0, plan.host.total - plan.reclaimable) <= machine.host_budget
 
 
-def _gpus_fit(needed: Need, machine: Machine) -> bool:
+def _gpus_fit(plan: MemoryPlan, machine: Machine) -> bool:
     """Whether each GPU holds its share; its budget has left the context of the device out already."""
-    gpus = needed.devices[:-1]
-    own = GPU_OVERHEAD[KINDS.get(machine.accelerator, "cuda")]
-    return all(gpu.total - own <= machine.budget // len(gpus) for gpu in gpus)
+    return all(gpu.total - gpu.parts.overhead <= machine.budget // len(plan.gpus) for gpu in plan.gpus)
 
 
 def settings_for(

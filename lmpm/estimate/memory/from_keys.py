@@ -9,18 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.estimate.memory import cache
-from lmpm.estimate.memory.exact import (
-    GPU_OVERHEAD,
-    HOST_OVERHEAD,
-    TOKENIZER_BYTES_PER_TOKEN,
-    DeviceNeed,
-    Need,
-    output_bytes,
-)
+from lmpm.estimate.memory.constants import GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
+from lmpm.estimate.memory.exact import output_bytes
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.hparams import HParams
+from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
 from lmpm.estimate.memory.plan import resolve
+from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
@@ -36,43 +31,37 @@ HEADER_BYTES_PER_TOKEN: Final = {"gpt2": 50}
 HEADER_BYTES_PER_PLAIN_TOKEN: Final = 25
 
 
-def sketch(header: Header, settings: RunConfig, gpus: tuple[Backend, ...] = (), *, size: int, mmproj: int = 0) -> Need:
+def sketch(
+    header: Header, settings: RunConfig, gpus: tuple[Backend, ...] = (), *, size: int, mmproj: int = 0
+) -> MemoryPlan:
     """What a model takes on the GPUs or the host, all layers together; `size` are the bytes of its files.
 
-    `mmproj` are the bytes of its encoder of pictures. Raises ValueError for numbers that llama.cpp refuses.
+    `mmproj` are the bytes of its vision encoder; what a token reads does not follow from the keys. Raises ValueError
+    for numbers that llama.cpp refuses.
     """
     model = HParams(header)
     plan = resolve(settings, model, gpus or (CPU,))
     device = gpus[0] if gpus else CPU
-    weights = max(0, size - _header_bytes(header, model))
-    keys_values = sum(cache.layer_cache(model, plan, layer, device) for layer in range(model.layers))
-    states = sum(cache.layer_state(model, plan, layer, device) for layer in range(model.layers))
-    compute = _compute(model, plan)
-    output = output_bytes(model, plan)
-    tokenizer = model.vocabulary * TOKENIZER_BYTES_PER_TOKEN
-    host = DeviceNeed(name=CPU.name, other=output + tokenizer + HOST_OVERHEAD)
-    everything = DeviceNeed(
-        name=device.name,
-        weights=weights,
-        cache=keys_values + states,
-        compute=compute,
-        other=mmproj + (GPU_OVERHEAD[device.kind] if gpus else host.other),
-    )
-    overhead = HOST_OVERHEAD + (GPU_OVERHEAD[device.kind] if gpus else 0)
-    return Need(
-        context=plan.context,
-        weights=weights,
-        repack=0,
-        kv_cache=keys_values,
-        recurrent=states,
-        compute=compute,
-        output=output,
+    layers = range(model.layers)
+    main = MemoryParts(
+        weights=max(0, size - _header_bytes(header, model)),
+        kv_cache=sum(layer_cache(model, plan, layer, device) for layer in layers),
+        recurrent=sum(layer_state(model, plan, layer, device) for layer in layers),
+        compute=_compute(model, plan),
         mmproj=mmproj,
-        tokenizer=tokenizer,
-        overhead=overhead,
-        reclaimable=0,
-        devices=(everything, host) if gpus else (everything,),
     )
+    beside = MemoryParts(
+        output=output_bytes(model, plan),
+        tokenizer=model.vocabulary * TOKENIZER_BYTES_PER_TOKEN,
+        overhead=HOST_OVERHEAD,
+    )
+    devices: tuple[DeviceMemory, ...]
+    if gpus:
+        main = main._replace(overhead=GPU_OVERHEAD[device.kind])
+        devices = (DeviceMemory(device.name, main, is_host=False), DeviceMemory(CPU.name, beside))
+    else:
+        devices = (DeviceMemory(CPU.name, MemoryParts(*map(sum, zip(main, beside, strict=True)))),)
+    return MemoryPlan(context=plan.context, devices=devices, source="keys")
 
 
 def _header_bytes(header: Header, model: HParams) -> int:

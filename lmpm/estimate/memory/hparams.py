@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lmpm.estimate.memory.architectures import ARCHITECTURES, UNKNOWN
+from lmpm.estimate.memory.constants import MOST_EXPERTS, MOST_LAYERS
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.architectures import Architecture
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 VOCABULARY: Final = "tokenizer.ggml.tokens"
 MOST: Final = 2**32  # numbers are unsigned, of 32 bits
-MOST_LAYERS: Final = 512  # llama-hparams.h, LLAMA_MAX_LAYERS
-MOST_EXPERTS: Final = 1024  # llama-hparams.h, LLAMA_MAX_EXPERTS
 STATEFUL: Final = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv\.)")
 
 
@@ -130,11 +129,36 @@ class HParams:
 
     def is_recurrent(self, layer: int) -> bool:
         """Whether a layer has a state instead of, or beside, a cache."""
-        return self.architecture.is_recurrent(self, layer)
+        if layer >= self.layers:
+            return False
+        match self.architecture.state_rule:
+            case "all":
+                return True
+            case "no_kv_heads":
+                return self.kv_heads(layer) == 0
+            case "no_kv_heads_no_ff":
+                return self.kv_heads(layer) == 0 and self.by_layer("feed_forward_length", layer) == 0
+            case "by_tensors":
+                return layer in self.layers_with_states
+            case "interval":
+                if self.header.integers("attention.recurrent_layers"):
+                    return bool(self.by_layer("attention.recurrent_layers", layer))
+                return (layer + 1) % self.header.integer("full_attention_interval", 4) != 0
+        return False
 
     def has_cache(self, layer: int) -> bool:
         """Whether a layer keeps keys and values of its own."""
-        return self.architecture.has_cache(self, layer)
+        known = self.architecture
+        if known.keeps in ("nothing", "state"):
+            return False
+        shared = self.header.integer("attention.shared_kv_layers")
+        if layer >= min(self.layers, known.cached_layers or self.all_layers - shared):
+            return False
+        if known.keeps == "cache" or known.state_rule == "all":  # attention and state side by side
+            return True
+        if known.state_rule == "no_kv_heads_no_ff" and self.by_layer("feed_forward_length", layer):
+            return False
+        return not self.is_recurrent(layer)
 
     @cached_property
     def layers_with_states(self) -> frozenset[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lmpm.estimate.memory.constants import CONTEXT_STEP, padded
 from lmpm.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from lmpm.estimate.memory.ggml.backend import Backend
     from lmpm.estimate.memory.hparams import HParams
-
-CONTEXT_STEP: Final = 256  # cells: llama.cpp pads a context to a multiple of it; llama-context.cpp
 
 LMPM: Final = RunConfig(context=0)
 LLAMA_SERVER: Final = RunConfig(context=0, sequences=4, unified=True, outputs=4)
@@ -90,11 +89,6 @@ def _has_flash_kernel(backend: Backend, model: HParams) -> bool:
         )
         for layer in layers
     )
-
-
-def padded(context: int) -> int:
-    """Cells that llama.cpp allocates for a context of this many tokens."""
-    return -(-context // CONTEXT_STEP) * CONTEXT_STEP
 
 
 def refusal(settings: RunConfig, model: HParams) -> str | None:

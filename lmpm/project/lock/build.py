@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import NotFoundError, NothingFitsError, NotPermittedError
-from lmpm.estimate import bytes_per_token, estimate_memory
+from lmpm.errors import NothingFitsError
+from lmpm.estimate import estimate_memory
+from lmpm.project.lock.entry import rung_for
 from lmpm.project.lock.ladder import idle_rungs, take
 from lmpm.project.lock.records import LockedCandidate, LockedModel
-from lmpm.resolver import Candidate, Choice, describe_rejected, is_pinned, rule
+from lmpm.resolver import Candidate, Choice, PinCheck, Refusal, choose, describe_rejected, is_pinned, rule
 from lmpm.types import HubSource, Machine, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lmpm.project.manifest import ManifestModel
     from lmpm.resolver import Request, Resolution, Resolver
 
 # A file that is meant for the smallest machines should still answer well: no floor rung below this
@@ -26,51 +28,94 @@ SIZE_CLASSES: Final = ("CPU, 4 cores, 8GB", "M2, 16GB", "RTX 3060 12GB, 32GB", "
 MAX_RUNGS: Final = 6  # size classes add none beyond; declared targets may
 
 
-def build(
+def lock_model(
     resolution: Resolution,
+    line: ManifestModel,
     resolver: Resolver,
     targets: Mapping[str, Machine],
     classes: Sequence[Machine] = (),
-    *,
-    own_first: bool = False,
-) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
+) -> tuple[Resolution, LockedModel, tuple[str, ...]]:
+    """The entry of the lock for a line, and the choice that this machine takes from it; also remarks.
+
+    The ladder is made first, with the true sizes of its rungs, and this machine takes from it like every other: what is
+    installed is what the lock gives. Raises NothingFitsError when a declared target has no answer, and the errors of
+    the Hub.
+    """
+    rungs, remarks = build(resolution, resolver, targets, classes)
+    request = resolution.choice.request
+    entry = LockedModel(
+        name=line.name,
+        requested=line.requested(),
+        candidates=tuple(rung.locked for rung in rungs),
+        context=request.context if line.context is None else None,
+        min_speed=request.min_speed if line.min_speed is None else None,
+        speed_kind=request.speed_kind,
+    )
+    return _as_locked(resolution, entry, rungs), entry, remarks
+
+
+def _as_locked(resolution: Resolution, entry: LockedModel, rungs: Sequence[BuiltRung]) -> Resolution:
+    """The resolution with what this machine takes from the lock as its choice."""
+    choice = resolution.choice
+    try:
+        taken = rungs[rung_for(entry, choice.machine).number - 1].candidate.variant
+    except NothingFitsError:  # by what stands in the lock, which is a little more careful
+        return resolution
+    if choice.chosen is None or taken.files == choice.chosen.variant.files:
+        return resolution
+    chosen = rule.judge(choice.request, choice.machine, taken)
+    note = f"{taken.title} {taken.quant} is in the lock for another machine and does as well here"
+    return replace(resolution, choice=replace(choice, chosen=chosen, notes=(*choice.notes, note)), pinned=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltRung:
+    """A candidate of a ladder and what the lock keeps of it."""
+
+    candidate: Candidate
+    locked: LockedCandidate
+
+
+def build(
+    resolution: Resolution, resolver: Resolver, targets: Mapping[str, Machine], classes: Sequence[Machine] = ()
+) -> tuple[tuple[BuiltRung, ...], tuple[str, ...]]:
     """The rungs for the chosen variant, the declared targets, common sizes and the smallest machines, best first.
 
-    Also returns remarks on rungs that had to be left out. `own_first` has this machine take what was chosen for it,
-    even where another one would be better served by a rung before that. Raises NothingFitsError when a declared target
-    has no answer, and NetworkError: a ladder must not depend on the weather.
+    Also returns remarks on rungs that had to be left out. Raises NothingFitsError when a declared target has no
+    answer, and NetworkError: a ladder must not depend on the weather.
     """
     choice = resolution.choice
     if choice.chosen is None:
         raise ValueError("a ladder needs a choice")
     pool = tuple(variant for variant in resolution.variants if isinstance(variant.source, HubSource))
+    can_be_had = PinCheck(resolver.pin)
     rungs = [choice.chosen]
     remarks: list[str] = []
     winners = [(choice.machine, choice.chosen)]
-    served: dict[str, Candidate] = {}  # target -> the rung that it takes
     for name, machine in sorted(targets.items()):
-        served[name] = _for_target(name, machine, choice.request, resolver, pool, rungs, remarks)
-        winners.append((machine, served[name]))
-        if _same(served[name], rungs) is None:
-            rungs.append(served[name])
+        served = _for_target(name, machine, choice.request, can_be_had, pool, rungs, remarks)
+        winners.append((machine, served))
+        if _same(served, rungs) is None:
+            rungs.append(served)
     floor = _floor(resolution, pool, choice.chosen)
     if floor is not None and _same(floor, rungs) is None:
-        try:
-            variant, _ = resolver.pin(floor.variant)
-            if variant.withdrawn:
-                remarks.append(f"no rung for smaller machines: {variant.title} is withdrawn: {variant.withdrawn}")
-            else:
-                rungs.append(replace(floor, variant=variant))
-        except (NotFoundError, NotPermittedError) as error:
-            remarks.append(f"no rung for smaller machines: {error.message}")
-    ordered = _in_order(rungs, [*winners[1:], winners[0]] if own_first else winners, choice.request)
+        found = can_be_had(floor)
+        if isinstance(found, Refusal):
+            remarks.append(f"no rung for smaller machines: {found.verdict.detail}")
+        elif why := found.candidate.variant.withdrawn:
+            remarks.append(f"no rung for smaller machines: {floor.variant.title} is withdrawn: {why}")
+        else:
+            rungs.append(found.candidate)
+    ordered = _in_order(rungs, winners, choice.request)
     for machine in classes:
-        ordered = _with_class(machine, ordered, winners, choice.request, resolver, pool)
-    locked = [_locked(rung) for rung in _needed(ordered, [machine for machine, _ in winners], choice, floor)]
+        ordered = _with_class(machine, ordered, winners, choice.request, can_be_had, pool)
+    needed = _needed(ordered, [machine for machine, _ in winners], choice, floor)
+    locked = [_locked(rung) for rung in needed]
     idle = idle_rungs(locked)
-    kept = tuple(rung for number, rung in enumerate(locked, start=1) if number not in idle)
-    served_rungs, slow = _for_targets(kept, targets, choice.request)
-    return served_rungs, (*remarks, *slow)
+    kept = [number for number in range(len(locked)) if number + 1 not in idle]
+    served_rungs, slow = _for_targets(tuple(locked[number] for number in kept), targets, choice.request)
+    built = tuple(BuiltRung(needed[number], rung) for number, rung in zip(kept, served_rungs, strict=True))
+    return built, (*remarks, *slow)
 
 
 def _with_class(
@@ -78,12 +123,12 @@ def _with_class(
     ordered: list[Candidate],
     winners: list[tuple[Machine, Candidate]],
     request: Request,
-    resolver: Resolver,
+    can_be_had: PinCheck,
     pool: tuple[Variant, ...],
 ) -> list[Candidate]:
     """The rungs with one more for a common size of machine, where it needs one and nobody else is disturbed."""
     try:
-        rung = _for_target("", machine, request, resolver, pool, ordered, [])
+        rung = _for_target("", machine, request, can_be_had, pool, ordered, [])
     except NothingFitsError:
         return ordered
     if rung in ordered or len(ordered) >= MAX_RUNGS:
@@ -139,7 +184,7 @@ def _for_target(
     name: str,
     machine: Machine,
     request: Request,
-    resolver: Resolver,
+    can_be_had: PinCheck,
     pool: tuple[Variant, ...],
     rungs: list[Candidate],
     remarks: list[str],
@@ -153,14 +198,45 @@ def _for_target(
     for rung in rungs:
         if is_as_good(rung.variant, choice):
             return rung
-    picked = _pinned(choice, resolver, remarks, pool, rungs)
-    if picked is None:
+    if choice.chosen is not None and (there := _same(choice.chosen, rungs)) is not None:
+        return there
+    checked = choose.choose(request, machine, pool, [can_be_had])
+    choice = checked.choice
+    if choice.chosen is None:
         raise NothingFitsError(
             f"No {request.ref} model fits the target `{name}`",
             details=tuple(describe_rejected(choice)),
             hint=f"Lower the context, or remove `{name}` from [targets]",
         )
-    return picked
+    remarks.extend(remark for remark in checked.remarks if remark not in remarks)
+    return _same(choice.chosen, rungs) or choice.chosen
+
+
+def better_variant(model: LockedModel, resolution: Resolution) -> Variant | None:
+    """What the catalog takes for a machine where that is better than what the lock gives it, else None.
+
+    The sizes that the lock pins count. Within the point that is no difference, a rung for another machine serves this
+    one as well. Raises NothingFitsError where no rung fits.
+    """
+    before = resolution.choice
+    taken = rung_for(model, before.machine).candidate
+    pinned = {_what(rung): rung for rung in model.candidates}
+    variants = [
+        replace(variant, source=rung.source, files=rung.files) if (rung := pinned.get(_what(variant))) else variant
+        for variant in resolution.variants
+    ]
+    choice = rule.select(before.request, before.machine, variants)
+    if choice.chosen is None or not isinstance(choice.chosen.variant.source, HubSource):
+        return None
+    if _what(choice.chosen.variant) == _what(taken):
+        return None
+    same = next((variant for variant in variants if _what(variant) == _what(taken)), None)
+    return None if same is not None and is_as_good(same, choice) else choice.chosen.variant
+
+
+def _what(item: Variant | LockedCandidate) -> tuple[str, str]:
+    """A quant of a repository, at whatever commit."""
+    return item.source.repo if isinstance(item.source, HubSource) else str(item.source), item.quant
 
 
 def is_as_good(variant: Variant, choice: Choice) -> bool:
@@ -190,7 +266,7 @@ def _in_order(rungs: list[Candidate], winners: list[tuple[Machine, Candidate]], 
         if request.prefer == "small":
             return variant.size, rung.memory.total, name
         if request.prefer == "speed":
-            return bytes_per_token(variant, rung.memory.context), rung.memory.total, name
+            return rung.memory.bytes_per_token, rung.memory.total, name
         return -variant.quality, -rung.memory.total, name
 
     ordered = sorted(rungs, key=key)
@@ -201,43 +277,9 @@ def _in_order(rungs: list[Candidate], winners: list[tuple[Machine, Candidate]], 
     return ordered
 
 
-def _pinned(
-    choice: Choice,
-    resolver: Resolver,
-    remarks: list[str],
-    pool: tuple[Variant, ...],
-    rungs: list[Candidate],
-) -> Candidate | None:
-    """The choice with its pins; what cannot be had is passed over for the next best."""
-    while choice.chosen is not None:
-        wanted = choice.chosen
-        if (there := _same(wanted, rungs)) is not None:
-            return there
-        try:
-            variant, notes = resolver.pin(wanted.variant)
-        except (NotFoundError, NotPermittedError) as error:
-            remarks.append(error.message)
-            pool = tuple(item for item in pool if item.source != wanted.variant.source)
-            choice = rule.select(choice.request, choice.machine, pool)
-            continue
-        pinned = rule.judge(choice.request, choice.machine, variant)
-        if (refused := rule.refuse(choice.request, choice.machine, pinned)) is None:
-            remarks.extend(notes)
-            return pinned
-        # what the Hub has is not what the catalog knows
-        remarks.append(f"{variant.title} {variant.quant} was passed over: {refused[1]}")
-        pool = tuple(item for item in pool if item is not wanted.variant)
-        choice = rule.select(choice.request, choice.machine, pool)
-    return None
-
-
 def _same(wanted: Candidate, rungs: list[Candidate]) -> Candidate | None:
     """The rung that is this quant of this repository."""
-
-    def name(candidate: Candidate) -> tuple[str, str]:
-        return candidate.variant.source.name, candidate.variant.quant
-
-    return next((rung for rung in rungs if name(rung) == name(wanted)), None)
+    return next((rung for rung in rungs if _what(rung.variant) == _what(wanted.variant)), None)
 
 
 def _floor(resolution: Resolution, pool: tuple[Variant, ...], chosen: Candidate) -> Candidate | None:
@@ -260,13 +302,14 @@ def _locked(candidate: Candidate) -> LockedCandidate:
     variant, shape = candidate.variant, candidate.variant.shape
     if not is_pinned(variant):
         raise ValueError(f"{variant.title} is not pinned")
+    memory = estimate_memory(variant, candidate.memory.context)
     return LockedCandidate(
         source=variant.source,
         model=variant.title,
         quant=variant.quant,
         license=variant.license,
-        memory=estimate_memory(variant, candidate.memory.context).total,
-        bytes_per_token=max(1, bytes_per_token(variant, candidate.memory.context)),
+        memory=memory.must_fit,
+        bytes_per_token=max(1, memory.bytes_per_token),
         layers=shape.layers if shape else 0,
         architecture=variant.architecture,
         parameters=shape.parameters if shape else 0,

@@ -89,7 +89,7 @@ def prove(
         settings = settings_for(
             model,
             context,
-            embeddings=task.smoke.silent,
+            embeddings=task.is_silent,
             repack=bench.repack if bench else "avx2",
             machine=bench.machine if bench else None,
         )
@@ -98,7 +98,8 @@ def prove(
     except ValueError as error:
         raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
-    result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed))
+    engine = bench.chosen.engine if bench else None
+    result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed), engine=engine)
     return replace(result, memory=_compared(result.memory, model, settings, parts, bench)) if bench else result
 
 
@@ -115,7 +116,7 @@ def _compared(
         planned = bench.oracle.ask(parts, settings).total + needed.reclaimable if bench.oracle else None
     except (ValueError, LmpmError):  # the model runs, that is what counts
         return check
-    return replace(check, estimated=needed.total - needed.tokenizer - needed.overhead, planned=planned)
+    return replace(check, estimated=needed.parts.buffers, planned=planned)
 
 
 def _digest(path: Path) -> str | None:

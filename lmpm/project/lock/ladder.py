@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from lmpm.errors import NothingFitsError
 from lmpm.estimate import (
     FITTED,
+    Workload,
     is_low_bit,
     is_sparse,
     kind_of,
     layer_steps,
     predict_speed,
-    seconds_per_token,
     will_thrash,
 )
 from lmpm.units import human
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import SpeedKind
     from lmpm.project.lock.records import LockedCandidate, LockedModel
-    from lmpm.types import Machine, Shape, Variant
+    from lmpm.types import Machine, Variant
 
 WEIGHTS_PER_BYTE: Final = 2  # of a quant of four bits: those with more bits hold fewer
 
@@ -109,42 +109,28 @@ def _weights(rung: LockedCandidate) -> int:
 
 def _speed_on(machine: Machine, candidate: LockedCandidate, kind: SpeedKind) -> float | None:
     """Predicted tokens per second of a rung; None on a machine of unknown bandwidth."""
-    seconds = seconds_per_token(
-        machine,
+    work = Workload(
         need=candidate.memory,
         touched=candidate.bytes_per_token,
         layers=candidate.layers,
-        sparse=_is_sparse(candidate),
-        kind=kind_of(candidate.architecture),
+        active_parameters=candidate.active_parameters or _weights(candidate),
+        size=candidate.size,
         quant=candidate.quant,
+        kind=kind_of(candidate.architecture),
+        sparse=_is_sparse(candidate),
     )
-    if seconds is None:
+    predicted = predict_speed(machine, work, prompt=0)
+    if predicted is None:
         return None
-    return 1 / seconds if kind == "decode" else _reading_speed(machine, candidate)
+    return predicted.decode if kind == "decode" else predicted.prefill
 
 
-def variant_of(candidate: LockedCandidate, shape: Shape | None = None) -> Variant:
+def variant_of(candidate: LockedCandidate) -> Variant:
     """A rung as the variant that it pins; the lock does not say for how many tokens it was trained."""
     from lmpm.types import Variant
 
     return Variant(
         model=candidate.model, title=candidate.model, source=candidate.source, quant=candidate.quant,
         license=candidate.license, files=candidate.files, context_length=0,
-        architecture=candidate.architecture, shape=shape,
+        architecture=candidate.architecture,
     )  # fmt: skip
-
-
-def _reading_speed(machine: Machine, candidate: LockedCandidate) -> float | None:
-    """Predicted tokens of a prompt per second."""
-    from lmpm.types import Memory, Shape  # few models are judged so
-
-    active = candidate.active_parameters or _weights(candidate)
-    shape = Shape(
-        layers=candidate.layers, embedding_length=0, heads=0, kv_heads=0, key_length=0, value_length=0,
-        feed_forward_length=0, vocabulary=0, parameters=candidate.parameters or active, active_parameters=active,
-    )  # fmt: skip
-    need = Memory(
-        context=1, weights=candidate.memory, kv_cache=0, recurrent=0, compute=0, output=0, mmproj=0, overhead=0
-    )
-    predicted = predict_speed(machine, variant_of(candidate, shape), need, prompt=1)
-    return predicted.prefill if predicted else None

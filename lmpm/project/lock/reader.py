@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LockError
 from lmpm.fs import DocumentError, Table, rules, toml
+from lmpm.gguf import parse_shard
 from lmpm.limits import MAX_FILE_BYTES, MAX_LOCK_BYTES
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.proof import Tested
@@ -24,7 +25,6 @@ LOCK_NAME: Final = "lmpm.lock"
 MAX_SPEED: Final = 1e6  # tokens per second
 MAX_FIRST_TOKEN_S: Final = 86400.0
 
-_SHARD: Final = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -243,15 +243,15 @@ def _check_files(files: tuple[ModelFile, ...], place: str) -> None:
 
 
 def _check_shards(paths: list[str], place: str) -> None:
-    first = _SHARD.fullmatch(paths[0])
+    first = parse_shard(paths[0])
     if first is None:
         if len(paths) > 1:
             raise DocumentError(place, "expected one file, or the shards of one model")
         return
-    count = int(first[3])
-    expected = [f"{first[1]}-{number:05}-of-{first[3]}" for number in range(1, min(count, len(paths) + 1) + 1)]
-    if not count or [path[: -len(".gguf")] for path in paths] != expected:
-        raise DocumentError(place, f"expected the shards 1 to {count} of one model in order")
+    # endings may be written differently from file to file
+    stems = [(shard.stem, shard.number, shard.count) for path in paths if (shard := parse_shard(path))]
+    if stems != [(first.stem, number, first.count) for number in range(1, min(first.count, len(paths) + 1) + 1)]:
+        raise DocumentError(place, f"expected the shards 1 to {first.count} of one model in order")
 
 
 def _check_rung(candidate: LockedCandidate, above: list[LockedCandidate], table: Table) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lmpm.errors import NetworkError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import header as gguf_header, quant
+from lmpm.gguf import header as gguf_header, parse_shard, quant, require_harmless, require_loadable
 from lmpm.hub import explain, status_error, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FULL_SCORE: Final = 100.0  # there is nothing else to compare it with
 _TOTAL: Final = re.compile(r"bytes 0-[0-9]{1,18}/([0-9]{1,18})")
-_SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
 
 def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
@@ -37,7 +36,11 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
     `directory` is the project's: below it the file is known by its path from there, elsewhere by its name
     alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
     """
+    from lmpm.gguf import read_file
+
     paths = shards(path)
+    headers = [read_file(part) for part in paths]  # before gigabytes are hashed
+    require_loadable(headers, [part.name for part in paths])
     root = directory.resolve()
     files = []
     for part in paths:
@@ -49,8 +52,7 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
             raise SpecError(f"`{part}` cannot be pinned under its name: {error}") from error
         digest, size = store.digest(part)
         files.append(ModelFile(path=name, size=size, sha256=digest))
-    header = gguf_header.read_file(paths[0])
-    return _variant(header, FileSource(files[0].path), tuple(files))
+    return _variant(headers[0], FileSource(files[0].path), tuple(files))
 
 
 def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) -> Variant:
@@ -60,7 +62,7 @@ def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) 
     """
     source = UrlSource(reference.url)
     name = _name_at(reference.url)
-    if _SHARD.search(name):
+    if parse_shard(name):
         raise SpecError(f"`{name}` is one shard of several", hint="Join them with `llama-gguf-split --merge`")
     held = store.blob(source, ModelFile(path=name, size=0, sha256=reference.sha256))
     if held.is_file():
@@ -106,12 +108,13 @@ def _name_at(url: str) -> str:
 
 def template_hash(header: Header) -> str | None:
     """sha256 of the chat template that a header holds, None without one."""
-    template = header.metadata.get("tokenizer.chat_template")
-    return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None
+    return hashlib.sha256(header.template.encode()).hexdigest() if header.template else None
 
 
 def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Variant:
-    label = quant.from_filename(files[0].path) or _main_type(header)
+    require_loadable([header], [file.path for file in files])
+    require_harmless(header.template, PurePath(files[0].path).name)
+    label = quant.from_filename(files[0].path) or header.quant() or quant.UNKNOWN
     weights = 8 * sum(file.size for file in files)
     parameters = sum(tensor.elements for tensor in header.tensors)
     if len(files) > 1 or not parameters:  # the table of tensors is not known, or only that of one shard
@@ -134,24 +137,13 @@ def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Va
     return replace(bare, template=template, has_template=True if template else False if header.tensors else None)
 
 
-def _main_type(header: Header) -> str:
-    """The tensor type that holds most of the weights, for a name that tells no quant."""
-    sizes: dict[str, int] = {}
-    for tensor in header.tensors:
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
-    return max(sizes, key=lambda name: sizes[name], default="unknown")
-
-
 def shards(path: Path) -> list[Path]:
     """A file, or every shard of the set that it is one of, in load order.
 
     Raises SpecError for what is not there, or is no file.
     """
-    found = _SHARD.search(path.name)
-    paths = [path]
-    if found:
-        stem = path.name[: found.start()]
-        paths = [path.with_name(f"{stem}-{number:05}-of-{found[2]}.gguf") for number in range(1, int(found[2]) + 1)]
+    shard = parse_shard(path.name)
+    paths = [path.with_name(shard.sibling(number)) for number in range(1, shard.count + 1)] if shard else [path]
     for part in paths:
         if not part.is_file():
             raise SpecError(_no_file(part))

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.resolver.records import LeftOut
     from lmpm.types import Variant
-
-Left = Literal["other model", "gated", "untrusted", "less trusted", "quant", "unreadable"]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A repository that was not taken, and why."""
-
-    repo: str
-    reason: Left
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

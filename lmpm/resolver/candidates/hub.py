@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
 from lmpm.errors import AmbiguousNameError, LmpmError, NotFoundError, NotPermittedError, OfflineError, UnknownNameError
-from lmpm.gguf import model_name
+from lmpm.gguf import BASE, model_name
 from lmpm.hub import search
-from lmpm.resolver.candidates import by_model, reputation, variants as listing
-from lmpm.resolver.candidates.funnel import Found, Funnel, LeftOut, OtherModel
+from lmpm.resolver.candidates import by_model, local, reputation, variants as listing
+from lmpm.resolver.candidates.funnel import Found, Funnel, OtherModel
 from lmpm.resolver.candidates.shortlist import Shortlist
+from lmpm.resolver.records import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ class HubFinder:
                 return self.hub.repository(reference.repo, reference.revision)
             except NotFoundError as error:
                 raise self._with_ending(reference, error) from None
-        held = store.repository(reference.repo, reference.revision)
+        held = local.repository(store, reference.repo, reference.revision)
         if held is not None:
             return held
         try:
@@ -141,7 +142,7 @@ class HubFinder:
         said = text.split()
         for place, rest in ((0, said[1:]), (-1, said[:-1])):
             known = self.catalog.publishers.get(said[place].lower()) if rest else None
-            if known and known.kind == "quantizer":
+            if known and not known.is_official:
                 return known.name.lower(), " ".join(rest)
         return "", text
 
@@ -224,7 +225,7 @@ class HubFinder:
         judged = self.sieve.judged(group.rows, group, original)
         left, able = self.sieve.sifted(judged)
         looked = self.sieve.look(able, original, wanted, left)
-        if not looked and any(item.reason == "gated" for item in left):
+        if not looked and any(item.kind == "gated" for item in left):
             raise self._all_gated(group, judged)
         if not looked:
             raise NotFoundError(
@@ -235,10 +236,10 @@ class HubFinder:
         merged, spare = self.sieve.merged(model, looked, sees)
         seen = {repository.id for repository, _, _ in looked} | {item.repo for item in left}
         left += [
-            LeftOut(row.id, "less trusted", "; ".join(points.reasons)) for row, points in able if row.id not in seen
+            LeftOut("less trusted", "; ".join(points.reasons), row.id) for row, points in able if row.id not in seen
         ]
         others = [item for item in ranked if item.title.key != group.title.key]
-        left += [LeftOut(row.id, "other model", item.name) for item in others for row in item.rows]
+        left += [LeftOut("other model", item.name, row.id) for item in others for row in item.rows]
         taken_from = {variant.source.name for variant in merged}
         funnel = Funnel(
             typed=text,
@@ -296,7 +297,7 @@ def _queries(text: str) -> tuple[str, ...]:
     Numbers stand apart from what they are glued to, and words that some names leave out are left out.
     """
     said = [part for word in re.split(r"[ _-]+", text.lower()) for part in _GLUED.split(word) if part]
-    told = [word for word in said if word not in by_model.PLAIN]
+    told = [word for word in said if word not in by_model.PLAIN | BASE]
     return tuple(dict.fromkeys((" ".join(told or said), "-".join(text.lower().split()))))
 
 

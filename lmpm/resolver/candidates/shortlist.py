@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.errors import NetworkError, NotFoundError, NotPermittedError
 from lmpm.gguf import quant
 from lmpm.resolver.candidates import reputation, variants
-from lmpm.resolver.candidates.funnel import LeftOut
+from lmpm.resolver.records import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,12 +66,12 @@ class Shortlist:
         has_trusted = any(points.is_trusted and self.opens(row) for row, points in judged)
         for row, points in judged:
             if points.imitates:
-                left.append(LeftOut(row.id, "untrusted", f"only looks like `{points.imitates}`"))
+                left.append(LeftOut("untrusted", f"only looks like `{points.imitates}`", row.id))
             elif not self.opens(row):
                 why = "it is private" if row.private else "its publisher asks for an account and an agreement"
-                left.append(LeftOut(row.id, "gated", why))
+                left.append(LeftOut("gated", why, row.id))
             elif has_trusted and not points.is_trusted:
-                left.append(LeftOut(row.id, "untrusted", "; ".join(points.reasons)))
+                left.append(LeftOut("untrusted", "; ".join(points.reasons), row.id))
             else:
                 able.append((row, points))
         return left, able
@@ -96,13 +96,13 @@ class Shortlist:
             try:
                 repository = self.hub.repository(row.id)
             except (NotFoundError, NotPermittedError) as error:
-                left.append(LeftOut(row.id, "unreadable", error.message))
+                left.append(LeftOut("unreadable", error.message, row.id))
                 continue
             contents = variants.contents(repository)
             if not contents.sets:
-                left.append(LeftOut(row.id, "unreadable", "holds no complete model that llama.cpp loads"))
-            elif wanted and not any(item.quant.upper() == wanted.upper() for item in contents.sets):
-                left.append(LeftOut(row.id, "quant", f"has no {wanted}, but {_nearest_quants(contents, wanted)}"))
+                left.append(LeftOut("unreadable", "holds no complete model that llama.cpp loads", row.id))
+            elif wanted and quant.pick(wanted, (item.quant for item in contents.sets)) is None:
+                left.append(LeftOut("quant", f"has no {wanted}, but {_nearest_quants(contents, wanted)}", row.id))
             else:
                 looked.append(
                     (repository, contents, reputation.with_files(points, repository, contents, parameters=parameters))

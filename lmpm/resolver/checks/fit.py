@@ -10,19 +10,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
-from lmpm.gguf import read_at_hand, read_part
+from lmpm.gguf import read_at_hand, read_part, require_loadable
 from lmpm.limits import MIB
-from lmpm.resolver.records import Rejected
+from lmpm.resolver.choose import Learned, Refusal
+from lmpm.resolver.records import Verdict
 from lmpm.types import HubSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
     from lmpm.engine import LocalEngine
-    from lmpm.estimate import DryRun, HParams
-    from lmpm.gguf import Header, Parts
+    from lmpm.estimate import HParams
+    from lmpm.gguf import Contradiction, Header, Parts
+    from lmpm.resolver.choose import Check
     from lmpm.resolver.locate import FileLocator
     from lmpm.resolver.records import Candidate, Request
-    from lmpm.types import Machine, Memory, Variant
+    from lmpm.types import Machine, Variant
 
 # Which headers are read: of every variant that is chosen, of those whose estimate may be on the wrong side of
 # the budget, or only of those that are on this machine.
@@ -45,8 +47,27 @@ class ExactFit:
     bench: LocalEngine | None = None
     _read: dict[tuple[str | None, ...], list[Header]] = field(default_factory=dict, repr=False, compare=False)
 
-    def told(self, variant: Variant, request: Request, machine: Machine) -> Variant:
-        """The variant with what its header tells; as it was where that is not to be had cheaply.
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """By its own header first, then as llama.cpp plans it."""
+        return self.read_header, self.plan_with_engine
+
+    def read_header(self, candidate: Candidate, request: Request, machine: Machine) -> Learned | Refusal:
+        """Check the candidate against its own header, and learn what it needs where that can be read cheaply.
+
+        Raises the errors of the Hub.
+        """
+        try:
+            variant = self._with_header(candidate.variant, request, machine)
+        except IntegrityError as error:
+            return Refusal(Verdict("unreadable", error.message))
+        found = self._contradiction(variant)
+        if found is not None:
+            return Refusal(Verdict("engine" if found.kind == "engine" else "contradiction", found.detail))
+        return Learned(replace(candidate, variant=variant) if variant is not candidate.variant else candidate)
+
+    def _with_header(self, variant: Variant, request: Request, machine: Machine) -> Variant:
+        """The variant with what its header says; as it was where that cannot be read cheaply.
 
         Raises IntegrityError when the header is none or llama.cpp would refuse it, and the errors of the Hub.
         """
@@ -54,26 +75,27 @@ class ExactFit:
         headers = self._headers(parts, variant, request, machine) if parts else None
         if not parts or not headers:
             return variant
-        from lmpm.estimate import exact_shape, facts_of, trained
+        from lmpm.estimate import exact_shape, memory_by_header, trained
         from lmpm.run_config import RunConfig
 
+        require_loadable(headers[: len(parts.files)], [part.name for part in parts.files])
         pictures = headers[-1] if parts.mmproj else None
         model = _model(headers[: len(parts.files)], variant)
         settings = RunConfig(context=trained(variant, request.context), embeddings=request.embeddings)
         try:
-            facts = facts_of(model, settings, pictures)
+            memory = memory_by_header(model, settings, pictures)
         except ValueError as error:
             raise _unusable(variant, error) from error
         return replace(
             variant,
-            told=facts,
+            memory=memory,
             shape=exact_shape(model) or variant.shape,
             architecture=model.header.architecture or variant.architecture,
             has_template="tokenizer.chat_template" in model.header.metadata,
         )
 
-    def contradiction(self, variant: Variant) -> str | None:
-        """What the header that `told` has read says against the variant's name, in words; None when nothing does."""
+    def _contradiction(self, variant: Variant) -> Contradiction | None:
+        """What the header that was read says against the variant's name; None when nothing does."""
         parts = self._parts(variant)
         headers = self._read.get(_key(parts)) if parts else None
         if parts is None or headers is None:
@@ -85,21 +107,21 @@ class ExactFit:
         header = check.together(headers[: len(parts.files)])
         if said.is_exact and header.architecture not in check.KNOWN_SIZE_KEYS:
             said = replace(said, is_exact=False)  # what else such files hold is counted in one place and not in another
-        return check.contradiction(said, header, sum(part.size for part in parts.files), engine=engine_version)
+        size = sum(part.size for part in parts.files)
+        pictures = check.of_projector(header, headers[-1]) if parts.mmproj else None
+        return check.contradiction(said, header, size, engine=engine_version) or pictures
 
-    def asked(self, candidate: Candidate, request: Request, machine: Machine) -> tuple[Candidate | Rejected, str]:
-        """The candidate as llama.cpp plans it, or its refusal when it has no room; and a remark for the user."""
+    def plan_with_engine(self, candidate: Candidate, request: Request, machine: Machine) -> Learned | Refusal:
+        """Check that the candidate has room as llama.cpp here plans it, and learn that plan."""
         variant = candidate.variant
         parts = self._parts(variant)
         headers = self._read.get(_key(parts)) if parts else None
-        if variant.told is None or parts is None or headers is None:
-            return candidate, ""
-        if self.bench is None:
-            return candidate, ""
+        if variant.memory is None or parts is None or headers is None or self.bench is None:
+            return Learned(candidate)
         bench = self.bench
         if bench.oracle is None:
-            return candidate, "llama.cpp cannot be asked here: memory is computed from the header"
-        from lmpm.estimate import planned_memory, settings_for
+            return Learned(candidate, ("llama.cpp cannot be asked here: memory is computed from the header",))
+        from lmpm.estimate import complete_plan, fits, settings_for
 
         model = _model(headers[: len(parts.files)], variant)
         settings = settings_for(
@@ -108,13 +130,12 @@ class ExactFit:
         try:
             plan = bench.oracle.ask(parts.files, settings)
         except EngineError as error:
-            return candidate, f"llama.cpp cannot plan it, memory is computed: {error.message}"
-        planned = replace(candidate, memory=planned_memory(plan, variant.told.memory))
-        if _has_room(plan, planned.memory, machine):
-            return planned, ""
+            return Learned(candidate, (f"llama.cpp cannot plan it, memory is computed: {error.message}",))
+        planned = replace(candidate, memory=complete_plan(plan, variant.memory))
+        if fits(planned.memory, machine):
+            return Learned(planned)
         budget = human(machine.budget + machine.host_budget)
-        detail = f"llama.cpp here plans {human(planned.memory.total)}, budget {budget}"
-        return Rejected(planned, "memory", detail), ""
+        return Refusal(Verdict("memory", f"llama.cpp here plans {human(planned.memory.total)}, budget {budget}"))
 
     def _parts(self, variant: Variant) -> Parts | None:
         if isinstance(variant.source, HubSource) and variant.size < LEAST_BYTES:
@@ -161,15 +182,3 @@ def _is_doubtful(variant: Variant, request: Request, machine: Machine) -> bool:
     total = estimate_memory(variant, request.context).total
     limits = {machine.budget, machine.budget + machine.host_budget}
     return any(abs(total - limit) <= ESTIMATE_ERROR * total for limit in limits)
-
-
-def _has_room(plan: DryRun, memory: Memory, machine: Machine) -> bool:
-    """Whether each memory of the machine holds what llama.cpp puts there."""
-    beside = memory.mmproj + memory.overhead
-    on_gpus = sum(item.weights + item.cache + item.compute for item in plan.buffers if not item.on_host)
-    if not on_gpus:
-        return plan.total + beside <= (machine.host_budget if machine.vram else machine.budget)
-    if not machine.vram:  # one memory for both
-        return on_gpus + memory.mmproj <= machine.budget
-    on_host = plan.total - on_gpus + memory.overhead
-    return on_gpus + memory.mmproj <= machine.budget and on_host <= machine.host_budget

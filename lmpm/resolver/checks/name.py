@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.estimate import shape_of
-from lmpm.gguf import Expectation, check, model_name, quant
-from lmpm.resolver import rule
-from lmpm.resolver.records import Reason, Rejected
+from lmpm.gguf import Expectation, check, model_name, quant, require_loadable
+from lmpm.resolver.choose import Learned, Refusal
+from lmpm.resolver.records import Verdict
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from lmpm.catalog import Catalog
-    from lmpm.gguf import Header
+    from lmpm.gguf import Contradiction, Header
     from lmpm.hub import Hub, Repository
-    from lmpm.resolver.records import Choice, Request
-    from lmpm.types import Machine, ModelFile, Variant
+    from lmpm.resolver.records import Candidate
+    from lmpm.types import ModelFile, Variant
 
+ELSEWHERE: Final = "Take the model from another repository"
 NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
-READS: Final = 6  # headers that are read before the rest is left as it is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,80 +33,61 @@ class HeaderCheck:
     hub: Hub
     _headers: dict[str, Header] = field(default_factory=dict)
 
-    def proved(
-        self, request: Request, machine: Machine, variants: Sequence[Variant], spare: Sequence[Variant] = ()
-    ) -> tuple[tuple[Variant, ...], tuple[Rejected, ...]]:
-        """The variants with their shape, without those that the winner's header shows to be something else.
+    def __call__(self, candidate: Candidate, *_: object) -> Learned | Refusal:
+        """Check the candidate against its own header, and learn the shape of its model, which all its quants share.
 
-        A quant that is not what it is called is left out alone; a model that is another, with its repository. What
-        is left out is replaced from `spare`.
+        A quant that is not what it is called is refused alone; a model that is another, with its repository.
         """
-        untrue: list[Rejected] = []
-        left = tuple(variants)
-        for _ in range(READS):
-            choice = rule.select(request, machine, left)
-            likely = choice.chosen.variant if choice.chosen else _nearest(choice)
-            if likely is None:
-                break
-            reason: Reason = "untrusted"
-            try:
-                why = self.contradiction(likely)
-                if why is None:
-                    shaped = self.shaped(left, likely)
-                    again = rule.select(request, machine, shaped).chosen
-                    if again is None or _is_read(again.variant, likely):
-                        return shaped, tuple(untrue)
-                    likely, why = again.variant, self.contradiction(again.variant)
-                    if why is None:
-                        return shaped, tuple(untrue)
-            # the bytes of a gated one may ask for more than a token
-            except (IntegrityError, NotPermittedError) as error:
-                if not _others((*left, *spare), likely):
-                    raise
-                why, reason = error.message, "gated" if isinstance(error, NotPermittedError) else "untrusted"
-            unknown = why.startswith("llama.cpp does not run")
-            if unknown and not _others((*left, *spare), likely):
-                raise EngineError(f"`{_first(likely).path}` cannot be run: {why}", hint=NEWER)
-            judged = rule.judge(request, machine, likely)
-            untrue.append(Rejected(judged, "engine" if unknown else reason, why))
-            about_quant = why.startswith("it is called")
-            out = [item for item in left if _is_read(item, likely) or (not about_quant and _shares(item, likely))]
-            left = tuple(item for item in left if item not in out)
-            spare = [item for item in spare if about_quant or not _shares(item, likely)]
-            for quant_lost in [item.quant for item in out]:
-                heir = next((item for item in spare if item.quant == quant_lost), None)
-                if heir is not None:
-                    left, spare = (*left, heir), [item for item in spare if item is not heir]
-        return left, tuple(untrue)
+        variant = candidate.variant
+        try:
+            found = self._contradiction(variant)
+        except IntegrityError as error:
+            return Refusal(Verdict("unreadable", error.message), scope="repository", error=error)
+        except NotPermittedError as error:  # the bytes of a gated one may ask for more than a token
+            return Refusal(Verdict("gated", error.message), scope="repository", error=error)
+        if found is None:
+            return Learned(candidate, shared=self._shape(variant))
+        if found.kind == "engine":
+            unknown = EngineError(f"`{_first(variant).path}` cannot be run: {found.detail}", hint=NEWER)
+            return Refusal(Verdict("engine", found.detail), scope="repository", error=unknown)
+        scope: Literal["file", "repository"] = "repository" if found.kind == "model" else "file"
+        return Refusal(Verdict("contradiction", found.detail), scope=scope)
 
-    def shaped(self, variants: Sequence[Variant], likely: Variant) -> tuple[Variant, ...]:
-        """The variants with the shape of their model, read from the header of the one that is likely taken."""
-        header = self._header(likely)
-        parameters = self._parameters(likely, header)
+    def _shape(self, variant: Variant) -> Callable[[Variant], Variant]:
+        """What gives every quant of a model the shape that the header of one of them says."""
+        header = self._header(variant)
+        parameters = self._parameters(variant, header)
         shape = shape_of(header, parameters=parameters)
-        active = model_name.parse_model_name(likely.title).active_parameters
+        active = model_name.parse_model_name(variant.title).active_parameters
         if shape is not None and active and active < parameters:
             shape = replace(shape, active_parameters=active)
-        stated = check.stated_quant(header) or check.main_type(header)
-        return tuple(
-            replace(
-                variant,
-                quant=stated if stated and variant.quant == quant.UNKNOWN else variant.quant,
-                shape=shape or variant.shape,
-                architecture=header.architecture or variant.architecture,
-                context_length=header.integer("context_length", variant.context_length),
+        stated = header.quant()
+
+        def shaped(other: Variant) -> Variant:
+            return replace(
+                other,
+                quant=stated if stated and other.quant == quant.UNKNOWN else other.quant,
+                shape=shape or other.shape,
+                architecture=header.architecture or other.architecture,
+                context_length=header.integer("context_length", other.context_length),
             )
-            for variant in variants
-        )
 
-    def contradiction(self, variant: Variant) -> str | None:
-        """What the file's own header says against its name, in words; None when nothing does.
+        return shaped
 
-        Raises IntegrityError when it is no GGUF, and the errors of the Hub.
+    def _contradiction(self, variant: Variant) -> Contradiction | None:
+        """What the file's own header says against its name; None when nothing does.
+
+        Raises IntegrityError when it is not a GGUF file that llama.cpp loads, or its template runs code, and the errors
+        of the Hub.
         """
         header = self._header(variant)
-        size = sum(file.size for file in variant.files if file.role == "model")
-        return check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        files = [file for file in variant.files if file.role == "model"]
+        require_loadable([header], [file.path for file in files])
+        size = sum(file.size for file in files)
+        found = check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        if found and found.kind == "code":
+            raise IntegrityError(f"`{_first(variant).path}` cannot be taken: {found.detail}", hint=ELSEWHERE)
+        return found
 
     def _claim(self, variant: Variant) -> check.Expectation:
         """What the name, the catalog or the original weights say of a variant."""
@@ -154,25 +135,6 @@ class HeaderCheck:
             return self.hub.repository(base)
         except (NotFoundError, NotPermittedError, NetworkError):
             return None
-
-
-def _nearest(choice: Choice) -> Variant | None:
-    """The variant that lacks least, so that what is said of it rests on its header."""
-    near = next((item for item in choice.rejected if item.reason in ("memory", "speed", "worse")), None)
-    return near.candidate.variant if near else None
-
-
-def _others(left: Sequence[Variant], likely: Variant) -> bool:
-    """Whether another repository is there to take its place."""
-    return any(not _shares(item, likely) for item in left)
-
-
-def _is_read(one: Variant, other: Variant) -> bool:
-    return one.source == other.source and one.files == other.files
-
-
-def _shares(one: Variant, other: Variant) -> bool:
-    return one.source == other.source
 
 
 def _first(variant: Variant) -> ModelFile:

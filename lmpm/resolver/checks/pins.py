@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import HashMismatchError, NotFoundError, NotPermittedError
+from lmpm.resolver.choose import Learned, Refusal
+from lmpm.resolver.records import Verdict
 from lmpm.types import HubSource, Variant
 from lmpm.units import human
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmpm.hub import Hub
     from lmpm.resolver.candidates.hub import HubFinder
+    from lmpm.resolver.records import Candidate, Kind
     from lmpm.types import ModelFile
 
 ROUNDED_SIZE_SHARE: Final = 0.05  # by which a size without a digest may be off
 PINS_SEEN: Final = 1787356800.0  # 2026-08-22, when the newest commits of the catalog were seen, in epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PinCheck:
+    """Checks that a candidate can be had, and learns its commit, sizes and digests; of each variant once.
+
+    `pin` is `Resolver.pin`.
+    """
+
+    pin: Callable[[Variant], tuple[Variant, tuple[str, ...]]]
+    _pinned: dict[Variant, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, candidate: Candidate, *_: object) -> Learned | Refusal:
+        """The candidate with its pins. Raises HashMismatchError where bytes changed under a commit."""
+        variant = candidate.variant
+        if variant in self._pinned:
+            return Learned(candidate, self._pinned[variant])
+        try:
+            pinned, remarks = self.pin(variant)
+        except (NotFoundError, NotPermittedError) as error:
+            kind: Kind = "gated" if isinstance(error, NotPermittedError) else "unreadable"
+            return Refusal(Verdict(kind, error.message), scope="repository", error=error)
+        self._pinned[pinned] = remarks
+        return Learned(replace(candidate, variant=pinned), remarks)
 
 
 def pin(variant: Variant, hub: Hub, finder: HubFinder) -> tuple[Variant, tuple[str, ...]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lmpm.estimate.memory.ggml.backend import Backend
-    from lmpm.estimate.memory.graphs.builder import Builder
+    from lmpm.estimate.memory.ggml.builder import Builder
 
 NOBODY: Final = -1  # no backend yet
 COPIES: Final = 4  # of each input, so that several GPUs work at once; ggml-backend.cpp, GGML_SCHED_MAX_COPIES

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lmpm.estimate.memory.ggml import tensor as op
-from lmpm.estimate.memory.graphs.builder import Builder
+from lmpm.estimate.memory.ggml.builder import Builder
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.tensor import Tensor

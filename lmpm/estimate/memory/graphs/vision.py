@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm.estimate.memory.ggml import tensor as op
-from lmpm.estimate.memory.graphs.builder import Builder
+from lmpm.estimate.memory.ggml.builder import Builder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

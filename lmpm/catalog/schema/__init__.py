@@ -1,0 +1,1 @@
+"""The records of the catalog, as its files hold them."""

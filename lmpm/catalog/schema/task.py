@@ -1,0 +1,143 @@
+"""Tasks as their files hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from lmpm.catalog.schema.kinds import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
+    from lmpm.catalog.schema.smoke import SmokeTest
+    from lmpm.types import Shape
+
+Seconds = tuple[float, float]  # the comfortable time, and the longest that is of use
+
+
+class Metric(NamedTuple):
+    """A public benchmark of a task and its line onto the task's quality: `slope * value + intercept`.
+
+    The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
+    `fitted` are the least and the greatest figure that the line was fitted on, the greatest no more than where it
+    reaches the best figure of those models: above, it says no more than at its end; below, it goes on, since an
+    end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
+    """
+
+    id: str
+    title: str
+    why: str
+    slope: float = 1.0
+    intercept: float = 0.0
+    rule: str = ""
+    fitted: tuple[float, float] | None = None
+    largest_miss: float | None = None
+
+
+class Prompt(NamedTuple):
+    """How the task is put to a model that was not told otherwise."""
+
+    system: str
+    user: str
+
+
+class Gap(NamedTuple):
+    """A size of memory for which the catalog has no answer to a task, and why."""
+
+    budget: int  # bytes
+
+
+class Starter(NamedTuple):
+    """The small model of a task that is shipped with lmpm."""
+
+    file: str
+    title: str
+    quant: str
+    license: str
+    size: int
+    sha256: str
+    context_length: int
+    architecture: str
+    shape: Shape
+
+
+class WritingTime(NamedTuple):
+    """What one request reads and writes, and how long a user waits for it.
+
+    `thinking_tokens` are for a model that does not publish its own. `cold_prompt_tokens` are read once, before
+    the engine keeps them. `bulk` work is done by the thousand, so no model is split between GPU and RAM for it.
+    Below a quality of `useful` the best model there is does not help much.
+    """
+
+    prompt_tokens: int
+    answer_tokens: int
+    thinking_tokens: int
+    first_token: Seconds
+    answer: Seconds
+    useful: float
+    shows_thinking: bool = False
+    bulk: bool = False
+    cold_prompt_tokens: int = 0
+
+
+class VectorTime(NamedTuple):
+    """How many tokens of text are made into vectors at once, then one query, and how long either may take."""
+
+    text_tokens: int
+    text: Seconds
+    query_tokens: int
+    query: Seconds
+    useful: float
+
+
+class RankingTime(NamedTuple):
+    """A list of documents that is put in order for one query, and how long it may take."""
+
+    documents: int
+    document_tokens: int
+    ranking: Seconds
+    useful: float
+
+
+TaskTime = WritingTime | VectorTime | RankingTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a user wants done, and how it is judged.
+
+    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. Where the user
+    is not `patient`, no model is taken that always thinks before it answers. `read_smoke` raises CatalogError.
+    """
+
+    name: str
+    title: str
+    summary: str
+    aliases: tuple[str, ...]
+    context: int
+    min_context: int
+    min_speed: float
+    speed_kind: SpeedKind
+    typical_prompt_tokens: int
+    capabilities: frozenset[str]
+    metrics: tuple[Metric, ...]
+    time: TaskTime
+    smoke_kind: SmokeKind
+    read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
+    patient: bool = False
+    max_size: int | None = None  # bytes of all files together, where the task is for small machines
+    gaps: tuple[Gap, ...] = ()
+    prompt: Prompt | None = None
+    starter: Starter | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the model writes nothing: it gives vectors or scores."""
+        return self.smoke_kind in SILENT
+
+    @property
+    def smoke(self) -> SmokeTest:
+        """The smoke test, read from the task's file when it is asked for. Raises CatalogError."""
+        return self.read_smoke()

@@ -1,0 +1,166 @@
+"""Choices, machines and proofs in words for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lmpm.types import FileSource, StarterSource, UrlSource
+from lmpm.units import duration, human
+
+if TYPE_CHECKING:
+    from lmpm.cli.output.console import Console
+    from lmpm.proof import MemoryCheck, SmokeResult
+    from lmpm.resolver import Candidate, Choice
+    from lmpm.types import Machine, MemorySource, Speed
+
+SHOWN_ANSWER: Final = 120  # characters of an answer, which is one line
+
+KNOWN_AS: Final[dict[MemorySource, str]] = {
+    "estimated": "memory estimated within 10 %",
+    "keys": "memory by the first keys of its header",
+    "header": "memory by its header",
+    "upper bound": "memory at most, its architecture is not known",
+    "dry-run": "memory as llama.cpp plans it",
+}
+
+
+def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None:
+    """What was chosen, why, and what it needs."""
+    chosen = choice.chosen
+    if chosen is None:
+        return
+    variant = chosen.variant
+    built_in = "   (built in)" if isinstance(variant.source, StarterSource) else ""
+    facts = (variant.title, variant.quant, human(variant.size), variant.license)
+    console.say("Chosen", "  ".join(facts) + built_in)
+    if not built_in:
+        console.say("", f"from {variant.source}")
+    console.say("Why", why)
+    console.say("Needs", needs(choice, chosen))
+    if choice.considered > 1:
+        from shlex import quote
+
+        console.say("", f"1 of {choice.considered} candidates: `lmpm why {quote(ref)}`")
+    for note in choice.notes:
+        console.note(note)
+
+
+def needs(choice: Choice, candidate: Candidate) -> str:
+    """`5.3 GiB of 10.7 GiB · about 15-18 tok/s · first token about 3 s · memory as llama.cpp plans it`."""
+    words = speed_words(candidate.speed, choice.request.speed_kind)
+    return " · ".join((fit(candidate, choice.machine), *words, KNOWN_AS[candidate.memory.source]))
+
+
+def reason(
+    choice: Choice, *, ref: str, offline: bool = False, online: Choice | None = None, remedy: str | None = None
+) -> str:
+    """The sentence that says why the chosen one was chosen.
+
+    `online` is what a network would give, `remedy` how to switch it on.
+    """
+    chosen, request = choice.chosen, choice.request
+    if chosen is None:
+        return ""
+    from lmpm.resolver import is_sound
+
+    if isinstance(chosen.variant.source, UrlSource | FileSource):
+        return "you named this very file"
+    if isinstance(chosen.variant.source, StarterSource):
+        what = request.task or ref
+        better = online.chosen.variant if online and online.chosen else None
+        instead = f" With a network lmpm would take {better.title} {better.quant}" if better else ""
+        instead += f": {remedy[0].lower()}{remedy[1:]}" if better and remedy else ""
+        return f"offline: the only {what} model on this machine.{instead}"
+    where = "offline: " if offline else ""
+    here = " on this machine" if offline else ""
+    context = f"{chosen.memory.context:,} tokens"
+    if not is_sound(chosen, request):
+        return f"{where}the least spoilt quant of it{here} that fits at {context}"
+    if choice.below_floor:
+        return f"{where}the fastest{here} that fits at {context}"
+    if request.prefer != "quality":
+        word = "fastest" if request.prefer == "speed" else "smallest"
+        return f"{where}the {word}{here} that fits at {context}, as `--prefer {request.prefer}` asks"
+    kind = "reads" if request.speed_kind == "prefill" else "answers"
+    floor = f"{kind} at {request.min_speed:g} tok/s or more"
+    if request.model:
+        return f"{where}best quant of it{here} that fits at {context} and {floor}"
+    figure = chosen.variant.score_source.partition(", ")[0]  # its source stands in `lmpm catalog show`
+    scored = f" ({figure})" if figure else ""
+    return f"{where}best {request.task} score{here} that fits at {context} and {floor}{scored}"
+
+
+def fit(candidate: Candidate, machine: Machine) -> str:
+    """`5.3 GiB of 10.7 GiB`, and how it is spread when it does not fit the GPU."""
+    words = f"{human(candidate.memory.total)} of {human(machine.budget)}"
+    if candidate.speed and candidate.speed.placement == "split":
+        words += ", the rest in host memory"
+    return words
+
+
+def speed_words(speed: Speed | None, kind: str = "decode") -> tuple[str, ...]:
+    """`about 15-18 tok/s` and `first token about 3 s`; for a task that only reads, how fast it reads."""
+    if speed is None:
+        return ("speed unknown",)
+    doubt = "" if speed.confident else ", low confidence"
+    if kind == "prefill":
+        return (f"reads about {speed.prefill:,.0f} tok/s{doubt}",)
+    return (f"about {tok_range(speed)}{doubt}", f"first token about {duration(speed.first_token_s)}")
+
+
+def tok_range(speed: Speed | None, kind: str = "decode") -> str:
+    """`15-18 tok/s`: a single figure would claim too much; `1,199 tok/s` for what only reads."""
+    if speed is None:
+        return "-"
+    if kind == "prefill":
+        return f"{speed.prefill:,.0f} tok/s"
+    low, high = speed.decode_low, speed.decode_high
+    return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:.0f}-{high:.0f} tok/s"
+
+
+def show_smoke(console: Console, result: SmokeResult | None) -> None:
+    """The question, the answer, and the figures of the run."""
+    if result is None:
+        console.say("Smoke", "no smoke test for this kind of model")
+        return
+    question = " ".join(result.question.split())
+    if question:
+        console.say("Smoke", f'"{question}"')
+    answer = " ".join(result.answer.split())
+    if answer:
+        console.say("", answer if len(answer) <= SHOWN_ANSWER else answer[: SHOWN_ANSWER - 1] + "…")
+    console.say("" if question or answer else "Smoke", result.detail)
+    for check in result.checks:
+        console.detail(f"          {check}")
+    figures = smoke_figures(result)
+    if figures:
+        console.say("", figures)
+    if result.memory:
+        console.detail(f"          {memory_words(result.memory)}")
+        if result.memory.is_notable:
+            console.note(memory_words(result.memory))
+
+
+def memory_words(check: MemoryCheck) -> str:
+    """`memory: took 5.3 GiB; estimated 5.2 GiB, planned by llama.cpp 5.3 GiB: 1.9 % less than measured`."""
+    said = (("estimated", check.estimated), ("planned by llama.cpp", check.planned))
+    known = ", ".join(f"{word} {human(size)}" for word, size in said if size is not None)
+    off = f"{abs(check.difference):.1%} {'more' if check.difference > 0 else 'less'} than measured"
+    return f"memory: llama.cpp's buffers took {human(check.measured)}; {known or 'not predicted'}: {off}"
+
+
+def smoke_figures(result: SmokeResult) -> str:
+    """`first token 0.8 s · 17.2 tok/s · peak 5.2 GiB`."""
+    parts = []
+    if result.first_token_s is not None:
+        parts.append(f"first token {result.first_token_s:.2f} s")
+    if result.decode is not None:
+        parts.append(f"{result.decode:.1f} tok/s")
+    if result.peak_memory:
+        parts.append(f"peak {human(result.peak_memory)}")
+    return " · ".join(parts)
+
+
+def variant_words(count: int) -> str:
+    """`, chosen for this machine from 3 variants`; nothing where the lock has a single one."""
+    return f", chosen for this machine from {count} variants" if count > 1 else ""

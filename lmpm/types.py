@@ -307,8 +307,8 @@ class MemoryPlan:
     `estimated` is worked out from what the catalog knows, `keys` from the first keys of a header and the size of the
     file, `header` from a whole header, `at least` from that of an architecture that is not known; `dry-run` is
     llama.cpp's own plan here. `build` is the llama.cpp that planned it, or whose rules were followed. `unknown_keys`
-    are those of the header that may mean more memory. `reclaimable` are pages of the file that the system may drop at any
-    time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded token reads with the
+    are those of the header that may mean more memory. `reclaimable` are pages of the file that the system may drop at
+    any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded token reads with the
     context half full, 0 where it was not worked out.
     """
 

@@ -136,7 +136,7 @@ def test_keys_that_may_mean_more_are_named(tmp_path: Path) -> None:
     more = {
         f"{header.architecture}.{key}": 2 for key in ("num_loops", "attention.indexer.head_count", "rope.freq_base")
     }
-    found = needed(replace(header, metadata=header.metadata | more), replace(LMPM, context=512))
+    found = needed(replace(header, metadata={**header.metadata, **more}), replace(LMPM, context=512))
     assert found.unknown_keys == ("attention.indexer.head_count", "num_loops")
     known = read_file(write_llama(tmp_path / "k.gguf", layers=1)[0])
     assert needed(known, replace(LMPM, context=512)).unknown_keys == ()

@@ -23,6 +23,7 @@ from lmpm.estimate.memory.ggml.backend import Backend
 from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.plan import LMPM
 from lmpm.gguf.header import read_file
+from lmpm.run_config import Repacking
 from lmpm.types import MemoryParts, MemoryPlan
 from tests.shapes import MODELS, write
 
@@ -69,7 +70,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Plan:
         return HParams(read_file(path))
 
     def plan(row: Row) -> MemoryPlan:
-        repack = "avx2" if row.device == "avx2" else "none"
+        repack: Repacking = "avx2" if row.device == "avx2" else "none"
         settings = replace(LMPM, **json.loads(row.settings), mmap=False, repack=repack)
         return exact_memory(model(row.model, row.quant), settings, (GPU,) if row.device == "cuda" else ())
 

@@ -132,7 +132,7 @@ def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
         DeviceMemory(
             name,
             own.parts._replace(
-                weights=other.weights if own.is_host else own.parts.weights,
+                weights=other.weights if own.is_host and own.parts.repack == other.repack else own.parts.weights,
                 output=own.parts.output or (other.output if own.is_host else 0),  # llama.cpp says hundredths of a MiB
                 mmproj=other.mmproj,
                 tokenizer=other.tokenizer,

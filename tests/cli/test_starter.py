@@ -109,7 +109,7 @@ def test_a_real_model_takes_its_place_once_there_is_a_network(tiny: Cli, hub: Lo
     offline = tiny.beside("other").call("install", "embeddings", "--offline").passed()
     assert re.search(
         r"^Chosen .*(?<!built in\))$", offline.err, re.MULTILINE
-    )  # what is in the store is better than what is built in
+    )
 
 
 def test_the_starter_of_another_version_is_told(tiny: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,9 +107,7 @@ def test_a_real_model_takes_its_place_once_there_is_a_network(tiny: Cli, hub: Lo
     tiny.call("install", "embeddings").passed()
     assert "starter" not in tiny.lock.read_text()
     offline = tiny.beside("other").call("install", "embeddings", "--offline").passed()
-    assert re.search(
-        r"^Chosen .*(?<!built in\))$", offline.err, re.MULTILINE
-    )
+    assert re.search(r"^Chosen .*(?<!built in\))$", offline.err, re.MULTILINE)
 
 
 def test_the_starter_of_another_version_is_told(tiny: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

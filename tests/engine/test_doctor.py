@@ -31,12 +31,11 @@ def test_the_option_goes_before_the_environment_and_that_before_the_manifest(ins
     engine_of("llama-cpp-python")
     with installed.manifest.open("a") as file:
         file.write('\n[engine]\nprefer = "llama-cpp-python"\n')
-    by_manifest = installed.call("verify", "--json").passed().json["models"][0]["smoke"]["engine"]
-    by_variable = (
-        installed.call("verify", "--json", LMPM_ENGINE="xllamacpp").passed().json["models"][0]["smoke"]["engine"]
-    )
+    by_manifest = installed.call("verify", "--json").passed().json["engine"]["package"]
+    by_variable = installed.call("verify", "--json", LMPM_ENGINE="xllamacpp").passed().json["engine"]["package"]
     by_option = installed.call("verify", "--json", "--engine", "llama-cpp-python", LMPM_ENGINE="xllamacpp")
-    assert by_option.passed().json["models"][0]["smoke"]["engine"] == by_manifest != by_variable
+    assert by_option.passed().json["engine"]["package"] == by_manifest != by_variable
+    assert by_manifest.startswith("llama-cpp-python 0.") and by_variable.startswith("xllamacpp 20")
 
 
 def test_a_name_that_is_no_engine(installed: Cli) -> None:

@@ -131,6 +131,7 @@ class Hub:
             token=self.http.token or False,
             library_name="lmpm",
             library_version=__version__,
+            headers={"authorization": self.http.authorization or ""} if self.http.login else None,
         )
 
     def _own_hooks(self, session: Any, deadline: HeadDeadline) -> None:

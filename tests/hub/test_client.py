@@ -113,6 +113,12 @@ class TestFacts:
         with pytest.raises(NetworkError, match="0000000"):
             client(server).repository(REPO, commit)
 
+    @pytest.mark.parametrize("name", ["evil/tiny-GGUF", "acme/tiny-GGUF-2", "tiny-GGUF", None])
+    def test_an_answer_for_another_repository_is_refused(self, server: LoopbackHub, name: str | None) -> None:
+        server.faults.add(faults.EditJson(lambda page: page | {"id": name, "modelId": name}), API)
+        error = fails(server, NetworkError, 5)
+        assert "does not describe `acme/tiny-GGUF`" in error.message
+
     def test_a_renamed_repository_says_its_name(self, server: LoopbackHub) -> None:
         server.rename(REPO, "acme/renamed-GGUF")
         assert client(server).repository(REPO).id == "acme/renamed-GGUF"

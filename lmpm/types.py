@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
-MemorySource = Literal["estimated", "keys", "header", "upper bound", "dry-run"]
+MemorySource = Literal["estimated", "keys", "header", "at least", "dry-run"]
 
 # Where a figure of a machine is from: measured on it, read from its system, told by the user, looked up in the
 # tables of chips, counted by a rule from another figure, assumed for want of one; or it is not known, or what
@@ -310,16 +310,18 @@ class MemoryPlan:
     """Bytes that a model needs at a context, by device and part: GPUs first, the host last.
 
     `estimated` is worked out from what the catalog knows, `keys` from the first keys of a header and the size of the
-    file, `header` from a whole header, an `upper bound` from that of an architecture that is not known; `dry-run` is
-    llama.cpp's own plan here. `build` is the llama.cpp that planned it. `reclaimable` are pages of the file that the
-    system may drop at any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded
-    token reads with the context half full, 0 where it was not worked out.
+    file, `header` from a whole header, `at least` from that of an architecture that is not known; `dry-run` is
+    llama.cpp's own plan here. `build` is the llama.cpp that planned it, or whose rules were followed. `unknown_keys`
+    are those of the header that may mean more memory. `reclaimable` are pages of the file that the system may drop at
+    any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded token reads with the
+    context half full, 0 where it was not worked out.
     """
 
     context: int
     devices: tuple[DeviceMemory, ...]
     source: MemorySource = "estimated"
     build: str = ""
+    unknown_keys: tuple[str, ...] = ()
     reclaimable: int = 0
     bytes_per_token: int = 0
 
@@ -357,7 +359,7 @@ class MemoryPlan:
     def decode(cls, values: Mapping[str, Any]) -> MemoryPlan:
         """The plan that `encode` wrote. Raises TypeError, ValueError or KeyError for anything else."""
         devices = tuple(DeviceMemory(name, MemoryParts(*parts), host) for name, parts, host in values["devices"])
-        return cls(**{**values, "devices": devices})
+        return cls(**{**values, "devices": devices, "unknown_keys": tuple(values["unknown_keys"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

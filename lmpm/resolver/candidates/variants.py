@@ -110,13 +110,11 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
     models, beside = _models_and_others(named, repository)
     sets = _sets(models, repository)
     main = _main_model(sets, repository, path)
-    usable = [item for item in sets if item.can_run]
-    if path:
-        usable = [item for item in usable if any(file.path == path for file in item.files)]
-    of_model: dict[str, list[FileSet]] = {main: []}  # the main one first
-    for item in usable:
-        of_model.setdefault(item.model, []).append(item)
-    by_model = {model: _labelled(items) for model, items in of_model.items()}
+    usable: dict[str, list[FileSet]] = {main: []}
+    for item in sets:
+        if item.can_run and (not path or any(file.path == path for file in item.files)):
+            usable.setdefault(item.model, []).append(item)
+    by_model = {model: _labelled(items) for model, items in usable.items()}
     spelled = {model_name.parse_model_name(name.model).key: name.model for _, name in reversed(named)}
     return Contents(
         title=_title(repository),
@@ -173,19 +171,19 @@ class _Labelled:
 def _labelled(sets: Iterable[FileSet]) -> _Labelled:
     """Give every set a label that no other has: its quant for the plainest name, with its detail for the others."""
     offered: dict[str, FileSet] = {}
+    known: set[tuple[str | None, ...]] = set()  # the digests of what is offered
     further, twins = [], []
-    known: set[tuple[str | None, ...]] = set()  # the bytes of those offered
     for item in sorted(sets, key=lambda item: item.plainness):
         detailed = f"{item.quant}-{item.detail}" if item.detail else item.quant
         label = next((label for label in (item.quant, detailed) if label not in offered), None)
         digests = tuple(file.sha256 for file in item.files)
-        if None not in digests and digests in known:
+        if digests in known:
             twins.append(item)
         elif label is None:
             further.append(item)
         else:
             offered[label] = replace(item, quant=label)
-            known.add(digests)
+            known |= {digests} if None not in digests else set()
     ordered = sorted(offered.values(), key=lambda item: quant.order(item.quant))
     return _Labelled(tuple(ordered), tuple(further), tuple(twins))
 
@@ -299,13 +297,12 @@ def _main_model(sets: list[FileSet], repository: Repository, path: str | None) -
     if path and (found := next((item for item in sets if any(file.path == path for file in item.files)), None)):
         return found.model
     own = set(model_name.parse_model_name(repository.name).words)
-    quants = Counter(item.model for item in sets)
+    counts = Counter(item.model for item in sets)
 
     def rank(model: str) -> tuple[int, int, str]:
-        words = set(model.split())
-        return len(own ^ words), -quants[model], model
+        return len(own ^ set(model.split())), -counts[model], model
 
-    return min(quants, key=rank, default="")
+    return min(counts, key=rank, default="")
 
 
 def _file_set(model: str, members: list[_Named], repository: Repository) -> FileSet:

@@ -211,9 +211,14 @@ class UrlSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A file of the user's own, by its hash. `path` is where it was, seen from the project's directory."""
+    """A file of the user's own, by its hash, with the other shards of its set.
+
+    `path` is where it was, seen from the project's directory. `first` is the sha256 of the set's first file: all of a
+    set stand side by side under it, as llama.cpp looks for them.
+    """
 
     path: str
+    first: str = ""
     publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:

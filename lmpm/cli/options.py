@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from lmpm import limits
+from lmpm.cli import complete
 from lmpm.cli.app import App, listen_until_closed
 from lmpm.errors import SpecError
 from lmpm.units import human, parse
@@ -134,7 +135,7 @@ def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--license", "licenses", metavar="ID,...", help="Only these licences, such as mit."),
             click.option("--max-size", type=Size(), metavar="SIZE", help="Download at most this, such as 5GB."),
             click.option("--min-speed", type=click.FloatRange(0), help="Tokens a second that it must reach."),
-            click.option("--task", help="The task that a model is meant for."),
+            click.option("--task", shell_complete=complete.tasks, help="The task that a model is meant for."),
         )
     ):
         function = option(function)

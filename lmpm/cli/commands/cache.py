@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
@@ -27,7 +28,7 @@ NOTES: Final = ("catalog", "engine", "headers", "hub", "plans", "records", "veri
 
 @click.group()
 def command() -> None:
-    """Look after the store: the Hugging Face cache.
+    """See, clean and fill the store, which is the Hugging Face cache.
 
     It is shared with `hf`, llama.cpp and transformers. HF_HUB_CACHE, HF_HOME or `--store` say where it is.
     """
@@ -137,7 +138,7 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
 
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--from", "folders", multiple=True, metavar="DIR", help="Look in this folder, too.")
 @global_option
 @json_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import engine_option, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
@@ -26,7 +27,7 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 
 
 @click.command(epilog="Example: `lmpm inspect hf:Qwen/Qwen3-8B-GGUF:Q4_K_M --context 32768`")
-@click.argument("ref", metavar="REF|FILE")
+@click.argument("ref", metavar="REF|FILE", shell_complete=complete.references)
 @click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens; else what the model was trained for.")
 @click.option("--preset", type=click.Choice(["lmpm", "llama-server"]), default="lmpm", show_default=True)
 @click.option("--kv-type", help="Type of the cache: f16, q8_0, q4_0, ...")
@@ -46,7 +47,7 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @json_option
 @pass_app()
 def command(app: App, ref: str, **options: Any) -> None:
-    """Show what a GGUF is, needs and does, from its header alone.
+    """Show what a GGUF is and needs, from its header alone.
 
     REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
     or a file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json
@@ -11,7 +12,7 @@ from lmpm.cli.output.console import put_json, put_raw
 
 
 @click.command(epilog='Example: `llama-server -m "$(lmpm path text-to-sql)"`')
-@click.argument("name")
+@click.argument("name", shell_complete=complete.names)
 @hardware_option
 @global_option
 @json_option

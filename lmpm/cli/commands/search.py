@@ -32,7 +32,9 @@ SHOWN_REPOS: Final = 2  # of a model, beside the one that would be taken
 @json_option
 @pass_app()
 def command(app: App, words: tuple[str, ...], everything: bool, limit: int, context: int) -> None:
-    """Search the Hub for models, grouped by what they were made from.
+    """Find models on the Hub by words, and what fits this machine.
+
+    To choose by what a model does, name a task: `lmpm install TASK`.
 
     What would be taken, its memory and its speed are estimates for this machine; `lmpm resolve` looks closer.
     """

@@ -78,6 +78,11 @@ class App:
             self._once(self.console.note, "[tool.lmpm] of pyproject.toml is not read: there is an lmpm.toml beside it")
         return found
 
+    @property
+    def is_global(self) -> bool:
+        """Whether this is about the user's own models, of no project."""
+        return self.workspace.directory == global_directory(self.workspace.environment)
+
     def _once(self, say: Any, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)

@@ -13,6 +13,7 @@ from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
+from lmpm.errors import UnknownNameError, nearest
 from lmpm.fs import JsonCache
 from lmpm.project import global_directory
 from lmpm.units import count, human
@@ -102,6 +103,26 @@ def prune_files(app: App, yes: bool) -> None:
         right=frozenset({0}),
     )
     _conclude_prune(app.console, done, removed=yes)
+
+
+@command.command("forget", epilog="Example: `lmpm cache forget ~/old-project`, and then `lmpm cache prune`")
+@click.argument("directory", type=click.Path())
+@json_option
+@pass_app(local=True)
+def forget_project(app: App, directory: str) -> None:
+    """Forget a project: what only its lock names may be pruned.
+
+    For a project that is given up, or whose lock is broken. Nothing in DIRECTORY is changed; lmpm knows it again once
+    it is used there.
+    """
+    place = (app.workspace.current / Path(directory).expanduser()).resolve()
+    known = app.workspace.known_projects
+    if not known.forget(place):
+        names = [str(path) for path in known.directories()]
+        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names))
+    if app.as_json:
+        put_json({"forgotten": str(place)})
+    app.console.done(f"Forgot `{place}`. What no other lock names: `lmpm cache prune`")
 
 
 @command.command("clean", epilog="Example: `lmpm cache clean`, or only one kind: `lmpm cache clean headers`")

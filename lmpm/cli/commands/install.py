@@ -59,6 +59,8 @@ def command(
     Without REF the lock is brought up to date with `lmpm.toml`, and what it pins for this machine is downloaded;
     `lmpm install --locked` is `lmpm sync`, which never changes the lock.
     """
+    if refs[:1] == ("ollama",):  # a command for another tool, pasted: the error names what is meant
+        refs = (" ".join(refs),)
     app.remark(licenses=options["licenses"])
     plan = actions.install.plan(
         app.workspace,

@@ -10,7 +10,7 @@ import click
 
 from lmpm.cli import complete
 from lmpm.cli.app import App
-from lmpm.cli.options import engine_option, global_option, hardware_option, json_option, pass_app
+from lmpm.cli.options import Tokens, engine_option, global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import put_json
 from lmpm.errors import SmokeTestError, UnknownNameError
@@ -24,7 +24,7 @@ FILE_CONTEXT: Final = 4096  # tokens that a file is loaded for where nobody says
 @click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
 @click.argument("name", shell_complete=complete.names)
 @click.option("--task", shell_complete=complete.tasks, help="The task whose questions are asked.")
-@click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to load it for.")
+@click.option("-c", "--context", type=Tokens(), metavar="N", help="Tokens to load it for.")
 @engine_option
 @hardware_option
 @global_option

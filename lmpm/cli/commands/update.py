@@ -57,6 +57,6 @@ def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> 
     if dry_run:
         plans.conclude_dry_run(app, plan)
     elif plan.changes:
-        app.console.done(f"Pinned in {app.project.lock_path.name}; commit it")
+        app.console.done(plans.pinned_words(app))
     elif plan.is_empty:
-        app.console.done("Everything is up to date")
+        app.console.done("Nothing was changed" if app.workspace.offline else "Everything is up to date")

@@ -5,6 +5,7 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -91,7 +92,7 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         """An http or https URL, its `user:password` kept apart. Raises ValueError, which does not quote it."""
         parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or re.search(r"\s", text):
             raise ValueError("not an http or https URL")
         login, _, host = parts.netloc.rpartition("@")
         url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
+from lmpm.errors import UnknownNameError, nearest
 from lmpm.fs import JsonCache
 from lmpm.project import global_directory
 from lmpm.units import count, human
@@ -27,7 +29,7 @@ NOTES: Final = ("catalog", "engines", "headers", "hub", "measured", "plans", "re
 
 @click.group()
 def command() -> None:
-    """Look after the store: the Hugging Face cache.
+    """See, clean and fill the store, which is the Hugging Face cache.
 
     It is shared with `hf`, llama.cpp and transformers. HF_HUB_CACHE, HF_HOME or `--store` say where it is.
     """
@@ -103,6 +105,26 @@ def prune_files(app: App, yes: bool) -> None:
     _conclude_prune(app.console, done, removed=yes)
 
 
+@command.command("forget", epilog="Example: `lmpm cache forget ~/old-project`, and then `lmpm cache prune`")
+@click.argument("directory", type=click.Path())
+@json_option
+@pass_app(local=True)
+def forget_project(app: App, directory: str) -> None:
+    """Forget a project: what only its lock names may be pruned.
+
+    For a project that is given up, or whose lock is broken. Nothing in DIRECTORY is changed; lmpm knows it again once
+    it is used there.
+    """
+    place = (app.workspace.current / Path(directory).expanduser()).resolve()
+    known = app.workspace.known_projects
+    if not known.forget(place):
+        names = [str(path) for path in known.directories()]
+        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names))
+    if app.as_json:
+        put_json({"forgotten": str(place)})
+    app.console.done(f"Forgot `{place}`. What no other lock names: `lmpm cache prune`")
+
+
 @command.command("clean", epilog="Example: `lmpm cache clean`, or only one kind: `lmpm cache clean headers`")
 @click.argument("kinds", nargs=-1, metavar="[KIND]...", type=click.Choice(tuple(NOTES)))
 @json_option
@@ -138,7 +160,7 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
 
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--from", "folders", multiple=True, metavar="DIR", help="Look in this folder, too.")
 @global_option
 @json_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import json_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_raw, put_table
@@ -12,7 +13,7 @@ from lmpm.errors import UnknownNameError, nearest
 
 @click.group()
 def command() -> None:
-    """Show and check the catalog of tasks and models."""
+    """Show the tasks and models that lmpm knows."""
 
 
 @command.command("list", epilog="Example: `lmpm catalog list`")
@@ -38,7 +39,7 @@ def list_tasks(app: App) -> None:
 
 
 @command.command("show", epilog="Example: `lmpm catalog show text-to-sql`")
-@click.argument("name", metavar="TASK|MODEL")
+@click.argument("name", metavar="TASK|MODEL", shell_complete=complete.catalog_names)
 @json_option
 @pass_app(local=True)
 def show(app: App, name: str) -> None:
@@ -66,7 +67,7 @@ def show(app: App, name: str) -> None:
         pages.put_model(model)
 
 
-@command.command("picks", epilog="Example: `lmpm catalog picks > docs/picks.md`")
+@command.command("picks", hidden=True, epilog="Example: `lmpm catalog picks > docs/picks.md`")
 @pass_app(local=True)
 def show_picks(app: App) -> None:
     """Print what each task takes on fifteen machines, as a page of Markdown."""
@@ -75,7 +76,7 @@ def show_picks(app: App) -> None:
     put_raw(picks_page.markdown(app.workspace.catalog, app.workspace.chips).rstrip())
 
 
-@command.command("check", epilog="Example: `lmpm catalog check`")
+@command.command("check", hidden=True, epilog="Example: `lmpm catalog check`")
 @pass_app(local=True)
 def check_files(app: App) -> int:
     """Check every file of the catalog and print every problem."""

@@ -19,7 +19,7 @@ from lmpm.units import human
 @json_option
 @pass_app(local=True)
 def command(app: App, measure: bool) -> None:
-    """Show the machine that lmpm chooses for."""
+    """Show the machine that lmpm chooses for, and how it knows."""
     from lmpm.machine import describe
 
     if measure:

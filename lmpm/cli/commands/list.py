@@ -20,7 +20,7 @@ from lmpm.units import human
 @json_option
 @pass_app(local=True)
 def command(app: App) -> None:
-    """List what `lmpm.lock` pins, as this machine sees it."""
+    """List this project's models, and whether each is here."""
     from lmpm.project import rung_for, stale_remarks
     from lmpm.store import missing_hint
 

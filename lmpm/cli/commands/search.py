@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lmpm.cli.app import App
-from lmpm.cli.options import hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.options import Tokens, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output import json
 from lmpm.cli.output.console import put, put_json, put_table
 from lmpm.cli.output.words import tok_range
@@ -24,7 +24,7 @@ SHOWN_REPOS: Final = 2  # of a model, beside the one that would be taken
 
 @click.command(epilog='Example: `lmpm search "deepseek r1 distill qwen 7b"`')
 @click.argument("words", nargs=-1, required=True, metavar="TEXT...")
-@click.option("-c", "--context", type=click.IntRange(1, 2**24), default=8192, show_default=True, help="Tokens.")
+@click.option("-c", "--context", type=Tokens(), metavar="N", default=8192, show_default=True, help="Tokens.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=SHOWN, show_default=True, help="Models to list.")
 @click.option("--all", "everything", is_flag=True, help="List derived models and every repository, too.")
 @hardware_option
@@ -32,7 +32,9 @@ SHOWN_REPOS: Final = 2  # of a model, beside the one that would be taken
 @json_option
 @pass_app()
 def command(app: App, words: tuple[str, ...], everything: bool, limit: int, context: int) -> None:
-    """Search the Hub for models, grouped by what they were made from.
+    """Find models on the Hub by words, and what fits this machine.
+
+    To choose by what a model does, name a task: `lmpm install TASK`.
 
     What would be taken, its memory and its speed are estimates for this machine; `lmpm resolve` looks closer.
     """

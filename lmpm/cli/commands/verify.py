@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     download_options,
@@ -34,7 +35,7 @@ NAME_GAP = 3
 
 
 @click.command(epilog="Example: `lmpm verify --fetch` on a new machine, or in continuous integration")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
@@ -47,7 +48,7 @@ NAME_GAP = 3
 @json_option
 @pass_app()
 def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_smoke: bool) -> int:
-    """Test on this machine what `lmpm.lock` pins.
+    """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
     Exits with the code of the gravest failure, 0 when everything is right.

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     constraint_options,
@@ -22,7 +23,7 @@ from lmpm.units import count, human
 
 
 @click.command(epilog="Example: `lmpm why text-to-sql --all`")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.references)
 @constraint_options
 @hardware_option
 @offline_option
@@ -30,7 +31,9 @@ from lmpm.units import count, human
 @json_option
 @pass_app()
 def command(app: App, name: str, everything: bool, **options: Any) -> None:
-    """Show every candidate and why it was taken or not.
+    """List the candidates for a task or model, and why not each.
+
+    `lmpm resolve` gives the choice alone.
 
     NAME is a task, a model, a repository, words of a model's name or an entry of the lock. Tasks and models
     are answered from the catalog's facts; others are asked for over the network.

@@ -17,6 +17,8 @@ from lmpm.fs import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from lmpm.errors import LmpmError
+
 LABEL_WIDTH = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
 
 
@@ -100,6 +102,15 @@ def show_error(message: str, *, details: Sequence[str] = (), hint: str | None = 
 
 class ReaderGoneError(Exception):
     """Whoever read our output has read enough, as `head` does; click would make a failure of it."""
+
+
+class AnsweredError(Exception):
+    """An error of a command that has an answer all the same: `data` is what it says as JSON."""
+
+    def __init__(self, error: LmpmError, data: dict[str, Any]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.data = data
 
 
 def put(text: str) -> None:

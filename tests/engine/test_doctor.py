@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.engine.conftest import engine_of
-from tests.engine.test_choose import program
+from tests.engine.test_engines import program
 
 
 @pytest.fixture

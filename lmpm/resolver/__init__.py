@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Candidate as Candidate,
         Choice as Choice,
         Kind as Kind,
+        Rejected as Rejected,
         Request as Request,
     )
     from lmpm.resolver.reference import (
@@ -59,7 +60,7 @@ else:
             "locate": "FileLocator",
             "parts": "parts_of",
             "picks_page": "picks_page",
-            "records": "Candidate Choice Kind Request",
+            "records": "Candidate Choice Kind Rejected Request",
             "reference": "FileReference NameReference UrlReference on_hub parse_quant parse_reference reference_to",
             "resolver": "Resolution Resolver Where request_for",
             "rule": "is_sound rule",

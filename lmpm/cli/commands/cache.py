@@ -13,6 +13,7 @@ from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.errors import UnknownNameError, nearest
 from lmpm.fs import JsonCache
 from lmpm.project import global_directory
@@ -63,12 +64,11 @@ def show_files(app: App) -> None:
     if app.as_json:
         put_json(_inventory_json(app, found, known))
         return
-    put_table(
-        [(human(file.size), f"{file.repo}  {file.title}", _users(file)) for file in found.files], right=frozenset({0})
-    )
+    rows = [(human(file.size), file.repo, file.title, _users(file)) for file in found.files]
     for part in found.unfinished:
         whose = f"{_uses(part.used_by)}, `lmpm install` goes on" if part.is_ours else "of another tool"
-        put(f"{human(part.size)}  {part.repo}  unfinished, {whose}")
+        rows.append((human(part.size), part.repo, "unfinished", whose))
+    put_table(rows, right=frozenset({0}), fit=Fit(shorten=(1, 2), wraps=True))
     _say_broken(app, known)
     app.console.blank()
     more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
@@ -98,9 +98,10 @@ def prune_files(app: App, yes: bool) -> None:
     for project in vanished:
         app.console.note(f"`{project}` has no lock any more and is forgotten")
     put_table(
-        [(human(file.freed), f"{file.repo}  {file.title}") for file in done.files]
-        + [(human(part.size), f"{part.repo}  unfinished") for part in done.unfinished],
+        [(human(file.freed), file.repo, file.title) for file in done.files]
+        + [(human(part.size), part.repo, "unfinished") for part in done.unfinished],
         right=frozenset({0}),
+        fit=Fit(shorten=(1, 2)),
     )
     _conclude_prune(app.console, done, removed=yes)
 

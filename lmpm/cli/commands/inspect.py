@@ -15,7 +15,7 @@ from lmpm.cli.options import Tokens, engine_option, hardware_option, json_option
 from lmpm.cli.output.console import put, put_json
 from lmpm.cli.output.words import tok_range
 from lmpm.errors import EngineError, SpecError
-from lmpm.units import duration, human
+from lmpm.units import duration, human, parameters
 
 if TYPE_CHECKING:
     from lmpm.estimate import Inspection
@@ -137,7 +137,7 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
     facts = [
         found.title,
         found.architecture,
-        f"{found.parameters / 1e9:.1f}B" if found.parameters >= 1e8 else f"{found.parameters / 1e6:.1f}M",
+        parameters(found.parameters),
         found.quant,
         f"{found.layers} layers",
         f"trained for {found.context_length:,} tokens",

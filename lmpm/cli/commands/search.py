@@ -10,8 +10,9 @@ from lmpm.cli.app import App
 from lmpm.cli.options import Tokens, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output import json
 from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.cli.output.words import tok_range
-from lmpm.units import count, duration, human
+from lmpm.units import count, duration, human, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,10 +71,10 @@ def _show(matches: Matches, limit: int, *, everything: bool) -> None:
     others = sum(len(match.rows) for match in rest if not match.is_derived)
     rows = []
     if derived:
-        rows.append(("Derived models", f"{derived} repos", "(fine-tunes, merges, abliterated ones; `--all`)"))
+        rows.append(("Derived models", count(derived, "repo"), "(fine-tunes, merges, abliterated ones; `--all`)"))
     if others:
-        rows.append(("Others", f"{others} repos", "(`--limit`)"))
-    put_table(rows)
+        rows.append(("Others", count(others, "repo"), "(`--limit`)"))
+    put_table(rows, fit=Fit(wraps=True))
     if not matches.is_complete:
         put(f"These are the {matches.repositories:,} most downloaded matches: type more of the name to see others")
 
@@ -81,11 +82,11 @@ def _show(matches: Matches, limit: int, *, everything: bool) -> None:
 def _put_match(match: Match, *, everything: bool) -> None:
     group = match.group
     known = match.known
-    parameters = known.parameters if known else group.title.parameters
+    size = known.parameters if known else group.title.parameters
     licenses = [row.license for row in match.rows if row.license != "unknown"]
     license_ = known.license if known else licenses[0] if licenses else "licence unknown"
     repos = count(len(match.rows), "repo") if match.rows else ""
-    facts = (repos, f"{parameters / 1e9:.2g}B" if parameters else "", license_)
+    facts = (repos, parameters(size) if size else "", license_)
     mark = " · in the catalog" if known else ""
     name = known.title if known and not match.rows else group.name
     put(f"{name}   {' · '.join(fact for fact in facts if fact)}{mark}")

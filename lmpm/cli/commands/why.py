@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -17,9 +17,12 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output import candidates, funnel, json
-from lmpm.cli.output.console import put, put_json
+from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.resolver import NameReference, parse_reference
 from lmpm.units import count, human
+
+SHOWN_VARIANTS: Final = 5  # of the lock
 
 
 @click.command(epilog="Example: `lmpm why text-to-sql --all`")
@@ -67,10 +70,15 @@ def command(app: App, name: str, everything: bool, **options: Any) -> None:
         taken = rung_for(locked, machine).number
         put("")
         put("In lmpm.lock, best first; `›` is what this machine takes:")
-        for number, rung in enumerate(locked.candidates, start=1):
-            mark = "›" if number == taken else " "
-            targets = f"  for {', '.join(rung.targets)}" if rung.targets else ""
-            put(f"  {mark} {rung.model}  {rung.quant}  needs {human(rung.memory)}{targets}")
+        rows = [
+            ("›" if number == taken else " ", rung.model, rung.quant, human(rung.memory), ", ".join(rung.targets))
+            for number, rung in enumerate(locked.candidates, start=1)
+        ]
+        heads = ("", "model", "quant", "needs", "for")
+        shown = rows if everything else rows[:SHOWN_VARIANTS]
+        put_table(shown, heads=heads, right=frozenset({3}), fit=Fit(shorten=(1,), wraps=True))
+        if len(shown) < len(rows):
+            put(f"  {count(len(rows) - len(shown), 'more variant')}: `--all`")
 
 
 def _is_known(app: App, ref: str) -> bool:

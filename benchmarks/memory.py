@@ -24,7 +24,7 @@ from lmpm.estimate.memory.constants import BUILD
 from lmpm.estimate.memory.exact import exact_memory
 from lmpm.estimate.memory.ggml.backend import repacking
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM
+from lmpm.estimate.memory.run_plan import LLAMA_SERVER, LMPM
 from lmpm.gguf.header import read_file
 from lmpm.run_config import RunConfig
 from tests.shapes import MODELS, write

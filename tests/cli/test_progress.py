@@ -10,7 +10,8 @@ import pytest
 
 from lmpm.cli.output import progress
 from lmpm.cli.output.console import Console
-from lmpm.cli.output.meter import Meter, cells, clip
+from lmpm.cli.output.layout import cells, clip
+from lmpm.cli.output.meter import Meter
 from lmpm.cli.output.progress import LiveReporter, PlainReporter
 from tests.conftest import Cli
 

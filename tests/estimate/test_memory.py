@@ -20,8 +20,8 @@ from lmpm.estimate.memory.ggml import tensor as op
 from lmpm.estimate.memory.ggml.allocator import Buffer, allocate
 from lmpm.estimate.memory.ggml.backend import Backend, repacking
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM, refusal, resolve
 from lmpm.estimate.memory.projector import projector_need
+from lmpm.estimate.memory.run_plan import LLAMA_SERVER, LMPM, refusal, resolve
 from lmpm.estimate.memory.weights import Placement
 from lmpm.gguf.header import read_file
 from lmpm.gguf.parts import Part

@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from lmpm.cli.output.meter import Meter, cells
+from lmpm.cli.output.layout import cells
+from lmpm.cli.output.meter import Meter
 from lmpm.fs import printable
 from lmpm.reporter import Reporter
 from lmpm.units import count, duration, human

@@ -82,12 +82,12 @@ def reason(
         word = "fastest" if request.prefer == "speed" else "smallest"
         return f"{where}the {word}{here} that fits at {context}, as `--prefer {request.prefer}` asks"
     kind = "reads" if request.speed_kind == "prefill" else "answers"
-    floor = f"{kind} at {request.min_speed:g} tok/s or more"
+    pace = f"{kind} at {request.min_speed:g} tok/s or more"
     if request.model:
-        return f"{where}best quant of it{here} that fits at {context} and {floor}"
+        return f"{where}best quant of it{here} that fits at {context} and {pace}"
     figure = chosen.variant.score_source.partition(", ")[0]  # its source stands in `lmpm catalog show`
     scored = f" ({figure})" if figure else ""
-    return f"{where}best {request.task} score{here} that fits at {context} and {floor}{scored}"
+    return f"{where}best {request.task} score{here} that fits at {context} and {pace}{scored}"
 
 
 def fit(candidate: Candidate, machine: Machine) -> str:

@@ -42,16 +42,23 @@ def lock_model(
     the Hub.
     """
     rungs, remarks = build(resolution, resolver, targets, classes)
-    request = resolution.choice.request
+    choice = resolution.choice
+    request = choice.request
     entry = LockedModel(
         name=line.name,
         requested=line.requested(),
         candidates=tuple(rung.locked for rung in rungs),
-        context=request.context if line.context is None else None,
+        context=_planned(choice) if line.context is None else None,
         min_speed=request.min_speed if line.min_speed is None else None,
         speed_kind=request.speed_kind,
     )
     return _as_locked(resolution, entry, rungs), entry, remarks
+
+
+def _planned(choice: Choice) -> int:
+    """Tokens to run the choice for: no more than it was trained for."""
+    asked, trained = choice.request.context, choice.chosen.variant.context_length if choice.chosen else 0
+    return min(asked, trained or asked)
 
 
 def _as_locked(resolution: Resolution, entry: LockedModel, rungs: Sequence[BuiltRung]) -> Resolution:

@@ -255,8 +255,9 @@ def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None
         console.note(f"{count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
     if done.foreign_bytes:
         console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
-    console.blank()
     number = len(done.files) + len(done.unfinished)
+    if number:
+        console.blank()
     if not number:
         console.done("Nothing to prune")
     elif removed:

@@ -5,15 +5,17 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
-MemorySource = Literal["estimated", "keys", "header", "upper bound", "dry-run"]
+MemorySource = Literal["estimated", "keys", "header", "at least", "dry-run"]
 
 # Where a figure of a machine is from: measured on it, read from its system, told by the user, looked up in the
 # tables of chips, counted by a rule from another figure, assumed for want of one; or it is not known, or what
@@ -52,6 +54,52 @@ class Processor:
     simd: Simd = ""
     sockets: int = 1
     server: bool = False  # low clocks, and in a cloud only a share of the memory's speed
+
+
+class Secret:
+    """A text that is shown nowhere: not by `str`, `repr` or `format`, and so in no message, log or traceback."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text, for whoever it is meant for."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __format__(self, _spec: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The URL of a server, ready to be shown; `login` is the `user:password` that came with it."""
+
+    url: str
+    login: Secret | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """An http or https URL, its `user:password` kept apart. Raises ValueError, which does not quote it."""
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or re.search(r"\s", text):
+            raise ValueError("not an http or https URL")
+        login, _, host = parts.netloc.rpartition("@")
+        url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        return cls(url, Secret(unquote(login)) if login else None)
+
+    def __str__(self) -> str:
+        return self.url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +197,10 @@ class UrlSource:
     url: str
     publisher: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        if "@" in urlsplit(self.url).netloc:  # it is written into files and shown
+            raise ValueError("the URL of a file cannot hold a user name or a password")
+
     def __str__(self) -> str:
         return self.url
 
@@ -160,9 +212,14 @@ class UrlSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A file of the user's own, by its hash. `path` is where it was, seen from the project's directory."""
+    """A file of the user's own, by its hash, with the other shards of its set.
+
+    `path` is where it was, seen from the project's directory. `first` is the sha256 of the set's first file: all of a
+    set stand side by side under it, as llama.cpp looks for them.
+    """
 
     path: str
+    first: str = ""
     publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:
@@ -254,16 +311,18 @@ class MemoryPlan:
     """Bytes that a model needs at a context, by device and part: GPUs first, the host last.
 
     `estimated` is worked out from what the catalog knows, `keys` from the first keys of a header and the size of the
-    file, `header` from a whole header, an `upper bound` from that of an architecture that is not known; `dry-run` is
-    llama.cpp's own plan here. `build` is the llama.cpp that planned it. `reclaimable` are pages of the file that the
-    system may drop at any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded
-    token reads with the context half full, 0 where it was not worked out.
+    file, `header` from a whole header, `at least` from that of an architecture that is not known; `dry-run` is
+    llama.cpp's own plan here. `build` is the llama.cpp that planned it, or whose rules were followed. `unknown_keys`
+    are those of the header that may mean more memory. `reclaimable` are pages of the file that the system may drop at
+    any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded token reads with the
+    context half full, 0 where it was not worked out.
     """
 
     context: int
     devices: tuple[DeviceMemory, ...]
     source: MemorySource = "estimated"
     build: str = ""
+    unknown_keys: tuple[str, ...] = ()
     reclaimable: int = 0
     bytes_per_token: int = 0
 
@@ -301,7 +360,7 @@ class MemoryPlan:
     def decode(cls, values: Mapping[str, Any]) -> MemoryPlan:
         """The plan that `encode` wrote. Raises TypeError, ValueError or KeyError for anything else."""
         devices = tuple(DeviceMemory(name, MemoryParts(*parts), host) for name, parts, host in values["devices"])
-        return cls(**{**values, "devices": devices})
+        return cls(**{**values, "devices": devices, "unknown_keys": tuple(values["unknown_keys"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

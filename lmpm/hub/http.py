@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     from lmpm.errors import LmpmError
     from lmpm.hub.tls import Bundle
+    from lmpm.types import Secret
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 FORBIDDEN: Final = frozenset({401, 403, 451})
 GONE: Final = frozenset({404, 410})
+_SECRET_PARTS: Final = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)  # a login, a signature
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
 
@@ -36,18 +39,24 @@ _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=5
 class Http:
     """A client of the Hub at `endpoint`; proxy variables are honoured by requests itself.
 
+    `token` is sent to its own host alone, as is `login`, the `user:password` of a mirror, where there is no token.
     `silence_s` is how long it may say nothing, or next to nothing. `bundle` are the certificates to believe instead
     of the system's.
     """
 
     endpoint: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    login: Secret | None = None
     user_agent: str = "lmpm"
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
     silence_s: float = limits.SILENCE_S
     bundle: Bundle | None = None
     _session: requests.Session | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if "@" in urlsplit(self.endpoint).netloc:
+            raise ValueError("the login belongs apart from the URL: see Endpoint.parse")
 
     def get(self, url: str, *, start: int = 0, length: int | None = None) -> requests.Response:
         """The answer to a GET of the bytes from `start`, its body still unread.
@@ -66,12 +75,21 @@ class Http:
         for _ in range(limits.MAX_REDIRECTS):
             target = urlsplit(url)
             at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
-            response = self._send(url, headers, self.token if at_hub else None)
+            response = self._send(url, headers, self.authorization if at_hub else None)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
             url = follow(self.endpoint, url, response.headers["Location"])
         raise NetworkError(f"`{self.host}` redirects in a loop")
+
+    @property
+    def authorization(self) -> str | None:
+        """The header that says who asks."""
+        if self.token:
+            return f"Bearer {self.token}"
+        if self.login:
+            return "Basic " + b64encode(self.login.reveal().encode()).decode("ascii")
+        return None
 
     @property
     def host(self) -> str:
@@ -91,7 +109,7 @@ class Http:
             stall.note(len(piece))
         return data
 
-    def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
+    def _send(self, url: str, headers: dict[str, str], authorization: str | None) -> requests.Response:
         import requests
 
         try:
@@ -99,7 +117,7 @@ class Http:
                 url,
                 headers=headers,
                 # an auth object, even one that does nothing, keeps requests from taking ~/.netrc instead
-                auth=_Bearer(token),
+                auth=_Authorization(authorization),
                 stream=True,
                 allow_redirects=False,
                 timeout=(self.connect_timeout_s, self.silence_s),
@@ -165,18 +183,19 @@ def no_socks() -> NetworkError:
 
 
 def _not_a_url(text: str) -> NetworkError:
-    return NetworkError(f"`{printable(text[:120])}` is not a URL that can be fetched")
+    shown = _SECRET_PARTS.sub("", text)
+    return NetworkError(f"`{printable(shown[:120])}` is not a URL that can be fetched")
 
 
-class _Bearer:
-    """Sets the token, or nothing, as requests' auth object."""
+class _Authorization:
+    """Sets the header, or nothing, as requests' auth object."""
 
-    def __init__(self, token: str | None) -> None:
-        self.token = token
+    def __init__(self, value: str | None) -> None:
+        self.value = value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.token:
-            request.headers["Authorization"] = f"Bearer {self.token}"
+        if self.value:
+            request.headers["Authorization"] = self.value
         return request
 
 
@@ -244,7 +263,7 @@ def status_error(response: Any, what: str, *, host: str, terms: str = "", gone: 
         return RateLimitedError(
             f"`{host}` limits requests" + (f": try again in {duration(wait)}" if wait else ""),
             retry_after_s=wait,
-            hint="What has arrived is kept; a token (`hf auth login`) raises the limit",
+            hint="Wait and run it again, or log in with `hf auth login`: a token raises the limit",
         )
     return NetworkError(
         f"`{host}` answered {status} for `{what}`",

@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from lmpm.errors import DiskError, SpecError
 from lmpm.fs import rules
+from lmpm.types import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Environment:
 
     home: Path  # lmpm's own notes
     store: Path  # the Hugging Face cache
-    endpoint: str
+    endpoint: Endpoint
     offline_by: str | None
     hardware: str | None
     retry_base_s: float | None
@@ -74,10 +74,9 @@ def hub_token(environment: Environment) -> str | None:
     Raises DiskError for a file that cannot be read, SpecError for what cannot be a token.
     """
     if "HF_ENDPOINT" in os.environ:  # huggingface_hub reads it once more, blanks and all
-        os.environ["HF_ENDPOINT"] = environment.endpoint
-    os.environ.setdefault(
-        "HF_HUB_DISABLE_TELEMETRY", "1"
-    )  # lmpm sends none, and neither do the libraries that it calls
+        os.environ["HF_ENDPOINT"] = str(environment.endpoint)
+    # lmpm sends none, and neither do the libraries that it calls
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
 
     from lmpm.fs import disk_errors
@@ -101,17 +100,12 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
     return text.lower() in TRUE
 
 
-def _endpoint(environment: Mapping[str, str]) -> str:
+def _endpoint(environment: Mapping[str, str]) -> Endpoint:
     """The Hub's URL. What is wrong with it is said without quoting it: it may hold a password."""
-    endpoint = environment.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     try:
-        url = urlsplit(endpoint)
-        is_valid = url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid or any(char.isspace() for char in endpoint):
-        raise SpecError("HF_ENDPOINT is not a URL like `https://huggingface.co`")
-    return endpoint
+        return Endpoint.parse(environment.get("HF_ENDPOINT") or "https://huggingface.co")
+    except ValueError as error:
+        raise SpecError("HF_ENDPOINT is not a URL like `https://huggingface.co`") from error
 
 
 def _bundle(environment: Mapping[str, str]) -> tuple[str, str] | None:

@@ -51,7 +51,7 @@ class KnownProjects:
             try:
                 os.utime(note)
             except FileNotFoundError:
-                self.folder.mkdir(parents=True, exist_ok=True)
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 note.write_bytes(os.fsencode(directory))
                 self._forget_the_oldest()
 

@@ -118,7 +118,7 @@ class Workspace:
         """What the user typed: a file by its path from the project's directory, a mirror's URL as that of the Hub."""
         from lmpm.resolver import FileReference, on_hub, parse_reference
 
-        ref = on_hub(ref, self.environment.endpoint)
+        ref = on_hub(ref, str(self.environment.endpoint))
         reference = parse_reference(ref)
         if not isinstance(reference, FileReference):
             return ref
@@ -209,7 +209,8 @@ class Workspace:
         from lmpm.version import __version__
 
         return Http(
-            self.environment.endpoint,
+            self.environment.endpoint.url,
+            login=self.environment.endpoint.login,
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
             silence_s=self.environment.silence_s or limits.SILENCE_S,
@@ -222,7 +223,7 @@ class Workspace:
         from lmpm.hub import HeaderCache, Hub, Patience, ResponseCache, identity_of
 
         base = self.environment.retry_base_s
-        identity = identity_of(self.environment.endpoint, self.http.token)
+        identity = identity_of(self.environment.endpoint.url, self.http.authorization)
         return Hub(
             self.http,
             offline=self.offline,
@@ -230,7 +231,7 @@ class Workspace:
                 attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S if base is None else base
             ),
             cache=ResponseCache(self.home / "hub", identity, asks_anew=self.asks_anew),
-            kept=HeaderCache(self.home / "headers"),
+            kept=HeaderCache(self.home / "headers", self.environment.endpoint.url),
         )
 
     @cached_property

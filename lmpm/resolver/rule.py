@@ -33,9 +33,7 @@ SAME_QUALITY_POINTS: Final = 1.0  # closer scores are no difference: the faster 
 # pairs): beyond this share a sibling of a quarter of the size, in half the memory, is expected to be better.
 SPOILT_SHARE: Final = 0.25
 
-UNUSED_GPU: Final = (
-    "{} is not used: llama-cpp-python here was built for the CPU alone, `lmpm doctor` tells how to mend it"
-)
+UNUSED_GPU: Final = "{} is not used: the engine here was built for the CPU alone, `lmpm doctor` tells how to mend it"
 
 
 def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:

@@ -18,7 +18,7 @@ import pytest
 from lmpm.cli import ALIASES, COMMANDS
 from lmpm.cli.group import ELSEWHERE, GROUPS
 from tests.conftest import ROOT, Cli
-from tests.loopback import LoopbackHub, Token
+from tests.loopback import LoopbackHub, Token, faults
 
 PAGES = [*COMMANDS, "catalog list", "catalog show", "catalog check", "catalog picks", "cache dir"]
 HEAVY = {"requests", "huggingface_hub", "numpy", "llama_cpp", "tqdm", "tomlkit", "httpx"}
@@ -151,6 +151,7 @@ def test_the_version_needs_no_library_at_all(cli: Cli) -> None:
 
 
 def test_what_needs_no_network_imports_none(cli: Cli, hub: LoopbackHub) -> None:
+    hub.faults.add(faults.Status(404, "Repository not found", "RepoNotFound"), "*mbeddinggemma*")
     cli.call("install", "embeddings").passed()
     commands = (
         "resolve text-to-sql --offline",

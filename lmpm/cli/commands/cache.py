@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Source
 
 # Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
-NOTES: Final = ("catalog", "engine", "headers", "hub", "plans", "records", "verified")
+NOTES: Final = ("catalog", "engines", "headers", "hub", "measured", "plans", "records", "verified")
 
 
 @click.group()
@@ -135,9 +135,10 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
     \b
     catalog   the catalog, compiled
-    engine    what the installed llama.cpp says of itself
+    engines   what the installed engines say of themselves
     headers   headers of files on the Hub
     hub       answers of the Hub
+    measured  what `lmpm hardware --measure` found out about this machine
     plans     how llama.cpp would spend memory
     records   how fast models were here
     verified  which files were hashed and have not changed

@@ -75,7 +75,9 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
 
         atomic.write_text(junit_file, junit_xml(list(reports)))
     if app.as_json:
-        put_json({"verified": code == 0, "models": [_json(report) for report in reports]})
+        info = app.workspace.engine.info if any(report.smoke for report in reports) else None
+        engine = {"name": info.name, "package": info.package, "build": info.build} if info else None
+        put_json({"verified": code == 0, "engine": engine, "models": [_json(report) for report in reports]})
     else:
         _conclude(app.console, reports)
     return code

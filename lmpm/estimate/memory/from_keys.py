@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.estimate.memory.constants import GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
+from lmpm.estimate.memory.constants import BUILD, GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
 from lmpm.estimate.memory.exact import output_bytes
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
-from lmpm.estimate.memory.plan import resolve
+from lmpm.estimate.memory.run_plan import resolve
 from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
-    from lmpm.estimate.memory.plan import Plan
+    from lmpm.estimate.memory.run_plan import Plan
     from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
 
@@ -61,7 +61,7 @@ def sketch(
         devices = (DeviceMemory(device.name, main, is_host=False), DeviceMemory(CPU.name, beside))
     else:
         devices = (DeviceMemory(CPU.name, MemoryParts(*map(sum, zip(main, beside, strict=True)))),)
-    return MemoryPlan(context=plan.context, devices=devices, source="keys")
+    return MemoryPlan(context=plan.context, devices=devices, source="keys", build=BUILD)
 
 
 def _header_bytes(header: Header, model: HParams) -> int:

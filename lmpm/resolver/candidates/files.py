@@ -52,7 +52,7 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
             raise SpecError(f"`{part}` cannot be pinned under its name: {error}") from error
         digest, size = store.digest(part)
         files.append(ModelFile(path=name, size=size, sha256=digest))
-    return _variant(headers[0], FileSource(files[0].path), tuple(files))
+    return _variant(headers[0], FileSource(files[0].path, files[0].sha256 or ""), tuple(files))
 
 
 def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) -> Variant:

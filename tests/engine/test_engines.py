@@ -10,7 +10,8 @@ import pytest
 
 from lmpm.engine import Device, Engine, EngineInfo, Engines, Found
 from lmpm.engine.adapters.llama_server import DEVICE, VERSION, LlamaServer
-from lmpm.engine.choose import gpu_hint
+from lmpm.engine.adapters.xllamacpp import require_avx2
+from lmpm.engine.engines import gpu_hint
 from lmpm.engine.local import LocalEngine
 from lmpm.errors import EngineError, SpecError
 from lmpm.types import Machine
@@ -82,7 +83,7 @@ def test_a_proof_is_kept_until_the_engine_changes(tmp_path: Path) -> None:
     place = program(tmp_path / "llama-server", "exit 1")
     assert Engines(tmp_path / "home", binary=str(place)).examine(LlamaServer(place)).standing == "failed"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmpm.engine.choose._prove", lambda _: pytest.fail("proved again"))
+        patch.setattr("lmpm.engine.engines._prove", lambda _: pytest.fail("proved again"))
         assert Engines(tmp_path / "home", binary=str(place)).examine(LlamaServer(place)).standing == "failed"
     before = LlamaServer(place).installation()
     place.write_text(place.read_text() + "\n")
@@ -131,5 +132,35 @@ def test_the_engine_of_a_machine_is_looked_at_once(tmp_path: Path, monkeypatch: 
     bench = LocalEngine(Machine(name="CPU", accelerator="cpu", memory=1 << 34, budget=1 << 33), tmp_path)
     info = bench.info
     assert info is not None and bench.oracle is not None and bench.repack in ("avx2", "avx512", "neon")
-    monkeypatch.setattr("lmpm.engine.choose._prove", lambda _: pytest.fail("proved again"))
+    monkeypatch.setattr("lmpm.engine.engines._prove", lambda _: pytest.fail("proved again"))
     assert LocalEngine(bench.computer, tmp_path).info == info
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "runs"),
+    [
+        (
+            "processor : 0\nmodel name : Intel(R) Celeron(R) J1900\nflags\t\t: fpu sse2 ssse3 sse4_1 sse4_2 popcnt\n",
+            False,
+        ),
+        ("processor : 0\nmodel name : Intel(R) Xeon(R) E5-2670\nflags\t\t: fpu sse4_2 avx aes\n", False),
+        ("processor : 0\nmodel name : AMD EPYC\nflags\t\t: fpu sse4_2 avx avx2 fma avx512f\n", True),
+        ("processor : 0\nFeatures\t: fp asimd asimddp\nCPU implementer : 0x41\n", True),
+        ("", True),
+    ],
+)
+def test_a_processor_without_avx2_is_told_the_way_out(cpuinfo: str, runs: bool) -> None:
+    if runs:
+        require_avx2(cpuinfo)
+        return
+    with pytest.raises(EngineError, match="needs a processor with AVX2") as caught:
+        require_avx2(cpuinfo)
+    assert "lmpm[llama-cpp-python]" in str(caught.value.hint)
+
+
+def test_another_engine_is_taken_where_the_wheel_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = engine_of("llama-cpp-python")
+    place = tmp_path / "cpuinfo"
+    place.write_text("flags : fpu sse4_2\n")
+    monkeypatch.setattr("lmpm.engine.adapters.xllamacpp.CPUINFO", place)
+    assert Engines(tmp_path / "home").choose(has_gpu=False).name == other.name

@@ -14,7 +14,7 @@ from unicodedata import combining, east_asian_width
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LEAST_COLUMNS: Final = 40  # of a terminal: a narrower one breaks lines by itself
+LEAST_COLUMNS: Final = 20  # of a terminal: a narrower one breaks lines by itself
 LEAST_CELL: Final = 12  # columns to which a column of a table is shortened
 LEAST_TEXT: Final = 24  # columns for text beside a table, else it goes below its row
 # What stays on one line: what stands between backticks, to be copied; a figure and its unit; a word.

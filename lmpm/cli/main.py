@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import time
@@ -104,7 +105,8 @@ def _failure(error: BaseException) -> LmpmError:
     if isinstance(error, LmpmError):
         return error
     if isinstance(error, click.ClickException):
-        return SpecError(error.format_message().rstrip("."), hint=_usage_hint(error))
+        message = re.sub(r"(?<!\w)'([^']*)'", r"`\1`", error.format_message().rstrip("."))  # literals as everywhere
+        return SpecError(message, hint=_usage_hint(error))
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _InterruptedError("Interrupted", hint="Run the same command again to resume")
     if isinstance(error, OSError) and isinstance(error.filename, str):

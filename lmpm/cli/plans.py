@@ -54,7 +54,8 @@ def conclude_dry_run(app: App, plan: Plan) -> None:
     comes = [step for step in plan.steps if step.downloads]
     if comes and plan.action != "lock":
         app.console.say("Download", f"{human(plan.download_size)} for {count(len(comes), 'model')}")
-    app.console.done("Nothing was changed: this was a dry run")
+    nothing = "Nothing would change" if plan.is_empty else "Nothing was changed"
+    app.console.done(f"{nothing}: this was a dry run")
 
 
 def pinned_words(app: App, *, commit_with_manifest: bool = False) -> str:

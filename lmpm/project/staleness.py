@@ -51,7 +51,7 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
         return
     yield from _changed_fields(wanted, locked)
     for idle, better in _idle_rungs(locked).items():
-        yield f"`{name}`: no machine takes rung {idle}, rung {better} needs no more and is as fast"
+        yield f"`{name}`: no machine takes variant {idle}, variant {better} needs no more and is as fast"
     served = {target: number for number, rung in enumerate(locked.candidates, start=1) for target in rung.targets}
     for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"
@@ -60,8 +60,8 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
     for target in sorted(served.keys() & machines.keys()):
         taken = _taken(locked, machines[target])
         if taken != served[target]:
-            now = f"takes rung {taken}" if taken else "takes none"
-            yield f"`{name}`: the target `{target}` {now}, the lock has it at rung {served[target]}"
+            now = f"takes variant {taken}" if taken else "takes none"
+            yield f"`{name}`: the target `{target}` {now}, the lock has it at variant {served[target]}"
 
 
 def _idle_rungs(locked: LockedModel) -> Mapping[int, int]:

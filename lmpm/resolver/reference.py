@@ -162,7 +162,7 @@ def _name(text: str) -> NameReference | TextReference:
         return TextReference(words, typed) if " " in words else NameReference(words, typed)
     if not _NAME.fullmatch(name):
         shown = rules.printable(text[:80])
-        raise SpecError(f"`{shown}` is no name of a task or model", hint=_HINT)
+        raise SpecError(f"`{shown}` is not the name of a task or model", hint=_HINT)
     return NameReference(*_without_quant(name, tag))
 
 
@@ -212,7 +212,7 @@ def _hub(rest: str, typed: str) -> HubReference:
             rules.file_path(path)
     except ValueError as error:
         shown = rules.printable(typed[:80])
-        raise SpecError(f"`{shown}` is no reference to a model: {error}", hint=_HINT) from error
+        raise SpecError(f"`{shown}` is not a reference to a model: {error}", hint=_HINT) from error
     return HubReference(repo, revision, _tagged(tag) if tag else None, path)
 
 
@@ -265,5 +265,5 @@ def parse_quant(tag: str) -> str:
         width = quant.VAGUE_BEST.get(tag.upper())
         near = [width] if width else nearest(tag.upper(), quant.BITS)
         hint = did_you_mean(near) or "Examples: `Q4_K_M`, `Q8_0`, `F16`"
-        raise SpecError(f"`{rules.printable(tag[:40])}` is no quant", hint=hint)
+        raise SpecError(f"`{rules.printable(tag[:40])}` is not a quant", hint=hint)
     return found

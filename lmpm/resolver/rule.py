@@ -173,7 +173,7 @@ def _spoilt(candidate: Candidate) -> str:
 
 
 def _too_slow(candidate: Candidate, request: Request) -> str:
-    return f"{speed_of(candidate, request):.1f} tok/s, floor {request.min_speed:g}"
+    return f"{speed_of(candidate, request):.1f} tok/s, {request.min_speed:g} are wanted"
 
 
 def _rank(candidate: Candidate) -> tuple[int, int, str]:

@@ -337,18 +337,18 @@ def test_the_first_rung_that_fits_and_is_fast_enough(gib: float, min_speed: floa
     assert taken.candidate is LADDER.candidates[number - 1]
     assert len(taken.passed_over) == (3 if too_slow else number - 1)
     for number_passed, words in enumerate(taken.passed_over, start=1):
-        assert words.startswith(f"rung {number_passed} ")
+        assert words.startswith(f"variant {number_passed} ")
         assert "budget" in words or "floor" in words
 
 
 def test_no_rung_fits() -> None:
     with pytest.raises(NothingFitsError) as caught:
         ladder.take(LADDER, machine(0.5), min_speed=10)
-    assert caught.value.message == "No rung of `x` fits this machine: 512.0 MiB for models"
+    assert caught.value.message == "No variant of `x` fits this machine: 512.0 MiB for models"
     assert caught.value.details == (
-        "rung 1 needs 20.0 GiB, budget 512.0 MiB",
-        "rung 2 needs 8.0 GiB, budget 512.0 MiB",
-        "rung 3 needs 1.0 GiB, budget 512.0 MiB",
+        "variant 1 needs 20.0 GiB, budget 512.0 MiB",
+        "variant 2 needs 8.0 GiB, budget 512.0 MiB",
+        "variant 3 needs 1.0 GiB, budget 512.0 MiB",
     )
 
 
@@ -368,7 +368,7 @@ def test_reading_is_judged_by_weights_not_by_bytes_of_a_token() -> None:
     readers = replace(LADDER, candidates=(rung("large", 8, read=0.01), rung("small", 0.1, read=0.01)))
     taken = ladder.take(readers, machine(30), min_speed=200, kind="prefill")
     assert taken.number == 2
-    assert "would read" in taken.passed_over[0] and "floor 200" in taken.passed_over[0]
+    assert "would read" in taken.passed_over[0] and "200 are wanted" in taken.passed_over[0]
     assert ladder.take(readers, machine(30), min_speed=0, kind="prefill").number == 1
     assert ladder.take(readers, machine(30, bandwidth=None), min_speed=200, kind="prefill").number == 1
 

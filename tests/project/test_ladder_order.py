@@ -109,7 +109,7 @@ def test_a_ladder_out_of_order_is_stale() -> None:
     model = LockedModel(name="x", requested=line.requested(), candidates=(rung(8), rung(4)))
     assert stale_reasons(manifest, Lock((model,))) == []
     swapped = Lock((replace(model, candidates=model.candidates[::-1]),))
-    reason = "`x`: no machine takes rung 2, rung 1 needs no more and is as fast"
+    reason = "`x`: no machine takes variant 2, variant 1 needs no more and is as fast"
     assert stale_reasons(manifest, swapped) == [reason]
     assert stale_models(manifest, swapped) == [line]
 
@@ -122,6 +122,6 @@ def test_lock_check_refuses_candidates_out_of_order_and_lock_mends_them(cli: Cli
     assert len(rungs) > 1
     rungs[-1] = rungs[-1].rstrip("\n") + "\n"
     cli.lock.write_text("\n[[model.candidate]]\n".join([head, *reversed(rungs)]))
-    cli.call("lock", "--check").failed(7, "no machine takes rung 2", "run `lmpm lock`")
+    cli.call("lock", "--check").failed(7, "no machine takes variant 2", "run `lmpm lock`")
     cli.call("lock").passed()
     assert cli.lock.read_text() == text

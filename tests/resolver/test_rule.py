@@ -109,7 +109,7 @@ class TestSpeed:
         choice = select(REQUEST, MAC, [variant("Slow", 10, score=90), variant("Fast", 3, score=50)])
         assert chosen(choice) == "Fast"
         assert reasons(choice) == {"Slow": "speed"}
-        assert choice.rejected[0].detail.endswith("tok/s, floor 10")
+        assert choice.rejected[0].detail.endswith("tok/s, 10 are wanted")
         assert choice.notes == ()
 
     def test_when_nothing_is_fast_enough_the_fastest_is_taken_and_that_is_said(self) -> None:

@@ -223,7 +223,7 @@ def _places(app: App, folders: tuple[str, ...]) -> list[OtherTool]:
     named = [Path(folder).expanduser().absolute() for folder in folders]
     for folder in named:
         if not folder.is_dir():
-            raise SpecError(f"`{folder}` is no directory")
+            raise SpecError(f"`{folder}` is not a directory")
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - without a home directory it stays as it is
     return [
         *(OtherTool(str(folder), folder) for folder in named),
@@ -256,8 +256,9 @@ def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None
         console.note(f"{count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
     if done.foreign_bytes:
         console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
-    console.blank()
     number = len(done.files) + len(done.unfinished)
+    if number:
+        console.blank()
     if not number:
         console.done("Nothing to prune")
     elif removed:
@@ -270,8 +271,8 @@ def _conclude_adopt(
     console: Console, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]], places: list[OtherTool]
 ) -> None:
     """How many were taken over, in which way, and what is still missing."""
-    where = ", ".join(dict.fromkeys(place.tool for place in places)) or "no folder of another tool"
-    console.detail(f"Looked in {where}")
+    where = ", ".join(dict.fromkeys(place.tool for place in places))
+    console.detail(f"Looked in {where or 'no folder: no other tool keeps models here'}")
     if any(item.how == "symlink" for item in adopted):
         console.note("a symlink leads nowhere once the other tool removes its file; `lmpm verify` tells")
     console.blank()
@@ -280,7 +281,13 @@ def _conclude_adopt(
         return
     ways = ", ".join(f"{number} by {how}" for how, number in sorted(Counter(item.how for item in adopted).items()))
     size = human(sum(item.file.size for item in adopted))
-    taken = f"Adopted {count(len(adopted), 'file')}, {size}: {ways}" if adopted else f"Nothing found in {where}"
+    taken = (
+        f"Adopted {count(len(adopted), 'file')}, {size}: {ways}"
+        if adopted
+        else f"Nothing found in {where}"
+        if where
+        else "No other tool keeps models here"
+    )
     rest = f". {count(len(absent), 'file')} not on this machine: `lmpm install`" if absent else ""
     console.done(taken + rest)
 

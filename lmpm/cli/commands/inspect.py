@@ -15,7 +15,7 @@ from lmpm.cli.options import Tokens, engine_option, hardware_option, json_option
 from lmpm.cli.output.console import put, put_json
 from lmpm.cli.output.words import tok_range
 from lmpm.errors import EngineError, SpecError
-from lmpm.units import duration, human, parameters
+from lmpm.units import count, duration, human, parameters
 
 if TYPE_CHECKING:
     from lmpm.estimate import Inspection
@@ -139,7 +139,7 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
         found.architecture,
         parameters(found.parameters),
         found.quant,
-        f"{found.layers} layers",
+        count(found.layers, "layer"),
         f"trained for {found.context_length:,} tokens",
     ]
     if found.has_chat_template is not None:

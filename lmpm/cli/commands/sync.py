@@ -53,6 +53,7 @@ def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool,
         put_json({"dry_run": dry_run, "target": target, "models": models, "download_size": plan.download_size})
     total = count(len(plan.steps), "model")
     if plan.is_empty:
-        app.console.done(f"{total} as lmpm.lock pins them, nothing to do" if plan.steps else "The lock is empty")
+        pinned = "as lmpm.lock pins it" if len(plan.steps) == 1 else "as lmpm.lock pins them"
+        app.console.done(f"{total} {pinned}, nothing to do" if plan.steps else "The lock is empty")
     elif dry_run:
         plans.conclude_dry_run(app, plan)

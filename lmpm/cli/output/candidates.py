@@ -13,7 +13,7 @@ from lmpm.units import count, human
 if TYPE_CHECKING:
     from lmpm.resolver import Candidate, Choice, Rejected
 
-SHOWN_ROWS: Final = 7  # beside the chosen one: with headings, lock and totals at most a screen of 24 lines
+SHOWN_ROWS: Final = 6  # beside the chosen one: with headings, lock and totals at most a screen of 24 lines
 CLOSE_SHARE: Final = 0.05  # of the chosen one's score, within which another is close
 HEADS: Final = ("", "model", "quant", "score", "needs", "speed", "why not")
 NARROWER: Final = Fit(shorten=(1,), wraps=True)
@@ -50,8 +50,11 @@ def _first_of_each_model(choice: Choice) -> tuple[Rejected, ...]:
 
 def _word(item: Rejected, choice: Choice) -> str:
     """What became of a candidate, in a word: `close` only where its score is."""
+    from lmpm.resolver import is_sound
+
     best = choice.chosen.variant.quality if choice.chosen else None
-    is_close = best is not None and item.candidate.variant.quality >= (1 - CLOSE_SHARE) * best
+    is_near = best is not None and item.candidate.variant.quality >= (1 - CLOSE_SHARE) * best
+    is_close = is_near and is_sound(item.candidate, choice.request)
     return "close" if item.reason == "worse" and is_close else WORDS.get(item.reason, "rejected")
 
 

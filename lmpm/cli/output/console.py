@@ -185,7 +185,7 @@ def put_table(
         return
     if heads:
         table.insert(0, [head if any(row[number] for row in table) else "" for number, head in enumerate(heads)])
-    for line in fit_table(table, columns(sys.stdout), indent=len(indent), right=right, fit=fit):
+    for line in fit_table(table, columns(sys.stdout), indent=len(indent), right=right, fit=fit, has_heads=bool(heads)):
         put_raw(_signed(line))
 
 

@@ -14,12 +14,13 @@ from unicodedata import combining, east_asian_width
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LEAST_COLUMNS: Final = 40  # of a terminal: a narrower one breaks lines by itself
+LEAST_COLUMNS: Final = 20  # of a terminal: a narrower one breaks lines by itself
 LEAST_CELL: Final = 12  # columns to which a column of a table is shortened
 LEAST_TEXT: Final = 24  # columns for text beside a table, else it goes below its row
 # What stays on one line: what stands between backticks, to be copied; a figure and its unit; a word.
 _PIECE: Final = re.compile(
-    r"[^\s`]*`[^`]*`[^\s`]*|[\d.,-]*\d (?:[KMGT]?i?B(?:/s)?|tok/s|tokens|s|min|h|%)(?![\w/])\S*|\S+"
+    r"(?:[^\s`]*`[^`]*`[^\s`]*|[\d.,-]*\dk? (?:[KMGT]?i?B(?:/s)?|tok/s|tokens|downloads|s|min|h|%)(?![\w/])\S*|\S+)"
+    r"(?: ·)?"
 )
 
 
@@ -121,9 +122,18 @@ class Fit:
 
 
 def fit_table(
-    table: Sequence[Sequence[str]], width: int | None, *, indent: int, right: frozenset[int], fit: Fit
+    table: Sequence[Sequence[str]],
+    width: int | None,
+    *,
+    indent: int,
+    right: frozenset[int],
+    fit: Fit,
+    has_heads: bool = False,
 ) -> list[str]:
-    """The lines of a table, its columns as wide as their widest cell and together no wider than `width`."""
+    """The lines of a table, its columns as wide as their widest cell and together no wider than `width`.
+
+    With `has_heads` the first row is that of the headings.
+    """
     kept = [column for column in range(len(table[0])) if any(row[column] for row in table)]
     widths = {column: max(cells(row[column]) for row in table) for column in kept}
 
@@ -144,7 +154,7 @@ def fit_table(
             if column in kept and (over := excess(last) + need) > 0:
                 widths[column] = max(min(widths[column], LEAST_CELL), widths[column] - over)
     lines = []
-    for row in table:
+    for number, row in enumerate(table):
         beside = [_cell(row[column], widths[column], is_right=column in right) for column in kept if column != last]
         line = " " * indent + "  ".join(beside)
         if last is None or width is None:
@@ -153,6 +163,8 @@ def fit_table(
         start = cells(line) + 2
         if width - start < min(LEAST_TEXT, cells(row[last])):  # no room beside: below
             lines.append(line.rstrip())
+            if has_heads and not number:
+                continue
             start = indent + 4
             lines += [" " * start + part.strip() for part in wrap(row[last], width - start)]
             continue

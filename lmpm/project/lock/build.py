@@ -108,9 +108,9 @@ def build(
     if floor is not None and _same(floor, rungs) is None:
         found = can_be_had(floor)
         if isinstance(found, Refusal):
-            remarks.append(f"no rung for smaller machines: {found.verdict.detail}")
+            remarks.append(f"no variant for smaller machines: {found.verdict.detail}")
         elif why := found.candidate.variant.withdrawn:
-            remarks.append(f"no rung for smaller machines: {floor.variant.title} is withdrawn: {why}")
+            remarks.append(f"no variant for smaller machines: {floor.variant.title} is withdrawn: {why}")
         else:
             rungs.append(found.candidate)
     ordered = _in_order(rungs, winners, choice.request)

@@ -53,19 +53,19 @@ def take(model: LockedModel, machine: Machine, *, min_speed: float, kind: SpeedK
     for number, candidate in enumerate(model.candidates, start=1):
         if will_thrash(machine, candidate.memory):
             budget = machine.budget + machine.host_budget
-            passed.append(f"rung {number} needs {human(candidate.memory)}, budget {human(budget)}")
+            passed.append(f"variant {number} needs {human(candidate.memory)}, budget {human(budget)}")
             continue
         speed = _speed_on(machine, candidate, kind)
         if speed is None or speed >= min_speed:
             return Rung(number, candidate, speed, tuple(passed))
         does = "read" if kind == "prefill" else "do"
-        passed.append(f"rung {number} would {does} {speed:.1f} tok/s, floor {min_speed:g}")
+        passed.append(f"variant {number} would {does} {speed:.1f} tok/s, {min_speed:g} are wanted")
         fitting.append((speed, -number, candidate))
     if fitting:
         speed, number, candidate = max(fitting, key=lambda item: item[:2])
         return Rung(-number, candidate, speed, tuple(passed), too_slow=True)
     raise NothingFitsError(
-        f"No rung of `{model.name}` fits this machine: {human(machine.budget + machine.host_budget)} for models",
+        f"No variant of `{model.name}` fits this machine: {human(machine.budget + machine.host_budget)} for models",
         details=tuple(passed),
         hint=f"Add a smaller one: declare this machine in [targets], or `lmpm install {model.name}` here",
     )

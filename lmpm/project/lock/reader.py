@@ -91,7 +91,7 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
     min_speed = _speed(table, "min_speed")
     speed_kind = table.text("speed_kind") if "speed_kind" in table else "decode"
     if speed_kind not in ("decode", "prefill"):
-        raise table.fail("speed_kind", "expected `prefill`, or nothing where the floor is one of decoding")
+        raise table.fail("speed_kind", "expected `prefill`, or nothing where the speed meant is that of decoding")
     candidates: list[LockedCandidate] = []
     for rung in table.tables("candidate"):
         candidate = _candidate(rung, strict=strict)

@@ -8,6 +8,7 @@ from lmpm.catalog.read_model import read_sha256, read_shape
 from lmpm.catalog.schema.task import (
     Gap,
     Metric,
+    Prior,
     Prompt,
     RankingTime,
     SmokeKind,
@@ -48,6 +49,7 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
         time=_TIMES.get(kind, _writing_time)(table.table("time")),
+        prior=_prior(table.table("prior")) if "prior" in table else None,
         patient=table.flag_or("patient", False),
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
@@ -133,6 +135,17 @@ def _useful(table: Table) -> float:
     if not 0 <= value <= 100:
         raise table.fail("useful", "expected a quality from 0 to 100")
     return value
+
+
+def _prior(table: Table) -> Prior:
+    return Prior(
+        intercept=table.number("intercept"),
+        per_doubling=table.number("per_doubling"),
+        per_year=table.number("per_year"),
+        thinking=table.number("thinking"),
+        year=table.number("year"),
+        error=table.number("error"),
+    )
 
 
 def _gap(table: Table) -> Gap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.resolver import choose as choose, picks_page as picks_page, rule as rule
+    from lmpm.resolver import choose as choose, picks_page as picks_page, rule as rule, select as select
     from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Where as Where,
         request_for as request_for,
     )
-    from lmpm.resolver.rule import is_sound as is_sound
+    from lmpm.resolver.select import is_weak as is_weak
     from lmpm.resolver.search import (
         Match as Match,
         Matches as Matches,
@@ -60,7 +60,8 @@ else:
             "records": "Candidate Choice Kind Request",
             "reference": "FileReference NameReference UrlReference parse_quant parse_reference",
             "resolver": "Resolution Resolver Where request_for",
-            "rule": "is_sound rule",
+            "rule": "rule",
+            "select": "is_weak select",
             "search": "Match Matches search_catalog search_models",
         },
     )

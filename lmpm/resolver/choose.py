@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import LmpmError, NotFoundError, NotPermittedError
-from lmpm.resolver import rule
 from lmpm.resolver.records import Candidate, Choice, Kind, Rejected, Request, Verdict
+from lmpm.resolver.select import select
 from lmpm.types import HubSource, Machine, Variant
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def choose(
     """
     entries, spare = [_Entry(variant) for variant in variants], list(spare)
     refused: list[tuple[Rejected, Refusal]] = []
-    choice = rule.select(request, machine, variants)
+    choice = select(request, machine, variants)
     for _ in range(MOST_LOOKS):
         found = choice.chosen or (_lacking_least(choice, entries) if explains else None)
         if found is None or len(refused) >= MOST_REFUSALS:
@@ -104,7 +104,7 @@ def choose(
             remarks = (*entry.remarks, *_surprises(choice, entries, refused))
             rejected = (*(item for item, _ in refused), *choice.rejected)
             return Checked(replace(choice, chosen=result, rejected=rejected), _left(entries), remarks)
-        choice = rule.select(request, machine, _left(entries))
+        choice = select(request, machine, _left(entries))
     errors = [refusal.error for _, refusal in refused if refusal.error]
     if errors:
         raise _none_to_be_had(request, errors)

@@ -27,6 +27,7 @@ ASKED: Final[dict[Kind, tuple[str, str]]] = {
     "quant": ("--quant", "quant"),
     "size": ("--max-size", "max_size"),
     "license": ("--license", "license"),
+    "speed": ("--min-speed", "min_speed"),
 }
 HINTS: Final[dict[Kind, str]] = {
     "contradiction": "Look for another repository of it with `lmpm search`",

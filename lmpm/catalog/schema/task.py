@@ -101,6 +101,22 @@ class RankingTime(NamedTuple):
     useful: float
 
 
+class Prior(NamedTuple):
+    """What the size and the date of a model let expect of it at the task, fitted by `benchmarks/robust_scores.py`.
+
+    Quality is `intercept + per_doubling * log2(parameters in billions) + per_year * (released - year)`, of a mixture
+    of experts the geometric mean of all and of the active parameters, and `thinking` more in that mode. `error` is the
+    standard error on models that the fit did not see, in points.
+    """
+
+    intercept: float
+    per_doubling: float
+    per_year: float
+    thinking: float
+    year: float
+    error: float
+
+
 TaskTime = WritingTime | VectorTime | RankingTime
 
 
@@ -126,6 +142,7 @@ class Task:
     time: TaskTime
     smoke_kind: SmokeKind
     read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
+    prior: Prior | None = None
     patient: bool = False
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.catalog import Catalog as Catalog
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
-    from lmpm.catalog.rating import Rating as Rating, rate as rate
+    from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
@@ -43,7 +43,7 @@ else:
             "catalog": "Catalog",
             "checks.coverage": "BUDGETS GB",
             "location": "directory",
-            "rating": "Rating rate rating",
+            "rating": "Rating rating",
             "reader": "check load",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.yanked import Yanked
     from lmpm.types import Shape, Source
 
+GENERAL: Final = "chat"  # the task by which general abilities are judged
 # Of models that do not publish how long they think, beside what is usual for the task: at low effort.
 THINKING_TOKENS: Final = {"gpt-oss": 800}
 
@@ -65,6 +66,10 @@ class Catalog:
         """The model of this name or title, in any case."""
         return self.model_files.get(slug(name))
 
+    def ratings(self, model: CatalogModel, task: Task) -> tuple[Rating, ...]:
+        """What is expected of a model at a task, in each mode that it is run in; none without a figure for it."""
+        return rate(model, task, self.task_files.get(GENERAL))
+
     def variants(self, task: Task) -> tuple[Variant, ...]:
         """Every quant of every repository, in every mode, of every model with a score for the task."""
         return tuple(
@@ -76,7 +81,7 @@ class Catalog:
 
     def variants_of(self, model: CatalogModel, task: Task | None = None) -> tuple[Variant, ...]:
         """Every quant of every repository of a model, in every mode where a task is given that it is rated for."""
-        ratings = rate(model, task) if task else ()
+        ratings = self.ratings(model, task) if task else ()
         wants_vision = "vision" in (task.capabilities if task else model.capabilities)
         found = []
         for repo in model.repos:

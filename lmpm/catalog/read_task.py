@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, get_args
 
 from lmpm.catalog.read_model import read_sha256, read_shape
 from lmpm.catalog.schema.task import (
+    Expected,
     Gap,
+    General,
     Metric,
-    Prior,
     Prompt,
     RankingTime,
     SmokeKind,
@@ -49,7 +50,8 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
         time=_TIMES.get(kind, _writing_time)(table.table("time")),
-        prior=_prior(table.table("prior")) if "prior" in table else None,
+        expected=_expected(table.table("expected")) if "expected" in table else None,
+        general=_general(table.table("general")) if "general" in table else None,
         patient=table.flag_or("patient", False),
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
@@ -86,6 +88,7 @@ def _writing_time(table: Table) -> TaskTime:
         thinking_tokens=table.integer("thinking_tokens", low=1),
         first_token=_seconds(table, "first_token"),
         answer=_seconds(table, "answer"),
+        thinking=table.choice_or("thinking", ("either", "on", "off"), "either"),
         shows_thinking=table.flag_or("shows_thinking", False),
         bulk=table.flag_or("bulk", False),
         useful=_useful(table),
@@ -137,8 +140,12 @@ def _useful(table: Table) -> float:
     return value
 
 
-def _prior(table: Table) -> Prior:
-    return Prior(
+def _general(table: Table) -> General:
+    return General(slope=table.number("slope"), intercept=table.number("intercept"), error=table.number("error"))
+
+
+def _expected(table: Table) -> Expected:
+    return Expected(
         intercept=table.number("intercept"),
         per_doubling=table.number("per_doubling"),
         per_year=table.number("per_year"),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm.catalog import rate
 from lmpm.errors import NetworkError, SpecError, UnknownNameError, nearest
 from lmpm.limits import DEFAULT_CONTEXT
 from lmpm.resolver.candidates.funnel import Found
@@ -237,7 +236,11 @@ class Resolver:
         rated: list[Variant] = []
         for variant in variants:
             known = self.catalog.model(variant.model) or self.catalog.model(variant.title)
-            found = [self.catalog.rated(variant, known, item) for item in rate(known, task)] if known else []
+            found = (
+                [self.catalog.rated(variant, known, item) for item in self.catalog.ratings(known, task)]
+                if known
+                else []
+            )
             rated += found or [variant]
         return tuple(rated)
 

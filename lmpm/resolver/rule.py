@@ -6,7 +6,8 @@
    T / Tl), and value = score * x^-0.09 / y. That is 6 % less for each doubling beyond comfort, and in proportion beyond
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
    less what the quant loses.
-3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB. Tier 0 are candidates that leave it,
+3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a model that is split over GPU and
+   host a tenth of the one and a fifth of the other, and it counts 5 % less. Tier 0 are candidates that leave it,
    at 4.25 bits per weight or more; tier 1 are coarser quants that leave it; tier 2 those that do not; tier 3 is bulk
    work of which a part would be in host memory. A worse tier is taken where its value is 1.25 times the best of those
    before, or where nothing else is there.
@@ -44,6 +45,8 @@ AS_GOOD: Final = 0.015  # of the greatest value
 FASTER: Final = 1.10  # times, to be taken among those as good
 WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nevertheless
 RESERVE_SHARE: Final = 0.10
+HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the machine runs in
+SPLIT_SHARE: Final = 0.05  # that a split model counts less: its speed is known less well, and it keeps both busy
 LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
 LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can do
 LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
@@ -111,7 +114,7 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
         speed=speed,
         first_token_s=first,
         whole_s=whole,
-        value=option.score * discomfort**-DISCOMFORT / excess,
+        value=option.score * (1.0 if is_whole else 1 - SPLIT_SHARE) * discomfort**-DISCOMFORT / excess,
         tier=_tier(option, machine, is_bulk=bool(waiting and waiting.bulk)),
         is_whole=is_whole,
         is_comfortable=discomfort == 1.0,
@@ -123,9 +126,12 @@ def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
     is_whole = option.work.need <= machine.budget
     if is_bulk and not is_whole:
         return 3
-    used = machine.budget if is_whole else machine.budget + machine.host_budget
-    reserve = min(max(RESERVE_SHARE * used, LEAST_RESERVE), MOST_RESERVE)
-    if used - option.work.need < reserve:
+    if is_whole:
+        left, reserve = machine.budget - option.work.need, min(RESERVE_SHARE * machine.budget, MOST_RESERVE)
+    else:
+        left = machine.budget + machine.host_budget - option.work.need
+        reserve = RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
+    if left < max(reserve, LEAST_RESERVE):
         return 2
     return 0 if option.is_native or bits_of(option.quant) >= LEAST_BITS else 1
 

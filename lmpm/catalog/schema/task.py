@@ -66,7 +66,8 @@ class Starter(NamedTuple):
 class WritingTime(NamedTuple):
     """What one request reads and writes, and how long a user waits for it.
 
-    `thinking_tokens` are for a model that does not publish its own. `cold_prompt_tokens` are read once, before
+    `thinking_tokens` are for a model that does not publish its own; where thinking is `on` or `off`, a model that can
+    do both is run so. `cold_prompt_tokens` are read once, before
     the engine keeps them. `bulk` work is done by the thousand, so no model is split between GPU and RAM for it.
     Below a quality of `useful` the best model there is does not help much.
     """
@@ -77,6 +78,7 @@ class WritingTime(NamedTuple):
     first_token: Seconds
     answer: Seconds
     useful: float
+    thinking: Literal["either", "on", "off"] = "either"
     shows_thinking: bool = False
     bulk: bool = False
     cold_prompt_tokens: int = 0
@@ -101,12 +103,12 @@ class RankingTime(NamedTuple):
     useful: float
 
 
-class Prior(NamedTuple):
-    """What the size and the date of a model let expect of it at the task, fitted by `benchmarks/robust_scores.py`.
+class Expected(NamedTuple):
+    """What the size and the date of a model let expect of its general abilities, where it has no figure of them.
 
     Quality is `intercept + per_doubling * log2(parameters in billions) + per_year * (released - year)`, of a mixture
     of experts the geometric mean of all and of the active parameters, and `thinking` more in that mode. `error` is the
-    standard error on models that the fit did not see, in points.
+    standard error on families that the fit did not see, in points. By `benchmarks/robust_scores.py`.
     """
 
     intercept: float
@@ -114,6 +116,17 @@ class Prior(NamedTuple):
     per_year: float
     thinking: float
     year: float
+    error: float
+
+
+class General(NamedTuple):
+    """What general abilities let expect of a task: the line from the quality at chat, and its standard error in points.
+
+    By `benchmarks/robust_scores.py`.
+    """
+
+    slope: float
+    intercept: float
     error: float
 
 
@@ -142,7 +155,8 @@ class Task:
     time: TaskTime
     smoke_kind: SmokeKind
     read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
-    prior: Prior | None = None
+    expected: Expected | None = None
+    general: General | None = None
     patient: bool = False
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()

@@ -13,8 +13,9 @@ from lmpm.estimate import speed
 from lmpm.estimate.speed import Kind, Part
 from lmpm.limits import GIB
 from lmpm.machine.budget import gpu_budget
-from lmpm.machine.chips import Chips, pick
-from lmpm.types import Machine
+from lmpm.machine.chip import Chip, pick
+from lmpm.machine.chips import Chips
+from lmpm.types import Machine, Processor
 
 DATA: Final = Path(__file__).resolve().parent / "data"
 
@@ -73,6 +74,21 @@ def community(chips: Chips) -> list[Row]:
     return [rows[0]._replace(measured=statistics.median(row.measured for row in rows)) for rows in groups.values()]
 
 
+def on_cpus(chips: Chips) -> list[tuple[Row, float, float]]:
+    """The rows of CPUs, with the parameters and the prompt speed of the model, each 0 where it is not told."""
+    kept = {(row.chip, row.model, row.quant): row for row in published(chips) + community(chips)}
+    found = {}
+    for table in ("tps_published", "tps_community"):
+        for row, fields in _rows(table, chips):
+            key = row.chip, row.model, row.quant
+            if row.part.accelerator == "cpu" and key in kept:
+                told = LEAST_PROMPT <= float(fields["prompt"] or 0) <= MOST_PROMPT
+                prompt = float(fields["prefill_tok_s"] or 0) if told else 0.0
+                if key not in found or prompt:
+                    found[key] = (kept[key], float(fields["params"] or 0), prompt)
+    return list(found.values())
+
+
 def deep(chips: Chips) -> list[Comparison]:
     """Decode speed behind long prompts, where each token reads the cache too."""
     found = []
@@ -121,22 +137,29 @@ def splits(chips: Chips) -> list[Comparison]:
     return found
 
 
-def prefill(chips: Chips) -> list[Comparison]:
-    """Prompt speed of plain models, by the compute of the chip."""
+def prefill(chips: Chips, *, sparse: bool = False) -> list[Comparison]:
+    """Prompt speed on GPUs by the compute of the chip, of plain models or of those of experts."""
+    share = speed.PREFILL_EXPERTS_SHARE if sparse else 1.0
     return [
         Comparison(
             f"{row.chip} {row.model} {row.quant}",
-            row.part.compute / (2 * float(fields["params"])),
+            row.part.compute * share / (2 * float(fields["active" if sparse else "params"])),
             float(fields["prefill_tok_s"]),
         )
         for row, fields in _rows("tps_community", chips)
         if fields["prefill_tok_s"]
         and row.part.compute
-        and not row.sparse
+        and row.sparse == sparse
         and LEAST_PROMPT <= float(fields["prompt"] or 0) <= MOST_PROMPT
         and float(fields["params"]) >= LEAST_PARAMETERS
         and _ran_whole(row, fields, chips)
     ]
+
+
+def _part(chip: Chip) -> Part:
+    processor = Processor(simd=chip.simd, server=chip.server)
+    shared = chip.accelerator == "cuda" and chip.unified
+    return Part(chip.accelerator, chip.bandwidth, chip.compute, chip.cores, processor, shared)
 
 
 def _ran_whole(row: Row, fields: dict[str, str], chips: Chips) -> bool:
@@ -156,15 +179,16 @@ def _rows(table: str, chips: Chips) -> Iterator[tuple[Row, dict[str, str]]]:
             cores = int(fields["gpu_cores"]) if fields["gpu_cores"] else None
             chip = pick(chips.named(fields["chip"]), memory=memory, gpu_cores=cores).chip
             touched = float(fields["bytes_gb"]) * 1e9
-            kind: Kind = fields["kind"] if fields["kind"] in get_args(Kind) else "dense"  # type: ignore[assignment]
+            first = fields["kind"].partition("-")[0]
+            kind: Kind = first if first in get_args(Kind) else "dense"  # type: ignore[assignment]
             row = Row(
                 table=table,
                 chip=fields["chip"],
                 model=fields["model"],
                 quant=fields["quant"],
-                part=Part(chip.accelerator, chip.bandwidth, chip.compute, chip.cores),
+                part=_part(chip),
                 kind=kind,
-                sparse=fields["kind"] == "experts",
+                sparse=fields["kind"].endswith("experts"),
                 touched=touched,
                 size=float(fields["file_gb"] or 0) * 1e9 or touched,
                 layers=int(fields["layers"]),

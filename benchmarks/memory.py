@@ -95,7 +95,7 @@ def compare(
     names: Iterable[str], settings: Sequence[RunConfig], folder: Path, refused: list[str] | None = None
 ) -> Iterable[Row]:
     """A row for each model at each setting; what llama.cpp itself cannot do is noted in `refused`."""
-    processor = repacking(engine.probe().system_info)
+    processor = repacking(engine.default_engine().probe().system_info)
     jobs: list[tuple[str, Path, RunConfig]] = []
     for number, name in enumerate(names):
         quant = QUANTS[number % len(QUANTS)]
@@ -121,7 +121,7 @@ def _row(processor: Repacking, job: tuple[str, Path, RunConfig]) -> Row | None:
     # a dry run reads nothing, so nothing is mapped
     settings = replace(settings, mmap=False, repack="none" if settings.repack == "none" else processor)
     try:
-        planned = engine.dry_run(path, plan=settings)
+        planned = engine.default_engine().plan(path, settings)
     except EngineError:
         return None
     found = exact_memory(model, settings)

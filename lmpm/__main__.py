@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; the shortest answer needs no command-line library."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        from lmpm import __version__
+        from lmpm.version import __version__
 
         print(f"lmpm {__version__}")  # noqa: T201 - print, unlike write, lets a closed stdout pass
         return

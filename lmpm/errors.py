@@ -20,7 +20,7 @@ An exit code that a script does not know must be treated as a failure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,49 +40,81 @@ def did_you_mean(names: Sequence[str]) -> str:
 
 
 class LmpmError(Exception):
-    """The root of every error that lmpm raises on purpose."""
+    """The root of every error that lmpm raises on purpose.
+
+    `kind` is a short stable word for programs, that of the class unless an error has its own: decisions and hints
+    follow from it, never from a message. `place` says where the cause stands, such as a line of the manifest.
+    """
 
     exit_code: ClassVar[int] = 1
+    kind: str = "error"
 
-    def __init__(self, message: str, *, hint: str | None = None, details: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: Sequence[str] = (), kind: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.details = tuple(details)
+        self.place: str | None = None
+        if kind is not None:
+            self.kind = kind
 
     def __str__(self) -> str:
         return "\n".join((self.message, *(f"  {line}" for line in self.details)))
+
+    def with_context(self, place: str) -> Self:
+        """The same error, said of a place: the line of the manifest that asked, the file that was read."""
+        return self._changed(message=f"{place}: {self.message}", place=place)
+
+    def with_hint(self, hint: str | None) -> Self:
+        """The same error with another hint."""
+        return self._changed(hint=hint)
+
+    def _changed(self, **changes: object) -> Self:
+        """A copy of whatever class it is, without calling its `__init__`, whose parameters differ."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__, **changes)
+        made.args = (made.message,)
+        return made
 
 
 class SpecError(LmpmError):
     """A value that the user typed cannot be understood: hardware, reference, size."""
 
     exit_code = 2
+    kind = "usage"
 
 
 class ManifestError(LmpmError):
     """`lmpm.toml` cannot be read or is not valid."""
 
     exit_code = 2
+    kind = "manifest"
 
 
 class CatalogError(LmpmError):
     """A file of the catalog is not valid."""
+
+    kind = "catalog"
 
 
 class NotFoundError(LmpmError):
     """A name is unknown, or nothing fits the machine."""
 
     exit_code = 3
+    kind = "not-found"
 
 
 class UnknownNameError(NotFoundError):
     """No task, model, quant or entry has this name."""
 
-    def __init__(self, kind: str, name: str, *, suggestions: Sequence[str] = (), listing: str = "") -> None:
+    kind = "unknown-name"
+
+    def __init__(self, noun: str, name: str, *, suggestions: Sequence[str] = (), listing: str = "") -> None:
         hint = " ".join(filter(None, (did_you_mean(suggestions), listing)))
-        super().__init__(f"No {kind} is called `{name}`", hint=hint or None)
-        self.kind = kind
+        super().__init__(f"No {noun} is called `{name}`", hint=hint or None)
+        self.noun = noun
         self.name = name
         self.suggestions = tuple(suggestions)
 
@@ -92,6 +124,8 @@ class AmbiguousNameError(NotFoundError):
 
     `is_exact` is False where none of them has the very name that was typed.
     """
+
+    kind = "ambiguous-name"
 
     def __init__(self, name: str, *, choices: Sequence[tuple[str, str]], is_exact: bool = True) -> None:
         exact = f"`{name}` may mean {len(choices)} models"
@@ -107,15 +141,20 @@ class AmbiguousNameError(NotFoundError):
 class NothingFitsError(NotFoundError):
     """Every candidate was rejected; `details` lists the nearest of them."""
 
+    kind = "nothing-fits"
+
 
 class IntegrityError(LmpmError):
     """Bytes are not what the lock, the Hub or the catalog promised."""
 
     exit_code = 4
+    kind = "integrity"
 
 
 class HashMismatchError(IntegrityError):
     """The bytes of a file do not have the promised size and sha256."""
+
+    kind = "hash-mismatch"
 
     def __init__(
         self, name: str, *, expected: tuple[str, int], computed: tuple[str, int], hint: str | None = None
@@ -137,19 +176,26 @@ class HashMismatchError(IntegrityError):
 class MissingFilesError(IntegrityError):
     """Files that the lock names are not on this machine."""
 
+    kind = "missing-files"
+
 
 class NetworkError(LmpmError):
     """The network or a server failed in a way that may pass."""
 
     exit_code = 5
+    kind = "network"
 
 
 class OfflineError(NetworkError):
     """The network is needed but was switched off."""
 
+    kind = "offline"
+
 
 class RateLimitedError(NetworkError):
     """The server asked to wait longer than is reasonable to wait."""
+
+    kind = "rate-limited"
 
     def __init__(self, message: str, *, retry_after_s: float | None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -160,6 +206,7 @@ class DiskError(LmpmError):
     """The disk is full, read-only or not permitted."""
 
     exit_code = 6
+    kind = "disk"
 
     def __init__(
         self,
@@ -175,6 +222,8 @@ class DiskError(LmpmError):
 
 class NoSpaceError(DiskError):
     """The disk is too small for what is to be written. Sizes are bytes."""
+
+    kind = "no-space"
 
     def __init__(
         self,
@@ -200,28 +249,34 @@ class LockError(LmpmError):
     """`lmpm.lock` is missing, stale or broken."""
 
     exit_code = 7
+    kind = "lock"
 
 
 class EngineError(LmpmError):
     """llama.cpp failed, or is missing."""
 
     exit_code = 8
+    kind = "engine"
 
 
 class SmokeTestError(EngineError):
     """The model loaded, but its answer is not right for its task."""
+
+    kind = "smoke-test"
 
 
 class NotPermittedError(LmpmError):
     """A gated or private repository, or a licence that the policy forbids."""
 
     exit_code = 9
+    kind = "not-permitted"
 
 
 class TransferInterruptedError(LmpmError):
     """The user interrupted a download; what arrived is kept."""
 
     exit_code = 130
+    kind = "interrupted"
 
     def __init__(self, name: str, *, kept: int, size: int, summary: str) -> None:
         super().__init__(summary, hint="Run the same command again to resume")

@@ -1,10 +1,10 @@
-"""Who is told while bytes move. Every method does nothing here; the CLI and the tests override some."""
+"""Receives the events of a transfer. Every method does nothing here; the CLI and the tests override some."""
 
 from __future__ import annotations
 
 
 class Reporter:
-    """Told about transfers, several of which may go on at once, always in one thread. Methods must not raise."""
+    """Called about transfers, several of which may go on at once, always in one thread. Methods must not raise."""
 
     def planned(self, files: int, size: int) -> None:
         """Called first of all: so many files of so many bytes together are to be made present."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from lmpm.cli.app import CERTIFICATES
+from lmpm.project.environment import CERTIFICATES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOREIGN: Final = ("HF_", "LMPM_", "HUGGINGFACE_", "HUGGING_FACE_", "XDG_")

@@ -43,7 +43,7 @@ def imported(cli: Cli, *arguments: str) -> frozenset[str]:
 
 def test_the_version_needs_nothing_but_itself(cli: Cli) -> None:
     found = imported(cli, "--version")
-    assert {name for name in found if name.startswith("lmpm")} == {"lmpm", "lmpm.__main__"}
+    assert {name for name in found if name.startswith("lmpm")} == {"lmpm", "lmpm.__main__", "lmpm.version"}
     assert not found & (RARE | {"click", "dataclasses", "json", "tomllib"})
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
+    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from lmpm.catalog.schema.task import (
         Metric as Metric,
         RankingTime as RankingTime,
-        SpeedKind as SpeedKind,
         Task as Task,
         TaskTime as TaskTime,
         VectorTime as VectorTime,
@@ -45,11 +45,12 @@ else:
             "location": "directory",
             "rating": "Rating rating",
             "reader": "check load",
+            "schema.kinds": "SpeedKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"
             ),
             "schema.tables": "Publisher Quant",
-            "schema.task": "Metric RankingTime SpeedKind Task TaskTime VectorTime WritingTime",
+            "schema.task": "Metric RankingTime Task TaskTime VectorTime WritingTime",
         },
     )

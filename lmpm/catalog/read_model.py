@@ -82,7 +82,7 @@ def _scores(table: Table) -> list[Score]:
     """One figure, for each task that it counts for."""
     tasks = table.texts("tasks")
     if not tasks:
-        raise table.fail("tasks", "is missing, expected the names of the tasks that it counts for")
+        raise table.missing("tasks", "the names of the tasks that it counts for")
     score = Score(
         task="",
         metric=table.text("metric"),
@@ -99,9 +99,9 @@ def _scores(table: Table) -> list[Score]:
     if score.thinking_tokens is not None and score.mode != "thinking":
         raise table.fail("thinking_tokens", 'expected with `mode = "thinking"` alone')
     if not score.date:
-        raise table.fail("date", "is missing, expected when the source was published or read")
+        raise table.missing("date", "when the source was published or read")
     if score.estimated and not score.rule:
-        raise table.fail("rule", "is missing, expected how the estimate was made")
+        raise table.missing("rule", "how the estimate was made")
     return [score._replace(task=task) for task in tasks]
 
 
@@ -123,7 +123,7 @@ def _repo(table: Table) -> Repo:
     source = table.text_or("source")
     files = tuple(_file(item, source) for item in table.tables("file"))
     if not files:
-        raise table.fail("file", "is missing, expected at least one file")
+        raise table.missing("file", "at least one file")
     return Repo(
         id=name,
         revision=_revision(table),

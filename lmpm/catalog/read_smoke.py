@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
+from lmpm.catalog.schema.kinds import SILENT, SmokeKind
 from lmpm.catalog.schema.smoke import (
     EmbeddingCase,
     FimCase,
@@ -15,7 +16,6 @@ from lmpm.catalog.schema.smoke import (
     TextCase,
     ToolCase,
 )
-from lmpm.catalog.schema.task import SILENT, SmokeKind
 from lmpm.fs import DocumentError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_smoke(table: Table) -> SmokeTest:
     kind: SmokeKind = table.choice("kind", get_args(SmokeKind))
     cases = tuple(_CASES[kind](item) for item in table.tables("case"))
     if not cases:
-        raise table.fail("case", "is missing, expected at least one case")
+        raise table.missing("case", "at least one case")
     prompt = table.text("prompt") if _PLACES[kind] else ""
     for place in _PLACES[kind]:
         if place not in prompt:
@@ -85,7 +85,7 @@ def _result_rows(table: Table) -> tuple[tuple[object, ...], ...]:
         if not isinstance(row, list) or not row:
             raise DocumentError(f"{table.at('expected')}[{index}]", "expected a list of values")
     if not rows:
-        raise table.fail("expected", "is missing, expected at least one row")
+        raise table.missing("expected", "at least one row")
     return tuple(tuple(row) for row in rows)
 
 
@@ -128,7 +128,7 @@ def _rank_case(table: Table) -> SmokeCase:
 def _expected(table: Table) -> tuple[str, ...]:
     words = table.texts("expect")
     if not words:
-        raise table.fail("expect", "is missing, expected at least one word")
+        raise table.missing("expect", "at least one word")
     return words
 
 

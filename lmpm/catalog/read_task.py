@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from lmpm.catalog.read_model import read_sha256, read_shape
+from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
 from lmpm.catalog.schema.task import (
     Expected,
     Gap,
@@ -12,8 +13,6 @@ from lmpm.catalog.schema.task import (
     Metric,
     Prompt,
     RankingTime,
-    SmokeKind,
-    SpeedKind,
     Starter,
     Task,
     VectorTime,
@@ -32,7 +31,7 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
     """A task; raises DocumentError at the first mistake. `read_smoke` is for who asks for its smoke test."""
     metrics = tuple(_metric(item, first=index == 0) for index, item in enumerate(table.tables("metric")))
     if not metrics:
-        raise table.fail("metric", "is missing, expected at least one metric")
+        raise table.missing("metric", "at least one metric")
     context = table.integer("context", low=1)
     smoke = table.table("smoke")
     smoke.values()  # its other keys are for `read_smoke`
@@ -76,7 +75,7 @@ def _metric(table: Table, *, first: bool) -> Metric:
     if first and (metric.slope, metric.intercept) != (1.0, 0.0):
         raise table.fail("slope", "the first metric is the task's quality itself: expected slope 1, intercept 0")
     if not first and not metric.rule:
-        raise table.fail("rule", "is missing, expected where slope and intercept come from")
+        raise table.missing("rule", "where slope and intercept come from")
     return metric
 
 

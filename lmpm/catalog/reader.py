@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.files import RecordFiles
+from lmpm.catalog.problem import Problem
 from lmpm.catalog.read_model import read_model
 from lmpm.catalog.read_tables import NO_QUANTS, NewerFormatError, read_format, read_publishers, read_quants
 from lmpm.catalog.read_task import read_task
 from lmpm.catalog.yanked import read_yanked
 from lmpm.errors import CatalogError
 from lmpm.fs import DocumentError, Table, compiled_toml
-from lmpm.units import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,34 +29,27 @@ _HINT = "Install lmpm again, or run `lmpm catalog check` on a catalog of your ow
 Note = Callable[[str], None]
 
 
-def load(directory: Path, *, copies: Path | None = None, strict: bool = False, note: Note | None = None) -> Catalog:
-    """The catalog of a directory. Raises CatalogError, for a model's file when the model is first asked for.
+def load(directory: Path, *, copies: Path | None = None, note: Note | None = None) -> Catalog:
+    """The catalog of a directory. Raises CatalogError, for a task's or model's file when that is first asked for.
 
     `copies` is where compiled copies of its files are kept, to be read faster the next time. A key that is not
-    known is ignored, and `note` is told of it. `strict` reads everything at once, tells all mistakes, and looks
-    also at keys that are not known and at what files say of each other.
+    known is ignored, and `note` is called with it.
     """
-    reader = _Reader(directory, copies, strict=strict, note=note)
-    catalog = reader.catalog()
-    if not strict:
-        return catalog
+    return _Reader(directory, copies, strict=False, note=note).catalog()
+
+
+def check(directory: Path) -> list[Problem]:
+    """Every problem of the catalog, keys that are not known among them, in the order of its files.
+
+    What does not read comes first. Raises CatalogError for a catalog that is newer than this lmpm.
+    """
     # Looked at in CI and by `lmpm catalog check` alone, so it is not paid for by every command.
     from lmpm.catalog.checks.tasks import inconsistencies
 
+    reader = _Reader(directory, None, strict=True, note=None)
+    catalog = reader.catalog()
     _, models = catalog.tasks, catalog.models  # read now, so that every file's problems are known
-    problems = reader.problems + inconsistencies(catalog, models, reader.broken)
-    if problems:
-        raise CatalogError(f"The catalog in `{directory}` has {count(len(problems), 'problem')}", details=problems)
-    return catalog
-
-
-def check(directory: Path) -> list[str]:
-    """Every problem of the catalog, in the order of its files; what does not read is told first."""
-    try:
-        load(directory, strict=True)
-    except CatalogError as error:
-        return list(error.details) or [error.message]
-    return []
+    return reader.problems + inconsistencies(catalog, models, reader.broken)
 
 
 class _Reader:
@@ -67,7 +60,7 @@ class _Reader:
         self._copies = copies
         self._strict = strict
         self._note = note
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.broken: set[str] = set()  # files that did not read
 
     def catalog(self) -> Catalog:
@@ -113,12 +106,12 @@ class _Reader:
         except NewerFormatError as error:
             raise CatalogError(f"The catalog is newer than this lmpm: {name}: {error}", hint=_UPGRADE) from error
         except DocumentError as error:
-            self._report(f"{name}: {error}")
+            self._report(Problem.of(name, error))
             self.broken.add(name)
             return None
         for place in unknown:
             if self._strict:
-                self._report(f"{name}: {place}: is not known here")
+                self._report(Problem(name, place, "is not known here", "unknown"))
             elif self._note:
                 self._note(f"ignored what is not known here: `{place}` in {name}")
         return record
@@ -130,7 +123,7 @@ class _Reader:
         record = read(table)
         return record, table.all_unknown_keys() if isinstance(table, _TracingTable) else []
 
-    def _report(self, problem: str) -> None:
+    def _report(self, problem: Problem) -> None:
         if not self._strict:
             raise CatalogError(f"The catalog is broken: {problem}", hint=_HINT)
         self.problems.append(problem)
@@ -151,18 +144,18 @@ class _TracingTable(Table):
 
     def table(self, key: str) -> Table:
         """The table at `key`."""
-        return self._trace(super().table(key))
+        return self._child(super().table(key).values(), self.at(key))
 
     def tables(self, key: str) -> list[Table]:
         """The list of tables at `key`; missing means empty."""
-        return [self._trace(item) for item in super().tables(key)]
+        return [self._child(item.values(), item.place) for item in super().tables(key)]
 
     def all_unknown_keys(self) -> list[str]:
         """Paths of the keys that nobody asked for, here and in every table below."""
         below = (place for child in self._children for place in child.all_unknown_keys())
         return [*self.unknown_keys(), *below]
 
-    def _trace(self, table: Table) -> Table:
-        child = _TracingTable(table._data, table.place)
+    def _child(self, data: object, place: str) -> Table:
+        child = _TracingTable(data, place)
         self._children.append(child)
         return child

@@ -1,360 +1,149 @@
-"""The environment, read in one place, and what is built from it when a command needs it."""
+"""What a command works with: a console, the workspace that the options and the environment describe, and hints."""
 
 from __future__ import annotations
 
-import math
 import os
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm import limits
-from lmpm.cli.output.console import Console, listen
-from lmpm.errors import DiskError, SpecError
+from lmpm.cli.output.console import Console, is_terminal, listen
+from lmpm.errors import LmpmError, SpecError
+from lmpm.limits import CONNECTIONS
+from lmpm.project import Environment, Workspace, global_directory, hub_token, project_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from lmpm.catalog import Catalog
-    from lmpm.engine import LocalEngine
-    from lmpm.hub import Http, Hub
-    from lmpm.machine import Chips
-    from lmpm.project import KnownProjects
+    from lmpm.errors import AmbiguousNameError
+    from lmpm.project import Project
     from lmpm.reporter import Reporter
-    from lmpm.resolver import ExactFit, FileLocator, Reach, Resolver
-    from lmpm.run_config import Repacking
-    from lmpm.store import Downloader, Store
-    from lmpm.types import Machine
 
-STORE_KEY = "lmpm.store"  # where `--store` is kept in click's context
-CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")  # requests, curl, OpenSSL
-TRUE = frozenset({"1", "true", "yes", "on"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """What the environment says."""
-
-    home: Path  # lmpm's own notes
-    store: Path  # the Hugging Face cache
-    endpoint: str
-    offline: bool
-    hardware: str | None
-    retry_base_s: float | None
-    silence_s: float | None  # after which a server counts as gone
-    directory: Path
-    bundle: tuple[str, str] | None  # certificates to believe, and the variable that names them
-    ollama: str | None  # where Ollama keeps its models, if it was told
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Environment:
-        """Read the variables. Raises DiskError without any place to write to."""
-        return cls(
-            home=_home(environment),
-            store=_store(environment),
-            endpoint=_endpoint(environment),
-            offline=any(environment.get(name, "").lower() in TRUE for name in ("LMPM_OFFLINE", "HF_HUB_OFFLINE")),
-            hardware=environment.get("LMPM_HARDWARE") or None,
-            retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
-            silence_s=_seconds(environment, "HF_HUB_DOWNLOAD_TIMEOUT", least=1.0),
-            directory=_directory(),
-            bundle=_bundle(environment),
-            ollama=environment.get("OLLAMA_MODELS") or None,
-        )
-
-
-def _endpoint(environment: Mapping[str, str]) -> str:
-    """The Hub's address. What is wrong with it is said without quoting it: it may hold a password."""
-    endpoint = environment.get("HF_ENDPOINT") or "https://huggingface.co"
-    if not endpoint.startswith(("https://", "http://")):
-        raise SpecError("HF_ENDPOINT is not an address like `https://huggingface.co`")
-    return endpoint.rstrip("/")
-
-
-def _bundle(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """The certificates to believe, and the variable that names them: the first one that does counts."""
-    return next(((place, name) for name in CERTIFICATES if (place := environment.get(name))), None)
-
-
-def _directory() -> Path:
-    try:
-        return Path.cwd()
-    except OSError as error:
-        raise DiskError("The current directory is gone or cannot be read", hint="Change to another one") from error
-
-
-def _home(environment: Mapping[str, str]) -> Path:
-    if place := environment.get("LMPM_HOME"):
-        return Path(place).expanduser()
-    _require_home()
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("lmpm", appauthor=False))
-
-
-def _store(environment: Mapping[str, str]) -> Path:
-    """The cache, by the rule of huggingface_hub, without importing it."""
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if place := environment.get(name):
-            return Path(place).expanduser()
-    if place := environment.get("HF_HOME"):
-        return Path(place).expanduser() / "hub"
-    if place := environment.get("XDG_CACHE_HOME"):
-        return Path(place).expanduser() / "huggingface" / "hub"
-    return _require_home() / ".cache" / "huggingface" / "hub"
-
-
-def _require_home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:
-        raise DiskError(
-            "This user has no home directory to keep models in",
-            hint="Set HF_HOME and LMPM_HOME to directories that may be written to",
-        ) from None
-
-
-def _seconds(environment: Mapping[str, str], name: str, *, least: float = 0.0) -> float | None:
-    text = environment.get(name)
-    if not text:
-        return None
-    try:
-        found = float(text)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
-        raise SpecError(f"{name} is `{text}`, expected seconds")
-    return max(least, found)
+REACHABLE = "Check HF_ENDPOINT and your proxy: what is new can only be asked over the network"
 
 
 class App:
-    """What a command works with; each part is built when it is first asked for."""
+    """A call of a command. `offline_by` is the option or variable that switches the network off, if one does."""
 
     def __init__(
         self,
         console: Console,
+        workspace: Workspace,
         *,
-        offline: bool = False,
-        hardware: str | None = None,
-        is_global: bool = False,
-        asks_anew: bool = False,
+        as_json: bool = False,
+        offline_by: str | None = None,
     ) -> None:
-        self.is_global = is_global
-        self.asks_anew = asks_anew  # what has changed on the Hub matters: kept answers will not do
         self.console = console
+        self.workspace = workspace
+        self.as_json = as_json
+        self.offline_by = offline_by
+        self.needs_network = workspace.asks_anew
         self._noted: set[str] = set()
-        self.settings = Environment.read(os.environ)
-        context = click.get_current_context(silent=True)
-        if context and console.verbose and not console.quiet:
-            context.call_on_close(listen())
-        if context and (place := context.meta.get(STORE_KEY)):
-            self.settings = replace(self.settings, store=place)
-        console.detail(f"store {self.settings.store}, notes {self.settings.home}")
-        self.offline = offline or self.settings.offline
+
+    @classmethod
+    def open(cls, options: Mapping[str, Any], *, local: bool = False, asks_anew: bool = False) -> App:
+        """The app for options as `lmpm.cli.options` keeps them; `local` is for commands that never ask the network."""
+        console = Console(options.get("quiet", False), options.get("verbose", False))
+        environment = Environment.read(os.environ)
+        hardware = options.get("hardware")
         if hardware is not None and not hardware.strip():
             raise SpecError('`--hardware` is empty, expected a machine such as "M2, 16GB"')
-        self._hardware = hardware or self.settings.hardware
-        self.connections = limits.CONNECTIONS
-        self.rate_limit: int | None = None  # bytes a second
+        offline_by = "`--offline`" if options.get("offline") else environment.offline_by
+        workspace = Workspace(
+            environment=environment,
+            directory=(global_directory if options.get("is_global") else project_directory)(environment),
+            offline=local or offline_by is not None,
+            hardware=hardware or environment.hardware,
+            store_place=options.get("store"),
+            asks_anew=asks_anew,
+            connections=options.get("connections", CONNECTIONS),
+            rate_limit=options.get("limit_rate"),
+            engine_name=options.get("engine"),
+            token=partial(hub_token, environment),
+            pick_model=_pick_model if not console.quiet and is_terminal() else None,
+            note=console.note,
+        )
+        console.detail(f"store {workspace.store_place or environment.store}, notes {environment.home}")
+        return cls(console, workspace, as_json=options.get("as_json", False), offline_by=offline_by)
 
-    def note_once(self, text: str) -> None:
-        """A remark that is made once, however often a command comes upon its cause."""
+    @property
+    def project(self) -> Project:
+        """The project; that it has two manifests is said once."""
+        found = self.workspace.project
+        self._once(self.console.detail, f"project {found.directory}")
+        if found.has_two_manifests:
+            self._once(self.console.note, "[tool.lmpm] of pyproject.toml is not read: there is an lmpm.toml beside it")
+        return found
+
+    def _once(self, say: Any, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
-            self.console.note(text)
+            say(text)
 
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The catalog that came with lmpm."""
-        from lmpm import catalog
-        from lmpm.catalog import directory
+    def remark(self, *, licenses: str | None = None) -> None:
+        """Say what is worth knowing of the project before anything is done with it."""
+        from lmpm.project import license_remarks
 
-        return catalog.load(directory(), copies=self._copies, note=self.console.note)
+        for remark in license_remarks(self.project.manifest(), asked=licenses):
+            self.console.note(remark)
 
-    @cached_property
-    def chips(self) -> Chips:
-        """The table of chips."""
-        from lmpm.catalog import directory
-        from lmpm.machine import load_chips
-
-        return load_chips(directory(), copies=self._copies)
+    def change(self, **settings: Any) -> None:
+        """Go on in the same workspace with other settings."""
+        self.workspace = replace(self.workspace, **settings)
 
     @property
-    def _copies(self) -> Path:
-        """Where compiled copies of the catalog's files are kept."""
-        return self.settings.home / "catalog"
-
-    @cached_property
-    def machine(self) -> Machine:
-        """The machine to choose for: the one described, else this one as far as its engine can use it."""
-        if self._hardware:
-            from lmpm.machine import parse_spec
-
-            return parse_spec(self._hardware, self.chips)
-        return self.bench.machine
-
-    @cached_property
-    def bench(self) -> LocalEngine:
-        """The computer here and its engine, on which models are run whatever machine is chosen for."""
-        from lmpm.engine import LocalEngine
-        from lmpm.machine import detect
-
-        return LocalEngine(detect(self.chips), self.settings.home)
-
-    @property
-    def repack(self) -> Repacking:
-        """Which weights the CPU of the machine keeps in another order: here the engine tells."""
-        from lmpm.engine import usual_repacking
-
-        return self.bench.repack if self.is_this_machine else usual_repacking(self.machine)
-
-    def appraiser(self, reach: Reach) -> ExactFit:
-        """What looks closely at a choice."""
-        from lmpm.resolver import ExactFit
-
-        return ExactFit(locator=self.locator, reach=reach, bench=self.bench if self.is_this_machine else None)
-
-    @property
-    def locator(self) -> FileLocator:
-        """Where the files of variants are."""
-        from lmpm.resolver import FileLocator
-
-        return FileLocator(store=self.store, hub=self.hub, catalog=self.catalog)
-
-    @property
-    def is_this_machine(self) -> bool:
-        """False when another machine was described."""
-        return self._hardware is None
-
-    @cached_property
-    def store(self) -> Store:
-        """The Hugging Face cache."""
-        from lmpm.store import Store
-
-        return Store(self.settings.store, self.settings.home)
-
-    @cached_property
-    def known_projects(self) -> KnownProjects:
-        """The projects whose locks this user has used."""
-        from lmpm.project import KnownProjects
-
-        return KnownProjects(self.settings.home / "projects")
-
-    @cached_property
-    def http(self) -> Http:
-        """The client of the Hub; the token is read by huggingface_hub's rule."""
-        from lmpm import __version__
-        from lmpm.hub import Bundle, Http
-
-        token = None
-        if not self.offline:
-            # lmpm sends no telemetry, and neither do the libraries that it calls
-            os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-            import huggingface_hub
-
-            from lmpm.fs import disk_errors
-
-            with disk_errors(self.settings.store):
-                token = huggingface_hub.get_token()
-        return Http(
-            self.settings.endpoint,
-            token=token,
-            user_agent=f"lmpm/{__version__}",
-            read_timeout_s=self.settings.silence_s or limits.READ_TIMEOUT_S,
-            bundle=Bundle(*self.settings.bundle) if self.settings.bundle else None,
-        )
-
-    @cached_property
-    def hub(self) -> Hub:
-        """The Hub's metadata."""
-        from lmpm.hub import HeaderCache, Hub, Patience, ResponseCache, identity_of
-
-        base = self.settings.retry_base_s
-        return Hub(
-            self.http,
-            offline=self.offline,
-            patience=Patience(
-                attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S if base is None else base
-            ),
-            cache=ResponseCache(
-                self.settings.home / "hub",
-                identity_of(self.settings.endpoint, self.http.token),
-                asks_anew=self.asks_anew,
-            ),
-            kept=HeaderCache(self.settings.home / "headers"),
-        )
-
-    @cached_property
-    def resolver(self) -> Resolver:
-        """What answers references."""
-        from lmpm.resolver import Resolver
-
-        return Resolver(self.catalog, self.hub, self.store, self.project_directory)
-
-    @cached_property
-    def project_directory(self) -> Path:
-        """Where paths of local files start: the project's directory, with `--global` the user's own."""
-        from lmpm.cli import workspace
-
-        return workspace.directory(self, is_global=self.is_global)
-
-    @cached_property
-    def reporter(self) -> Reporter:
+    def transfers(self) -> Reporter:
         """Progress for this terminal, or plain lines."""
         from lmpm.cli.output.progress import reporter_for
 
         return reporter_for(self.console)
 
-    @cached_property
-    def downloader(self) -> Downloader:
-        """What fetches files into the store."""
-        from lmpm.hub import Patience
-        from lmpm.store import Downloader
+    @property
+    def remedy(self) -> str | None:
+        """How the user switches the network on, by the way in which it was switched off; None where it is on."""
+        if self.offline_by is None:
+            return None
+        return f"Drop {self.offline_by}" if self.offline_by.startswith("`--") else f"Unset {self.offline_by}"
 
-        base = self.settings.retry_base_s
-        patience = Patience(
-            backoff_s=limits.BACKOFF_BASE_S if base is None else base,
-            stall_window_s=self.settings.silence_s or limits.STALL_WINDOW_S,
-        )
-        return Downloader(
-            self.store,
-            self.http,
-            patience=patience,
-            reporter=self.reporter,
-            connections=self.connections,
-            rate_limit=self.rate_limit,
-        )
+    @contextmanager
+    def hints(self) -> Iterator[None]:
+        """Give errors the hint that follows from their kind and from what this user really set."""
+        try:
+            yield
+        except LmpmError as error:
+            hint = self.hint_for(error)
+            if hint == error.hint:
+                raise
+            raise error.with_hint(hint) from error
 
-
-def common(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every command has."""
-    for option in (
-        click.option(
-            "--store",
-            metavar="DIR",
-            expose_value=False,
-            callback=_keep_store,
-            help="Keep files here instead of in the Hugging Face cache.",
-        ),
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
-        click.option("-q", "--quiet", is_flag=True, help="Print only data and errors."),
-    ):
-        function = option(function)
-    return function
+    def hint_for(self, error: LmpmError) -> str | None:
+        """The hint that follows from the kind of an error and from what this user really set."""
+        if error.kind == "unreachable" and self.needs_network:
+            return REACHABLE
+        if self.remedy is None:
+            return error.hint
+        if error.kind == "offline":
+            return self.remedy
+        if error.kind == "offline-search":
+            return f"{self.remedy}, or name a task or model of the catalog: `lmpm catalog list`"
+        if error.kind == "none-here":
+            return f"{self.remedy} to choose among those of the Hub"
+        return error.hint
 
 
-def _keep_store(context: click.Context, _parameter: click.Parameter, place: str | None) -> None:
-    if place is not None:
-        if not place:
-            raise SpecError("`--store` is empty, expected a directory")
-        context.meta[STORE_KEY] = Path(place).expanduser().absolute()
+def listen_until_closed(context: click.Context, console: Console) -> None:
+    """With `--verbose`, show the requests that the package logs until the command ends."""
+    if console.verbose and not console.quiet:
+        context.call_on_close(listen())
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-offline_option = click.option("--offline", is_flag=True, help="Use no network.")
-hardware_option = click.option(
-    "--hardware", metavar="SPEC", help='Choose for another machine, such as "M2, 16GB" or "RTX 4090".'
-)
+def _pick_model(error: AmbiguousNameError) -> str:
+    """Ask on the terminal which of several models is meant."""
+    click.echo(error.message, err=True)
+    for number, line in enumerate(error.details, start=1):
+        click.echo(f"  {number}  {line}", err=True)
+    number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
+    return error.choices[int(number) - 1][0]

@@ -1,19 +1,112 @@
-"""The options by which a user narrows a choice, and the constraints that they make."""
+"""The options that commands share, and the one preamble that makes an App of them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from lmpm.resolver import Constraints
+from lmpm import limits
+from lmpm.cli.app import App, listen_until_closed
+from lmpm.errors import SpecError
+from lmpm.units import human, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.project import ManifestModel
-    from lmpm.resolver import Resolution
+    from lmpm.resolver import Constraints
+
+R = TypeVar("R")
+
+KEPT: Final = "lmpm.options"  # where options of the preamble are kept in click's context
+
+
+def pass_app(*, local: bool = False, asks_anew: bool = False) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Hand the command an App, made of the options below that it has, and of those that every command has.
+
+    `local` commands never ask the network; one that `asks_anew` is about what is new there, and is nothing without it.
+    """
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @wraps(function)
+        def call(**parameters: Any) -> R:
+            context = click.get_current_context()
+            app = App.open(context.meta.get(KEPT, {}), local=local, asks_anew=asks_anew)
+            listen_until_closed(context, app.console)
+            with app.hints():
+                return function(app, **parameters)
+
+        return _quiet(_verbose(_store(call)))
+
+    return decorate
+
+
+def _kept(
+    name: str, *declarations: str, check: Callable[[Any], Any] | None = None, **attributes: Any
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """An option that goes to the App, not to the command; `check` makes its value of what was typed."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value is not None:
+            context.meta.setdefault(KEPT, {})[name] = check(value) if check else value
+
+    return click.option(*declarations, expose_value=False, callback=keep, **attributes)
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise SpecError("`--store` is empty, expected a directory")
+    return Path(text).expanduser().absolute()
+
+
+def _rate(text: str) -> int:
+    rate = parse(text.removesuffix("/s"))
+    if rate < limits.LEAST_RATE_LIMIT:
+        raise SpecError(f"`--limit-rate {text}` is too little: {human(limits.LEAST_RATE_LIMIT)} a second at least")
+    return rate
+
+
+_store = _kept(
+    "store", "--store", metavar="DIR", check=_directory, help="Keep files here instead of in the Hugging Face cache."
+)
+_verbose = _kept("verbose", "-v", "--verbose", is_flag=True, help="Say more.")
+_quiet = _kept("quiet", "-q", "--quiet", is_flag=True, help="Print only data and errors.")
+json_option = _kept("as_json", "--json", is_flag=True, help="Print one JSON object on stdout.")
+offline_option = _kept("offline", "--offline", is_flag=True, help="Use no network.")
+global_option = _kept("is_global", "-g", "--global", is_flag=True, help="Your own models, of no project.")
+hardware_option = _kept(
+    "hardware",
+    "--hardware",
+    metavar="SPEC",
+    help='Choose for another machine, such as "M2, 16GB" or "RTX 4090".',
+)
+engine_option = _kept(
+    "engine",
+    "--engine",
+    metavar="NAME",
+    help="Run models with it: xllamacpp, llama-cpp-python, llama-server, or the path of a llama-server.",
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, change nothing.")
+no_smoke_option = click.option("--no-smoke", is_flag=True, help="Do not run what was downloaded.")
+_connections = _kept(
+    "connections",
+    "--connections",
+    type=click.IntRange(1, limits.MOST_CONNECTIONS),
+    default=limits.CONNECTIONS,
+    show_default=True,
+    metavar="N",
+    help="At once, at most.",
+)
+_limit_rate = _kept(
+    "limit_rate", "--limit-rate", metavar="RATE", check=_rate, help="Bytes a second at most, like `5MB`."
+)
+
+
+def download_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--connections` and `--limit-rate`."""
+    return _connections(_limit_rate(function))
 
 
 class Size(click.ParamType[int]):
@@ -23,9 +116,6 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Bytes from what was typed."""
-        from lmpm.errors import SpecError
-        from lmpm.units import parse
-
         try:
             return value if isinstance(value, int) else parse(value)
         except SpecError as error:
@@ -54,7 +144,7 @@ def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def constraints_from(options: dict[str, Any]) -> Constraints:
     """The constraints that the options make. Raises SpecError for an unknown quant."""
     from lmpm import licenses
-    from lmpm.resolver import parse_quant
+    from lmpm.resolver import Constraints, parse_quant
 
     named = options["licenses"]
     return Constraints(
@@ -66,44 +156,3 @@ def constraints_from(options: dict[str, Any]) -> Constraints:
         licenses_allowed=frozenset(licenses.normalise(item) for item in named.split(",")) if named else None,
         prefer=options["prefer"],
     )
-
-
-def overlay(constraints: Constraints, options: dict[str, Any]) -> Constraints:
-    """A constraints with what the options say in place of what it says itself."""
-    said = constraints_from(options)
-    names = ("task", "context", "quant", "min_speed", "max_size", "licenses_allowed")
-    changes: dict[str, Any] = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
-    return replace(constraints, **changes, prefer=said.prefer if said.prefer != "quality" else constraints.prefer)
-
-
-def constraints_again(line: ManifestModel, ref: str, options: dict[str, Any]) -> Constraints:
-    """The constraints of a line of the manifest, overridden by the options."""
-    from lmpm.project import Policy, constraints_of
-    from lmpm.resolver import FileReference, UrlReference, parse_reference
-
-    constraints = overlay(constraints_of(line, Policy()), options)
-    reference = parse_reference(ref)
-    named = None if isinstance(reference, FileReference | UrlReference) else reference.quant
-    return replace(constraints, quant=constraints_from(options).quant) if named else constraints
-
-
-def choosing_model(
-    resolve: Callable[[Constraints], Resolution], constraints: Constraints, *, may_ask: bool
-) -> Resolution:
-    """What `resolve` gives for the constraints. Where words may mean several models, a terminal is asked which.
-
-    Raises AmbiguousNameError, with the list, for a script.
-    """
-    from lmpm.cli.output.console import is_terminal
-    from lmpm.errors import AmbiguousNameError
-
-    try:
-        return resolve(constraints)
-    except AmbiguousNameError as error:
-        if not may_ask or not is_terminal():
-            raise
-        click.echo(error.message, err=True)
-        for number, line in enumerate(error.details, start=1):
-            click.echo(f"  {number}  {line}", err=True)
-        number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
-        return resolve(replace(constraints, model=error.choices[number - 1][0]))

@@ -1,35 +1,46 @@
-"""llama.cpp, always in a child process with limits: load a file, generate, embed, and report."""
+"""llama.cpp in any build, always in a child process with limits: probed, proved, chosen, planned with, and asked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.engine.client import (
-        dry_run as dry_run,
-        embed as embed,
-        execute as execute,
-        generate as generate,
-        probe as probe,
+    from lmpm.engine.choose import (
+        Engines as Engines,
+        Found as Found,
+        default_engine as default_engine,
+        gpu_hint as gpu_hint,
     )
-    from lmpm.engine.installed import version as version
+    from lmpm.engine.interface import Engine as Engine
     from lmpm.engine.local import LocalEngine as LocalEngine, usual_repacking as usual_repacking
+    from lmpm.engine.measure import Measured as Measured
+    from lmpm.engine.planner import MemoryPlanner as MemoryPlanner
     from lmpm.engine.protocol import (
+        Device as Device,
         EngineInfo as EngineInfo,
         EngineLimits as EngineLimits,
-        EngineReport as EngineReport,
+        EngineName as EngineName,
+        Files as Files,
         Generation as Generation,
-        Job as Job,
+        Sampling as Sampling,
+        Service as Service,
+        SessionMemory as SessionMemory,
     )
+    from lmpm.engine.session import ChatAnswer as ChatAnswer, Session as Session, Stream as Stream
+    from lmpm.engine.versions import version as version
 else:
     from lmpm.lazy import expose
 
     __getattr__, __all__ = expose(
         __name__,
         {
-            "client": "dry_run embed execute generate probe",
-            "installed": "version",
+            "choose": "Engines Found default_engine gpu_hint",
             "local": "LocalEngine usual_repacking",
-            "protocol": "EngineInfo EngineLimits EngineReport Generation Job",
+            "measure": "Measured",
+            "planner": "MemoryPlanner",
+            "interface": "Engine",
+            "protocol": "Device EngineInfo EngineLimits EngineName Files Generation Sampling Service SessionMemory",
+            "session": "ChatAnswer Session Stream",
+            "versions": "version",
         },
     )

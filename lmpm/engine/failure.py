@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 SHOWN_LINES: Final = 6
 SHOWN_CHARS: Final = 240  # of one line
 
-INSTALL_HINT: Final = "Install it with `pip install llama-cpp-python`"
-REINSTALL_HINT: Final = "Install it again with `pip install --force-reinstall llama-cpp-python`"
-UPGRADE_HINT: Final = "Upgrade it with `pip install --upgrade llama-cpp-python`"
+ENGINES_HINT: Final = "`lmpm doctor` shows the engines here and what is wrong with each"
+UPGRADE_HINT: Final = "Upgrade it, as with `pip install --upgrade xllamacpp`"
 MEMORY_HINT: Final = "Lower the context with `--context`, or choose a smaller quant with `--quant`"
 
 DOING: Final = {
@@ -43,7 +42,11 @@ OUT_OF_MEMORY: Final = re.compile(
 NOT_OPENED: Final = re.compile(r"failed to open GGUF file '(?P<path>.*)' \((?P<why>[^()]*)\)")
 NOT_WHOLE: Final = re.compile(r"gguf_init_from|not within the file bounds|corrupted|failed to read")
 ABOUT_THE_JOB: Final = ("prompt", "tokenize", "unsupported", "import")  # whatever warnings came before
-SAYS_NOTHING: Final = re.compile(r"_impl: failed to load model$")  # the line before says why
+SAYS_NOTHING: Final = re.compile(  # the line before says why
+    r"_impl: failed to load model$|failed to load model, '|exiting due to model loading error|cleaning up before exit"
+)
+STAMP: Final = re.compile(r"^\d+\.\d+\.\d+\.\d+ [A-Z] ")  # of llama-server's log: a time and a level
+CHATTER: Final = re.compile(r"^\d+\.\d+\.\d+\.\d+ [ID] ")
 
 
 def failure(outcome: Outcome, path: str, limits: EngineLimits) -> EngineError:
@@ -63,8 +66,8 @@ def _explain(outcome: Outcome, file: str, doing: str, limits: EngineLimits) -> t
     if outcome.flooded:
         return f"llama.cpp wrote more than {human(limits.output_bytes)} of output {doing}", None
     kind = str(outcome.error.get("kind")) if outcome.error else ""
-    if kind == "missing":
-        return "The engine is missing: llama-cpp-python is not installed", INSTALL_HINT
+    if kind == "layout":  # the formula answers then
+        return printable(str(outcome.error["message"])) if outcome.error else "", ENGINES_HINT
     if kind == "memory" or (kind not in ABOUT_THE_JOB and OUT_OF_MEMORY.search(outcome.log)):
         return _memory(doing, limits), MEMORY_HINT
     if outcome.error:
@@ -80,7 +83,7 @@ def _memory(doing: str, limits: EngineLimits) -> str:
 
 def _refused(kind: str, message: str, file: str, log: str) -> tuple[str, str | None]:
     if kind == "import":
-        return f"llama-cpp-python cannot be used: {message}", REINSTALL_HINT
+        return f"llama.cpp's library cannot be used: {message}", ENGINES_HINT
     if kind != "load":
         return f"llama.cpp failed on {file}: {message}", None
     for what, pattern in UNKNOWN_TO_BUILD.items():
@@ -107,6 +110,12 @@ def _died(returncode: int | None, doing: str) -> tuple[str, str | None]:
         name = signal.Signals(-returncode).name
     except ValueError:
         name = f"signal {-returncode}"
+    if name == "SIGILL":
+        return (
+            f"llama.cpp was killed by {name} {doing}",
+            "This build uses instructions that the processor does not have: choose another engine, `lmpm doctor` "
+            "shows them. llama-cpp-python is compiled for the processor that it is installed on",
+        )
     if name == "SIGKILL":
         return f"llama.cpp was killed by {name} {doing}", f"The system may be out of memory. {MEMORY_HINT}"
     return (
@@ -118,4 +127,5 @@ def _died(returncode: int | None, doing: str) -> tuple[str, str | None]:
 def last_lines(log: str) -> tuple[str, ...]:
     """The last messages, fit for a terminal."""
     lines = [line.strip() for line in log.splitlines() if line.strip(" .\t\r") and not SAYS_NOTHING.search(line)]
-    return tuple(printable(line)[:SHOWN_CHARS] for line in lines[-SHOWN_LINES:])
+    told = [line for line in lines if not CHATTER.match(line)] or lines
+    return tuple(printable(STAMP.sub("", line))[:SHOWN_CHARS] for line in told[-SHOWN_LINES:])

@@ -1,66 +1,125 @@
-"""Where models are run: this computer, as far as the llama.cpp on it can use it."""
+"""Where models are run: this computer, as far as the engine on it can use it."""
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from lmpm.errors import EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lmpm.engine.choose import Engines, Found
+    from lmpm.engine.measure import Measured
     from lmpm.engine.planner import MemoryPlanner
-    from lmpm.engine.protocol import EngineInfo
-    from lmpm.run_config import Repacking
+    from lmpm.engine.protocol import EngineInfo, EngineLimits, Files, Service
+    from lmpm.engine.session import Session
+    from lmpm.run_config import Repacking, RunConfig
     from lmpm.types import Machine
 
 
 class LocalEngine:
-    """`computer` and its engine, which is asked only where its answer matters. Notes are kept in `home`."""
+    """`computer` and its engine, which is looked at only where its answer matters. Notes are kept in `home`.
 
-    def __init__(self, computer: Machine, home: Path) -> None:
+    `named` is the engine that the user wants, a name or the path of a llama-server binary; `binary` is where a
+    llama-server lies that is not on PATH, `libraries` a folder with a llama.cpp for llama-cpp-python.
+    """
+
+    def __init__(
+        self,
+        computer: Machine,
+        home: Path,
+        *,
+        named: str | None = None,
+        binary: str | None = None,
+        libraries: Path | None = None,
+    ) -> None:
         self.computer = computer
         self._home = home
+        self._options = (named, binary, libraries)
+
+    @cached_property
+    def engines(self) -> Engines:
+        """The engines here."""
+        from lmpm.engine.choose import Engines
+
+        named, binary, libraries = self._options
+        return Engines(self._home, named=named, binary=binary, libraries=libraries)
+
+    @cached_property
+    def chosen(self) -> Found:
+        """The engine that runs models. Raises EngineError without one that works, SpecError for a name that is none."""
+        return self.engines.choose(has_gpu=self.computer.accelerator != "cpu")
+
+    @cached_property
+    def info(self) -> EngineInfo | None:
+        """What the engine says of itself; None without one that works."""
+        try:
+            return self.chosen.info
+        except EngineError:
+            return None
 
     @cached_property
     def machine(self) -> Machine:
-        """The computer, without its GPU where llama.cpp was built for the CPU alone."""
-        if self.computer.accelerator == "cpu" or self.engine is None or self.engine.gpu_offload:
+        """The computer, without its GPU where the engine was built without, and as fast as it was measured."""
+        found = self._usable
+        if not (self._home / "measured").is_dir():  # of most machines: nothing is imported for them
+            return found
+        return self.measured.applied_to(found) if self.measured else found
+
+    @cached_property
+    def _usable(self) -> Machine:
+        if self.computer.accelerator == "cpu" or self.info is None or self.info.gpu_offload:
             return self.computer
         from lmpm.machine import without_gpu
 
         return without_gpu(self.computer)
 
     @cached_property
-    def installation(self) -> str | None:
-        """Which llama-cpp-python is installed; None when there is none."""
-        from lmpm.engine.installed import installation
+    def measured(self) -> Measured | None:
+        """What was measured here with this engine, None where nothing was."""
+        from lmpm.engine.measure import recall
 
-        return installation()
+        try:
+            return recall(self._home, self._usable, self.chosen.engine.installation() or "")
+        except EngineError:
+            return None
 
-    @cached_property
-    def engine(self) -> EngineInfo | None:
-        """What the installed engine says of itself; None without one that starts."""
-        from lmpm.engine.installed import describe
+    def measure(self) -> Measured:
+        """Measure this machine with this engine, and keep what was found. Raises DiskError and EngineError."""
+        from lmpm.engine.measure import measure
 
-        return describe(self._home / "engine", self.installation)
+        found = measure(self.chosen.engine, self._usable, self._home, repack=self.repack)
+        for name in ("measured", "machine"):
+            self.__dict__.pop(name, None)
+        return found
 
     @cached_property
     def repack(self) -> Repacking:
         """Which weights the CPU backend keeps in another order."""
         from lmpm.estimate import repacking
 
-        return repacking(self.engine.system_info) if self.engine else usual_repacking(self.computer)
+        if self.info is None or not self.info.system_info:
+            return usual_repacking(self.computer)
+        return repacking(self.info.system_info)
 
     @cached_property
     def oracle(self) -> MemoryPlanner | None:
-        """Who tells how llama.cpp would spend memory here; None where it is not installed, or cannot be asked."""
+        """Who says how the engine would spend memory here; None where it is missing, or cannot be asked."""
         from lmpm.engine.planner import MemoryPlanner
 
-        if self.installation is None or sys.platform == "win32":  # its builds do not export what is asked for
+        if self.info is None or not self.info.plans:
             return None
-        here = self.computer
-        return MemoryPlanner(self._home / "plans", self.installation, f"{here.name}, {here.gpus} GPUs, {here.vram}")
+        here, installation = self.computer, self.chosen.engine.installation() or ""
+        machine = f"{here.name}, {here.gpus} GPUs, {here.vram}"
+        return MemoryPlanner(self._home / "plans", installation, machine, self.chosen.engine)
+
+    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service | None = None) -> Session:
+        """A session with a model. Raises EngineError when there is no engine, or it cannot load the model."""
+        from lmpm.engine.protocol import Service
+
+        return self.chosen.engine.open(files, config, limits, service or Service())
 
 
 def usual_repacking(machine: Machine) -> Repacking:

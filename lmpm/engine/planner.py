@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmpm.engine import client
+from lmpm.engine.choose import default_engine
 from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
 from lmpm.types import MemoryPlan
@@ -21,14 +21,14 @@ from lmpm.types import MemoryPlan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmpm.engine.protocol import EngineLimits
+    from lmpm.engine.interface import Engine
     from lmpm.gguf import Header, Part, ReadAt
     from lmpm.run_config import RunConfig
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlanner:
-    """The llama.cpp of this machine, asked how it would spend memory; what it said is kept in `folder`.
+    """The engine of this machine, asked how it would spend memory; what it said is kept in `folder`.
 
     `installation` and `machine` tell one engine and one computer from another.
     """
@@ -36,13 +36,14 @@ class MemoryPlanner:
     folder: Path
     installation: str
     machine: str
+    engine: Engine
 
     def ask(self, parts: Sequence[Part], settings: RunConfig) -> MemoryPlan:
         """Its plan for files in load order. Raises IntegrityError for a header that is none, and EngineError."""
         key = self._key(parts, settings)
         if key is not None and (known := _decoded(self._notes.get(key))) is not None:
             return known
-        found = dry_run(parts, settings)
+        found = dry_run(parts, settings, self.engine)
         if key is not None:
             self._notes.put(found.encode(), key)
         return found
@@ -65,16 +66,14 @@ def _decoded(kept: Any) -> MemoryPlan | None:
         return None
 
 
-def dry_run(parts: Sequence[Part], settings: RunConfig, limits: EngineLimits | None = None) -> MemoryPlan:
-    """How this machine's llama.cpp would spend memory on files that are not here; parts in load order.
+def dry_run(parts: Sequence[Part], settings: RunConfig, engine: Engine | None = None) -> MemoryPlan:
+    """How an engine (None: the default one) would spend memory on files that are not here; parts in load order.
 
     Raises IntegrityError when a header is none, EngineError when llama.cpp cannot plan with it.
     """
     with tempfile.TemporaryDirectory(prefix="lmpm-plan-") as folder:
         files = [sparse_copy(part, Path(folder)) for part in parts]
-        if limits is None:
-            return client.dry_run(files[0], plan=settings)
-        return client.dry_run(files[0], plan=settings, limits=limits)
+        return (engine or default_engine()).plan(files[0], settings)
 
 
 def sparse_copy(part: Part, folder: Path) -> Path:

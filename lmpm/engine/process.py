@@ -12,26 +12,21 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from lmpm.engine.environment import child_environment, has_gpu_driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lmpm.engine.protocol import EngineLimits
 
-COMMAND: Final = (sys.executable, "-P", "-m", "lmpm.engine.child")  # -P: nothing is imported from the cwd
+COMMAND: Final = (sys.executable, "-P", "-m", "lmpm.engine.native.child")  # -P: nothing is imported from the cwd
 EXIT_GRACE_S: Final = 5.0  # between the answer of the child and its end
 DRAIN_GRACE_S: Final = 1.0  # for its last messages after its end
 POLL_S: Final = 0.25  # how late a Ctrl-C may be noticed where a wait cannot be interrupted
 CHUNK_BYTES: Final = 64 * 1024
 KEPT_LOG_BYTES: Final = 64 * 1024
-# How long an OpenMP thread spins for the others before it sleeps. libgomp's own 300,000 cost a machine that
-# is busy with something else 15 times the speed of llama.cpp; so few cost an idle one nothing that shows.
-SPIN_COUNT: Final = "5000"
-
-# What a process that reads a stranger's file has no business knowing.
-SECRETS: Final = frozenset({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"})
 
 
 @dataclass(slots=True)
@@ -64,12 +59,14 @@ def run_child(job: Mapping[str, Any], limits: EngineLimits, *, command: Sequence
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=child_environment(os.environ),
         start_new_session=True,  # a group of its own: it is ended whole, and Ctrl-C reaches only us
     )
     outcome = Outcome()
-    log = _Tail(KEPT_LOG_BYTES)
-    feeder = _start(_feed, child, json.dumps({**job, "parent": os.getpid()}).encode() + b"\n")
+    log = Tail(KEPT_LOG_BYTES)
+    feeder = _start(
+        _feed, child, json.dumps({**job, "parent": os.getpid(), "driver": has_gpu_driver()}).encode() + b"\n"
+    )
     listener = _start(_listen, child, outcome, limits.output_bytes)
     reader = _start(_read_log, child, log)
     try:
@@ -81,25 +78,13 @@ def run_child(job: Mapping[str, Any], limits: EngineLimits, *, command: Sequence
         elif not outcome.flooded:
             _wait(child, EXIT_GRACE_S)
     finally:
-        _kill(child)
+        end_child(child)
         outcome.returncode = child.wait()
         for thread in (feeder, listener, reader):
             thread.join(DRAIN_GRACE_S)
         _close(child, feeder, listener, reader)
     outcome.log = log.text()
     return outcome
-
-
-def _environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    environment["GGML_NO_BACKTRACE"] = "1"  # an abort would otherwise start a debugger on the child
-    if "OMP_WAIT_POLICY" not in environment:
-        environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    root = Path(__file__).resolve().parents[2]
-    if root.name not in ("site-packages", "dist-packages"):  # a checkout: the child must find lmpm, too
-        paths = [environment.get("PYTHONPATH"), str(root)]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return environment
 
 
 def _start(target: Any, *arguments: object) -> threading.Thread:
@@ -146,7 +131,7 @@ def _take(line: bytes, outcome: Outcome) -> None:
         outcome.result = event["result"]
 
 
-class _Tail:
+class Tail:
     """The last bytes of a stream."""
 
     def __init__(self, size: int) -> None:
@@ -155,16 +140,18 @@ class _Tail:
         self._length = 0
 
     def add(self, chunk: bytes) -> None:
+        """Take more of the stream."""
         self._chunks.append(chunk)
         self._length += len(chunk)
         while self._length - len(self._chunks[0]) >= self._size:
             self._length -= len(self._chunks.popleft())
 
     def text(self) -> str:
+        """What is kept of it."""
         return b"".join(tuple(self._chunks))[-self._size :].decode("utf-8", "replace")
 
 
-def _read_log(child: subprocess.Popen[bytes], log: _Tail) -> None:
+def _read_log(child: subprocess.Popen[bytes], log: Tail) -> None:
     assert child.stderr is not None  # noqa: S101
     while chunk := os.read(child.stderr.fileno(), CHUNK_BYTES):
         log.add(chunk)
@@ -175,7 +162,8 @@ def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
         child.wait(seconds)
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
+def end_child(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child with its group."""
     if child.poll() is not None:
         return
     if hasattr(os, "killpg"):

@@ -1,10 +1,8 @@
-"""What is asked of llama.cpp and what it answers, and how both cross the border between two processes."""
+"""What is asked of an engine and what it answers, and how both cross the border between two processes."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -12,38 +10,40 @@ from lmpm import limits
 from lmpm.run_config import RunConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
 NO_PLAN: Final = RunConfig(context=0)  # of a job that loads no model
 
-JobKind = Literal["probe", "run", "plan"]
+EngineName = Literal["xllamacpp", "llama-server", "llama-cpp-python"]
+DeviceKind = Literal["cpu", "gpu", "integrated", "accelerator"]
+JobKind = Literal["probe", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What the child process may take. `memory_bytes` counts private memory, not the mapped file."""
+    """What a child process may take. `memory_bytes` counts private memory, not the mapped file.
+
+    `time_s` is for a whole one-shot job; of a session, for loading and then for each answer.
+    """
 
     time_s: float = limits.ENGINE_SMOKE_TIMEOUT_S
     memory_bytes: int | None = None
     output_bytes: int = limits.ENGINE_OUTPUT_BYTES
 
 
+PLAN_LIMITS: Final = EngineLimits(time_s=60.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of the child: a model is loaded once, then every prompt or text goes through it.
-
-    `pairs` are code before and after a hole that is to be filled, or with the pooling `rank` a query and a
-    document to be scored; either goes into the form that the file's header gives.
-    """
+    """One question to a library that loads no weights."""
 
     kind: JobKind
+    library: str = ""
     path: str = ""
-    texts: tuple[str, ...] = ()
     plan: RunConfig = NO_PLAN
-    max_tokens: int = 0
-    stop: tuple[str, ...] = ()
     memory_bytes: int | None = None
-    pairs: tuple[tuple[str, str], ...] = ()
 
     def encode(self) -> dict[str, Any]:
         """The job as JSON values."""
@@ -52,79 +52,119 @@ class Job:
     @classmethod
     def decode(cls, values: Mapping[str, Any]) -> Job:
         """The job that `encode` wrote."""
-        return cls(
-            **{
-                **values,
-                "plan": RunConfig(**values["plan"]),
-                "texts": tuple(values["texts"]),
-                "pairs": tuple((first, second) for first, second in values["pairs"]),
-                "stop": tuple(values["stop"]),
-            }
-        )
+        return cls(**{**values, "plan": RunConfig(**values["plan"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a build can compute on; `memory` in bytes, 0 where it does not say."""
+
+    name: str
+    description: str
+    kind: DeviceKind
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """An engine as it describes itself.
+
+    `package` is what was installed, `build` the llama.cpp in it. `plans` says whether it can be asked how it would
+    spend memory, `vision` whether it reads images. Every engine is spoken to over HTTP.
+    """
+
+    name: EngineName
+    package: str
+    build: str
+    system_info: str
+    devices: tuple[Device, ...] = ()
+    plans: bool = False
+    vision: bool = False
+    confined: tuple[str, ...] = ()  # what holds its child here, in a few words each
+
+    @property
+    def gpu_offload(self) -> bool:
+        """Whether this build can use a GPU of this machine."""
+        return any(device.kind in ("gpu", "integrated") for device in self.devices)
+
+    def encode(self) -> dict[str, Any]:
+        """The description as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any]) -> EngineInfo:
+        """The description that `encode` wrote."""
+        devices = tuple(Device(**item) for item in values.get("devices", ()))
+        return cls(**{**values, "devices": devices, "confined": tuple(values.get("confined", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One answer. `decode` is tokens per second after the first one, None when there was no second."""
+    """One answer. `decode` is tokens per second after the first one, None when there was no second.
+
+    `prefill` is tokens of the prompt per second, of those that were not in the cache already.
+    """
 
     text: str
     prompt_tokens: int
     tokens: int
     first_token_s: float | None
     decode: float | None
+    prefill: float | None = None
+    cached_tokens: int = 0
+    drafted_tokens: int = 0
     finite: bool = True  # False: the model computed NaN or infinity, and the answer stops there
+    ended_by: Literal["stop", "length"] = "length"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineInfo:
-    """The installed engine."""
+class Sampling:
+    """How the next token is taken; the defaults take the most likely one. None leaves a step out."""
 
-    python_package: str
-    build: str
-    gpu_offload: bool
-    system_info: str
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    seed: int = 0
+
+
+GREEDY: Final = Sampling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineReport:
-    """What a run gave: the answers in the order of the texts, and what they took.
+class SessionMemory:
+    """What a session takes in bytes. `peak` is the highest resident size, mapped file included; None: nobody says.
 
-    `peak_memory` is the highest resident size of the child in bytes, mapped file included. `buffers` are
-    the bytes of llama.cpp's own buffers as it logs them: (`CPU KV`, 1048576).
+    `buffers` are llama.cpp's own, as it names them: (`CPU KV`, 1048576).
     """
 
-    build: str
-    load_s: float
-    peak_memory: int | None
-    buffers: tuple[tuple[str, int], ...] = ()
-    generations: tuple[Generation, ...] = ()
-    embeddings: tuple[tuple[float, ...], ...] = ()
-    scores: tuple[float, ...] = ()  # of the pairs, where they were ranked
+    peak: int | None
+    buffers: tuple[tuple[str, int], ...]
 
-    def encode(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        values = dataclasses.asdict(self)
-        values["embeddings"] = [_pack(vector) for vector in self.embeddings]
-        values["scores"] = _pack(self.scores)
-        return values
-
-    @classmethod
-    def decode(cls, values: Mapping[str, Any]) -> EngineReport:
-        """The report that `encode` wrote."""
-        return cls(
-            **{
-                **values,
-                "buffers": tuple((name, size) for name, size in values["buffers"]),
-                "generations": tuple(Generation(**item) for item in values["generations"]),
-                "embeddings": tuple(_unpack(item) for item in values["embeddings"]),
-                "scores": _unpack(values["scores"]),
-            }
-        )
+    @property
+    def total(self) -> int:
+        """Bytes of the buffers; one for computing that was reserved again counts once."""
+        computing = {name: size for name, size in self.buffers if name.endswith("compute")}
+        return sum(computing.values()) + sum(size for name, size in self.buffers if name not in computing)
 
 
-def _pack(vector: Sequence[float]) -> str:
-    return base64.b64encode(array("f", vector).tobytes()).decode("ascii")
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one model as they lie on this machine: the first shard, and a vision encoder if there is one."""
+
+    model: Path
+    mmproj: Path | None = None
 
 
-def _unpack(text: str) -> tuple[float, ...]:
-    return tuple(array("f", base64.b64decode(text)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What a session is for, beside one answer after another.
+
+    `history_bytes` bound the prompts that llama.cpp keeps in host memory to continue them later; `checkpoints` the
+    states of a slot that it keeps where a model's cache cannot be cut. Both are memory beside the plan.
+    `chats` says whether the chat template of the file is used: without, it is not even parsed.
+    """
+
+    history_bytes: int = 0
+    checkpoints: int = 0
+    chats: bool = False

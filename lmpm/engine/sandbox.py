@@ -1,4 +1,4 @@
-"""What the child process does to itself first: limits, its end with the parent's, a private way out."""
+"""What a child process does to itself first: limits, its end with the parent's, a private way out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG: Final = 1
 WATCH_S: Final = 0.2
+STACK_BYTES: Final = 1024 * 1024  # of a thread: what llama.cpp's threads need many times over
 
 
 def private_output() -> BinaryIO:
@@ -27,20 +28,51 @@ def private_output() -> BinaryIO:
 
 
 def die_with_parent(parent: int) -> None:
-    """End this process when the parent ends, whatever ended it."""
+    """End this process when the thread of the parent that started it ends, whatever ended it. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before the kernel knew
             os._exit(1)
-    else:
-        threading.Thread(target=_exit_when_stdin_ends, daemon=True).start()
 
 
-def _exit_when_stdin_ends() -> None:
+def watch_parent(on_line: Callable[[bytes], None] = lambda _: None) -> None:
+    """End this process and all that it started when stdin closes: then the parent is gone, or wants it to end.
+
+    `on_line` is given what the parent writes before.
+    """
+    threading.Thread(target=_watch_stdin, args=(on_line,), daemon=True).start()
+
+
+def _watch_stdin(on_line: Callable[[bytes], None]) -> None:
     with contextlib.suppress(OSError):
-        while os.read(0, 4096):
-            pass
+        pending = b""
+        while chunk := os.read(0, 4096):
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                on_line(line)
+    end_group()
+
+
+def end_group() -> None:
+    """End this process at once, with its group where it leads one: no destructor of a library has a say."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def limit_stacks() -> None:
+    """Bound the stacks of threads to come, where the C library lets that be set: each counts as private memory."""
+    try:
+        system = ctypes.CDLL(None)
+        begin, size, take = (
+            getattr(system, f"pthread_{name}") for name in ("attr_init", "attr_setstacksize", "setattr_default_np")
+        )
+    except (AttributeError, OSError, TypeError):  # not glibc
+        return
+    attributes = ctypes.create_string_buffer(256)  # pthread_attr_t has 56 bytes
+    begin(attributes)
+    size(attributes, ctypes.c_size_t(STACK_BYTES))
+    take(attributes)
 
 
 def limit_memory(size: int | None, mapped: int, on_excess: Callable[[], None]) -> None:
@@ -73,15 +105,16 @@ def _watch(allowed: int, on_excess: Callable[[], None]) -> None:
         os._exit(1)
 
 
-def peak_memory() -> int | None:
-    """The highest resident size of this process in bytes; None where the system does not say."""
+def peak_memory(pid: int | None = None) -> int | None:
+    """The highest resident size of this process, or of another of this user, in bytes; None where nobody says."""
     if sys.platform == "linux":
         # not ru_maxrss: it starts with what the parent had when it forked
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
         return None
-    if sys.platform == "win32":
+    if sys.platform == "win32" or pid is not None:
         return None
     import resource  # POSIX only
 

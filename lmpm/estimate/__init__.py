@@ -47,8 +47,8 @@ else:
             "memory.quick": "estimate_memory trained",
             "memory.shape": "shape_of",
             "speed": (
-                "FITTED Workload is_low_bit is_sparse kind_of layer_steps predict_speed seconds_per_token will_thrash "
-                "workload_of"
+                "FITTED Workload is_low_bit is_sparse kind_of layer_steps predict_speed "
+                "seconds_per_token will_thrash workload_of"
             ),
         },
     )

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from lmpm.estimate import cpu_speed
+from lmpm.estimate.cpu_speed import Cpu
 from lmpm.limits import GIB
-from lmpm.types import Speed
+from lmpm.types import Processor, Speed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from lmpm.types import Accelerator, Machine, MemoryPlan, Variant
 
 Kind = Literal["dense", "gemma", "hybrid"]  # what the layers of a model are made of
+
+# What a prediction is as sure as: a plain model whole on a known GPU; one of experts, or with recurrent layers; a GPU
+# that shares the computer's memory; quants that are unpacked through tables; CPUs of PCs and of servers; a model
+# split over GPU and host; and whatever nobody has measured.
+Group = Literal[
+    "plain", "experts", "hybrid", "shared", "low-bit", "cpu", "cpu-experts", "server", "split", "unmeasured"
+]
 
 
 class Efficiency(NamedTuple):
@@ -32,7 +41,8 @@ class Efficiency(NamedTuple):
 class Constants:
     """What was fitted: the accelerators, and what all of them share."""
 
-    accelerators: Mapping[Accelerator, Efficiency]
+    accelerators: Mapping[Accelerator, Efficiency]  # of the GPUs; CPUs: `cpu_speed`
+    shared_share: float  # times the bandwidth share, of a CUDA GPU without a memory of its own
     kinds: Mapping[Kind, float]  # steps of a layer beside those of a plain one
     experts: float  # the same for a mixture of experts; a hybrid one takes both
     cuda_operations: float  # prompt operations that cost a CUDA card as much as unpacking one byte of weights
@@ -46,6 +56,8 @@ class Part(NamedTuple):
     bandwidth: int
     compute: float | None = None
     cores: int | None = None
+    processor: Processor = Processor()
+    shared: bool = False  # a CUDA GPU that has no memory of its own
 
 
 class Workload(NamedTuple):
@@ -77,18 +89,19 @@ class Workload(NamedTuple):
 # a quarter.
 FITTED: Final = Constants(
     accelerators={
-        "metal": Efficiency(0.884, 130.7e-6),
-        "cuda": Efficiency(0.888, 54.8e-6),
-        "rocm": Efficiency(0.839, 61.0e-6),
-        "vulkan": Efficiency(0.839, 61.0e-6),
-        "sycl": Efficiency(0.652, 95.4e-6),
-        "cpu": Efficiency(0.625, 44.7e-6),
+        "metal": Efficiency(0.883, 130.5e-6),
+        "cuda": Efficiency(0.879, 52.6e-6),
+        "rocm": Efficiency(0.848, 63.8e-6),
+        "vulkan": Efficiency(0.848, 63.8e-6),
+        "sycl": Efficiency(0.652, 95.5e-6),
     },
-    kinds={"dense": 1.0, "gemma": 1.62, "hybrid": 1.48},
-    experts=1.34,
-    cuda_operations=52.9,
-    low_bit_share=0.69,
+    kinds={"dense": 1.0, "gemma": 1.64, "hybrid": 1.36},
+    experts=1.41,
+    cuda_operations=53.1,
+    low_bit_share=0.679,
+    shared_share=0.895,
 )
+KNOWN: Final = frozenset({"measured", "system", "given", "table"})  # origins of a bandwidth that can be relied on
 UNFITTED: Final = frozenset({"sycl"})
 
 # Recurrent layers among attention. Only qwen35 was measured; the others are built alike.
@@ -96,22 +109,33 @@ HYBRIDS: Final = frozenset(
     {"qwen35", "qwen35moe", "qwen3next", "nemotron_h", "nemotron_h_moe", "granitehybrid", "falcon-h1", "jamba"}
 )
 LOW_BIT_QUANTS: Final = ("IQ1", "IQ2", "IQ3")  # unpacked through tables: arithmetic, no longer memory, is the limit
-CORE_UNPACK_BANDWIDTH: Final = 10e9  # bytes/s that one CPU core unpacks: a careful guess, no row has so few cores
+METAL_LOW_BIT_SHARE: Final = 0.5  # of the bandwidth: 29 to 58 % of the peak is reached (llama.cpp issue 27525)
 EXPERTS_TOUCHED_AT_MOST: Final = 1 / 3  # of the need, by a token of a mixture of experts; a dense one reads more
 SPLIT_MARGIN: Final = GIB  # that llama.cpp leaves free on a GPU when not all layers go there
 
 # What is shown around a prediction: 9 in 10 measurements lie within, on chips that the fit did not see.
-RANGE: Final = (0.80, 1.25)
-UNSURE_RANGE: Final = (0.50, 1.25)
+RANGES: Final[Mapping[Group, tuple[float, float]]] = {
+    "plain": (0.80, 1.25),
+    "experts": (0.75, 1.40),
+    "hybrid": (0.72, 1.35),
+    "shared": (0.78, 1.20),
+    "low-bit": (0.50, 1.40),
+    "cpu": (0.58, 1.70),
+    "cpu-experts": (0.42, 1.25),  # three runs only: 0.45, 0.53 and 1.2 of the prediction
+    "server": (0.40, 1.95),
+    "split": (0.50, 1.25),
+    "unmeasured": (0.50, 1.25),
+}
+CONFIDENT_WIDTH: Final = 2.0  # high / low: a wider range is said to be of low confidence
 
-# Effective FLOP/s of prompt processing where a chip's own figure is not known: per byte/s of bandwidth,
-# a low value of each family in llama.cpp discussions 4167 and 15013; a CPU core does some 2.5e10.
+# Effective FLOP/s of prompt processing where a GPU's own figure is not known: per byte/s of bandwidth, a low value
+# of each family in llama.cpp discussions 4167 and 15013.
 PREFILL_FLOPS_PER_BANDWIDTH: Final[Mapping[Accelerator, float]] = {
-    "metal": 18.0, "cuda": 55.0, "rocm": 35.0, "sycl": 20.0, "vulkan": 25.0, "cpu": 2.0,
+    "metal": 18.0, "cuda": 55.0, "rocm": 35.0, "sycl": 20.0, "vulkan": 25.0,
 }  # fmt: skip
-PREFILL_FLOPS_PER_CORE: Final = 2.5e10
-PREFILL_EXPERTS_SHARE: Final = 0.5  # of the compute: each expert gets a small part of the batch
+PREFILL_EXPERTS_SHARE: Final = 0.33  # of the compute: each expert gets a small part of the batch
 PREFILL_BATCH: Final = 512  # prompt tokens at once: the engine's setting
+LEAST_FLOPS: Final = 1e9  # no machine that is known computes less
 PCIE_BANDWIDTH: Final = 12e9  # weights in host memory are copied to the GPU for every batch of the prompt
 
 
@@ -125,9 +149,11 @@ def predict_speed(machine: Machine, work: Workload, *, prompt: int) -> Speed | N
     if seconds is None or share is None:
         return None
     prefill = 1 / _prefill_seconds(machine, work, share)
-    measured_like = work.layers > 0 and share == 1.0 and not is_low_bit(work.quant)
-    confident = measured_like and is_measured(machine)
-    low, high = RANGE if confident else UNSURE_RANGE
+    known = work.layers > 0 and is_known(machine)
+    group = group_of(
+        part_of(machine), known=known, share=share, kind=work.kind, sparse=work.has_experts, quant=work.quant
+    )
+    low, high = RANGES[group]
     return Speed(
         decode=1 / seconds,
         decode_low=low / seconds,
@@ -135,7 +161,41 @@ def predict_speed(machine: Machine, work: Workload, *, prompt: int) -> Speed | N
         prefill=prefill,
         first_token_s=prompt / prefill + seconds,
         placement="cpu" if machine.accelerator == "cpu" else "gpu" if share == 1.0 else "split",
-        confident=confident,
+        confident=high <= CONFIDENT_WIDTH * low,
+    )
+
+
+def group_of(part: Part, *, known: bool, share: float, kind: Kind, sparse: bool, quant: str) -> Group:
+    """What a prediction is as sure as, where `share` of the model is in the memory that runs it fastest.
+
+    `known`: whether the bandwidth is that of a chip in the tables, and not assumed.
+    """
+    if not known or part.accelerator in UNFITTED:
+        return "unmeasured"
+    if share < 1.0:
+        return "split"
+    if is_low_bit(quant):
+        return "low-bit"
+    if part.accelerator == "cpu":
+        if sparse:
+            return "cpu-experts"
+        return "server" if part.processor.server else "cpu"
+    if sparse:
+        return "experts"
+    if kind == "hybrid":
+        return "hybrid"
+    return "shared" if part.shared else "plain"
+
+
+def part_of(machine: Machine) -> Part:
+    """The processor that has the memory that `machine.budget` counts."""
+    return Part(
+        machine.accelerator,
+        machine.bandwidth or 0,
+        machine.compute,
+        machine.cores,
+        machine.processor,
+        machine.accelerator == "cuda" and not machine.vram,
     )
 
 
@@ -171,10 +231,9 @@ def will_thrash(machine: Machine, need: int) -> bool:
     return gpu_share(machine, need) is None
 
 
-def is_measured(machine: Machine) -> bool:
-    """Whether the machine's bandwidth is that of a known chip, of a kind whose speed was measured."""
-    source = dict(machine.sources).get("bandwidth", "")
-    return machine.accelerator not in UNFITTED and "assumed" not in source and "slowest" not in source
+def is_known(machine: Machine) -> bool:
+    """Whether the machine's bandwidth is that of a known chip, or was given."""
+    return machine.source_of("bandwidth").origin in KNOWN
 
 
 def kind_of(architecture: str) -> Kind:
@@ -202,13 +261,13 @@ def seconds_per_token(machine: Machine, work: Workload) -> float | None:
     share = gpu_share(machine, work.need)
     if share is None or not machine.bandwidth:
         return None
-    part = Part(machine.accelerator, machine.bandwidth, machine.compute, machine.cores)
+    part = part_of(machine)
     steps = layer_steps(FITTED, work.layers, work.kind, sparse=work.has_experts)
     seconds = decode_seconds(FITTED, part, touched=work.touched * share, steps=steps * share, quant=work.quant)
     if share < 1.0:
         if not machine.host_bandwidth:
             return None
-        host = Part("cpu", machine.host_bandwidth, cores=machine.cores)
+        host = Part("cpu", machine.host_bandwidth, cores=machine.cores, processor=machine.processor)
         rest = 1 - share
         seconds += decode_seconds(FITTED, host, touched=work.touched * rest, steps=steps * rest, quant=work.quant)
     return seconds
@@ -221,14 +280,18 @@ def layer_steps(constants: Constants, layers: int, kind: Kind, *, sparse: bool) 
 
 def decode_seconds(constants: Constants, part: Part, *, touched: float, steps: float, quant: str = "") -> float:
     """Seconds to read `touched` bytes out of one kind of memory, and for the `steps` of its layers."""
+    low_bit = is_low_bit(quant)
+    if part.accelerator == "cpu":
+        cpu = Cpu(part.bandwidth, part.cores, part.processor)
+        return cpu_speed.decode_seconds(cpu_speed.FITTED, cpu, touched=touched, steps=steps, low_bit=low_bit)
     efficiency = constants.accelerators[part.accelerator]
     reached = efficiency.bandwidth_share * part.bandwidth
-    if is_low_bit(quant):
-        reached *= constants.low_bit_share
+    if part.shared:
+        reached *= constants.shared_share
+    if low_bit:
+        reached *= METAL_LOW_BIT_SHARE if part.accelerator == "metal" else constants.low_bit_share
     if part.accelerator == "cuda" and part.compute:  # a card without fast matrix units unpacks slower than it reads
         reached = min(reached, part.compute / constants.cuda_operations)
-    if part.accelerator == "cpu" and part.cores:
-        reached = min(reached, part.cores * CORE_UNPACK_BANDWIDTH)
     return touched / reached + efficiency.layer_s * steps
 
 
@@ -239,13 +302,12 @@ def _prefill_seconds(machine: Machine, work: Workload, share: float) -> float:
     """
     if machine.compute:
         flops = machine.compute
-    elif machine.accelerator == "cpu" and machine.cores:
-        flops = machine.cores * PREFILL_FLOPS_PER_CORE
+    elif machine.accelerator == "cpu":
+        cpu = Cpu(machine.bandwidth or 0, machine.cores, machine.processor)
+        flops = cpu_speed.prompt_flops(cpu_speed.FITTED, cpu, low_bit=is_low_bit(work.quant))
     else:
         flops = (machine.bandwidth or 0) * PREFILL_FLOPS_PER_BANDWIDTH[machine.accelerator]
-    if work.sparse:
+    if work.has_experts:
         flops *= PREFILL_EXPERTS_SHARE
     copied = (1 - share) * work.size
-    return 2 * max(work.active_parameters, 1) / max(flops, PREFILL_FLOPS_PER_CORE) + copied / (
-        PCIE_BANDWIDTH * PREFILL_BATCH
-    )
+    return 2 * max(work.active_parameters, 1) / max(flops, LEAST_FLOPS) + copied / (PCIE_BANDWIDTH * PREFILL_BATCH)

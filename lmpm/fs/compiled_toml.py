@@ -21,7 +21,7 @@ def read(directory: Path, name: str, copies: Path | None = None) -> dict[str, An
     """The document in the TOML file `name` (such as `models/bge-m3.toml`) below `directory`.
 
     `copies` is the directory of the copies; without one there are none. Raises DocumentError when the file
-    cannot be read, is too large or is no TOML.
+    cannot be read, is too large or is not TOML.
     """
     source = _bytes(directory / name)
     if copies is None:

@@ -38,11 +38,11 @@ def disk_errors(path: Path, verb: str = "write") -> Iterator[None]:
 def open_regular(path: Path) -> io.BufferedReader:
     """Open a file for reading; a FIFO, device or directory is refused without waiting for it.
 
-    Raises IntegrityError for what is no regular file, OSError for the rest.
+    Raises IntegrityError for what is not a regular file, OSError for the rest.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise IntegrityError(f"`{printable(str(path))}` is not a regular file")
-    return open(os.open(path, os.O_RDONLY | _NEVER_BLOCK), "rb")  # noqa: PTH123 - a descriptor is no path
+    return open(os.open(path, os.O_RDONLY | _NEVER_BLOCK), "rb")  # noqa: PTH123 - a descriptor is not a path
 
 
 def open_part(path: Path) -> BinaryIO:
@@ -100,6 +100,11 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
         view = view[written:]
 
 
+def sync_data(descriptor: int) -> None:
+    """Wait until the bytes of a file are on the disk. Raises OSError."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS has only the latter
+
+
 def reserve(descriptor: int, size: int) -> bool:
     """Take the room for the first `size` bytes of a file now, its length kept; False where the system cannot.
 
@@ -130,7 +135,7 @@ def free_space(path: Path) -> int:
 
 
 def occupied_by(facts: os.stat_result) -> int:
-    """Bytes of the disk that a file takes; its length where the system does not tell, as on Windows."""
+    """Bytes of the disk that a file takes; its length where the system does not say, as on Windows."""
     return facts.st_blocks * 512 if hasattr(facts, "st_blocks") else facts.st_size  # POSIX's unit in practice
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lmpm.errors import nearest
 
@@ -11,22 +11,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
-MANY = 4  # choices that are listed rather than told
+MANY = 4  # choices that are listed in a sentence
 
 
 class DocumentError(ValueError):
     """A value is missing, of the wrong type or not allowed; `place` is its path in the document."""
 
-    def __init__(self, place: str, problem: str) -> None:
+    def __init__(self, place: str, problem: str, kind: Literal["missing", "unknown", "invalid"] = "invalid") -> None:
         super().__init__(f"{place}: {problem}" if place else problem)
         self.place = place
         self.problem = problem
+        self.kind = kind
 
 
 class Table:
     """A table of a document together with the path that leads to it.
 
-    The getters check types strictly (a bool is no integer) and remember which keys were asked for,
+    The getters check types strictly (a bool is not an integer) and remember which keys were asked for,
     so that `finish` can refuse the rest.
     """
 
@@ -60,10 +61,14 @@ class Table:
         """An error at `key`, to be raised by the caller."""
         return DocumentError(self.at(key), problem)
 
+    def missing(self, key: str, wanted: str) -> DocumentError:
+        """An error at `key` where nothing stands, to be raised by the caller."""
+        return DocumentError(self.at(key), f"is missing, expected {wanted}", "missing")
+
     def _get(self, key: str, kinds: tuple[type, ...], wanted: str) -> Any:
         self._asked.add(key)
         if key not in self._data:
-            raise self.fail(key, f"is missing, expected {wanted}")
+            raise self.missing(key, wanted)
         value = self._data[key]
         # bool is a subclass of int: `size = true` is a mistake, not the number 1
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -173,14 +178,14 @@ class Table:
         return dict(self._data)
 
     def unknown_keys(self) -> list[str]:
-        """Paths of the keys that nobody asked for."""
+        """Paths of the keys that no getter was asked for."""
         return [self.at(key) for key in self._data if key not in self._asked]
 
     def finish(self) -> None:
         """Refuse keys that nobody asked for: they are misspelt or from a newer format."""
         for key in self._data:
             if key not in self._asked:
-                raise self.fail(key, f"is not known here; {self._meant(key)}")
+                raise DocumentError(self.at(key), f"is not known here; {self._meant(key)}", "unknown")
 
     def _meant(self, key: str) -> str:
         """The known key that a misspelt one is nearest to, else all of them."""

@@ -1,4 +1,4 @@
-"""Whose turn it is: one process at a time fetches a file, and the others wait for it or go on with something else."""
+"""A lock between processes, as a file: one of them works on something, and the others wait or do something else."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def usable_cores() -> int:
 
 
 def hash_one(path: Path, stop: Event | None = None) -> Hashed:
-    """Hash a file. Raises DiskError when it cannot be read, IntegrityError when it is no regular file."""
+    """Hash a file. Raises DiskError when it cannot be read, IntegrityError when it is not a regular file."""
     began = time.monotonic()
     with disk.disk_errors(path, "read"):
         stamp = Stamp.of(path)

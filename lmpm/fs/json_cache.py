@@ -50,7 +50,7 @@ class JsonCache:
     most_notes: int = limits.MAX_NOTES
 
     def get(self, *key: str) -> Any:
-        """The JSON value kept under a key; None where there is none that holds."""
+        """The JSON value kept under a key; None without one that holds."""
         return _decoded(self.get_bytes(*key))
 
     def put(self, value: object, *key: str) -> None:

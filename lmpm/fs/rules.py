@@ -1,7 +1,7 @@
 """What a name, path, commit or digest may look like: one set of rules for every boundary and every system.
 
 A value is refused, never repaired. The errors say what was expected and never quote the value, which may
-be an address with a token in it. Paths obey the rules of POSIX and of Windows everywhere, so that a lock
+be a URL with a token in it. Paths obey the rules of POSIX and of Windows everywhere, so that a lock
 which works here works on every machine.
 """
 
@@ -90,18 +90,18 @@ def object_id(text: object) -> str:
 
 
 def file_url(text: object) -> str:
-    """The address of a file: `https`, or `http` on this machine; no name, password, query or fragment in it."""
+    """The URL of a file: `https`, or `http` on this machine; without user name, password, query or fragment."""
     from urllib.parse import unquote, urlsplit  # not needed by most commands
 
-    value = _text(text, "an https address of a file", MAX_URL_CHARS)
+    value = _text(text, "an https URL of a file", MAX_URL_CHARS)
     if not _URL.fullmatch(value):
-        raise ValueError("expected an https address of a file, without a password, `?` or `#` in it")
-    address = urlsplit(value)
-    if address.scheme != "https" and address.hostname not in LOOPBACK:
-        raise ValueError("expected an `https` address")
-    if not address.hostname or "@" in address.netloc:
-        raise ValueError("expected an https address of a file, without a user name or password in it")
-    file_path(unquote(address.path.rpartition("/")[2]))
+        raise ValueError("expected an https URL of a file, without a password, `?` or `#` in it")
+    url = urlsplit(value)
+    if url.scheme != "https" and url.hostname not in LOOPBACK:
+        raise ValueError("expected an `https` URL")
+    if not url.hostname or "@" in url.netloc:
+        raise ValueError("expected an https URL of a file, without a user name or password in it")
+    file_path(unquote(url.path.rpartition("/")[2]))
     return value
 
 

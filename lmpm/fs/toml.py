@@ -33,7 +33,7 @@ class ConflictError(DocumentError):
 def read_text(path: Path, limit: int) -> str:
     """The UTF-8 text of a regular file of at most `limit` bytes, its line ends as they are.
 
-    Raises FileNotFoundError, DocumentError when the content is no such text, and DiskError.
+    Raises FileNotFoundError, DocumentError when the content is not such text, and DiskError.
     """
     try:
         # O_NONBLOCK: opening a FIFO would wait for its writer

@@ -14,14 +14,10 @@ if TYPE_CHECKING:
     )
     from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
     from lmpm.gguf.file_name import FileName as FileName
-    from lmpm.gguf.header import (
-        Header as Header,
-        ReadAt as ReadAt,
-        Tensor as Tensor,
-        read_file as read_file,
-    )
+    from lmpm.gguf.header import Header as Header, ReadAt as ReadAt, Tensor as Tensor, read_file as read_file
     from lmpm.gguf.loadable import require_loadable as require_loadable
     from lmpm.gguf.model_name import (
+        BASE as BASE,
         DERIVED as DERIVED,
         INSTRUCT as INSTRUCT,
         PACKING as PACKING,
@@ -35,7 +31,7 @@ if TYPE_CHECKING:
         read_part as read_part,
     )
     from lmpm.gguf.quant import base as base
-    from lmpm.gguf.shards import Shard as Shard, parse_shard as parse_shard
+    from lmpm.gguf.shards import Shard as Shard, missing_shards as missing_shards, parse_shard as parse_shard
     from lmpm.gguf.template import (
         Finding as Finding,
         check_template as check_template,
@@ -52,10 +48,10 @@ else:
             "file_name": "FileName file_name",
             "header": "Header ReadAt Tensor header read_file",
             "loadable": "require_loadable",
-            "model_name": "DERIVED INSTRUCT ModelName PACKING model_name",
+            "model_name": "BASE DERIVED INSTRUCT ModelName PACKING model_name",
             "parts": "Part Parts local_part read_at_hand read_part",
             "quant": "base quant",
-            "shards": "Shard parse_shard",
+            "shards": "Shard missing_shards parse_shard",
             "template": "Finding check_template require_harmless",
             "tensor_types": "TENSOR_TYPES",
         },

@@ -118,6 +118,20 @@ def contradiction(
     return _against_quant(claim, header) or _against_size(claim, header, size)
 
 
+def of_projector(model: Header, projector: Header) -> Contradiction | None:
+    """What the header of a projector says against the model that it is paired with.
+
+    It turns pictures or sound into tokens of the model's width (llama.cpp tools/mtmd/mtmd.cpp). Projectors of before
+    2025, which do not state their type, hold the width of their encoder under the same key.
+    """
+    widths = {projector.metadata.get(f"clip.{sense}.projection_dim") for sense in ("vision", "audio")} - {None}
+    wide = model.integer("embedding_length")
+    if projector.text("general.type") != "mmproj" or not widths or not wide or wide in widths:
+        return None
+    found = ", ".join(f"{width:,}" for width in sorted(width for width in widths if isinstance(width, int)))
+    return Contradiction("model", f"its projector is that of another model: of width {found}, the model has {wide:,}")
+
+
 def parameters_of(header: Header) -> tuple[int, int] | None:
     """The least and the most parameters that the header can mean; equal when its tensors are known."""
     if is_whole(header):
@@ -181,7 +195,7 @@ def _against_quant(claim: Expectation, header: Header) -> Contradiction | None:
 
 def is_dynamic(label: str) -> bool:
     """Whether a quant's maker gives every tensor its own type: `UD-Q4_K_XL`."""
-    return label.startswith(("UD-", "AD-")) or quant.is_mixture(label)
+    return label.startswith(("UD-", "AD-")) or label.endswith(("_P", "BPW", "-F16", "-BF16")) or quant.is_mixture(label)
 
 
 def _main(name: str) -> str:

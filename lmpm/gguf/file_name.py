@@ -22,6 +22,7 @@ Kind = Literal[
     "control",  # control vectors
     "draft",  # predicts tokens for another model: MTP heads, EAGLE, DFlash, draft models
     "vocab",  # a tokenizer alone
+    "codec",  # turns the tokens of a speech model into sound and back
     "tensor",  # one tensor of a model that is split by tensor
     "piece",  # bytes of a file that was cut, to be put together again
 ]
@@ -42,6 +43,7 @@ _VISION_PART: Final = re.compile(r"[-_.]vision$", re.IGNORECASE)
 _IMATRIX: Final = re.compile(r"^imatrix(?![a-z])|(?<![a-z])imatrix(?:[-_.]?\d+)?$", re.IGNORECASE)
 _MADE_WITH_MATRIX: Final = re.compile(r"[-_.]i-?mat(?:rix)?(?:[-_.]?\w{0,3})?$", re.IGNORECASE)
 _VOCAB: Final = re.compile(r"^(?:ggml-)?vocab(?![a-z])", re.IGNORECASE)
+_CODEC: Final = re.compile(r"^(?:vocoder|tokenizer|wavtokenizer|codec)[-_.]", re.IGNORECASE)
 _ADAPTER: Final = re.compile(
     r"(?:^|[-_.])(?:q?lora(?:[-_.]?adapter)?|adapter)(?:[-_.](?:f16|f32|bf16|q8_0|\d+b|r\d+|v\d+))*$"
     r"|^(?:lora|adapter)[-_.]|[-_.](?:lora|adapter)[-_.]\d+b[-_.]",
@@ -68,8 +70,8 @@ _PARTLY: Final = re.compile(r"[-_. ]+(?:split|i-?mat(?:rix)?)?$", re.IGNORECASE)
 class FileName:
     """One name, understood. `model` is empty where the name leaves it to the repository.
 
-    `quant` is None where the name says none; `is_exact` tells whether it is a type of llama.cpp. `together` is
-    the same for the shards of one set and differs between sets.
+    `quant` is None where the name says none; `is_exact` tells whether it is a type of llama.cpp; `detail` tells it
+    from others of that quant. `together` is the same for the shards of one set and differs between sets.
     """
 
     path: str
@@ -79,6 +81,7 @@ class FileName:
     is_exact: bool
     shard: tuple[int, int] | None
     together: str
+    detail: str = ""
 
 
 def parse_file_name(path: str, *, repository: str = "") -> FileName:
@@ -105,6 +108,7 @@ def parse_file_name(path: str, *, repository: str = "") -> FileName:
         is_exact=label is not None and label.is_exact,
         shard=(shard.number, shard.count) if shard else None,
         together=f"{folder}/{stem}",
+        detail=label.detail if label else "",
     )
 
 
@@ -125,6 +129,8 @@ def _kind(bare: str, folder: str, repository: str, named: quant.Found | None) ->
         return "tensor"
     if _VOCAB.search(bare):
         return "vocab"
+    if _CODEC.search(bare):
+        return "codec"
     if _MMPROJ.search(bare) or (_VISION_PART.search(before) and not re.search(r"vision", repository, re.IGNORECASE)):
         return "mmproj"
     if _is_matrix(bare) or any(part.lower() == "imatrix" for part in folders):

@@ -19,12 +19,16 @@ MILLION: Final = 10**6
 
 _ENDING: Final = re.compile(r"(?:[-_. ]+(?:i1|imat|imatrix|iq|arm|static))*[-_. ]*\.?gguf.*$", re.IGNORECASE)
 # `7b`, `0.6b`, `270m`, `1.8t`; `8x7b`; `a3b`: active of a mixture; `e4b`: effective
-_SIZE: Final = re.compile(r"(?P<experts>\d{1,3}x)?(?P<number>\d{1,4}(?:\.\d{1,3})?)(?P<unit>[bmt])")
+# Trillions are few: `512t` counts tokens.
+_SIZE: Final = re.compile(
+    r"(?P<experts>\d{1,3}x)?(?P<number>\d{1,4}(?:\.\d{1,3})?(?=[bm])|\d(?:\.\d{1,3})?(?=t))(?P<unit>[bmt])"
+)
 _ACTIVE: Final = re.compile(r"a(?P<number>\d{1,3}(?:\.\d{1,2})?)b")
 _EFFECTIVE: Final = re.compile(r"e\d{1,2}b")
+_EXPERTS: Final = re.compile(r"\d{2,3}e")  # `128e`; the size beside it is what one token touches
 # The units are those of `_SIZE`, thousands (`32k`), experts (`96e`) and bits (`4bit`).
 _WORD: Final = re.compile(
-    r"\d{1,3}x\d+(?:\.\d+)?b(?![a-z0-9])|(?:[ae]?\d+(?:\.\d+)?(?:[bmtk]|bit)|\d\d+e)(?![a-z0-9])|\d+(?:\.\d+)*|[^\W\d_]+",
+    r"\d{1,3}x\d+(?:\.\d+)?b(?![a-z0-9])|(?:[ae]?\d+(?:\.\d+)?(?:[bmk]|bit)|(?<![a-z])\d+(?:\.\d+)?t|\d\d+e)(?![a-z0-9])|\d+(?:\.\d+)*|[^\W\d_]+",
     re.IGNORECASE,
 )
 # An underscore that stands for a point: `3_1`, `1_6b`, `6_7b`. Not one between two words: `gemma3_4b`, `3_12b`, `4_3k`.
@@ -34,6 +38,7 @@ _POINT: Final = re.compile(
 )
 _GLUED: Final = re.compile(r"(?<=\d[bB])(?=A\d|[A-Z][a-z])")  # `4BA0.6B`, `8bInstruct`
 _DIGIT_IN_UNIT: Final = re.compile(r"(?<![a-z\d.])(\d)b(\d)(?![a-z\d])")  # `1b1` of BLOOM and RWKV is 1.1b
+_OF_VERSION: Final = re.compile(r"(?<![a-z])v(?=\d)")  # `v0.3`; the `V` of `MiniCPM-V-2_6` is of the name
 _BITS: Final = re.compile(r"\d{1,2}bit")
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
 _UNITS: Final = {"b": BILLION, "m": MILLION, "t": 1000 * BILLION}
@@ -41,6 +46,11 @@ _UNITS: Final = {"b": BILLION, "m": MILLION, "t": 1000 * BILLION}
 INSTRUCT: Final = frozenset({"instruct", "it", "chat", "inst"})
 THINKING: Final = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner"})
 BASE: Final = frozenset({"base", "pt", "pretrained", "pretrain", "foundation"})
+_NOT: Final = frozenset({"no", "non", "not", "without"})
+# Families whose `base` is a size, between `small` and `large`.
+_SIZED_IN_WORDS: Final = re.compile(
+    r"bert|(?<![a-z])(?:t5|e5|bge|gte|bart|whisper|electra|mpnet|vit|clip|siglip|splade)(?![a-z])", re.IGNORECASE
+)
 # Words that tell nothing of which model it is: how it was packed, and accounts that stand before the name.
 PACKING: Final = frozenset(
     {
@@ -91,6 +101,8 @@ class ModelName:
     @cached_property
     def parameters(self) -> int | None:
         """All parameters, as the name rounds them; None where it does not say."""
+        if any(map(_EXPERTS.fullmatch, self.words)) and not any("x" in word for word in self.sizes):
+            return None  # `17b-128e` says what one token touches
         taught = next((place for place, word in enumerate(self.words) if word == "distilled"), None)
         return _largest(self.words[:taught]) or _largest(self.words)  # behind it comes the teacher
 
@@ -98,7 +110,8 @@ class ModelName:
     def active_parameters(self) -> int | None:
         """Parameters that one token touches in a mixture of experts: `30b-a3b`."""
         found = (_ACTIVE.fullmatch(word) for word in self.words)
-        return next((int(float(match["number"]) * BILLION) for match in found if match), None)
+        stated = next((int(float(match["number"]) * BILLION) for match in found if match), None)
+        return stated or (_largest(self.words) if any(map(_EXPERTS.fullmatch, self.words)) else None)
 
     @cached_property
     def sizes(self) -> frozenset[str]:
@@ -114,12 +127,16 @@ class ModelName:
     def tuning(self) -> Tuning | None:
         """What the model was tuned for; None where the name does not say."""
         words = set(self.words)
-        if words & THINKING:
+        if any(
+            word in THINKING and before not in _NOT for before, word in zip(("", *self.words), self.words, strict=False)
+        ):
             return "thinking"
         if words & INSTRUCT:
             return "instruct"
         if "ernie" in words:  # its `PT` says for PyTorch
             words -= {"pt"}
+        if _SIZED_IN_WORDS.search(self.text):
+            words -= {"base"}
         return "base" if words & BASE else None
 
     @cached_property
@@ -142,13 +159,8 @@ def parse_model_name(text: str) -> ModelName:
 def words(text: str) -> tuple[str, ...]:
     """A text in the words of names: `Llama3.1-8B` is `llama 3.1 8b`; `v0.3` is `0.3`; `2_5` is `2.5`."""
     apart = _GLUED.sub(" ", text)
-    plain = _DIGIT_IN_UNIT.sub(r"\1.\2b", _POINT.sub(".", apart.lower()))
-    found = [word for word in _WORD.findall(plain) if not _BITS.fullmatch(word)]
-    return tuple(
-        word
-        for place, word in enumerate(found)
-        if not (word == "v" and place + 1 < len(found) and _VERSION.fullmatch(found[place + 1]))
-    )
+    plain = _OF_VERSION.sub("", _DIGIT_IN_UNIT.sub(r"\1.\2b", _POINT.sub(".", apart.lower())))
+    return tuple(word for word in _WORD.findall(plain) if not _BITS.fullmatch(word))
 
 
 def is_size(word: str) -> bool:

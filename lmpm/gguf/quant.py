@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lmpm.gguf.shards import without_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Bits per weight of a whole file, measured on Llama-3.1-8B (llama.cpp tools/quantize/README.md@311c2c9f).
 # Where that table has no row: LLaMA-3-8B file sizes (perplexity README), or the block size of the type.
@@ -99,9 +102,15 @@ _NAME: Final = r"""
     )"""
 _PATTERN: Final = re.compile(
     rf"(?<![A-Za-z0-9]) (?: (?P<prefix> UD | i1 | AD ) [_-] (?: (?<=AD[_-]) (?P<mixed> {_NAME} ) - )? )?"
-    rf" (?P<name> {_NAME} ) (?![A-Za-z0-9])",
+    rf" (?P<name> {_NAME} ) (?![A-Za-z0-9] | _4(?![A-Za-z0-9_]))",  # `Q4_K_4` is another runtime's
     re.IGNORECASE | re.VERBOSE,
 )
+_FLOAT: Final = re.compile(r"B?F(?:16|32)")
+# Beside a quant: the type that the embedding is kept in, or how many bits of this quant a maker's mixture has.
+_DETAIL: Final = re.compile(
+    r"[-_. ]+(?:(?P<bits>\d{1,2}\.\d{1,2})[-_]?bpw|(?P<type>B?F(?:P?|loat)(?:16|32)))", re.IGNORECASE
+)
+_DETAILED: Final = re.compile(r"(?<!\bUD)(?<!\bAD)(?<!\bi1)-(?:B?F(?:16|32)|(?P<bits>\d{1,2}\.\d{1,2})BPW)$")
 # The same names grown together with the word before them: `InstructQ3_K_L`, `GGUFQ5KM`.
 _GROWN: Final = re.compile(
     r"(?<=[a-z0-9F]) (?P<prefix>)? (?P<mixed>)?"
@@ -112,12 +121,12 @@ _GROWN: Final = re.compile(
 # Schemes of forks of llama.cpp and of single makers. They tell the files of a repository apart.
 _SCHEME: Final = re.compile(
     r"""(?<![A-Za-z0-9])
-    (?: [A-Z]{0,2}Q[1-8] (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
+    (?: [A-Z]{0,2}Q[1-8] (?! _v(?:er)?\d ) (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
       | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
-      | APEX (?: -I )? - [A-Z]+ | NexaQuant | MoQ - [0-9.]+
+      | APEX (?: - (?: MTP | I ) )* - [A-Z]+ | NexaQuant | MoQ - [0-9.]+
       | [0-9]{1,2} (?: \. [0-9]{1,2} )? [_-]? (?: bpw | bits ) | [0-9]{1,2} \. [0-9]{1,2} [_-]? bit
       | W[2-8]A(?: 4 | 8 | 16 ) | FP[48]
-      | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) _ [A-Z]+ [0-9]?
+      | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) (?! _v(?:er)?\d ) _ [A-Z]+ [0-9]?
     ) (?![A-Za-z0-9])""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -127,27 +136,35 @@ _OPEN: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SUFFIX: Final = re.compile(r"(?:\.gguf)+$", re.IGNORECASE)
-# Names of types that llama.cpp no longer loads, or never did: repacked ones, and those of its forks.
-_FOREIGN: Final = re.compile(r"_(?:[48]_[48]|R[48]|KSS|KS|KT|KL|KV|BN)$|^IQ[1-6]_K$|^IQ[56]|^Q6_0$|^Q8_K$")
-# Schemes whose tensors are all of ordinary types: localai-org/apex-quant gives each tensor its own of llama.cpp's.
-_ORDINARY: Final = re.compile(r"^APEX-")
+# Names of types that llama.cpp no longer loads, or never did: repacked ones, those of its forks and of other runtimes.
+_FOREIGN: Final = re.compile(
+    r"_(?:[48]_[48]|R[48]|KSS|KS|KT|KL|KV|BN|K_4)$|^IQ[1-6]_K$|^IQ[56]|^Q6_0$|^Q8_K$"
+    r"|^Q[1-8]R\d|^T?Q[1-8]_\d[A-Z]$|^TQ[1-9]$|^W\d|^FP[48]$|^ARM_|^1\.\d+BIT$"
+)
 _TAIL: Final = re.compile(r"_(?:XL|XS|[SMLP])$")  # single tensors raised or lowered: `Q5_0_L`, `Q6_K_M`
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A quant in a name, and where it stands. `is_exact` tells a type of llama.cpp from a maker's own scheme."""
+    """A quant in a name, and where it stands. `is_exact` tells a type of llama.cpp from a maker's own scheme.
+
+    `detail` tells it from others of that quant: the type of its embedding, `BF16`.
+    """
 
     label: str
     start: int
     end: int
     is_exact: bool
+    detail: str = ""
 
 
 def normalise(name: str) -> str | None:
     """The one spelling of a quant: `q4_k_m` is `Q4_K_M`, `ud-q4_k_xl` is `UD-Q4_K_XL`; None for no quant."""
-    match = _PATTERN.fullmatch(name.strip())
-    return _label(match) if match else None
+    if match := _PATTERN.fullmatch(name.strip()):
+        return _label(match)
+    plain, _, detail = name.strip().rpartition("-")
+    known = _PATTERN.fullmatch(plain) if _DETAILED.fullmatch(f"-{detail.upper()}") else None
+    return f"{_label(known)}-{detail.upper()}" if known else None
 
 
 def _label(match: re.Match[str]) -> str:
@@ -168,15 +185,35 @@ def _spelled(name: str) -> str:
 
 
 def find(text: str) -> Found | None:
-    """The quant in a name without its ending: the last type of llama.cpp, else a maker's scheme, else a width."""
+    """The quant in a name without its ending: the last type of llama.cpp, else a maker's scheme, else a width.
+
+    A full-precision type beside another one is that of the embedding, or of the weights that were quantized.
+    """
     for pattern in (_PATTERN, _GROWN):
         if exact := list(pattern.finditer(text)):
-            return Found(_label(exact[-1]), exact[-1].start(), exact[-1].end(), True)
+            packed = [match for match in exact if not _FLOAT.fullmatch(_label(match))]
+            return _with_detail(text, (packed or exact)[-1])
     for pattern in (_SCHEME, _OPEN):
         if vague := list(pattern.finditer(text)):
             match = vague[-1]
             return Found(match.group().upper().replace("-BIT", "BIT"), match.start(), match.end(), False)
     return None
+
+
+def _with_detail(text: str, match: re.Match[str]) -> Found:
+    """A type of llama.cpp with what stands right beside it."""
+    label, start, end = _label(match), match.start(), match.end()
+    if _FLOAT.fullmatch(label):
+        return Found(label, start, end, True)
+    if behind := _DETAIL.match(text, end):
+        if behind["bits"]:
+            return Found(f"{label}-{behind['bits']}BPW", start, behind.end(), True)
+        if not text[behind.end() : behind.end() + 1].isalnum():
+            return Found(label, start, behind.end(), True, _spelled(behind["type"]))
+    before = [other for other in _PATTERN.finditer(text, 0, start) if _FLOAT.fullmatch(_label(other))]
+    if before and not text[before[-1].end() : start].strip("-_. "):
+        return Found(label, before[-1].start(), end, True, _label(before[-1]))
+    return Found(label, start, end, True)
 
 
 def from_filename(path: str) -> str | None:
@@ -191,11 +228,23 @@ def from_filename(path: str) -> str | None:
 def base(name: str) -> str:
     """The quant without the prefix that tells how it was made: `UD-Q4_K_XL` is `Q4_K_XL`.
 
-    Of a mixture of two it is the lower: `AD-Q4_K_M-IQ4_XS` is `IQ4_XS`.
+    Of a mixture of two it is the lower: `AD-Q4_K_M-IQ4_XS` is `IQ4_XS`. `IQ3_S-2.67BPW` is `IQ3_S`.
     """
+    name = _DETAILED.sub("", name)
     if name.startswith("AD-"):
         return name.rpartition("-")[2]
     return name.removeprefix("UD-").removeprefix("i1-")
+
+
+def pick(wanted: str, labels: Iterable[str]) -> str | None:
+    """The label that is meant by what was typed: the same in any case, or the only one made otherwise.
+
+    `Q4_K_XL` is `UD-Q4_K_XL` where there is no other of that quant.
+    """
+    labels = list(dict.fromkeys(labels))
+    same = [label for label in labels if label.upper() == wanted.upper()]
+    made = [label for label in labels if has_importance_matrix(label) and base(label) == wanted.upper()]
+    return next(iter(same or (made if len(made) == 1 else [])), None)
 
 
 def has_importance_matrix(name: str) -> bool:
@@ -211,25 +260,33 @@ def nearest(name: str) -> str | None:
     if plain in VAGUE:
         return VAGUE[plain]
     kind = "MXFP4_MOE" if plain.startswith("MXFP4_MOE_") else _TAIL.sub("", plain)
+    if kind != plain:  # `Q4_K_P` is a kind of `Q4_K_M`; whether `Q8_K_L` loads, its header says
+        kind = "Q8_0" if kind == "Q8_K" else _SYNONYMS.get(kind, kind)
     if kind in VAGUE:
         return VAGUE[kind]
     return kind if kind in BITS and not _FOREIGN.search(plain) else None
 
 
 def is_loadable(name: str) -> bool:
-    """Whether llama.cpp loads the quant, as far as its name tells; those of forks and dropped ones are not."""
-    return not _FOREIGN.search(base(name)) and (nearest(name) is not None or name == UNKNOWN)
+    """Whether llama.cpp may load the quant: all but those of forks and dropped ones, of which only a header tells."""
+    return _FOREIGN.search(base(name)) is None
 
 
 def is_mixture(name: str) -> bool:
-    """Whether it is a maker's own mixture of types that llama.cpp loads; of which, its size tells."""
-    return _ORDINARY.search(name) is not None
+    """Whether it is a maker's own scheme, of types that llama.cpp may load; how good it is, its size tells."""
+    return normalise(name) is None and name not in VAGUE and name != UNKNOWN and not _FOREIGN.search(name)
 
 
 def bits_per_weight(name: str) -> float | None:
-    """Typical bits per weight of a file of this quant; None where the quant is not known."""
+    """Typical bits per weight of a file of this quant, or those that it states; None where the quant is not known."""
     known = nearest(name)
-    return BITS[known] if known else None
+    return stated_bits(name) or (BITS[known] if known else None)
+
+
+def stated_bits(name: str) -> float | None:
+    """The bits per weight that a maker's name for a mixture states: `IQ3_S-2.67BPW`."""
+    found = _DETAILED.search(name)
+    return float(found["bits"]) if found and found["bits"] else None
 
 
 def order(name: str) -> tuple[int, str]:

@@ -26,7 +26,7 @@ from lmpm.fs import rules
 from lmpm.hub import repository, tls
 from lmpm.hub.http import GONE, explain, file_url, no_socks, read_body, status_error, transient_errors
 from lmpm.hub.patience import Patience
-from lmpm.hub.response_limits import refuse_endless, tell
+from lmpm.hub.response_limits import log, refuse_endless
 from lmpm.units import duration
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Hub:
     def _api(self) -> Any:
         import huggingface_hub
 
-        from lmpm import __version__
+        from lmpm.version import __version__
 
         certificates = tls.context(self.http.bundle) if self.http.endpoint.startswith("https:") else None
         session = huggingface_hub.get_session()
@@ -123,7 +123,7 @@ class Hub:
             session = huggingface_hub.get_session()
         if refuse_endless not in session.event_hooks["response"]:
             hooks = session.event_hooks
-            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, tell]}
+            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, log]}
         return huggingface_hub.HfApi(
             endpoint=self.http.endpoint,
             token=self.http.token or False,
@@ -153,7 +153,7 @@ class Hub:
             is_refused = self.http.token and error.response is not None and error.response.status_code in (401, 403)
             raise (self.refused(repo, error.response) if is_refused else self._missing(repo)) from error
         except errors.HFValidationError as error:
-            raise NotFoundError(f"`{rules.printable(repo)}` is no name of a repository") from error
+            raise NotFoundError(f"`{rules.printable(repo)}` is not the name of a repository") from error
         except errors.OfflineModeIsEnabled as error:
             raise OfflineError(
                 f"`{repo}` cannot be looked up: HF_HUB_OFFLINE is set", hint="Unset it, or use `--offline`"
@@ -162,7 +162,7 @@ class Hub:
             raise self.refused(repo, error.response) from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise NetworkError(
-                f"`{self.host}` answered something that is no description of `{repo}`: "
+                f"`{self.host}` answered something that does not describe `{repo}`: "
                 f"{rules.printable(str(error)[:120])}",
                 hint="Check HF_ENDPOINT and your proxy",
             ) from error
@@ -193,6 +193,7 @@ class Hub:
         return NetworkError(
             f"The Hub at `{self.http.endpoint}` cannot be reached: {explain(error)}",
             hint="Check HF_ENDPOINT and your proxy, or use what is on this machine with `--offline`",
+            kind="unreachable",
         )
 
     def reach(self) -> str:
@@ -205,7 +206,7 @@ class Hub:
             raise self.unreachable(error) from error
         if status == 200 and kind.startswith("text/html"):
             raise NetworkError(
-                f"`{self.host}` sends a web page where a Hub would say who is asking",
+                f"`{self.host}` sends a web page where a Hub would name the user",
                 hint="A login page of the network? Check HF_ENDPOINT and your proxy",
             )
         took = duration(time.monotonic() - began)
@@ -216,7 +217,7 @@ class Hub:
     def header(self, repo: str, revision: str, file: ModelFile) -> Header:
         """The keys of a remote file's header: one request of 64 KiB for real files.
 
-        Raises IntegrityError when the bytes are no GGUF, NetworkError when they cannot be had.
+        Raises IntegrityError when the bytes are not a GGUF, NetworkError when they cannot be read.
         """
         from lmpm.gguf import header
 

@@ -52,7 +52,7 @@ class Http:
         """The answer to a GET of the bytes from `start`, its body still unread.
 
         Redirects are followed by hand: the token goes to the Hub's own host only, and only `https` is
-        followed, or `http` where the address of the Hub itself is `http`.
+        followed, or `http` where the Hub's own URL is `http`.
         Raises NetworkError for a redirect that may not be followed or a certificate that is not trusted;
         `transient_errors()` pass through.
         """
@@ -66,7 +66,7 @@ class Http:
             try:
                 target = urlsplit(url)
             except ValueError as error:
-                raise _no_address(url) from error
+                raise _not_a_url(url) from error
             if target.scheme not in allowed:
                 raise NetworkError(f"`{self.host}` redirects to `{printable(target.scheme)}:`, which is not safe")
             at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
@@ -77,12 +77,12 @@ class Http:
             try:
                 url = urljoin(url, response.headers["Location"])
             except ValueError as error:
-                raise _no_address(response.headers["Location"]) from error
+                raise _not_a_url(response.headers["Location"]) from error
         raise NetworkError(f"`{self.host}` redirects in a loop")
 
     @property
     def host(self) -> str:
-        """The Hub's name for messages, without what an address may hold before an `@`."""
+        """The Hub's name for messages, without what a URL may hold before an `@`."""
         return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
 
     def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
@@ -108,9 +108,9 @@ class Http:
         except requests.exceptions.InvalidSchema as error:
             if "SOCKS" in str(error):
                 raise no_socks() from error
-            raise _no_address(url) from error
+            raise _not_a_url(url) from error
         except ValueError as error:  # also from requests' own look at the Location of an answer
-            raise _no_address(url) from error
+            raise _not_a_url(url) from error
         log_answer("GET", url, response.status_code, headers.get("Range", ""))
         return response
 
@@ -139,8 +139,8 @@ def no_socks() -> NetworkError:
     )
 
 
-def _no_address(text: str) -> NetworkError:
-    return NetworkError(f"`{printable(text[:120])}` is not an address that can be fetched")
+def _not_a_url(text: str) -> NetworkError:
+    return NetworkError(f"`{printable(text[:120])}` is not a URL that can be fetched")
 
 
 class _Bearer:
@@ -178,11 +178,11 @@ class StallWatch:
 
 
 def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
-    """Tell those who listen of a request, without the parts of an address that may hold a secret."""
+    """Log a request, without the parts of its URL that may hold a secret."""
     import logging  # requests has it already
 
-    address = urlsplit(url)
-    place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    parts = urlsplit(url)
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     logging.getLogger("lmpm").debug("%s %s%s: %s", method, place, f" {wanted}" if wanted else "", status)
 
 
@@ -263,10 +263,10 @@ def file_url(endpoint: str, repo: str, revision: str, path: str) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """What went wrong in a few words, without the object addresses that the libraries print."""
+    """What went wrong in a few words, without the addresses of objects that the libraries print."""
     text = str(error)
     if isinstance(error, json.JSONDecodeError):
-        return "its answer is no JSON"
+        return "its answer is not JSON"
     for sign, words in (
         ("refused", "connection refused"),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),

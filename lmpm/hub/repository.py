@@ -79,7 +79,7 @@ class Repository(Row):
 
 
 def row(data: Any) -> Row:
-    """A row of a listing from the API's JSON. Raises ValueError or TypeError for what is none."""
+    """A row of a listing from the API's JSON. Raises ValueError or TypeError for anything else."""
     return Row(**_facts(data))
 
 
@@ -87,7 +87,7 @@ def repository(data: Any) -> Repository:
     """A repository from the API's JSON, with everything checked that is used later.
 
     Files whose names could not be stored safely are left out, as are those without a sha256.
-    Raises KeyError, ValueError or TypeError for what describes none.
+    Raises KeyError, ValueError or TypeError for anything else.
     """
     files, pieces = [], []
     for sibling in data.get("siblings") or ():

@@ -30,7 +30,7 @@ class CachedResponse:
 
 @dataclass(slots=True)
 class ResponseCache:
-    """Answers in a directory. `identity` tells apart who asked whom: the server and the token.
+    """Answers in a directory. `identity` distinguishes who asked whom: the server and the token.
 
     With `asks_anew` no answer is fresh, for those who want to know what has changed; new ones are kept all the same.
     """
@@ -41,7 +41,7 @@ class ResponseCache:
     now: Callable[[], float] = time.time
 
     def get(self, *asked: str) -> CachedResponse | None:
-        """The answer to what was asked, however old; None when there is none that can be read."""
+        """The answer to what was asked, however old; None without one that can be read."""
         document = self._notes.get(self.identity, *asked)
         try:
             age = self.now() - float(document["at"])
@@ -62,5 +62,5 @@ class ResponseCache:
 
 
 def identity_of(endpoint: str, token: str | None) -> str:
-    """Tells apart who asked whom without giving the token away."""
+    """A name for the pair of server and token that does not give the token away."""
     return hashlib.sha256(f"{endpoint}\0{token or ''}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Hooks for answers of the Hub's API: bounds on what is read, packed and unpacked, on its time, and word of it."""
+"""Hooks of the API's HTTP client: they bound the bytes, unpacked bytes and seconds of an answer, and log it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def refuse_endless(response: Any) -> None:
     response.stream = Capped()
 
 
-def tell(response: Any) -> None:
-    """Tell those who listen of an answer; a hook of the HTTP client."""
+def log(response: Any) -> None:
+    """Log an answer; a hook of the HTTP client."""
     log_answer(response.request.method, str(response.request.url), response.status_code)
 
 

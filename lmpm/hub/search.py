@@ -50,6 +50,7 @@ def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
         raise OfflineError(
             f"`{text or tag}` cannot be searched for: the network is switched off",
             hint="Drop `--offline`, or name a task or model of the catalog: `lmpm catalog list`",
+            kind="offline-search",
         )
     documents, is_complete = _pages(hub, text, tag)
     if hub.cache:
@@ -64,8 +65,8 @@ def _pages(hub: Hub, text: str, tag: str | None) -> tuple[list[Any], bool]:
     for _ in range(limits.MAX_SEARCH_PAGES):
         if url is None or len(documents) >= limits.MAX_SEARCH_ROWS:
             break
-        address = url
-        page, url = hub.patience.retry(lambda address=address: _page(hub, address))  # type: ignore[misc]
+        page_url = url
+        page, url = hub.patience.retry(lambda page_url=page_url: _page(hub, page_url))  # type: ignore[misc]
         documents += page
     return documents[: limits.MAX_SEARCH_ROWS], url is None and len(documents) <= limits.MAX_SEARCH_ROWS
 
@@ -95,7 +96,8 @@ def _page(hub: Hub, url: str) -> tuple[list[Any], str | None]:
         document = None
     if not isinstance(document, list):
         raise NetworkError(
-            f"`{hub.host}` answered something that is no list of repositories", hint="Check HF_ENDPOINT and your proxy"
+            f"`{hub.host}` answered something that is not a list of repositories",
+            hint="Check HF_ENDPOINT and your proxy",
         )
     fields = ("id", *repository.ROW_FIELDS)
     return [{name: item.get(name) for name in fields} for item in document if isinstance(item, dict)], following
@@ -112,7 +114,7 @@ def _next(response: requests.Response, endpoint: str) -> str | None:
 
 
 def _rows(documents: list[Any]) -> tuple[Row, ...]:
-    """The rows that are well-formed; a repository that cannot be named safely is none for us."""
+    """The rows that are well-formed; a repository whose name is not safe is left out."""
     rows: dict[str, Row] = {}
     for document in documents:
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.machine import budget as budget, gpus as gpus
     from lmpm.machine.assemble import without_gpu as without_gpu
-    from lmpm.machine.chips import Chip as Chip, Chips as Chips, load_chips as load_chips
+    from lmpm.machine.chip import Chip as Chip
+    from lmpm.machine.chips import Chips as Chips, load_chips as load_chips
     from lmpm.machine.description import describe as describe
     from lmpm.machine.detection import detect as detect, free_memory as free_memory
-    from lmpm.machine.likeness import is_same_class as is_same_class
     from lmpm.machine.probes import Probes as Probes, SystemProbes as SystemProbes
     from lmpm.machine.spec import parse_spec as parse_spec
     from lmpm.machine.threads import default_threads as default_threads
@@ -20,10 +21,12 @@ else:
         __name__,
         {
             "assemble": "without_gpu",
-            "chips": "Chip Chips load_chips",
+            "budget": "budget",
+            "chip": "Chip",
+            "chips": "Chips load_chips",
             "description": "describe",
             "detection": "detect free_memory",
-            "likeness": "is_same_class",
+            "gpus": "gpus",
             "probes": "Probes SystemProbes",
             "spec": "parse_spec",
             "threads": "default_threads",

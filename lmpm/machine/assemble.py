@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmpm.machine import budget
-from lmpm.types import Accelerator, Machine
+from lmpm.types import NOT_KNOWN, Accelerator, Fact, Machine, Origin, Processor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lmpm.machine.chips import Chip
+    from lmpm.machine.chip import Chip
+
+
+_OF_THE_GPU: Final = frozenset({"budget", "vram", "host_budget", "host_bandwidth"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,14 +26,38 @@ class Host:
     limit: int | None = None  # of a container
     cores: int | None = None
     architecture: str = ""  # `x86` or `ARM`, empty if not known
-    bandwidth: int | None = None
-    bandwidth_source: str = ""
-    sources: dict[str, str] = field(default_factory=dict)
+    processor: Processor = field(default_factory=Processor)
+    bandwidth: int | None = None  # of its memory
+    bandwidth_source: Fact = NOT_KNOWN
+    sources: dict[str, Fact] = field(default_factory=dict)
 
     @property
     def offered(self) -> int:
         """RAM as far as this process may use it."""
         return self.memory if self.limit is None else min(self.memory, self.limit)
+
+    def note(self, figure: str, origin: Origin, source: str) -> None:
+        """Say where a figure is from."""
+        self.sources[figure] = Fact(origin, source)
+
+    def take_cpu(self, chip: Chip, source: Fact) -> None:
+        """Fill what is not known of the CPU with the figures of its chip."""
+        if self.cores is None and chip.cores:
+            self.cores, self.sources["cores"] = chip.cores, Fact("table", chip.name)
+        self.processor = replace(
+            self.processor,
+            simd=self.processor.simd or chip.simd,
+            server=self.processor.server or chip.server,
+        )
+        if self.bandwidth is None:
+            self.bandwidth, self.bandwidth_source = chip.bandwidth, source
+
+    def assume_bandwidth(self) -> None:
+        """Guess the speed of the memory with care, where nothing says it."""
+        if self.bandwidth is None:
+            self.bandwidth, self.bandwidth_source = budget.assumed_cpu_bandwidth(
+                self.cores, arm=self.architecture == "ARM", server=self.processor.server
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +78,7 @@ def apple_machine(chip: Chip, host: Host, *, name: str = "", wired_limit_mb: int
 
 
 def shared_machine(chip: Chip, host: Host, *, gpu_limit: int | None = None) -> Machine:
-    """A GPU that shares the computer's memory and is no Mac's."""
+    """A GPU that shares the computer's memory and is not a Mac's."""
     if chip.accelerator == "cuda":  # may take all of it
         size, host.sources["budget"] = budget.cpu_budget(host.memory, host.limit)
     else:
@@ -59,30 +86,36 @@ def shared_machine(chip: Chip, host: Host, *, gpu_limit: int | None = None) -> M
     return _unified(chip, host, size=size)
 
 
-def cpu_machine(host: Host, *, name: str = "", chip: Chip | None = None) -> Machine:
+def cpu_machine(host: Host, *, name: str = "") -> Machine:
     """A computer that runs models on its CPU alone."""
-    if chip is not None:
-        host.cores = host.cores or chip.cores
-        if host.bandwidth is None:
-            host.bandwidth, host.bandwidth_source = chip.bandwidth, f"catalog: {chip.name}"
     size, host.sources["budget"] = budget.cpu_budget(host.memory, host.limit)
+    host.assume_bandwidth()
+    host.sources["bandwidth"] = host.bandwidth_source
     return Machine(
-        name=name or (chip.name if chip else "") or cpu_name(host),
+        name=name or cpu_name(host),
         accelerator="cpu",
         memory=host.offered,
         budget=size,
-        bandwidth=_host_bandwidth(host, "bandwidth"),
+        bandwidth=host.bandwidth,
         cores=host.cores,
-        compute=budget.assumed_cpu_compute(host.cores),
+        processor=host.processor,
         sources=tuple(host.sources.items()),
     )
 
 
 def gpu_machine(cards: Sequence[Card], host: Host, *, windows: bool = False) -> Machine:
-    """A computer with discrete GPUs of one kind, over which llama.cpp spreads a model's layers."""
+    """A computer with discrete GPUs of one kind, over which llama.cpp spreads a model's layers.
+
+    `host.sources` says where the bandwidth of the cards is from. RAM that is not known is not counted on.
+    """
     parts = [budget.gpu_budget(card.vram, windows=windows) for card in cards]
-    host.sources["budget"] = parts[0][1] + (", for each GPU" if len(cards) > 1 else "")
-    host_size, host.sources["host_budget"] = budget.cpu_budget(host.memory, host.limit)
+    rule = parts[0][1]
+    host.sources["budget"] = Fact(rule.origin, f"{rule.source}, for each GPU") if len(cards) > 1 else rule
+    host_size = 0
+    if host.memory:
+        host_size, host.sources["host_budget"] = budget.cpu_budget(host.memory, host.limit)
+        host.assume_bandwidth()
+        host.sources["host_bandwidth"] = host.bandwidth_source
     return Machine(
         name=" + ".join(
             f"{count}x {name}" if count > 1 else name for name, count in Counter(card.name for card in cards).items()
@@ -94,8 +127,9 @@ def gpu_machine(cards: Sequence[Card], host: Host, *, windows: bool = False) -> 
         vram=sum(card.vram for card in cards),
         gpus=len(cards),
         cores=host.cores,
+        processor=host.processor,
         host_budget=host_size,
-        host_bandwidth=_host_bandwidth(host, "host_bandwidth"),
+        host_bandwidth=host.bandwidth if host.memory else None,
         compute=min((card.compute for card in cards if card.compute), default=None),
         sources=tuple(host.sources.items()),
     )
@@ -105,25 +139,27 @@ def without_gpu(machine: Machine) -> Machine:
     """The same computer for an engine that cannot use its GPU."""
     if machine.accelerator == "cpu":
         return machine
-    sources = {key: text for key, text in machine.sources if not key.startswith(("host_", "budget", "vram"))}
-    size, sources["budget"] = machine.host_budget, dict(machine.sources).get("host_budget", "")
-    if not machine.vram:
-        size, sources["budget"] = budget.cpu_budget(machine.memory)
+    known = dict(machine.sources)
+    sources = {key: fact for key, fact in known.items() if key not in _OF_THE_GPU}
+    if machine.vram:
+        size, bandwidth = machine.host_budget, machine.host_bandwidth
+        for figure, of_host in (("budget", "host_budget"), ("bandwidth", "host_bandwidth")):
+            sources[figure] = machine.source_of(of_host)
     else:
-        sources["bandwidth"] = dict(machine.sources).get("host_bandwidth", "")
-    sources["accelerator"] = f"{machine.name} is not used: llama-cpp-python was built for the CPU alone"
+        (size, sources["budget"]), bandwidth = budget.cpu_budget(machine.memory), machine.bandwidth
+    sources["accelerator"] = Fact("system", f"{machine.name} is not used: the engine was built for the CPU alone")
     return replace(
         machine,
         name=cpu_name(Host(cores=machine.cores)) if machine.vram else f"{machine.name} CPU",
         accelerator="cpu",
         budget=size,
-        bandwidth=machine.host_bandwidth if machine.vram else machine.bandwidth,
+        bandwidth=bandwidth,
         vram=0,
         gpus=0,
         unused_gpu=machine.name,
         host_budget=0,
         host_bandwidth=None,
-        compute=budget.assumed_cpu_compute(machine.cores),
+        compute=None,
         sources=tuple(sources.items()),
     )
 
@@ -135,27 +171,20 @@ def cpu_name(host: Host) -> str:
 
 
 def _unified(chip: Chip, host: Host, *, size: int, name: str = "") -> Machine:
-    host.sources["bandwidth"] = host.bandwidth_source or f"catalog: {chip.name}"
+    host.take_cpu(chip, Fact("table", chip.name))
+    host.sources["bandwidth"] = host.bandwidth_source
     return Machine(
         name=name or chip.name,
         accelerator=chip.accelerator,
         memory=host.offered,
         budget=size,
-        bandwidth=host.bandwidth or chip.bandwidth,
+        bandwidth=host.bandwidth,
         gpus=1,
-        cores=host.cores or chip.cores,
+        cores=host.cores,
+        processor=host.processor,
         compute=chip.compute,
         sources=tuple(host.sources.items()),
     )
-
-
-def _host_bandwidth(host: Host, fact: str) -> int:
-    """The bandwidth of main memory, assumed where nothing told it; `fact` names it in the sources."""
-    if host.bandwidth is None:
-        arm = host.architecture == "ARM"
-        host.bandwidth, host.bandwidth_source = budget.assumed_cpu_bandwidth(host.cores, arm=arm)
-    host.sources[fact] = host.bandwidth_source
-    return host.bandwidth
 
 
 def _joint_bandwidth(cards: Sequence[Card]) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from lmpm.limits import GIB, MIB
+from lmpm.types import Fact
 
 # Apple: `recommendedMaxWorkingSetSize` as macOS up to 15 reports it and llama.cpp logs it:
 # 11,453 of 17,180 MB (16 GB), 22,907 of 34,360 MB (32 GB), 28,991 of 38,655 MB (36 GB), 51,540 of 68,719 MB
@@ -36,34 +37,34 @@ CONTAINER_FLOOR: Final = 256 * MIB
 # An integrated GPU of AMD may use half of the memory by default (the kernel's `ttm.pages_limit`).
 SHARED_GPU_SHARE: Final = (1, 2)
 
-# One core moves about 11 GB/s; two channels of DDR4-2666 move 42.7 GB/s, and servers have at least four.
+# One core moves about 11 GB/s; two channels of DDR4-2666 move 42.7 GB/s, and workstations have four.
 CORE_BANDWIDTH: Final = 11 * 10**9
 DESKTOP_BANDWIDTH: Final = 42_700_000_000
-SERVER_BANDWIDTH: Final = 85_300_000_000
-SERVER_CORES: Final = 24
+WORKSTATION_BANDWIDTH: Final = 85_300_000_000
+WORKSTATION_CORES: Final = 24
+SERVER_BANDWIDTH: Final = 128_000_000_000  # six channels of DDR4-2666: none has had less since 2017
 SMALL_ARM_BANDWIDTH: Final = 17_100_000_000  # LPDDR4X-4267 of 32 bit, as in a Raspberry Pi 5
 SMALL_ARM_CORES: Final = 8
 ASSUMED_CORES: Final = 4  # where not even the cores are known
-CORE_COMPUTE: Final = 0.04e12  # FLOP/s of prompt processing with AVX2; 0.13e12 measured on a Ryzen 9 7950X
 
 
-def apple_budget(memory: int, wired_limit_mb: int | None = None) -> tuple[int, str]:
+def apple_budget(memory: int, wired_limit_mb: int | None = None) -> tuple[int, Fact]:
     """What Metal may keep resident: the user's limit if set, else 2/3 below 36 GB and 3/4 from there on."""
     if wired_limit_mb:
-        return min(wired_limit_mb * MIB, memory), "sysctl iogpu.wired_limit_mb"
+        return min(wired_limit_mb * MIB, memory), Fact("system", "sysctl iogpu.wired_limit_mb")
     part, whole = APPLE_SHARE_SMALL if memory < APPLE_LARGE else APPLE_SHARE_LARGE
-    return memory * part // whole, f"{part}/{whole} of unified memory, the GPU working set of macOS"
+    return memory * part // whole, Fact("rule", f"{part}/{whole} of unified memory, the GPU working set of macOS")
 
 
-def gpu_budget(vram: int, *, windows: bool = False) -> tuple[int, str]:
+def gpu_budget(vram: int, *, windows: bool = False) -> tuple[int, Fact]:
     """VRAM of one card less its context and the driver's share; Windows keeps more of it."""
     reserved = GPU_CONTEXT + GPU_WORKSPACE + vram * GPU_RESERVED_PERCENT // 100
     if windows and vram * WINDOWS_RESERVED_PERCENT // 100 > reserved:
-        return vram - vram * WINDOWS_RESERVED_PERCENT // 100, "VRAM less 15 % for Windows"
-    return max(0, vram - reserved), "VRAM less 414 MiB and 2 % for context and driver"
+        return vram - vram * WINDOWS_RESERVED_PERCENT // 100, Fact("rule", "VRAM less 15 % for Windows")
+    return max(0, vram - reserved), Fact("rule", "VRAM less 414 MiB and 2 % for context and driver")
 
 
-def cpu_budget(memory: int, limit: int | None = None) -> tuple[int, str]:
+def cpu_budget(memory: int, limit: int | None = None) -> tuple[int, Fact]:
     """RAM, or a container's limit, less what the system keeps.
 
     The system keeps 15 % (16 GiB at most) and 1 GiB, of which a small machine gives only 40 % of its
@@ -74,38 +75,35 @@ def cpu_budget(memory: int, limit: int | None = None) -> tuple[int, str]:
     if limit is not None:
         kept = limit * CONTAINER_PERCENT // 100 + min(CONTAINER_FLOOR, limit * SMALL_PERCENT // 100)
         if limit - kept < memory - system:
-            return limit - kept, f"cgroup limit less {kept / GIB:.1f} GiB for the rest of the container"
-    return memory - system, f"RAM less {system / GIB:.1f} GiB for the system"
+            return limit - kept, Fact("rule", f"cgroup limit less {kept / GIB:.1f} GiB for the rest of the container")
+    return memory - system, Fact("rule", f"RAM less {system / GIB:.1f} GiB for the system")
 
 
-def shared_gpu_budget(memory: int, gpu_limit: int | None = None, limit: int | None = None) -> tuple[int, str]:
+def shared_gpu_budget(memory: int, gpu_limit: int | None = None, limit: int | None = None) -> tuple[int, Fact]:
     """What an integrated GPU may take of the memory it shares with the CPU.
 
     `gpu_limit` is what its driver says; without it half of the memory, the kernel's default.
     """
-    share, source = gpu_limit, "the GPU driver's limit"
+    share, source = gpu_limit, Fact("system", "the GPU driver's limit")
     if share is None:
         part, whole = SHARED_GPU_SHARE
-        share, source = (
-            memory * part // whole,
-            f"{part}/{whole} of memory, the kernel's default for a shared GPU",
-        )
+        share = memory * part // whole
+        source = Fact("rule", f"{part}/{whole} of memory, the kernel's default for a shared GPU")
     usable, usable_source = cpu_budget(memory, limit)
     return (share, source) if share <= usable else (usable, usable_source)
 
 
-def assumed_cpu_bandwidth(cores: int | None, *, arm: bool = False) -> tuple[int, str]:
+def assumed_cpu_bandwidth(cores: int | None, *, arm: bool = False, server: bool = False) -> tuple[int, Fact]:
     """A careful guess where the memory's speed is not known: most PCs have more, few have less."""
     count = cores or ASSUMED_CORES
+    if server and count * CORE_BANDWIDTH >= SERVER_BANDWIDTH:
+        return SERVER_BANDWIDTH, Fact("assumed", "six channels of DDR4-2666")
+    if server:
+        return count * CORE_BANDWIDTH, Fact("assumed", f"what {count} cores can move")
     if arm and count <= SMALL_ARM_CORES:
-        return min(count * CORE_BANDWIDTH, SMALL_ARM_BANDWIDTH), "assumed: LPDDR4X of a small board, low confidence"
-    if count >= SERVER_CORES:
-        return SERVER_BANDWIDTH, "assumed: four channels of DDR4-2666, low confidence"
+        return min(count * CORE_BANDWIDTH, SMALL_ARM_BANDWIDTH), Fact("assumed", "LPDDR4X of a small board")
+    if count >= WORKSTATION_CORES:
+        return WORKSTATION_BANDWIDTH, Fact("assumed", "four channels of DDR4-2666")
     if count * CORE_BANDWIDTH < DESKTOP_BANDWIDTH:
-        return count * CORE_BANDWIDTH, f"assumed: what {count} cores can move, low confidence"
-    return DESKTOP_BANDWIDTH, "assumed: dual-channel DDR4-2666, low confidence"
-
-
-def assumed_cpu_compute(cores: int | None) -> float:
-    """FLOP/s of prompt processing on a CPU, carefully guessed from its cores."""
-    return (cores or ASSUMED_CORES) * CORE_COMPUTE
+        return count * CORE_BANDWIDTH, Fact("assumed", f"what {count} cores can move")
+    return DESKTOP_BANDWIDTH, Fact("assumed", "dual-channel DDR4-2666")

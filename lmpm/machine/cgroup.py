@@ -113,9 +113,9 @@ def _number(text: str | None) -> int | None:
 
 
 def _cache(stat: str) -> int:
-    """Bytes of file pages in `memory.stat` that the kernel gives up first."""
-    for name in ("total_inactive_file", "inactive_file"):  # v1 has both, of which the first covers children
-        found = re.search(rf"^{name} (\d{{1,20}})$", stat, re.MULTILINE)
-        if found:
-            return int(found[1])
-    return 0
+    """Bytes of file pages in `memory.stat`, active and not: the kernel gives up either before it refuses memory."""
+    found = {name: int(size) for name, size in re.findall(r"^(\w+_file) (\d{1,20})$", stat, re.MULTILINE)}
+    return sum(
+        found.get(f"total_{kind}_file", found.get(f"{kind}_file", 0))  # v1 has both, of which the first covers children
+        for kind in ("active", "inactive")
+    )

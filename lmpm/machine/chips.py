@@ -2,131 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, get_args
 
-from lmpm.errors import CatalogError, nearest
+from lmpm.errors import CatalogError
 from lmpm.fs import DocumentError, Table, compiled_toml
 from lmpm.limits import GIB
-from lmpm.types import Accelerator
+from lmpm.machine.chip import FORM_WORDS, GB_PER_S, MAX_BANDWIDTH_GB_S, MAX_MEMORY_GB, Chip, MemoryKind, name_words
+from lmpm.machine.long_tables import LongTables, Slice
+from lmpm.types import Accelerator, Simd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 FILE_NAME: Final = "chips.toml"
-GB_PER_S: Final = 10**9  # bandwidths are sold in decimal units
 TFLOPS: Final = 1e12
-MAX_BANDWIDTH_GB_S: Final = 100_000  # ten times the fastest memory on sale
-MAX_MEMORY_GB: Final = 16 * 1024
-SOLD_SIZE_TOLERANCE: Final = 0.08  # a driver or kernel reports up to this much less than was sold
 
-# Words of a name that do not tell chips apart.
-BRAND_WORDS: Final = frozenset(
-    [
-        "apple",
-        "nvidia",
-        "geforce",
-        "tesla",
-        "amd",
-        "radeon",
-        "intel",
-        "gpu",
-        "graphics",
-        "generation",
-        "gen",
-        "edition",
-        "workstation",
-        "server",
-        "corporation",
-        "series",
-        "r",
-        "tm",
-    ]
-)
-# Words that tell builds apart where the catalog lists them, and are dropped where it does not.
-FORM_WORDS: Final = frozenset(
-    [
-        "sxm",
-        "sxm2",
-        "sxm3",
-        "sxm4",
-        "sxm5",
-        "sxm6",
-        "pcie",
-        "nvl",
-        "hbm2",
-        "hbm2e",
-        "hbm3",
-        "hbm3e",
-        "gddr6",
-        "gddr6x",
-        "gddr7",
-        "quadro",
-        "pro",
-        "max-q",
-        "oem",
-        "tensor",
-        "core",
-    ]
-)
 # Prefixes that people leave out: `4090`, `7900 XTX`, `A770`.
 SPOKEN_PREFIXES: Final = ("rtx", "gtx", "rx", "arc", "quadrortx", "ryzen7", "ryzen5", "ryzen9", "ryzen")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chip:
-    """One build of a chip. `memory` lists the sizes sold: of the unified memory, or the VRAM of a card."""
-
-    name: str
-    accelerator: Accelerator
-    bandwidth: int
-    source: str
-    memory: tuple[int, ...] = ()
-    aliases: tuple[str, ...] = ()
-    unified: bool = False
-    mig: bool = False  # can be cut into slices, so that a process may see less than the whole
-    cores: int | None = None  # of the CPU
-    gpu_cores: int | None = None
-    compute: float | None = None
-    pci: tuple[str, ...] = ()
-
-    @property
-    def discrete(self) -> bool:
-        """A card with a memory of its own."""
-        return self.accelerator != "cpu" and not self.unified
-
-    def was_sold_with(self, size: int) -> bool:
-        """Whether `size` is one of the memory sizes of this build, as a system may report it."""
-        return any(abs(sold - size) <= SOLD_SIZE_TOLERANCE * sold for sold in self.memory)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryKind:
-    """Main memory of one speed, in the number of channels that a PC has."""
-
-    name: str
-    bandwidth: int
-    channels: int
-    usual: bool  # what to take when only the generation is known
-
-    @property
-    def generation(self) -> str:
-        """`ddr4` of `DDR4-3200`."""
-        return self.name.partition("-")[0].lower()
-
-
 @dataclass(frozen=True, slots=True)
 class Chips:
-    """The table of chips, with an index of every name."""
+    """The table of chips, with an index of every name, and the long tables of those that fewer people have."""
 
     chips: tuple[Chip, ...]
     memory_kinds: tuple[MemoryKind, ...]
     index: Mapping[str, tuple[Chip, ...]]
+    long: LongTables | None = field(default=None, compare=False)
 
     def named(self, name: str) -> tuple[Chip, ...]:
-        """Every build of the chip that a person or a driver calls `name`; empty if there is none."""
+        """Every build of the chip that a person or a driver calls `name`; empty if no table has it."""
+        return self.common(name) or (self.long.gpu(name) or self.long.cpu(name) if self.long else ())
+
+    def common(self, name: str) -> tuple[Chip, ...]:
+        """The same of `chips.toml` alone, which costs no reading."""
         words = name_words(name)
         return self._at(words) or self._at([word for word in words if word not in FORM_WORDS])
 
@@ -134,10 +45,19 @@ class Chips:
         """Every chip with this `vendor:device`, of which several share one."""
         return tuple(chip for chip in self.chips if identity in chip.pci)
 
+    def slice_of(self, chip: Chip, profile: str) -> Slice | None:
+        """What the MIG profile (`1g.10gb`) of a GPU gives; None for what is no profile."""
+        return self.long.slice_of(chip, profile) if self.long else None
+
     def suggestions(self, name: str, *, limit: int = 3) -> list[str]:
         """Names near to a misspelt one, nearest first."""
-        near = nearest("".join(name_words(name)), self.index, most=limit, likeness=0.7)
-        return list(dict.fromkeys(self.index[key][0].name for key in near))
+        from difflib import get_close_matches
+
+        names = {key: builds[0].name for key, builds in self.index.items()}
+        if self.long:
+            names = {key.replace(" ", ""): name for key, name in self.long.names()} | names
+        near = get_close_matches("".join(name_words(name)), names, n=limit, cutoff=0.7)
+        return list(dict.fromkeys(names[key] for key in near))
 
     def slowest(self, accelerator: Accelerator, at_least: int = 0) -> Chip | None:
         """The slowest card of a kind with this much memory: the careful guess for one that is unknown."""
@@ -149,68 +69,16 @@ class Chips:
         return self.index.get("".join(words), ())
 
 
-def name_words(name: str) -> list[str]:
-    """The words of a chip's name that matter, in lower case: `NVIDIA GeForce RTX 4090` is `rtx 4090`."""
-    plain = re.sub(r"\((?:r|tm|c)\)|[®™]", " ", name.lower())
-    plain = re.sub(r"\bsuper\b", " super", plain).replace("mobile", "laptop")
-    return [word for word in re.split(r"[^a-z0-9+]+", plain) if word and word not in BRAND_WORDS]
-
-
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """The build that is meant, the name that says no more than is known, and whether its speed is certain."""
-
-    chip: Chip
-    name: str
-    certain: bool
-
-    @property
-    def source(self) -> str:
-        """Where the chip's figures are from, with the doubt that remains."""
-        return f"catalog: {self.chip.name}" + ("" if self.certain else " (the slowest of its builds)")
-
-
-def pick(
-    builds: Iterable[Chip],
-    *,
-    memory: int | None = None,
-    cores: int | None = None,
-    gpu_cores: int | None = None,
-) -> Picked:
-    """The build that the known facts point to.
-
-    A fact that no build has is passed over. Among those left the slowest is taken.
-    """
-    left = list(builds)
-    if memory is not None:
-        left = [chip for chip in left if chip.was_sold_with(memory)] or left
-    if gpu_cores is not None:
-        left = [chip for chip in left if chip.gpu_cores == gpu_cores] or left
-    if cores is not None:
-        left = [chip for chip in left if chip.cores == cores] or left
-    slowest = min(left, key=lambda chip: (chip.bandwidth, chip.compute or 0.0))
-    left.sort(key=lambda chip: chip is not slowest)
-    return Picked(slowest, _common_name(left), all(chip.bandwidth == slowest.bandwidth for chip in left))
-
-
-def _common_name(chips: list[Chip]) -> str:
-    """What the names of several builds begin with: `A100` of `A100 SXM` and `A100 PCIe`. A bare `RX` is no name."""
-    words = chips[0].name.split()
-    while words and not all(chip.name.split()[: len(words)] == words for chip in chips):
-        words.pop()
-    common = " ".join(words)
-    return common if any(char.isdecimal() for char in common) else chips[0].name
-
-
 def load_chips(directory: Path, copies: Path | None = None) -> Chips:
     """Read and check `chips.toml`. Raises CatalogError with the file and the place of a mistake.
 
     `copies` is where a compiled copy of the file is kept, to be read faster the next time.
     """
     try:
-        return parse_chips(compiled_toml.read(directory, FILE_NAME, copies))
+        chips = parse_chips(compiled_toml.read(directory, FILE_NAME, copies))
     except DocumentError as error:
         raise CatalogError(f"`{directory / FILE_NAME}` is not valid: {error}") from error
+    return replace(chips, long=LongTables(directory, copies))
 
 
 def parse_chips(document: object) -> Chips:
@@ -244,6 +112,7 @@ def _chip(row: Table, sources: Mapping[str, str]) -> Chip:
         unified=row.flag_or("unified", default=accelerator == "metal"),
         mig=row.flag_or("mig", default=False),
         cores=row.integer_or("cores", 0, low=1, high=4096) or None,
+        simd=row.choice_or("simd", get_args(Simd), ""),
         gpu_cores=row.integer_or("gpu_cores", 0, low=1, high=4096) or None,
         compute=row.number_or("compute", 0.0) * TFLOPS or None,
         pci=row.texts("pci"),

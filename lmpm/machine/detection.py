@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 from lmpm.limits import GIB, KIB
 from lmpm.machine import cgroup
 from lmpm.machine.assemble import Host, apple_machine, cpu_machine, cpu_name, gpu_machine, shared_machine
-from lmpm.machine.chips import Chip, pick
+from lmpm.machine.chip import Chip, pick
 from lmpm.machine.gpus import find_gpus
 from lmpm.machine.probes import Probes, SystemProbes
+from lmpm.machine.processor import describe_processor
+from lmpm.machine.threads import usable_cores
+from lmpm.types import Fact, Processor
 
 if TYPE_CHECKING:
     from lmpm.machine.chips import Chips
@@ -36,21 +39,30 @@ def detect(chips: Chips, *, probes: Probes | None = None) -> Machine:
     host = _linux_host(probes) if probes.system == "linux" else _other_host(probes)
     found = find_gpus(probes, chips)
     host.sources.update(found.sources)
+    chip = describe_processor(probes, chips, host)
+    if found.shared is not None and found.shared.chip.accelerator != "cpu":
+        host.memory, host.bandwidth = host.memory + found.shared.carved, None
+        return shared_machine(found.shared.chip, host, gpu_limit=found.shared.limit)
     if found.cards:
         return gpu_machine(found.cards, host, windows=probes.system == "windows")
-    if found.shared is not None:
-        if found.shared.chip.accelerator == "cpu":
-            return cpu_machine(host, name=cpu_name(host), chip=found.shared.chip)
-        host.memory += found.shared.carved
-        return shared_machine(found.shared.chip, host, gpu_limit=found.shared.limit)
-    return _cpu(probes, chips, host)
+    if found.shared is not None:  # it is known by its number, and tells the memory of the computer
+        host.bandwidth = None
+        host.take_cpu(found.shared.chip, Fact("table", found.shared.chip.name))
+    return cpu_machine(host, name=_cpu_machine_name(chip, host))
+
+
+def _cpu_machine_name(chip: Chip | None, host: Host) -> str:
+    """The chip's name; of a server that is shared out, with the cores that are here."""
+    if chip is None or chip.accelerator != "cpu" or chip.name.startswith("Radeon"):  # an APU's graphics are not used
+        return cpu_name(host)
+    return f"{chip.name}, {host.cores} cores" if chip.server and host.cores else chip.name
 
 
 def free_memory(probes: Probes | None = None) -> int | None:
     """Bytes that are free at this moment, for a warning only: the budget does not depend on them."""
     probes = probes or SystemProbes()
     if probes.system == "darwin":
-        return _mac_free(probes.run("vm_stat") or "")
+        return _mac_free(probes.run("vm_stat").output)
     if probes.system == "linux":
         free = _meminfo(probes, "MemAvailable")
         left = cgroup.memory_left(probes)
@@ -60,22 +72,24 @@ def free_memory(probes: Probes | None = None) -> int | None:
 
 
 def _mac(probes: Probes, chips: Chips) -> Machine:
-    told = dict(re.findall(r"^([a-z_.]+): (.+)$", probes.run("sysctl", *APPLE_KEYS) or "", re.MULTILINE))
+    told = dict(re.findall(r"^([a-z_.]+): (.+)$", probes.run("sysctl", *APPLE_KEYS).output, re.MULTILINE))
     brand = told.get("machdep.cpu.brand_string", "").strip()
     host = Host(architecture="ARM" if probes.architecture == "arm64" else "x86")
     host.cores = _whole(told.get("hw.physicalcpu"))
     host.memory = _whole(told.get("hw.memsize")) or 0
-    host.sources["memory"] = "sysctl hw.memsize"
+    host.note("memory", "system", "sysctl hw.memsize")
     if not 0 < host.memory <= MAX_MEMORY:
         _memory_of_the_system(probes, host)
-    host.sources["cores"] = "sysctl hw.physicalcpu" if host.cores else "unknown"
+    if host.cores:
+        host.note("cores", "system", "sysctl hw.physicalcpu")
     if not brand.startswith(("Apple", "VirtualApple")):
-        return _cpu(probes, chips, host, brand)
-    host.sources["name"] = "sysctl machdep.cpu.brand_string"
+        return cpu_machine(host, name=_cpu_machine_name(describe_processor(probes, chips, host, brand), host))
+    host.note("name", "system", "sysctl machdep.cpu.brand_string")
+    host.processor = Processor(simd="dotprod" if brand.startswith("Apple M1") else "i8mm")
     virtual = brand.endswith("(Virtual)")
     chip = _apple_chip(probes, chips, host, brand.removesuffix("(Virtual)").strip())
     if virtual or chip is None:  # a virtual machine's Metal is not the chip's
-        return cpu_machine(host, name=f"{brand} CPU", chip=chip)
+        return cpu_machine(host, name=f"{brand} CPU")
     # an intel build of Python sees `VirtualApple` and no chip: the name says no more than that
     name = brand if chips.named(brand) else brand.replace("VirtualApple", "Apple").split(" @")[0]
     return apple_machine(chip, host, name=name, wired_limit_mb=_whole(told.get("iogpu.wired_limit_mb")))
@@ -87,7 +101,7 @@ def _apple_chip(probes: Probes, chips: Chips, host: Host, brand: str) -> Chip | 
     if builds:
         gpu_cores = None
         if len(builds) > 1:
-            found = re.search(r'"gpu-core-count"\s*=\s*(\d{1,4})', probes.run(*APPLE_GPU) or "")
+            found = re.search(r'"gpu-core-count"\s*=\s*(\d{1,4})', probes.run(*APPLE_GPU).output)
             gpu_cores = int(found[1]) if found else None
         picked = pick(builds, memory=host.memory, cores=host.cores, gpu_cores=gpu_cores)
         host.bandwidth, host.bandwidth_source = picked.chip.bandwidth, picked.source
@@ -97,7 +111,7 @@ def _apple_chip(probes: Probes, chips: Chips, host: Host, brand: str) -> Chip | 
         return None
     slowest = pick(same).chip
     host.bandwidth = slowest.bandwidth
-    host.bandwidth_source = f"assumed: as {slowest.name}, since {brand} is not in the catalog, low confidence"
+    host.bandwidth_source = Fact("assumed", f"as {slowest.name}, since {brand} is not in the tables")
     return slowest
 
 
@@ -113,80 +127,43 @@ def _mac_free(text: str) -> int | None:
     return int(page[1]) * sum(map(int, counts)) if page and counts else None
 
 
-def _cpu(probes: Probes, chips: Chips, host: Host, model: str = "") -> Machine:
-    """A machine without a GPU that counts; its chip may be known by its name (a Raspberry Pi, an APU)."""
-    board = (probes.read("/proc/device-tree/model") or "").strip() if probes.system == "linux" else ""
-    model = model or (_cpuinfo_model(probes) if probes.system == "linux" else "") or probes.processor_name() or ""
-    if model:
-        host.sources["cpu"] = " ".join(model.split())[:80]
-    for name in (re.sub(r" Model .*", "", board), re.sub(r"\s+w/ .*", "", model), model.rpartition("w/")[2]):
-        builds = chips.named(name) if name.strip() else ()
-        # also a large integrated GPU that is not passed into a container: its memory is as fast for the CPU
-        if builds and not builds[0].discrete and builds[0].accelerator != "metal":
-            board_name = builds[0].name if "Pi" in builds[0].name else cpu_name(host)
-            return cpu_machine(host, name=board_name, chip=builds[0])
-    return cpu_machine(host)
-
-
 def _linux_host(probes: Probes) -> Host:
     host = Host(architecture=_architecture(probes))
     host.memory = _meminfo(probes, "MemTotal") or 0
-    host.sources["memory"] = "/proc/meminfo MemTotal"
+    host.note("memory", "system", "/proc/meminfo MemTotal")
     if not 0 < host.memory <= MAX_MEMORY:
         _memory_of_the_system(probes, host)
     limit = cgroup.memory_limit(probes)
     if limit is not None and (limit.size < host.memory or not host.memory):
-        host.limit, host.sources["memory"] = limit.size, limit.path
-        if host.memory:
-            host.sources["memory"] += f", of {host.memory / GIB:.1f} GiB in the computer"
+        whole = f", of {host.memory / GIB:.1f} GiB in the computer" if host.memory else ""
+        host.limit = limit.size
+        host.note("memory", "system", limit.path + whole)
         host.memory = host.memory or limit.size
-    host.cores, host.sources["cores"] = _linux_cores(probes)
+    _count_cores(probes, host)
     return host
 
 
-def _linux_cores(probes: Probes) -> tuple[int | None, str]:
-    """Physical cores that this process may use, less what a container's CPU quota allows."""
-    allowed = probes.processors()
-    cores, source = _physical_cores(probes.read("/proc/cpuinfo") or "", allowed)
-    quota = cgroup.cpu_limit(probes)
-    if quota is not None and (cores is None or quota < cores):
-        return max(1, int(quota)), "cgroup CPU quota"
-    return cores, source
-
-
-def _physical_cores(cpuinfo: str, allowed: frozenset[int] | None) -> tuple[int | None, str]:
-    pairs = set()
-    for block in cpuinfo.split("\n\n"):
-        told = dict(re.findall(r"^(processor|physical id|core id)\s*:\s*(\d{1,6})$", block, re.MULTILINE))
-        if {"processor", "core id"} <= told.keys() and (allowed is None or int(told["processor"]) in allowed):
-            pairs.add((told.get("physical id"), told["core id"]))
-    if pairs:
-        return len(pairs), "/proc/cpuinfo: physical cores"
-    if allowed:  # ARM tells no cores, and has one thread on each
-        return len(allowed), "processors that the scheduler allows"
-    return None, "unknown"
-
-
-def _cpuinfo_model(probes: Probes) -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", probes.read("/proc/cpuinfo") or "", re.MULTILINE)
-    return found[1].strip() if found else ""
+def _count_cores(probes: Probes, host: Host) -> None:
+    cores = usable_cores(probes)
+    host.cores, host.sources["cores"] = cores.count, cores.source
+    host.processor = Processor(sockets=cores.sockets)
 
 
 def _other_host(probes: Probes) -> Host:
-    """Windows and the rest: what the system's calls tell. On x86 a core counts as two processors."""
+    """Windows and the rest: what the system's calls tell."""
     host = Host(architecture=_architecture(probes))
     _memory_of_the_system(probes, host)
-    count = len(probes.processors() or ())
-    if count:
-        host.cores = max(1, count // 2) if host.architecture == "x86" and count > 2 else count
-    host.sources["cores"] = "half of the logical processors" if count > 2 else "logical processors"
+    _count_cores(probes, host)
     return host
 
 
 def _memory_of_the_system(probes: Probes, host: Host) -> None:
     memory = probes.memory()
     host.memory = memory[0] if memory and 0 < memory[0] <= MAX_MEMORY else 0
-    host.sources["memory"] = "the operating system's call" if host.memory else "unknown: describe it with --hardware"
+    if host.memory:
+        host.note("memory", "system", "the operating system's call")
+    else:
+        host.note("memory", "unknown", "describe it with `--hardware`")
 
 
 def _meminfo(probes: Probes, key: str) -> int | None:

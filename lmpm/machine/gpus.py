@@ -6,22 +6,24 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lmpm.limits import GIB, MIB
+from lmpm.limits import GIB
+from lmpm.machine import nvidia
 from lmpm.machine.assemble import Card
-from lmpm.machine.chips import name_words, pick
+from lmpm.machine.chip import name_words, pick
+from lmpm.machine.visible import AMD_VARIABLES, choose
+from lmpm.types import Fact
 
 if TYPE_CHECKING:
-    from lmpm.machine.chips import Chip, Chips
+    from lmpm.machine.chip import Chip
+    from lmpm.machine.chips import Chips
     from lmpm.machine.probes import Probes
     from lmpm.types import Accelerator
 
-NVIDIA_QUERY: Final = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-NVIDIA_LIST: Final = ("nvidia-smi", "-L")
 DRM: Final = "/sys/class/drm"
-MAX_GPUS: Final = 64
 MAX_NAME_CHARS: Final = 64
 MAX_VRAM: Final = 4096 * GIB  # more is a mistake of the driver
 MIN_VRAM: Final = 1 * GIB  # what llama.cpp can use at all; less is a carve-out of an integrated GPU
+NVIDIA_VENDOR, AMD_VENDOR, INTEL_VENDOR = "10de", "1002", "8086"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Found:
 
     cards: list[Card]
     shared: Shared | None
-    sources: dict[str, str]
+    sources: dict[str, Fact]
 
 
 def find_gpus(probes: Probes, chips: Chips) -> Found:
@@ -52,44 +54,48 @@ def find_gpus(probes: Probes, chips: Chips) -> Found:
 
 def _nvidia(probes: Probes, chips: Chips) -> Found:
     found = Found([], None, {})
-    rows = _nvidia_rows(probes.run(*NVIDIA_QUERY) or "")
-    for name, vram in rows:
-        builds = chips.named(_without_size(name))
-        if builds and builds[0].unified:
+    answer = nvidia.ask(probes, lambda name: chips.named(_without_size(name)))
+    if answer.failed:
+        found.sources["gpu"] = answer.failed
+    if answer.hidden:
+        found.sources["visible_gpus"] = answer.hidden
+    for device in answer.devices:
+        builds = chips.named(_without_size(device.name))
+        name = _clean(device.name)
+        if device.profile:
+            card = _slice(chips, name, device, builds, found.sources)
+            if card is not None:
+                found.cards.append(card)
+        elif builds and builds[0].unified:
             found.shared = Shared(builds[0])
-            continue
-        if vram is None or any(chip.mig for chip in builds):
-            slices = _slices(probes.run(*NVIDIA_LIST) or "")
-            if slices:  # a process sees one slice only
-                found.cards = [_card(chips, f"{name} slice", slices[0], builds, found.sources)]
-                found.sources["vram"] = "nvidia-smi -L: one MIG slice"
-                return found
-        if vram is None:
-            found.sources["vram"] = f"unknown: nvidia-smi tells no memory of {name}"
-            continue
-        found.cards.append(_card(chips, name, vram, builds, found.sources))
-        found.sources["vram"] = "nvidia-smi memory.total"
+        elif device.vram is None:
+            found.sources["vram"] = Fact("unknown", f"nvidia-smi does not say the memory of {name}")
+        else:
+            found.cards.append(_card(chips, name, device.vram, builds, found.sources))
+            found.sources["vram"] = Fact("system", "nvidia-smi memory.total")
     if found.cards:
         found.shared = None
     return found
 
 
-def _nvidia_rows(text: str) -> list[tuple[str, int | None]]:
-    """Name and bytes of each line `NVIDIA GeForce RTX 3090, 24576`; what is no such line is passed over."""
-    rows: list[tuple[str, int | None]] = []
-    for line in text.splitlines()[:MAX_GPUS]:
-        name, comma, size = line.rpartition(",")
-        size = size.strip()
-        if not comma or not re.fullmatch(r"\d{1,9}(\.\d+)?|\[.*\]", size):
-            continue  # `No devices were found`, `NVIDIA-SMI has failed because it couldn't communicate, ...`
-        vram = 0 if size.startswith("[") else int(float(size)) * MIB
-        rows.append((_clean(name), vram if 0 < vram <= MAX_VRAM else None))
-    return rows
-
-
-def _slices(text: str) -> list[int]:
-    """Bytes of each `MIG 1g.10gb Device 0: (UUID: ...)` in the tool's list."""
-    return [int(size) * GIB for size in re.findall(r"^\s*MIG \S*?(\d{1,4})gb\b", text, re.MULTILINE)]
+def _slice(
+    chips: Chips, name: str, device: nvidia.Device, builds: tuple[Chip, ...], sources: dict[str, Fact]
+) -> Card | None:
+    """A MIG slice: its part of the memory, of the bandwidth and of the multiprocessors."""
+    chip = pick(builds, memory=device.vram).chip if builds else chips.slowest("cuda", device.vram or 0)
+    part = chips.slice_of(chip, device.profile) if chip else None
+    if chip is None or part is None:
+        sources["vram"] = Fact("unknown", f"`{device.profile}` of {name} is not known")
+        return None
+    source = Fact("table" if part.certain and builds else "assumed", f"MIG {device.profile} of {chip.name}")
+    sources["vram"] = sources["bandwidth"] = source
+    return Card(
+        name=f"{name} {device.profile}",
+        accelerator="cuda",
+        vram=part.memory,
+        bandwidth=round(chip.bandwidth * part.bandwidth),
+        compute=chip.compute * part.compute if chip.compute else None,
+    )
 
 
 def _card(
@@ -97,16 +103,15 @@ def _card(
     name: str,
     vram: int,
     builds: tuple[Chip, ...],
-    sources: dict[str, str],
+    sources: dict[str, Fact],
     kind: Accelerator = "cuda",
 ) -> Card:
     """A card with the figures of its chip, or with those of the slowest chip that is as large."""
     if builds:
         picked = pick(builds, memory=vram)
         chip, sources["bandwidth"] = picked.chip, picked.source
-        shown = name if name.endswith("slice") else picked.name
         return Card(
-            name=shown,
+            name=picked.name,
             accelerator=chip.accelerator,
             vram=vram,
             bandwidth=chip.bandwidth,
@@ -114,15 +119,17 @@ def _card(
         )
     slowest = chips.slowest(kind, vram)
     if slowest is None:
-        sources["bandwidth"] = f"unknown: {name} is not in the catalog"
+        sources["bandwidth"] = Fact("unknown", f"{name} is not in the tables")
         return Card(name=name, accelerator=kind, vram=vram, bandwidth=None, compute=None)
-    sources["bandwidth"] = f"assumed: as {slowest.name}, since {name} is not in the catalog, low confidence"
+    sources["bandwidth"] = Fact("assumed", f"as {slowest.name}, since {name} is not in the tables")
     return Card(name=name, accelerator=kind, vram=vram, bandwidth=slowest.bandwidth, compute=slowest.compute)
 
 
-def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, str]) -> Found:
+def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, Fact]) -> Found:
     """AMD and Intel cards under `/sys/class/drm`; of two kinds, the one with more memory."""
     found = Found([], None, dict(sources))
+    hidden = choose(probes, AMD_VARIABLES)
+    amd: list[Card] = []
     for entry in probes.names(DRM):
         if not re.fullmatch(r"card\d{1,3}", entry):
             continue  # connectors are `card0-DP-1`
@@ -132,29 +139,38 @@ def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, str]) -> Found
         builds = chips.with_pci(f"{vendor}:{identity}")
         vram = _bytes(probes.read(f"{device}/mem_info_vram_total"))
         if builds and not builds[0].discrete:
-            if builds[0].accelerator == "cpu":
-                found.sources["gpu"] = f"{builds[0].name} is not counted: it is no faster than the CPU"
-                found.shared = found.shared or Shared(builds[0])
-            else:
-                gtt = _bytes(probes.read(f"{device}/mem_info_gtt_total"))
-                limit = (vram or 0) + gtt if gtt else None
-                found.shared = Shared(builds[0], limit, vram or 0)
-                found.sources["gpu"] = f"{device}/mem_info_gtt_total" if gtt else f"{device}/device"
-            continue
-        if vendor == "1002" and vram is not None and vram >= MIN_VRAM:
+            _integrated(probes, found, device, builds[0], vram)
+        elif vendor == AMD_VENDOR and vram is not None and vram >= MIN_VRAM:
             name = builds[0].name if builds else "AMD GPU"
-            found.cards.append(_card(chips, name, vram, builds, found.sources, "rocm"))
-            found.sources["vram"] = f"{device}/mem_info_vram_total"
-        elif vendor == "8086" and builds:  # Intel's driver does not tell the size
+            amd.append(_card(chips, name, vram, builds, found.sources, "rocm"))
+            found.sources["vram"] = Fact("system", f"{device}/mem_info_vram_total")
+        elif vendor == INTEL_VENDOR and builds:  # Intel's driver does not tell the size
             vram = min(size for chip in builds for size in chip.memory)
             found.cards.append(_card(chips, builds[0].name, vram, builds, found.sources, "sycl"))
-            found.sources["vram"] = f"the smallest {builds[0].name} sold"
+            found.sources["vram"] = Fact("assumed", f"the smallest {builds[0].name} sold")
+        elif vendor == NVIDIA_VENDOR:
+            found.sources.setdefault("gpu", Fact("unknown", f"{device} is NVIDIA's, but nvidia-smi is not here"))
+    if hidden is not None and amd:
+        found.sources["visible_gpus"] = hidden.fact
+        amd = hidden.among([(card, (str(number),)) for number, card in enumerate(amd)])
+    found.cards += amd
     kinds = {card.accelerator for card in found.cards}
     if kinds:
         best = max(kinds, key=lambda kind: (sum(card.vram for card in found.cards if card.accelerator == kind), kind))
         found.cards = [card for card in found.cards if card.accelerator == best]
         found.shared = None
     return found
+
+
+def _integrated(probes: Probes, found: Found, device: str, chip: Chip, vram: int | None) -> None:
+    """A GPU in the CPU: no faster than that, or large enough to count."""
+    if chip.accelerator == "cpu":
+        found.sources["gpu"] = Fact("system", f"{chip.name} is not counted: it is no faster than the CPU")
+        found.shared = found.shared or Shared(chip)
+        return
+    gtt = _bytes(probes.read(f"{device}/mem_info_gtt_total"))
+    found.shared = Shared(chip, (vram or 0) + gtt if gtt else None, vram or 0)
+    found.sources["gpu"] = Fact("system", f"{device}/mem_info_gtt_total" if gtt else f"{device}/device")
 
 
 def _bytes(text: str | None) -> int | None:

@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from lmpm.limits import KIB, MIB, PROBE_TIMEOUT_S
 
@@ -18,6 +18,14 @@ System = Literal["linux", "darwin", "windows", "other"]
 MAX_FILE_BYTES: Final = 4 * MIB  # /proc/cpuinfo of a machine with 1,000 processors has about 1.5 MiB
 MAX_OUTPUT_BYTES: Final = 256 * KIB  # of a command; a mad one is cut off
 MAX_NAMES: Final = 4096  # of a directory
+
+
+class Ran(NamedTuple):
+    """How a command ended: whether it is there and came to an end, its exit code, and what it printed on stdout."""
+
+    outcome: Literal["ended", "missing", "hung", "failed"]  # `failed`: it could not be started
+    output: str = ""
+    code: int = 0
 
 
 class Probes(Protocol):
@@ -40,8 +48,11 @@ class Probes(Protocol):
     def names(self, path: str) -> tuple[str, ...]:
         """The sorted names in a directory."""
 
-    def run(self, *command: str) -> str | None:
-        """What a command prints, whatever its exit status; None if it is missing or takes too long."""
+    def run(self, *command: str) -> Ran:
+        """How a command ends, and what it prints."""
+
+    def environment(self, name: str) -> str | None:
+        """A variable of the environment, None where it is not set: an empty one says something, too."""
 
     def memory(self) -> tuple[int, int | None] | None:
         """Bytes of RAM in all, and available now where it is told, from the operating system's call."""
@@ -89,8 +100,8 @@ class SystemProbes:
         except (OSError, ValueError):
             return ()
 
-    def run(self, *command: str) -> str | None:
-        """What a command prints on stdout, cut at `MAX_OUTPUT_BYTES`.
+    def run(self, *command: str) -> Ran:
+        """How a command ends, with what it prints on stdout, cut at `MAX_OUTPUT_BYTES`.
 
         A driver that hangs may hold its tool in the kernel, where even a kill does not end it: it is killed
         with its children and left behind, never waited for.
@@ -99,7 +110,7 @@ class SystemProbes:
 
         program = shutil.which(command[0])
         if program is None:
-            return None
+            return Ran("missing")
         import subprocess
         from threading import Thread
 
@@ -112,14 +123,20 @@ class SystemProbes:
                 start_new_session=True,
             )
         except (OSError, ValueError):
-            return None
+            return Ran("failed")
         printed: list[bytes] = []
         reader = Thread(target=_read_all, args=(process, printed), daemon=True)
         reader.start()
         reader.join(self.timeout_s)
         finished = not reader.is_alive()
-        _end(process)
-        return printed[0].decode(errors="replace") if finished and printed else None
+        code = _end(process)
+        if not finished:
+            return Ran("hung")
+        return Ran("ended", printed[0].decode(errors="replace") if printed else "", code or 0)
+
+    def environment(self, name: str) -> str | None:
+        """A variable of this process's environment."""
+        return os.environ.get(name)
 
     def memory(self) -> tuple[int, int | None] | None:
         """Bytes of RAM in all and available, from `sysconf` or `GlobalMemoryStatusEx`."""
@@ -161,12 +178,12 @@ def _read_all(process: subprocess.Popen[bytes], printed: list[bytes]) -> None:
         return
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """See that a command is gone, with its children, without waiting for one that cannot be killed."""
+def _end(process: subprocess.Popen[bytes]) -> int | None:
+    """Exit code of a command, which is gone then, with its children; one that cannot be killed is not waited for."""
     import subprocess
 
     try:
-        process.wait(0.1)  # it has closed its output, so it is about to end
+        return process.wait(0.1)  # it has closed its output, so it is about to end
     except subprocess.TimeoutExpired:
         try:
             if sys.platform == "win32":
@@ -175,7 +192,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 os.killpg(process.pid, 9)
             process.wait(0.1)
         except (OSError, subprocess.TimeoutExpired):
-            return
+            pass
+    return None
 
 
 def _windows_memory() -> tuple[int, int | None] | None:

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from lmpm.errors import SpecError
 from lmpm.limits import GIB, MIB
-from lmpm.machine.chips import GB_PER_S, name_words
+from lmpm.machine.chip import GB_PER_S, name_words
+from lmpm.types import NOT_KNOWN, Fact
 
 if TYPE_CHECKING:
-    from lmpm.machine.chips import Chip, Chips
+    from collections.abc import Callable
+
+    from lmpm.machine.chip import Chip
+    from lmpm.machine.chips import Chips
 
 MAX_SPEC_CHARS: Final = 200
 MAX_MEMORY: Final = 16 * 1024 * GIB
@@ -28,6 +32,7 @@ MAX_BANDWIDTH_GB_S: Final = 20_000
 MEMORY_SPEEDS: Final = range(800, 20_001)  # MT/s
 TRANSFER_BYTES: Final = 8  # of one memory channel
 USUAL_CHANNELS: Final = 2  # of a PC
+MAX_CHANNELS: Final = 32
 
 EXAMPLES: Final = (
     'Examples: `--hardware "M2, 16GB"`, `--hardware "RTX 3060 12GB, 32GB"`, `--hardware "CPU, 8 cores, 16GB"`'
@@ -45,80 +50,25 @@ NUMBER_WORDS: Final = {
     "eight": 8,
 }
 ARCHITECTURE_WORDS: Final = {"x86": "x86", "x64": "x86", "arm": "ARM", "arm64": "ARM", "aarch64": "ARM"}
-FILLER: Final = frozenset(
-    [
-        "cpu",
-        "gpu",
-        "ram",
-        "vram",
-        "memory",
-        "unified",
-        "with",
-        "and",
-        "of",
-        "a",
-        "the",
-        "host",
-        "system",
-        "only",
-        "pc",
-        "desktop",
-        "computer",
-        "processor",
-        "processors",
-        "physical",
-        "linux",
-        "macos",
-        "windows",
-        "silicon",
-        "mac",
-        "x",
-    ]
-) | frozenset(ARCHITECTURE_WORDS)
+FILLER: Final = frozenset({
+    "cpu", "gpu", "ram", "vram", "memory", "unified", "with", "and", "of", "a", "the", "host", "system", "only",
+    "pc", "desktop", "computer", "processor", "processors", "physical", "linux", "macos", "windows", "silicon",
+    "mac", "x",
+}) | frozenset(ARCHITECTURE_WORDS)  # fmt: skip
 # A maker or a kind of device that says nothing without the chip.
-NEEDS_CHIP: Final = frozenset(
-    [
-        "apple",
-        "nvidia",
-        "geforce",
-        "rtx",
-        "gtx",
-        "tesla",
-        "quadro",
-        "radeon",
-        "rx",
-        "arc",
-        "gpu",
-        "mac",
-        "vram",
-        "silicon",
-    ]
-)
-CPU_FAMILIES: Final = frozenset(
-    [
-        "ryzen",
-        "xeon",
-        "epyc",
-        "threadripper",
-        "celeron",
-        "pentium",
-        "athlon",
-        "atom",
-        "core",
-        "snapdragon",
-        "graviton",
-        "ampere",
-        "altra",
-        "i3",
-        "i5",
-        "i7",
-        "i9",
-    ]
-)
+NEEDS_CHIP: Final = frozenset({
+    "apple", "nvidia", "geforce", "rtx", "gtx", "tesla", "quadro", "radeon", "rx", "arc", "gpu", "mac", "vram",
+    "silicon",
+})  # fmt: skip
+CPU_FAMILIES: Final = frozenset({
+    "ryzen", "xeon", "epyc", "threadripper", "celeron", "pentium", "athlon", "atom", "core", "snapdragon",
+    "graviton", "ampere", "altra", "i3", "i5", "i7", "i9",
+})  # fmt: skip
 
 ODD_CHARACTER = re.compile(r"[^a-z0-9 .,;:/|+&()_×*·®™@=-]")
 SEPARATOR = re.compile(r"[,;/|·&]|\s\+\s")
 MAC_MODEL = re.compile(r"\bmac ?book(?: (?:pro|air|neo))?\b|\bmac (?:mini|studio|pro)\b|\bi?mac\b")
+PROFILE = re.compile(r"\b(?:mig[ -]*)?(\dg\.\d{1,3}gb)(?:\+me)?\b")
 FREQUENCY = re.compile(r"@?\s*\b\d+(?:\.\d+)?\s*ghz\b")
 BANDWIDTH = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*g(?:i?b)?/s\b")
 THREADS = re.compile(r"(?<![\w.])(\d+)[- ]*threads?\b")
@@ -159,6 +109,24 @@ class Named:
     part: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ddr:
+    """Main memory by its kind: `DDR5`, its transfers (MT/s, None where the spec leaves them out) and channels."""
+
+    generation: str
+    speed: int | None
+    usual_speed: int  # MT/s of its generation
+    channels: int | None
+    text: str
+
+    def bandwidth(self, channels: int | None) -> tuple[int, Fact]:
+        """Bytes a second of so many channels of 64 bits, or of those of a PC, and where that is from."""
+        count, speed = self.channels or channels or USUAL_CHANNELS, self.speed or self.usual_speed
+        name = f"{self.generation.upper()}-{speed}"
+        how = f"{name}, {count} channels, theoretical peak"
+        return speed * TRANSFER_BYTES * 10**6 * count, Fact("given" if self.speed else "assumed", how)
+
+
 @dataclass(slots=True)
 class Reading:
     """What a spec says."""
@@ -169,7 +137,9 @@ class Reading:
     cores: int | None = None
     gpu_cores: int | None = None
     bandwidth: int | None = None
-    bandwidth_source: str = ""
+    bandwidth_source: Fact = NOT_KNOWN
+    ddr: Ddr | None = None
+    profile: str = ""  # of a MIG slice
     architecture: str = ""
     cpu_name: str = ""
     laptop: bool = False
@@ -200,6 +170,7 @@ def read(text: str, chips: Chips) -> Reading:
     plain = re.sub(r"\((?:r|tm)\)", " ", plain).replace("(", " ").replace(")", " ")
     plain = FREQUENCY.sub(" ", MAC_MODEL.sub(" mac ", plain))
     plain = CORES_AND_THREADS.sub(r"\1 cores", plain)
+    plain = PROFILE.sub(lambda match: _take_profile(found, match), plain)
     plain = BANDWIDTH.sub(lambda match: _take_bandwidth(found, match), plain)
     for number, part in enumerate(SEPARATOR.split(plain)):
         _read_part(found, number, part, chips)
@@ -232,11 +203,13 @@ def _read_words(found: Reading, number: int, part: str, chips: Chips, count: int
     spoken = re.split(r"[^a-z0-9+]+", part)
     found.vague = found.vague or next((word for word in spoken if word in NEEDS_CHIP), "")
     words = name_words(part)
+    # the long tables are read only for words that the short one does not explain
+    named = chips.common if _explains(words, chips.common) else chips.named
     unknown: list[str] = []
     start = 0
     chip_seen = False
     while start < len(words):
-        end, builds = _longest_chip(words, start, chips)
+        end, builds = _longest_chip(words, start, named)
         if builds:
             if unknown and (unknown[-1] in NUMBER_WORDS or unknown[-1].isdecimal()):  # `dual RTX 3090`
                 word = unknown.pop()
@@ -261,9 +234,22 @@ def _read_words(found: Reading, number: int, part: str, chips: Chips, count: int
         found.refuse(f"`{count}x` of what?")
 
 
-def _longest_chip(words: list[str], start: int, chips: Chips) -> tuple[int, tuple[Chip, ...]]:
+def _explains(words: list[str], named: Callable[[str], tuple[Chip, ...]]) -> bool:
+    """Whether a table of chips leaves no word over."""
+    start = 0
+    while start < len(words):
+        end, builds = _longest_chip(words, start, named)
+        if not builds and words[start] not in FILLER | NUMBER_WORDS.keys() | {"laptop"}:
+            return False
+        start = end if builds else start + 1
+    return True
+
+
+def _longest_chip(
+    words: list[str], start: int, named: Callable[[str], tuple[Chip, ...]]
+) -> tuple[int, tuple[Chip, ...]]:
     for end in range(min(len(words), start + MAX_NAME_WORDS), start, -1):
-        builds = chips.named(" ".join(words[start:end]))
+        builds = named(" ".join(words[start:end]))
         if builds:
             return end, builds
     return start, ()
@@ -282,7 +268,14 @@ def _take_bandwidth(found: Reading, match: re.Match[str]) -> str:
     value = float(match[1])
     if not 0 < value <= MAX_BANDWIDTH_GB_S:
         found.refuse(f"`{match[0]}`: expected up to {MAX_BANDWIDTH_GB_S:,} GB/s")
-    found.bandwidth, found.bandwidth_source = round(value * GB_PER_S), f"`{match[0]}` as given"
+    found.bandwidth, found.bandwidth_source = round(value * GB_PER_S), Fact("given", f"`{match[0]}`")
+    return " "
+
+
+def _take_profile(found: Reading, match: re.Match[str]) -> str:
+    if found.profile:
+        found.refuse(f"`{found.profile}` and `{match[1]}`: a process sees one slice only")
+    found.profile = match[1]
     return " "
 
 
@@ -307,23 +300,22 @@ def _take_threads(found: Reading, match: re.Match[str]) -> str:
 
 def _take_ddr(found: Reading, match: re.Match[str], channels: list[int], chips: Chips) -> str:
     generation, speed = match[1] + match[2], match[3] or match[4]
+    if speed and int(speed) not in MEMORY_SPEEDS:
+        found.refuse(f"`{match[0].strip()}`: expected a speed such as `DDR5-5600`")
     kinds = [kind for kind in chips.memory_kinds if kind.generation == generation]
-    if speed:
-        if int(speed) not in MEMORY_SPEEDS:
-            found.refuse(f"`{match[0].strip()}`: expected a speed such as `DDR5-5600`")
-        channel = int(speed) * TRANSFER_BYTES * 10**6
-    elif kinds:
-        usual = next((kind for kind in kinds if kind.usual), kinds[0])
-        channel = usual.bandwidth // usual.channels
-    else:
+    if not speed and not kinds:
         found.refuse(f"`{match[0].strip()}` is no memory that lmpm knows", "Give its speed, as in `DDR5-5600`")
-    count = channels[0] if channels else USUAL_CHANNELS
-    if not 1 <= count <= 32:
-        found.refuse(f"`{count}` channels: expected 1 to 32")
-    if found.bandwidth is None:
-        name = f"{generation.upper()}-{speed}" if speed else f"{generation.upper()} at its usual speed"
-        found.bandwidth = channel * count
-        found.bandwidth_source = f"{name}, {count} channels, theoretical peak"
+    usual = next((kind for kind in kinds if kind.usual), kinds[0]) if kinds else None
+    if channels and not 1 <= channels[0] <= MAX_CHANNELS:
+        found.refuse(f"`{channels[0]}` channels: expected 1 to {MAX_CHANNELS}")
+    if found.ddr is None:
+        found.ddr = Ddr(
+            generation,
+            int(speed) if speed else None,
+            int(usual.name.rpartition("-")[2]) if usual else int(speed),
+            channels[0] if channels else None,
+            match[0].strip(),
+        )
     return " "
 
 
@@ -336,5 +328,5 @@ def _take_size(found: Reading, match: re.Match[str], part: int) -> str:
     shown = match[0].strip()
     if not MIN_MEMORY <= size * times <= MAX_MEMORY:
         found.refuse(f"`{shown}`: expected {MIN_MEMORY // MIB} MB to {MAX_MEMORY // GIB // 1024} TB of memory")
-    found.sizes.append(Size(size, times, match[1] or match[5] or "", part, shown))
+    found.sizes.append(Size(size, times, match[1] or match[5] or "", part, shown.upper()))
     return " "

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import LmpmError
+from lmpm.errors import LmpmError, LockError, SpecError, UnknownNameError, nearest
 from lmpm.fs import DocumentError, atomic, printable, toml
 from lmpm.limits import MAX_MANIFEST_BYTES
 from lmpm.project import manifest as manifests
 from lmpm.project.lock.file import load_lock, write_lock
 from lmpm.project.lock.reader import LOCK_NAME
-from lmpm.project.lock.records import Lock
+from lmpm.project.lock.records import Lock, LockedModel
 from lmpm.project.registry import KnownProjects, key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 GUARD_TIMEOUT_S: Final = 60.0  # the guard is held only while two small files are written
 
@@ -65,6 +65,37 @@ class Project:
         """The lock, empty when there is none yet. Raises LockError when it is broken."""
         return load_lock(self.lock_path) if self.lock_path.exists() else Lock()
 
+    def require_manifest(self) -> manifests.Manifest:
+        """The manifest. Raises SpecError when there is none."""
+        if not self.manifest_path.exists():
+            raise SpecError(
+                f"Nothing to lock: no `lmpm.toml` in `{self.directory}` or above",
+                hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
+                kind="no-manifest",
+            )
+        return self.manifest()
+
+    def require_lock(self, *, must_exist: bool = False) -> Lock:
+        """The lock; an empty one where the manifest asks for no models yet, unless the file itself `must_exist`.
+
+        Raises LockError when there is none.
+        """
+        if self.lock_path.exists():
+            return self.lock()
+        if not self.manifest_path.exists():
+            raise LockError(
+                f"No `lmpm.lock` in `{self.directory}` or above",
+                hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
+                kind="no-lock",
+            )
+        if not must_exist and not self.manifest().models:
+            return self.lock()
+        raise LockError(
+            f"No `lmpm.lock` beside `{self.manifest_path}`",
+            hint="Make one with `lmpm lock`, or with `lmpm install`, which downloads the models, too",
+            kind="no-lock",
+        )
+
     def write(self, *, manifest: str | None = None, lock: Lock | None = None) -> bool:
         """Write what is given and differs, and return whether anything did.
 
@@ -77,6 +108,25 @@ class Project:
             atomic.write_text(self.manifest_path, manifest)
             changed = True
         return changed
+
+
+def find_model(lock: Lock, name: str) -> LockedModel:
+    """The model of this name in a lock. Raises UnknownNameError."""
+    found = lock.get(name)
+    if found is None:
+        names = [model.name for model in lock.models]
+        raise UnknownNameError(
+            "model of this project",
+            name,
+            suggestions=nearest(name, names),
+            listing="In the lock: " + ", ".join(f"`{item}`" for item in names) if names else "The lock is empty",
+        )
+    return found
+
+
+def find_models(lock: Lock, names: Sequence[str]) -> list[LockedModel]:
+    """The models of these names, or all. Raises UnknownNameError."""
+    return [find_model(lock, name) for name in names] if names else list(lock.models)
 
 
 @contextmanager

@@ -82,6 +82,7 @@ class Manifest:
     models: Mapping[str, ManifestModel] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: Policy = Policy()
+    engine: str | None = None  # that runs the models, by its name
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -124,6 +125,7 @@ def _manifest(document: Table, name: str) -> Manifest:
         models={name: _model(models, name) for name in models},
         targets={name: _target(targets, name) for name in targets},
         policy=_policy(document.table_or_empty("policy")),
+        engine=_engine(document.table_or_empty("engine")),
     )
     document.finish()
     return manifest
@@ -169,6 +171,12 @@ def _policy(table: Table) -> Policy:
     )
     table.finish()
     return policy
+
+
+def _engine(table: Table) -> str | None:
+    name = _line(table, "prefer")
+    table.finish()
+    return name
 
 
 def _rule(table: Table, spelled: Callable[[str], str]) -> Rule:

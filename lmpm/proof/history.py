@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.fs import JsonCache
-from lmpm.machine import is_same_class
 from lmpm.proof.result import Tested
 from lmpm.types import Machine
 
@@ -47,7 +46,7 @@ class History:
         data = JsonCache(self.folder).get(file.sha256 or "")
         try:
             noted = Machine(name="", budget=0, **{name: data["machine"][name] for name in _FACTS})
-            if not is_same_class(machine, noted):
+            if not machine.is_like(noted):
                 return None
             return Tested(
                 engine=str(data["engine"]), decode=_number(data["decode"]), first_token_s=_number(data["first_token_s"])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UrlReference as UrlReference,
         parse_quant as parse_quant,
         parse_reference as parse_reference,
+        reference_to as reference_to,
     )
     from lmpm.resolver.resolver import (
         Resolution as Resolution,
@@ -58,7 +59,7 @@ else:
             "parts": "parts_of",
             "picks_page": "picks_page",
             "records": "Candidate Choice Kind Request",
-            "reference": "FileReference NameReference UrlReference parse_quant parse_reference",
+            "reference": "FileReference NameReference UrlReference parse_quant parse_reference reference_to",
             "resolver": "Resolution Resolver Where request_for",
             "rule": "rule",
             "select": "is_weak select",

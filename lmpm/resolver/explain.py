@@ -65,7 +65,7 @@ def require_choice(choice: Choice) -> None:
             details=tuple(describe_rejected(choice)),
             hint=_hint(choice),
         )
-    raise NothingFitsError(f"No {_wanted(request)} is on this machine", hint=OFFLINE)
+    raise NothingFitsError(f"No {_wanted(request)} is on this machine", hint=OFFLINE, kind="none-here")
 
 
 def _wanted(request: Request) -> str:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from lmpm.errors import SpecError, did_you_mean, nearest
 from lmpm.fs import rules
 from lmpm.gguf import quant
+from lmpm.types import HubSource
+
+if TYPE_CHECKING:
+    from lmpm.types import Variant
 
 HUB_HOSTS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -90,6 +94,24 @@ def parse_reference(text: str) -> Reference:
     if "/" in rest:
         return _hub(rest, typed)
     return _name(typed)
+
+
+def reference_to(variant: Variant, typed: str) -> str:
+    """What leads to this very variant again, for a reader who has chosen it by what was `typed`.
+
+    A file that was named is named again: the quant of a repository may be in several of its files.
+    """
+    reference = parse_reference(typed)
+    first = variant.files[0]
+    if isinstance(reference, FileReference):
+        return typed.strip()
+    if isinstance(reference, UrlReference):
+        return f"{variant.source.name}#sha256={first.sha256}"
+    revision = f"@{reference.revision}" if isinstance(reference, HubReference) and reference.revision else ""
+    is_named = isinstance(reference, HubReference) and reference.path is not None
+    if isinstance(variant.source, HubSource) and (is_named or quant.normalise(variant.quant) is None):
+        return f"{variant.source.name}/{first.path}{revision}"
+    return f"{variant.source.name}:{variant.quant}{revision}"
 
 
 def _is_local_file(text: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import NetworkError, SpecError, UnknownNameError, nearest
+from lmpm.gguf import quant
 from lmpm.limits import DEFAULT_CONTEXT
 from lmpm.resolver.candidates.funnel import Found
 from lmpm.resolver.checks import pins
@@ -179,16 +180,24 @@ class Resolver:
         if model := self.catalog.model(reference.name):
             task = self._task_of(model, constraints)
             variants = self.catalog.variants_of(model, task)
-            self._check_quant(constraints, variants)
+            constraints = replace(constraints, quant=self._pick_quant(constraints, variants))
             return request_for(text, constraints, task, model=model.name), task, Found(model.name, variants)
         return self._named_nowhere(reference, text, constraints)
 
     def _task_in_words(self, reference: Reference) -> Reference:
-        """Words that spell a task as its name: `text to sql`."""
+        """Words that spell a task or a model of the catalog as its name: `text to sql`."""
         if not isinstance(reference, TextReference):
             return reference
-        known = self.catalog.task("-".join(reference.text.split())) or self.catalog.task(reference.text)
-        return NameReference(known.name, reference.quant) if known else reference
+        task = self.catalog.task("-".join(reference.text.split())) or self.catalog.task(reference.text)
+        known = task.name if task else self._title_in_words(reference.text)
+        return NameReference(known, reference.quant) if known else reference
+
+    def _title_in_words(self, text: str) -> str | None:
+        """The model of the catalog that words spell as its title: `qwen3 8b`."""
+        from lmpm.gguf import model_name
+
+        key = model_name.parse_model_name(text).key
+        return next((name for name in self.catalog.model_names() if model_name.parse_model_name(name).key == key), None)
 
     def _named_nowhere(
         self, reference: NameReference, text: str, constraints: Constraints
@@ -223,7 +232,7 @@ class Resolver:
         return self._of_found(found, text, constraints)
 
     def _of_found(self, found: Found, text: str, constraints: Constraints) -> tuple[Request, Task | None, Found]:
-        self._check_quant(constraints, found.variants)
+        constraints = replace(constraints, quant=self._pick_quant(constraints, found.variants))
         first = found.variants[0]
         default = "embeddings" if first.architecture in ENCODERS else "chat"
         task = self._known_task(constraints.task) if constraints.task else self.catalog.task(default)
@@ -301,17 +310,20 @@ class Resolver:
     def _unknown_words(self, error: UnknownNameError) -> UnknownNameError:
         """The error with models of the catalog that words may have been meant for."""
         near = nearest("-".join(error.name.lower().split()), self.catalog.model_names(), likeness=MISSPELT)
-        return UnknownNameError(error.kind, error.name, suggestions=near, listing="Look around with `lmpm search`")
+        return UnknownNameError(error.noun, error.name, suggestions=near, listing="Look around with `lmpm search`")
 
-    def _check_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> None:
+    def _pick_quant(self, constraints: Constraints, variants: Iterable[Variant]) -> str | None:
+        """The quant that is asked for, as the variants call it; None where it is left open."""
         held = list(dict.fromkeys(variant.quant for variant in variants))
-        if constraints.quant and constraints.quant.upper() not in (name.upper() for name in held):
+        found = quant.pick(constraints.quant, held) if constraints.quant else None
+        if constraints.quant and found is None:
             raise UnknownNameError(
                 "quant of this model",
                 constraints.quant,
                 suggestions=nearest(constraints.quant, held),
                 listing=f"There are: {', '.join(held)}",
             )
+        return found
 
     def _on_this_machine(self, variants: Iterable[Variant], task: Task | None) -> tuple[Variant, ...]:
         """Those variants whose files are all here, and the task's starter."""

@@ -81,7 +81,7 @@ class Store:
     def places(self, source: Source, file: ModelFile) -> list[Path]:
         """Where a file of the right size lies: under the snapshot's name, under the blob's, or both.
 
-        A name that leads to the blob of another digest is none of them. Beyond that the size alone says nothing
+        A name that leads to the blob of another digest is left out. Beyond that the size alone says nothing
         about the bytes: `confirm` does.
         """
         found: list[Path] = []

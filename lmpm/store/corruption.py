@@ -43,7 +43,7 @@ class Corruption:
 def of_place(store: Store, source: Source, file: ModelFile) -> Corruption | None:
     """What is wrong with the thing under a file's name, found without reading or opening it; or None.
 
-    A name that is not there at all is no damage but a missing file.
+    A name that is not there at all is a missing file, which is not damage.
     """
     link, blob = store.link(source, file), store.blob(source, file)
     place = link if link.is_symlink() or link.exists() else blob
@@ -74,7 +74,7 @@ def of_place(store: Store, source: Source, file: ModelFile) -> Corruption | None
 def of_bytes(path: Path, file: ModelFile, hashed: Hashed, names: dict[str, str]) -> Corruption | None:
     """What is wrong with the bytes of a file that was hashed, or None.
 
-    `names` are the other files that are known, by sha256: bytes of one of them are told by its name.
+    `names` are the other files that are known, by sha256: bytes of one of them are called by its name.
     """
     if (hashed.sha256, hashed.size) == (file.sha256, file.size):
         return None

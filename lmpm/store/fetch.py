@@ -88,8 +88,7 @@ class Fetcher:
             self.store.confirm(present, file, reporter=self.reporter)
             return present
         if wrong:
-            wrong[0].hint = f"{own_file_hint([file])}; or pin what is there now with `lmpm update`"
-            raise wrong[0]
+            raise wrong[0].with_hint(f"{own_file_hint([file])}; or pin what is there now with `lmpm update`")
         raise missing_files(source, [file], f"`{file.path}` is a file that only somebody of your team has")
 
     def _own_places(self, file: ModelFile, ref: object) -> list[Path]:

@@ -97,7 +97,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What the store holds; `other_bytes` are those of files that are no GGUF."""
+    """What the store holds; `other_bytes` are those of files that are not GGUF."""
 
     files: tuple[Stored, ...]
     unfinished: tuple[Unfinished, ...]
@@ -218,7 +218,7 @@ class _Folder:
                 )
 
     def other_bytes(self) -> int:
-        """Bytes of finished files that are no GGUF, wherever this client keeps them."""
+        """Bytes of finished files that are not GGUF, wherever this client keeps them."""
         models = {file.blob or file.names[0] for file in self.models}
         blobs = [blob for blob in self.blobs if not blob.name.endswith(UNFINISHED_SUFFIXES)]
         inodes = {facts.st_ino for blob in self.blobs if (facts := _facts(blob))}
@@ -247,7 +247,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Every name below a folder that is no folder; links are named and not followed."""
+    """Every name below a folder that is not itself a folder; links are named and not followed."""
     for place, folders, names in os.walk(folder):
         yield from (Path(place, name) for name in names)
         yield from (path for name in folders if (path := Path(place, name)).is_symlink())

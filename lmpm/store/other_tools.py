@@ -31,7 +31,7 @@ class OtherTool:
     folder: Path
 
     def candidates(self, file: ModelFile) -> Iterator[Path]:
-        """Files that may hold the bytes of `file`, the likeliest first; only their hash can tell."""
+        """Files that may hold the bytes of `file`, the likeliest first; only their hash decides."""
         blob = self.folder / "blobs" / f"sha256-{file.sha256}"  # Ollama names by content
         with suppress(OSError):
             facts = blob.stat()
@@ -74,12 +74,12 @@ def other_tools_here(home: Path, *, ollama_models: str | None = None) -> list[Ot
 
 
 def _lm_studio(home: Path) -> Iterator[Path]:
-    """LM Studio's folders: it may be told another home, and another folder for models."""
+    """LM Studio's folders: its home and its folder for models can be set."""
     roots = [home / ".lmstudio", home / ".cache" / "lm-studio"]
     with suppress(OSError, ValueError):
-        told = (home / ".lmstudio-home-pointer").read_text("utf-8").strip()
-        if told:
-            roots.insert(0, Path(told))
+        pointer = (home / ".lmstudio-home-pointer").read_text("utf-8").strip()
+        if pointer:
+            roots.insert(0, Path(pointer))
     for root in roots:
         with suppress(OSError, ValueError, AttributeError):
             folder = json.loads((root / "settings.json").read_text("utf-8")).get("downloadsFolder")

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import catalog_lines
 from lmpm import catalog
+from lmpm.catalog.problem import ProblemKind
 from lmpm.catalog.schema.task import RankingTime, VectorTime, WritingTime
 
 if TYPE_CHECKING:
@@ -167,22 +168,23 @@ def test_what_is_downloaded_most_is_entered_or_left_out_with_a_reason(shipped: C
 
 
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("row", "place", "kind"),
     [
-        ('model = "nothing"', "base[0].model: `nothing` is no model"),
-        ('model = "arctic-text2sql-r1-7b"\nleft_out = "x"', "base[0].model: goes without `left_out`"),
-        ('left_out = "x"\nsource = "y"', "base[0].left_out: the catalog has `arctic-text2sql-r1-7b`"),
-        ('left_out = "x"', "base[0].source: is missing"),
-        ('model = "arctic-text2sql-r1-7b"\nlikes = 3', "base[0].likes: is not known here"),
+        ('model = "nothing"', "base[0].model", "unknown"),
+        ('model = "arctic-text2sql-r1-7b"\nleft_out = "x"', "base[0].model", "conflict"),
+        ('left_out = "x"\nsource = "y"', "base[0].left_out", "conflict"),
+        ('left_out = "x"', "base[0].source", "missing"),
+        ('model = "arctic-text2sql-r1-7b"\nlikes = 3', "base[0].likes", "unknown"),
     ],
 )
-def test_mistakes_of_the_list_of_demand_are_told(tmp_path: Path, row: str, message: str) -> None:
+def test_mistakes_of_the_list_of_demand_are_found(tmp_path: Path, row: str, place: str, kind: ProblemKind) -> None:
     shutil.copytree(SHIPPED, tmp_path, ignore=shutil.ignore_patterns("models", "starter"), dirs_exist_ok=True)
     (tmp_path / "models").mkdir()
     shutil.copy(SHIPPED / "models" / "arctic-text2sql-r1-7b.toml", tmp_path / "models")
     text = f'[[base]]\nrepo = "Snowflake/Arctic-Text2SQL-R1-7B"\ndownloads = 1\n{row}\n'
     (tmp_path / "demand.toml").write_text(text, encoding="utf-8")
-    assert [problem for problem in catalog.check(tmp_path) if problem.startswith(f"demand.toml: {message}")]
+    found = [(item.place, item.kind) for item in catalog.check(tmp_path) if item.file == "demand.toml"]
+    assert found == [(place, kind)]
 
 
 @pytest.mark.parametrize("task_name", ["chat", "code-chat", "reasoning"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lmpm.cli import app
 from lmpm.errors import DiskError, SpecError
+from lmpm.project import Environment
 from tests.conftest import Cli
 from tests.lock_samples import TEXT
 from tests.loopback import LoopbackHub
@@ -207,9 +207,9 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "home", nobody)
     with pytest.raises(DiskError) as caught:
-        app.Environment.read({})
+        Environment.read({})
     assert "HF_HOME" in (caught.value.hint or "")
-    app.Environment.read({"HF_HOME": "/x", "LMPM_HOME": "/y"})
+    Environment.read({"HF_HOME": "/x", "LMPM_HOME": "/y"})
 
 
 def test_a_directory_that_is_gone_is_told(cli: Cli) -> None:
@@ -223,7 +223,7 @@ def test_a_directory_that_is_gone_is_told(cli: Cli) -> None:
 
 def test_an_endpoint_that_is_no_address_is_refused_without_quoting_it() -> None:
     with pytest.raises(SpecError) as caught:
-        app.Environment.read({"HF_ENDPOINT": "user:secret@hub"})
+        Environment.read({"HF_ENDPOINT": "user:secret@hub"})
     assert "HF_ENDPOINT" in caught.value.message and "secret" not in str(caught.value)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lmpm.cli.commands.cache import NOTES
 from lmpm.project.registry import KnownProjects
 from lmpm.store.cache import Store
 from tests.conftest import Cli
@@ -118,6 +119,33 @@ class TestPrune:
         cli.call("remove", "text-to-sql").passed()
         assert len(cli.call("cache", "prune", "--yes", "--json").passed().json["files"]) == 1
         assert cli.blobs() == []
+
+
+class TestClean:
+    def test_every_kind_of_note_and_nothing_else(self, cli: Cli) -> None:
+        cli.call("install", "text-to-sql", "--offline").passed()
+        home = Path(cli.environment["LMPM_HOME"])
+        before = {folder.name: sorted(folder.iterdir()) for folder in home.iterdir() if folder.is_dir()}
+        assert {*before} - {*NOTES} == {"made", "projects"}, "a folder of notes that `clean` does not know"
+        assert {"catalog", "plans", "verified"} <= {*before}
+        cleaned = cli.call("cache", "clean", "plans", "--json").passed().json
+        (row,) = cleaned["removed"]
+        assert (row["kind"], row["notes"]) == ("plans", len(before["plans"]))
+        assert row["size"] == cleaned["size"] > 0
+        shown = cli.call("cache", "clean").passed()
+        assert "verified" in shown.out and "plans" not in shown.out and "Removed" in shown.err
+        for name in ("made", "projects"):
+            assert sorted((home / name).iterdir()) == before[name]
+        assert "No notes" in cli.call("cache", "clean", "headers", "hub").passed().err
+        cli.call("verify", "--no-smoke").passed()
+
+    def test_an_unknown_kind_is_answered_with_those_that_there_are(self, cli: Cli) -> None:
+        shown = cli.call("cache", "clean", "models").failed(2)
+        assert all(kind in shown.err for kind in NOTES)
+
+    def test_the_help_names_every_kind(self, cli: Cli) -> None:
+        text = cli.call("cache", "clean", "--help").passed().out
+        assert all(kind in text for kind in NOTES)
 
 
 class TestAdopt:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lmpm.cli.app import App
-from lmpm.cli.output import render
-from lmpm.cli.output.console import Console
-from lmpm.resolver.constraints import Constraints
+from lmpm.cli.output import words
+from lmpm.project import resolve_reference
+from lmpm.resolver import Constraints
 from tests.conftest import Cli
 
 
@@ -66,7 +66,8 @@ def test_a_command_that_is_advised_can_be_pasted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LMPM_HOME", cli.environment["LMPM_HOME"])
-    app = App(Console(), offline=True, hardware="M2, 16GB")
-    choice = app.resolver.resolve("text to sql", app.machine, Constraints(), where="catalog").choice
-    render.show_choice(app.console, choice, why="", ref="text to sql")
+    app = App.open({"hardware": "M2, 16GB"}, local=True)
+    words.show_choice(
+        app.console, resolve_reference(app.workspace, "text to sql", Constraints()).choice, why="", ref="text to sql"
+    )
     assert "`lmpm why 'text to sql'`" in capsys.readouterr().err

@@ -61,16 +61,17 @@ def test_install_downloads_hashes_loads_and_pins_and_the_other_commands_agree(cl
     assert again.err == f"embeddings is installed: {rung.model} {rung.quant}, nothing to do\n"
     assert len(hub.requests) == 0
 
-    assert re.fullmatch(r"embeddings +\S+ +Q8_0 +[\d.]+ KiB +mit +installed, rung \d of \d\n", cli.call("list").out)
+    listed = r"embeddings +\S+ +Q8_0 +[\d.]+ KiB +mit +installed, chosen for this machine from \d variants\n"
+    assert re.fullmatch(listed, cli.call("list").out)
     verified = cli.run("verify").passed()
-    place = locked.candidates.index(rung) + 1
-    for word in (f"rung {place} of {len(locked.candidates)}", "sha256 matches lmpm.lock", "3 of 3 answers right"):
+    variants = f"chosen for this machine from {len(locked.candidates)} variants"
+    for word in (f"{rung.model} {rung.quant}", variants, "sha256 matches lmpm.lock", "3 of 3 answers right"):
         assert word in verified.out
     assert verified.err.strip() == "1 model verified"
     assert "unchanged since it was hashed" in cli.call("verify", "--quick", "--no-smoke").passed().out
     assert "embeddings works" in cli.call("smoke", "embeddings").passed().err
     why = cli.call("why", "embeddings").passed().out
-    assert "chosen" in why and "rung 1" in why and "floor 200" in why
+    assert "chosen" in why and f"› {rung.model}  {rung.quant}" in why and "floor 200" in why
     assert cli.call("cache", "dir").passed().out.strip() == str(cli.store)
     assert len(hub.requests) == 0  # nothing of all this asks the network
 
@@ -165,7 +166,7 @@ def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub
     repo = "second-state/All-MiniLM-L6-v2-Embedding-GGUF"
     assert "Q4_K_M" in cli.call("why", repo).passed().out and len(hub.requests) > 0
     cli.call("install", repo, "--task", "embeddings", "--name", "mine").passed()
-    assert "In lmpm.lock, best first:" in cli.call("why", "mine").passed().out
+    assert "In lmpm.lock, best first; " in cli.call("why", "mine").passed().out
     assert "context 128" in cli.call("why", "mine", "--context", "128").passed().out
     everything = cli.call("why", "text-to-sql", "--all", "--hardware", "M2, 16GB").passed().out
     some = cli.call("why", "text-to-sql", "--hardware", "M2, 16GB").passed().out

@@ -60,11 +60,11 @@ def test_every_part_is_what_llama_cpp_plans(tmp_path: Path) -> None:
 
 def test_a_loaded_model_takes_what_was_planned(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf", layers=4, dim=256, vocab=2000, quant="Q4_0")[0]
-    settings = replace(LMPM, context=1024, repack=repacking(engine.probe().system_info))
-    limits = engine.EngineLimits()
-    report = engine.execute(engine.Job(kind="run", path=str(path), texts=("x",), plan=settings, max_tokens=1), limits)
+    settings = replace(LMPM, context=1024, repack=repacking(engine.default_engine().probe().system_info))
+    with engine.default_engine().open(engine.Files(path), settings, engine.EngineLimits()) as session:
+        session.complete("x", max_tokens=1)
+        measured = session.memory().total
     found = needed(read_file(path), settings)
-    measured = sum(size for _, size in report.buffers)
     assert found.parts.buffers == pytest.approx(measured, abs=5 * 6 * 1024)
     assert found.reclaimable > 0  # the pages of the file that were repacked
 
@@ -84,13 +84,13 @@ def test_a_dry_run_reads_only_the_header(tmp_path: Path) -> None:
     assert copy.stat().st_size == len(data)
     assert copy.read_bytes()[: header.size] == data[: header.size]
     plan = RunConfig(context=512)
-    assert planner.dry_run([part], plan) == engine.dry_run(path, plan=plan)
+    assert planner.dry_run([part], plan) == engine.default_engine().plan(path, plan)
 
 
 def test_a_dry_run_of_a_file_that_llama_cpp_does_not_know(tmp_path: Path) -> None:
     path = write_unknown_architecture(tmp_path / "m.gguf")
     with pytest.raises(EngineError, match=r"newer llama\.cpp"):
-        engine.dry_run(path, plan=RunConfig(context=512))
+        engine.default_engine().plan(path, RunConfig(context=512))
     broken = Part("m.gguf", 8, lambda offset, length: b"nonsense"[offset : offset + length])
     with pytest.raises(IntegrityError):
         planner.dry_run([broken], RunConfig(context=512))

@@ -85,6 +85,23 @@ def test_what_a_newer_llama_cpp_runs_is_left_to_it(
     assert (found is not None and found.kind == "engine" and "`qwen9`" in found.detail) == refused
 
 
+@pytest.mark.parametrize(
+    ("keys", "is_another"),
+    [
+        ({"general.type": "mmproj", "clip.vision.projection_dim": 4096}, False),
+        ({"general.type": "mmproj", "clip.vision.projection_dim": 2048}, True),
+        ({"general.type": "mmproj", "clip.audio.projection_dim": 2048}, True),
+        ({"general.type": "mmproj", "clip.vision.projection_dim": 4096, "clip.audio.projection_dim": 512}, False),
+        ({"clip.vision.projection_dim": 768}, False),  # of an old converter: the width of its encoder
+        ({"general.type": "mmproj"}, False),
+    ],
+)
+def test_a_projector_of_another_model(tmp_path: Path, keys: dict[str, str | int], is_another: bool) -> None:
+    projector = Header(version=3, tensor_count=0, metadata=keys, array_lengths={})
+    found = check.of_projector(header(tmp_path, "Qwen3-8B", "Q4_K"), projector)
+    assert (found is not None and found.kind == "model" and "the model has 4,096" in found.detail) is is_another
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_an_honest_file_of_every_architecture_is_believed(tmp_path: Path, name: str) -> None:
     if name in ("BGE-large", "nomic-embed-v1.5"):

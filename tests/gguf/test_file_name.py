@@ -48,6 +48,24 @@ FILES = [
     ("gemma-4-26B-A4B-it-MXFP4_MOE_BF16.gguf", "model", "gemma-4-26B-A4B-it", "MXFP4_MOE_BF16", None),
     ("Luna-IQ3XXS.gguf", "model", "Luna", "IQ3_XXS", None),
     ("Luna-q4.0.gguf", "model", "Luna", "Q4_0", None),
+    # beside another type, one of full precision is that of the embedding, or of what was quantized
+    ("gemma-2-9b-it-Q4_K_M-fp16.gguf", "model", "gemma-2-9b-it", "Q4_K_M", None),
+    ("M-Q8_0-f16.gguf", "model", "M", "Q8_0", None),
+    ("M.Q4_0.f32.gguf", "model", "M", "Q4_0", None),
+    ("M-bf16_q4_k.gguf", "model", "M", "Q4_K_M", None),
+    ("Talkia_FP16.Q6_K.gguf", "model", "Talkia", "Q6_K", None),
+    ("Huihui-gpt-oss-20b-BF16-abliterated-Q4_0.gguf", "model", "Huihui-gpt-oss-20b-BF16-abliterated", "Q4_0", None),
+    ("pig_fp32-f16.gguf", "model", "pig_fp32", "F16", None),
+    ("M-IQ3_S-2.67bpw.gguf", "model", "M", "IQ3_S-2.67BPW", None),
+    ("M-IQ3_S-3.02bpw.gguf", "model", "M", "IQ3_S-3.02BPW", None),
+    ("M-APEX-MTP-I-Mini.gguf", "model", "M", "APEX-MTP-I-MINI", None),
+    ("M-APEX-MTP-I-Quality.gguf", "model", "M", "APEX-MTP-I-QUALITY", None),
+    ("Llama3.1_8B_Q8_ver1.gguf", "model", "Llama3.1_8B_ver1", "Q8", None),
+    ("M-7B-Q5_v2.gguf", "model", "M-7B_v2", "Q5", None),
+    ("m-Q4_K_4-00001-of-00012.gguf", "model", "m", "Q4_K_4", (1, 12)),  # of Ampere's runtime
+    ("M-Q8_K_P.gguf", "model", "M", "Q8_K_P", None),
+    ("vocoder-LFM2.5-Audio-1.5B-F16.gguf", "codec", "", "F16", None),
+    ("tokenizer-LFM2.5-Audio-1.5B-Q4_0.gguf", "codec", "", "Q4_0", None),
     ("Model-SPECIAL_TENSOR-00003-of-01762.gguf", "tensor", "Model-SPECIAL_TENSOR", None, (3, 1762)),
 ]
 
@@ -84,6 +102,10 @@ def test_what_a_file_leaves_out_its_repository_says() -> None:
         ("Qwopus3.5-27B-v3-TQ3_4S", "qwopus 3.5 27b 3"),
         ("obsidian-3b-multimodal-q6-gguf", "obsidian 3b multimodal"),
         ("aivi-20b-bnb-4bit", "aivi 20b bnb"),
+        ("MiniCPM-V-2_6", "minicpm v 2.6"),
+        ("openbmb/MiniCPM-V-4-gguf", "minicpm v 4"),
+        ("GLM-4.6V", "glm 4.6 v"),
+        ("gemma-2-9b-it-Q4_K_M-fp16", "gemma 2 9b it"),
     ],
 )
 def test_two_spellings_are_one_model(one: str, other: str) -> None:
@@ -105,6 +127,20 @@ def test_two_spellings_are_one_model(one: str, other: str) -> None:
         ("Qwen2.5-7B-Instruct-1M", 7 * 10**9, None, "instruct", ()),
         ("gemma-3-4b-it-abliterated-merge", 4 * 10**9, None, "instruct", ("abliterated", "merge")),
         ("phi-4", None, None, None, ()),
+        ("Qwen3-8B-no-think", 8 * 10**9, None, None, ()),
+        ("Qwen3-8B-non-thinking", 8 * 10**9, None, None, ()),
+        ("Qwen3-8B-Instruct-No-Reasoning", 8 * 10**9, None, "instruct", ()),
+        ("Ling-512T", None, None, None, ()),  # tokens
+        ("Kimi-K2-1T", 10**12, None, None, ()),
+        ("Q3T-8B", 8 * 10**9, None, None, ()),
+        ("X3T", None, None, None, ()),
+        ("L3-8X3B", 24 * 10**9, None, None, ()),
+        ("Llama-4-Maverick-17B-128E-Instruct", None, 17 * 10**9, "instruct", ()),
+        ("Llama-4-Scout-17B-16E", None, 17 * 10**9, None, ()),
+        ("flan-t5-base", None, None, None, ()),
+        ("bge-base-en-v1.5", None, None, None, ()),
+        ("modernbert-base", None, None, None, ()),
+        ("granite-4.0-micro-base", None, None, "base", ()),
     ],
 )
 def test_what_a_title_says(

@@ -14,6 +14,7 @@ from lmpm.gguf.header import Header, Value, read_file
 from lmpm.gguf.loadable import refusal, require_loadable, split_refusal
 from tests.conftest import Cli
 from tests.gguf_files import write_llama
+from tests.loopback import LoopbackHub
 from tests.shapes import MODELS, write
 
 KEYS: dict[str, Value] = {
@@ -152,3 +153,31 @@ def test_a_shard_of_another_kind_is_found_before_it_is_pinned(cli: Cli) -> None:
 def test_require_loadable_says_which_file(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"`m.gguf`: `llama.block_count` is 0"):
         require_loadable([header(block_count=0)], ["somewhere/m.gguf"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"split.count": 3, "split.no": 0}, "it is one of 3 shards and was renamed"),
+        ({"llama.block_count": "two"}, "`llama.block_count` is a text"),
+        ({"general.type": "imatrix"}, "the data of an importance matrix"),
+    ],
+)
+def test_what_the_hub_has_is_refused_before_the_download(cli: Cli, keys: dict[str, Any], says: str) -> None:
+    writer = GGUFWriter(cli.directory / "m.gguf", "llama")
+    sound = {"llama.block_count": 2, "llama.context_length": 8192, "llama.embedding_length": 64}
+    for name, value in (sound | keys).items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint32)(name, value)
+    writer.add_token_list(["token"] * 20_000)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with LoopbackHub() as hub:
+        cli.environment["HF_ENDPOINT"] = hub.endpoint
+        hub.add_repo(
+            "acme/M-GGUF", {"M-Q8_0.gguf": (cli.directory / "m.gguf").read_bytes()}, card_data={"license": "mit"}
+        )
+        cli.call("install", "acme/M-GGUF").failed(4, "M-Q8_0.gguf", says)
+        assert hub.bytes_sent() < 100_000
+    assert not cli.blobs() and not cli.lock.exists()

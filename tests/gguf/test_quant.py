@@ -22,6 +22,12 @@ SPELLINGS = [
     ("mxfp4_moe", "MXFP4_MOE"),
     ("q4_0_4_8", "Q4_0_4_8"),
     ("iq2_m_r4", "IQ2_M_R4"),
+    ("q8_0-f16", "Q8_0-F16"),
+    ("Q4_K-BF16", "Q4_K_M-BF16"),
+    ("iq3_s-2.67bpw", "IQ3_S-2.67BPW"),
+    ("Q4_K_M-fast", None),
+    ("UD-F16", "UD-F16"),
+    ("q4_k_4", None),
     ("latest", None),
     ("q4", None),
     ("Q4_K_M.gguf", None),
@@ -83,6 +89,40 @@ def test_forks_and_dropped_quants_are_not_loadable() -> None:
     assert not any(quant.is_loadable(name) for name in ("Q4_0_4_4", "IQ2_M_R4", "IQ4_KS", "Q6_0"))
     assert quant.bits_per_weight("IQ4_KS") is None
     assert quant.bits_per_weight("UD-Q8_0") == 8.5
+    assert not any(quant.is_loadable(name) for name in ("Q4_K_4", "Q8R16", "TQ3_4S", "W4A16", "ARM_HA"))
+
+
+@pytest.mark.parametrize("name", [f"Q{bits}_K_P" for bits in (2, 3, 4, 5, 6, 8)] + ["UD-Q8_K_L", "Q5_0_L"])
+def test_raised_or_lowered_tensors_make_no_type_of_their_own(name: str) -> None:
+    """What is in such a file only its header says: none is refused unseen."""
+    assert quant.is_loadable(name) and quant.nearest(name) in quant.BITS
+
+
+@pytest.mark.parametrize("name", ["Q4_X", "APEX-I-MINI", "3.7BPW", "Q8_HA", "NEXAQUANT", "Q8Q4"])
+def test_a_scheme_that_no_fork_is_known_for_is_left_to_the_header(name: str) -> None:
+    assert quant.is_mixture(name) and not quant.is_mixture("Q4_K_M") and not quant.is_mixture("IQ4_KS")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "labels", "found"),
+    [
+        ("q4_k_xl", ["UD-Q4_K_XL", "Q4_K_M"], "UD-Q4_K_XL"),
+        ("Q4_K_M", ["UD-Q4_K_M", "Q4_K_M"], "Q4_K_M"),
+        ("Q4_K_M", ["i1-Q4_K_M", "i1-Q6_K"], "i1-Q4_K_M"),
+        ("Q4_K_M", ["i1-Q4_K_M", "UD-Q4_K_M"], None),  # which of the two was not said
+        ("UD-Q4_K_M", ["Q4_K_M"], None),
+        ("q8_0-f16", ["Q8_0-F16", "Q8_0"], "Q8_0-F16"),
+        ("Q6_K", [], None),
+    ],
+)
+def test_the_label_that_is_meant(wanted: str, labels: list[str], found: str | None) -> None:
+    assert quant.pick(wanted, labels) == found
+
+
+def test_bits_that_a_name_states() -> None:
+    assert quant.bits_per_weight("IQ3_S-2.67BPW") == 2.67 and quant.base("IQ3_S-2.67BPW") == "IQ3_S"
+    assert quant.bits_per_weight("Q4_K_M-F16") == quant.bits_per_weight("Q4_K_M")
+    assert min(["IQ3_S-3.02BPW", "IQ3_S-2.67BPW", "IQ3_M"], key=quant.order) == "IQ3_S-2.67BPW"
 
 
 @pytest.mark.parametrize(

@@ -449,10 +449,8 @@ class TestHeader:
     def test_a_trickle_ends(self, server: LoopbackHub, file: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("lmpm.hub.http.StallWatch.__init__.__defaults__", (0.4,))
         server.faults.add(faults.Throttle(30), "*.gguf")
-        began = time.monotonic()
         with pytest.raises(NetworkError, match=r"in 0\.4 s"):
             self.context(server, file)
-        assert time.monotonic() - began < 30
 
     @pytest.mark.parametrize(
         ("status", "kind", "exit_code"),
@@ -512,7 +510,7 @@ class TestWords:
             (OSError("<urllib3.connection object at 0x7f00>: odd"), "OSError"),
             (OSError("\x1b[2Jfirst\nsecond"), "\\x1b[2Jfirst"),
             (TimeoutError(), "TimeoutError"),
-            (json.JSONDecodeError("Expecting value", "<html>", 0), "its answer is no JSON"),
+            (json.JSONDecodeError("Expecting value", "<html>", 0), "its answer is not JSON"),
         ],
     )
     def test_explanations_hold_no_addresses_and_no_secrets(self, error: Exception, words: str) -> None:

@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import pytest
+
 from tests import gguf_files
 from tests.loopback.content import Bytes
 from tests.loopback.demo import stand_in
 from tests.loopback.gguf_facts import gguf_facts
+
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 
 # llama.cpp may end its process on a bad file, so it never runs in that of the tests.
 _RUN = """

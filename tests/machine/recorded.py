@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lmpm.limits import KIB
 from lmpm.machine.chips import Chips, load_chips
-from lmpm.machine.probes import System
+from lmpm.machine.probes import Ran, System
 
 CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 
@@ -21,7 +21,8 @@ class Recorded:
     system: System = "linux"
     architecture: str = "x86_64"
     files: dict[str, str] = field(default_factory=dict)
-    commands: dict[str, str] = field(default_factory=dict)  # by the first word, or by the whole line
+    commands: dict[str, str | Ran] = field(default_factory=dict)  # by the first word, or by the whole line
+    variables: dict[str, str] = field(default_factory=dict)
     ram: tuple[int, int | None] | None = None
     allowed: frozenset[int] | None = None
     cpu: str | None = None
@@ -34,9 +35,15 @@ class Recorded:
         below = (name.removeprefix(f"{path}/") for name in self.files if name.startswith(f"{path}/"))
         return tuple(sorted({name.split("/")[0] for name in below}))
 
-    def run(self, *command: str) -> str | None:
+    def run(self, *command: str) -> Ran:
         self.asked.append(" ".join(command))
-        return self.commands.get(" ".join(command), self.commands.get(command[0]))
+        answer = self.commands.get(" ".join(command), self.commands.get(command[0]))
+        if answer is None:
+            return Ran("missing")
+        return Ran("ended", answer) if isinstance(answer, str) else answer
+
+    def environment(self, name: str) -> str | None:
+        return self.variables.get(name)
 
     def memory(self) -> tuple[int, int | None] | None:
         return self.ram

@@ -97,7 +97,7 @@ def test_the_page_cache_is_not_used_memory() -> None:
         "/proc/self/cgroup": "0::/\n",
         f"{ROOT}/memory.max": f"{8 * GIB}\n",
         f"{ROOT}/memory.current": f"{7 * GIB}\n",
-        f"{ROOT}/memory.stat": f"anon 1073741824\nactive_file 100\ninactive_file {5 * GIB}\n",
+        f"{ROOT}/memory.stat": f"anon 1073741824\nactive_file {2 * GIB}\ninactive_file {3 * GIB}\n",
     }
     assert cgroup.memory_left(Recorded(files=files)) == 6 * GIB
     assert free_memory(Recorded(files={**files, "/proc/meminfo": meminfo(64, 40)})) == 6 * GIB
@@ -111,7 +111,7 @@ def test_a_container_on_a_large_host() -> None:
     assert machine.memory == 4 * GIB
     assert 3.2 * GIB < machine.budget < 3.6 * GIB
     assert machine.cores == 2
-    sources = dict(machine.sources)
+    sources = {name: fact.source for name, fact in machine.sources}
     assert sources["memory"] == f"{ROOT}/memory.max, of 256.0 GiB in the computer"
     assert sources["budget"].startswith("cgroup limit less")
     assert sources["cores"] == "cgroup CPU quota"

@@ -9,7 +9,8 @@ import pytest
 
 from lmpm.errors import CatalogError
 from lmpm.limits import GIB
-from lmpm.machine.chips import Chips, load_chips, pick
+from lmpm.machine.chip import pick
+from lmpm.machine.chips import Chips, load_chips
 from tests.machine.recorded import CATALOG, catalog_chips
 
 

@@ -44,16 +44,16 @@ def facts(machine: Machine) -> tuple[str, str, float, float, float | None]:
         ("m4 max, 36 gb", ("Apple M4 Max", "metal", 0, 36, 410.0)),
         ("Mac Studio M3 Ultra 512GB", ("Apple M3 Ultra", "metal", 0, 512, 800.0)),
         # NVIDIA
-        ("RTX 4090", ("RTX 4090", "cuda", 24, 24, 1008.0)),
-        ("rtx4090", ("RTX 4090", "cuda", 24, 24, 1008.0)),
+        ("RTX 4090", ("RTX 4090", "cuda", 24, 0, 1008.0)),
+        ("rtx4090", ("RTX 4090", "cuda", 24, 0, 1008.0)),
         ("4090, 64GB", ("RTX 4090", "cuda", 24, 64, 1008.0)),
-        ("nvidia geforce rtx 4090", ("RTX 4090", "cuda", 24, 24, 1008.0)),
+        ("nvidia geforce rtx 4090", ("RTX 4090", "cuda", 24, 0, 1008.0)),
         ("RTX 3060 12GB, 32GB", ("RTX 3060", "cuda", 12, 32, 360.0)),
         ("RTX 3060 8GB, 32GB", ("RTX 3060", "cuda", 8, 32, 240.0)),
-        ("RTX 3060, 12GB", ("RTX 3060", "cuda", 12, 16, 360.0)),
+        ("RTX 3060, 12GB", ("RTX 3060", "cuda", 12, 0, 360.0)),
         ("32GB RAM, RTX 3060 with 12GB VRAM", ("RTX 3060", "cuda", 12, 32, 360.0)),
         ("RTX 3060 32GB", ("RTX 3060", "cuda", 8, 32, 240.0)),
-        ("RTX 4060 Ti", ("RTX 4060 Ti", "cuda", 8, 16, 288.0)),
+        ("RTX 4060 Ti", ("RTX 4060 Ti", "cuda", 8, 0, 288.0)),
         ("RTX 4070 Ti Super, 32GB", ("RTX 4070 Ti SUPER", "cuda", 16, 32, 672.0)),
         ("RTX 4090 Laptop GPU 16GB, 32GB", ("RTX 4090 Laptop", "cuda", 16, 32, 576.0)),
         ("2x RTX 3090, 64GB", ("2x RTX 3090", "cuda", 48, 64, 936.2)),
@@ -62,14 +62,14 @@ def facts(machine: Machine) -> tuple[str, str, float, float, float | None]:
         ("dual RTX 3090, 64GB", ("2x RTX 3090", "cuda", 48, 64, 936.2)),
         ("2x RTX 3090 48GB, 64GB", ("2x RTX 3090", "cuda", 48, 64, 936.2)),
         ("RTX 3090 + RTX 3060 12GB, 64GB", ("RTX 3090 + RTX 3060", "cuda", 36, 64, 610.5)),
-        ("A100 80GB", ("A100", "cuda", 80, 80, 1935.0)),
-        ("NVIDIA A100-SXM4-40GB", ("A100", "cuda", 40, 40, 1555.0)),
-        ("H100", ("H100", "cuda", 80, 80, 2039.0)),
+        ("A100 80GB", ("A100", "cuda", 80, 0, 1935.0)),
+        ("NVIDIA A100-SXM4-40GB", ("A100", "cuda", 40, 0, 1555.0)),
+        ("H100", ("H100", "cuda", 80, 0, 2039.0)),
         ("8x H100 SXM 80GB, 2TB", ("8x H100 SXM", "cuda", 640, 2048, 3350.0)),
         ("T4, 16GB RAM", ("T4", "cuda", 16, 16, 320.0)),
         ("DGX Spark", ("DGX Spark", "cuda", 0, 128, 273.0)),
         # AMD, Intel
-        ("RX 7900 XTX", ("RX 7900 XTX", "rocm", 24, 24, 960.0)),
+        ("RX 7900 XTX", ("RX 7900 XTX", "rocm", 24, 0, 960.0)),
         ("amd radeon rx7900xtx, 32gb", ("RX 7900 XTX", "rocm", 24, 32, 960.0)),
         ("Arc B580, 32GB", ("Arc B580", "sycl", 12, 32, 456.0)),
         ("Strix Halo 128GB", ("Strix Halo", "vulkan", 0, 128, 256.0)),
@@ -87,8 +87,36 @@ def facts(machine: Machine) -> tuple[str, str, float, float, float | None]:
         ("DDR5 16 GB", ("CPU", "cpu", 0, 16, 76.8)),
         ("16GB, DDR4", ("CPU", "cpu", 0, 16, 42.7)),
         ("16GB, 120 GB/s", ("CPU", "cpu", 0, 16, 120.0)),
-        ("Intel(R) Core(TM) i7-12700 @ 2.10GHz, 12 cores, 32GB", ("12-core CPU", "cpu", 0, 32, 42.7)),
-        ("Ryzen 5 5600G 16GB", ("CPU", "cpu", 0, 16, 42.7)),
+        ("Intel(R) Core(TM) i7-12700 @ 2.10GHz, 12 cores, 32GB", ("Intel Core i7-12700", "cpu", 0, 32, 51.2)),
+        ("Ryzen 5 5600G 16GB", ("AMD Ryzen 5 5600G", "cpu", 0, 16, 51.2)),
+        # CPUs by their names: servers, laptops, ARM
+        ("Snapdragon X Elite, 32GB", ("Snapdragon X Elite", "cpu", 0, 32, 135.2)),
+        ("Snapdragon(R) X 12-core X1E80100 @ 3.40 GHz, 16GB", ("Snapdragon X Elite X1E-80-100", "cpu", 0, 16, 135.2)),
+        ("Snapdragon X Plus 16GB", ("Snapdragon X Plus", "cpu", 0, 16, 135.2)),
+        ("EPYC 9654, 256GB", ("AMD EPYC 9654", "cpu", 0, 256, 460.8)),
+        ("AMD EPYC 7763 64-Core Processor, 256GB", ("AMD EPYC 7763", "cpu", 0, 256, 204.8)),
+        ("Xeon 8380 128GB", ("Intel Xeon Platinum 8380", "cpu", 0, 128, 204.8)),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz, 64GB", ("Intel Xeon E5-2680 v4", "cpu", 0, 64, 51.2)),
+        ("i7-9750H, 16GB, DDR4", ("Intel Core i7-9750H", "cpu", 0, 16, 42.7)),
+        ("12700H 16GB", ("Intel Core i7-12700H", "cpu", 0, 16, 51.2)),  # DDR4 at worst
+        ("12th Gen Intel(R) Core(TM) i7-12700H, 16GB, DDR5", ("Intel Core i7-12700H", "cpu", 0, 16, 76.8)),
+        ("Core Ultra 7 155H 32GB", ("Intel Core Ultra 7 155H", "cpu", 0, 32, 89.6)),
+        ("Ryzen 3600, 16GB", ("AMD Ryzen 5 3600", "cpu", 0, 16, 51.2)),
+        ("5600X 32GB", ("AMD Ryzen 5 5600X", "cpu", 0, 32, 51.2)),
+        ("Ryzen 9 7950X, DDR5-3600, 64GB", ("AMD Ryzen 9 7950X", "cpu", 0, 64, 57.6)),  # two sticks a channel
+        ("EPYC 9654 DDR5-4800 384GB", ("AMD EPYC 9654", "cpu", 0, 384, 460.8)),  # its twelve channels
+        ("Threadripper 3970X 128GB", ("AMD Ryzen Threadripper 3970X", "cpu", 0, 128, 102.4)),
+        ("Graviton4, 16 cores, 64GB", ("AWS Graviton4", "cpu", 0, 64, 537.6)),
+        ("Ampere Altra Q80-30, 128GB", ("Ampere Altra Q80-30", "cpu", 0, 128, 204.8)),
+        # MIG slices, rebuilt cards
+        ("A100 40GB 3g.20gb, 64GB", ("A100 3g.20gb", "cuda", 19.5, 64, 777.5)),
+        ("H100 SXM MIG 1g.10gb, 32GB", ("H100 SXM 1g.10gb", "cuda", 9.75, 32, 418.8)),
+        ("RTX 4090 48GB VRAM, 64GB", ("RTX 4090", "cuda", 48, 64, 1008.0)),
+        ("RTX 4090 48GB, 64GB", ("RTX 4090", "cuda", 48, 64, 1008.0)),
+        ("RTX 3060 Ti, 12GB", ("RTX 3060 Ti", "cuda", 8, 12, 448.0)),
+        ("RTX 4080, 24GB", ("RTX 4080", "cuda", 16, 24, 716.8)),
+        ("RTX 4090 64GB", ("RTX 4090", "cuda", 24, 64, 1008.0)),
+        ("GTX 970, 16GB", ("GTX 970", "cuda", 4, 16, 224.4)),
         ("Raspberry Pi 5 8GB", ("Raspberry Pi 5", "cpu", 0, 8, 17.1)),
         ("Radeon 780M 32GB", ("Radeon 780M", "cpu", 0, 32, 89.6)),
     ],
@@ -109,6 +137,17 @@ def test_what_people_write(chips: Chips, text: str, expected: tuple[object, ...]
         ("RTX 4095", "`rtx 4095` is no chip", "`RTX 4090`"),
         ("m3 maxx 64gb", "`maxx` is no chip", "`Apple M3 Max`"),
         ("RTX 3090 laptop", "no laptop with `RTX 3090`", "`RTX 3080 Laptop`"),
+        # what contradicts the chip is asked about, not passed over
+        ("RTX 3060 Ti 12GB", "`RTX 3060 Ti` is sold with 8 GB, not 12GB", "write `RTX 3060 Ti, 12GB`"),
+        ("RTX 4080 24GB", "`RTX 4080` is sold with 16 GB, not 24GB", "`RTX 4080 24GB VRAM`"),
+        ("RTX 3070 16GB", "`RTX 3070` is sold with 8 GB, not 16GB", "`RTX 3070, 16GB`"),
+        ("RX 7900 XTX 32GB", "is sold with 24 GB, not 32GB", "`RX 7900 XTX, 32GB`"),
+        ("2x RTX 3090 32GB", "`RTX 3090` is sold with 24 GB, not 32GB", "`RTX 3090, 32GB`"),
+        ("i7-12700H, 32 cores, 16GB", "`Intel Core i7-12700H` has 14 cores, not 32", "Examples"),
+        ("M2, 3g.20gb, 16GB", "`3g.20gb` is a slice of what?", "A100 3g.20gb"),
+        ("RTX 4090 3g.20gb, 64GB", "of one GPU that can be cut", "Examples"),
+        ("A100 40GB 3g.20gb 1g.5gb, 64GB", "a process sees one slice only", "Examples"),
+        ("A30 3g.40gb, 64GB", "`A30` has no slice `3g.40gb`", "Examples"),
         ("banana", "`banana` is no chip", "Examples"),
         ("M2, 16", "`16` has no unit", "`16GB`"),
         ("NVIDIA, 16GB", "`nvidia` says no chip", "RTX 4090"),
@@ -152,19 +191,21 @@ def test_what_is_not_understood(chips: Chips, text: str, problem: str, hint: str
     assert len(caught.value.message) < 400
 
 
-def test_a_discrete_gpu_says_that_the_host_is_assumed(chips: Chips) -> None:
-    small, large = parse_spec("RTX 3060 8GB", chips), parse_spec("H200", chips)
-    assert small.memory == 16 * GIB
-    assert large.memory == 141 * GIB
-    assert dict(small.sources)["memory"] == "assumed: 16 GB RAM, since none was given"
-    assert 0 < small.host_budget < small.memory
+@pytest.mark.parametrize("text", ["RTX 3060 8GB", "RTX 3060, 12GB", "H200", "2x RTX 3090", "RX 7900 XTX", "Arc B580"])
+def test_ram_beside_a_graphics_card_is_not_counted_on_unless_it_is_given(chips: Chips, text: str) -> None:
+    machine = parse_spec(text, chips)
+    assert (machine.memory, machine.host_budget, machine.host_bandwidth) == (0, 0, None)
+    assert machine.source_of("memory").origin == "unknown"
+    example = machine.source_of("memory").source.split("`")[1]
+    assert parse_spec(example, chips).memory == 32 * GIB  # what it says to write is understood
+    assert machine.budget > 0
 
 
 def test_every_chip_is_understood_by_its_names(chips: Chips) -> None:
     for chip in chips.chips:
         size = (chip.memory or (16 * GIB,))[0] // GIB
         for name in (chip.name, *chip.aliases):
-            machine = parse_spec(f"{name} {size}GB", chips)
+            machine = parse_spec(f"{name}, {size}GB", chips)
             assert machine.accelerator == chip.accelerator, name
             assert machine.budget > 0, name
             assert machine.bandwidth is not None, name
@@ -202,3 +243,32 @@ def test_any_text_is_a_machine_or_a_spec_error(chips: Chips) -> None:
         assert 0 < machine.budget <= max(machine.memory, machine.vram), text
         assert machine.bandwidth, text
         assert describe(machine), text
+
+
+@pytest.mark.parametrize(
+    ("text", "figure", "origin", "said"),
+    [
+        ("RTX 4090 48GB VRAM, 64GB", "vram", "given", "is sold with 24 GB"),
+        ("M2, 12GB", "memory", "given", "is sold with 8, 16 or 24 GB"),
+        ("12700H 16GB", "bandwidth", "assumed", "DDR4-3200, the slowest"),
+        ("EPYC 9654, 256GB", "bandwidth", "table", "AMD EPYC 9654"),
+        ("EPYC 9654, 256GB", "cores", "table", "AMD EPYC 9654"),
+        ("CPU, 8 cores, 16GB", "bandwidth", "assumed", "DDR4-2666"),
+        ("CPU, 8 cores, 16GB, DDR5-5600", "bandwidth", "given", "DDR5-5600, 2 channels"),
+        ("CPU, 8 cores, 16GB", "cores", "given", "as described"),
+        ("CPU, 8 cores, 16GB", "budget", "rule", "RAM less"),
+        ("RTX 3060 12GB, 32GB", "host_bandwidth", "assumed", "DDR4-2666"),
+        ("Ryzen 5 5600X, RTX 3060 12GB, 32GB", "host_bandwidth", "table", "AMD Ryzen 5 5600X"),
+        ("H100, 64GB", "bandwidth", "assumed", "the slowest of its builds"),
+        ("Xeon Gold 9999, 64GB", "cpu", "unknown", "not in the tables"),
+    ],
+)
+def test_each_figure_says_where_it_is_from(chips: Chips, text: str, figure: str, origin: str, said: str) -> None:
+    fact = parse_spec(text, chips).source_of(figure)
+    assert fact.origin == origin
+    assert said in fact.source
+
+
+def test_cores_beyond_one_socket_are_on_several(chips: Chips) -> None:
+    assert parse_spec("EPYC 9654, 96 cores, 256GB", chips).processor.sockets == 1
+    assert parse_spec("EPYC 9654, 192 cores, 256GB", chips).processor.sockets == 2

@@ -84,7 +84,7 @@ HOSTILE = [
     ('starter = "text-to-sql"', 'url = "https://x.y/z.gguf?token=hunter2"', "without a password, `?` or `#`"),
     ('starter = "text-to-sql"', 'url = "https://x.y/z.exe"', "source.url` expected the path of a `.gguf` file"),
     ('starter = "text-to-sql"', 'url = "https://x.y/..%2f..%2fz.gguf"', "source.url` expected a path"),
-    ('starter = "text-to-sql"', 'url = "file:///etc/z.gguf"', "source.url` expected an https address"),
+    ('starter = "text-to-sql"', 'url = "file:///etc/z.gguf"', "source.url` expected an https URL"),
     ('starter = "text-to-sql"', 'file = "/etc/z.gguf"', "source.file` expected a path inside"),
     ('starter = "text-to-sql"', 'file = "../z.gguf"', "source.file` expected a path inside"),
     (f'template = "{"f" * 64}"', 'template = "ffff"', f"`{FIRST}.template` expected 64 lower-case hex digits"),

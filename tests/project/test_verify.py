@@ -22,7 +22,8 @@ from lmpm.errors import (
     NotPermittedError,
 )
 from lmpm.limits import GIB
-from lmpm.project.actions.verify import Report, Verifier, build_number, verify_exit_code
+from lmpm.project.actions.report import Report, verify_exit_code
+from lmpm.project.actions.verifier import Verifier, build_number
 from lmpm.project.lock.records import LockedCandidate, LockedModel
 from lmpm.reporter import Reporter
 from lmpm.store.cache import Store

@@ -14,7 +14,7 @@ from lmpm.catalog.schema.smoke import FimCase, JsonCase, LabelCase, RankCase, Sm
 from lmpm.engine.protocol import EngineLimits, Generation
 from lmpm.errors import EngineError
 from lmpm.proof.judge import find_object, judge, judge_fim, judge_json, judge_label, judge_ranks, judge_text, judge_tool
-from lmpm.proof.smoke import pairs, run_smoke, texts
+from lmpm.proof.smoke import holes, rankings, run_smoke, texts
 from lmpm.run_config import RunConfig
 from tests.gguf_files import write_bert, write_llama
 
@@ -115,11 +115,11 @@ def test_ranks() -> None:
     assert verdicts[0].answer == "scores 2.000 and -1.000"
 
 
-def test_what_is_asked_comes_in_pairs() -> None:
+def test_what_is_asked_of_rerankers_and_of_holes() -> None:
     test = SmokeTest("rerank", (CATS,), "", 0, (), 1)
-    assert pairs(test) == (("a cat", "a kitten"), ("a cat", "a truck"))
-    assert texts(test) == ()
-    assert pairs(SmokeTest("fim", (ADD,), "", 8, (), 1)) == ((ADD.prefix, ADD.suffix),)
+    assert rankings(test) == (("a cat", ("a kitten", "a truck")),)
+    assert texts(test) == () == holes(test)
+    assert holes(SmokeTest("fim", (ADD,), "", 8, (), 1)) == ((ADD.prefix, ADD.suffix),)
 
 
 def _right_answer(case: object) -> str | None:
@@ -178,7 +178,7 @@ def test_an_embedding_model_is_no_reranker(tmp_path: Path) -> None:
 def test_a_hole_is_filled_with_the_tokens_of_the_header(tmp_path: Path) -> None:
     fim = SmokeTest("fim", (ADD,), "", 8, (), 1)
     plain = write_llama(tmp_path / "plain.gguf")[0]
-    with pytest.raises(EngineError, match="names no tokens for filling in the middle"):
+    with pytest.raises(EngineError, match="Infill is not supported by this model"):
         run_smoke(plain, fim, plan=RunConfig(context=256), limits=LIMITS)
     numbers = {"pre": 290, "suf": 291, "mid": 292}
     able = write_llama(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lmpm.catalog.schema.smoke import EmbeddingCase, SmokeTest, SqlCase, TextCase
-from lmpm.engine.protocol import EngineLimits, EngineReport, Generation
+from lmpm.engine import EngineLimits, Generation, SessionMemory
 from lmpm.errors import EngineError
 from lmpm.proof.judge import cosine, judge, judge_embeddings, judge_sql, judge_text, repeats
-from lmpm.proof.smoke import run_smoke, summarize, texts
+from lmpm.proof.smoke import Answers, run_smoke, summarize, texts
 from lmpm.run_config import RunConfig
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 
@@ -26,7 +26,7 @@ USERS = SqlCase(
 SQL = SmokeTest("sql", (USERS, USERS, USERS), "{schema}\n-- {question}\n", 32, (";",), 2)
 CATS = EmbeddingCase("a cat", "a kitten", "a truck")
 EMBEDDINGS = SmokeTest("embeddings", (CATS,), "", 0, (), 1)
-REPORT = EngineReport(build="llama.cpp 1", load_s=0.1, peak_memory=1000)
+REPORT = Answers(build="llama.cpp 1", memory=SessionMemory(peak=1000, buffers=()))
 
 
 def said(text: str, **values: object) -> Generation:

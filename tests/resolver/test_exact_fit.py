@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from lmpm import catalog, engine, machine as machines
-from lmpm.engine.installed import describe, installation
+from lmpm.engine.adapters.xllamacpp import XLlamaCpp
 from lmpm.engine.local import LocalEngine
 from lmpm.estimate.memory.bytes_per_token import bytes_per_token
 from lmpm.estimate.memory.exact import exact_memory, exact_shape, memory_by_header
@@ -21,7 +21,6 @@ from lmpm.estimate.memory.from_keys import SKETCH_ERROR, sketch
 from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.quick import estimate_memory
 from lmpm.estimate.memory.shape import shape_of
-from lmpm.fs import JsonCache
 from lmpm.gguf.header import read_file
 from lmpm.hub.client import Hub
 from lmpm.hub.header_cache import HeaderCache
@@ -136,13 +135,13 @@ def test_a_plan_is_asked_for_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     first = desk.choose(bench.machine, bench).choice.chosen
     desk.hub.reset_log()
-    monkeypatch.setattr(engine, "dry_run", lambda *_, **__: pytest.fail("llama.cpp was asked again"))
+    monkeypatch.setattr(XLlamaCpp, "plan", lambda *_, **__: pytest.fail("llama.cpp was asked again"))
     assert desk.choose(bench.machine, LocalEngine(bench.computer, desk.home)).choice.chosen == first
     assert desk.hub.bytes_sent(".gguf") == 0, "the headers are kept"
 
 
 def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmpm.engine.installed.installation", lambda: None)
+    monkeypatch.setattr("lmpm.engine.choose.Engines.candidates", ())
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     choice = desk.choose(bench.machine, bench).choice
     assert choice.chosen and choice.chosen.memory.source == "header"
@@ -253,17 +252,18 @@ def test_the_planned_layers_reach_the_engine(tmp_path: Path, monkeypatch: pytest
     card = machine("RTX 4090, 64GB", budget=budget)
     expected = placed(model, RunConfig(context=512), card).gpu_layers
     assert expected is not None and 0 < expected < 7
-    jobs: list[engine.Job] = []
+    plans: list[RunConfig] = []
+    open_session = XLlamaCpp.open
 
-    def execute(job: engine.Job, limits: engine.EngineLimits) -> engine.EngineReport:
-        jobs.append(job)
-        return engine.execute(job, limits)
+    def watched(self: XLlamaCpp, files: engine.Files, config: RunConfig, limits: engine.EngineLimits) -> engine.Session:
+        plans.append(config)
+        return open_session(self, files, config, limits)
 
-    monkeypatch.setattr("lmpm.proof.smoke.execute", execute)
+    monkeypatch.setattr(XLlamaCpp, "open", watched)
     bench = LocalEngine(card, tmp_path)
     bench.machine = card  # as with a build that can use it
     prove([path], catalog.load(CATALOG).task("text-to-sql"), context=512, need=0, bench=bench)
-    assert jobs[0].plan.gpu_layers == expected
+    assert plans[-1].gpu_layers == expected
 
 
 def test_a_rung_knows_that_it_is_a_mixture_of_experts() -> None:
@@ -285,25 +285,9 @@ def test_a_rung_knows_that_it_is_a_mixture_of_experts() -> None:
 # The engine and the machine
 
 
-def test_an_engine_is_asked_once_for_each_installation(tmp_path: Path) -> None:
-    installed = installation()
-    assert installed is not None and "llama-cpp-python" in installed
-    says = describe(tmp_path, installed)
-    assert says is not None
-    assert describe(tmp_path, installed, ask=lambda: pytest.fail("asked again")) == says
-    assert describe(tmp_path, installed + " upgraded", ask=lambda: replace(says, build="new")).build == "new"  # type: ignore[union-attr]
-    assert describe(tmp_path, None) is None
-    JsonCache(tmp_path).put({"of": "another version of lmpm"}, installed)
-    assert describe(tmp_path, installed) == says
-
-
-def cpu_only() -> bool:
-    return not engine.probe().gpu_offload
-
-
-def test_a_gpu_that_the_engine_cannot_use(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not cpu_only():
-        pytest.skip("llama-cpp-python here can use a GPU")
+def test_a_gpu_that_the_engine_cannot_use(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if LocalEngine(machine("CPU, 8 cores, 64GB"), tmp_path).info.gpu_offload:  # type: ignore[union-attr]
+        pytest.skip("the engine here can use a GPU")
     card = machine("RTX 4090, 64GB")
     monkeypatch.setattr(machines, "detect", lambda chips: card)
     found = cli.call("hardware", "--json").passed().json["machine"]

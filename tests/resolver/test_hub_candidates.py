@@ -244,8 +244,8 @@ class TestWords:
         self, world: LoopbackHub, real: Catalog, tmp_path: Path
     ) -> None:
         with pytest.raises(NotFoundError) as caught:
-            resolver(real, tmp_path, world).resolve("qwq 32b:Q4_K_XL", machine(real, RTX), Constraints(), where="hub")
-        assert any("has no Q4_K_XL, but" in line and "Q4_K_M" in line for line in caught.value.details)
+            resolver(real, tmp_path, world).resolve("qwq 32b:TQ2_0", machine(real, RTX), Constraints(), where="hub")
+        assert any("has no TQ2_0, but" in line and "IQ" in line for line in caught.value.details)
 
     def test_one_letter_more_is_another_model(self, hub: LoopbackHub, real: Catalog, tmp_path: Path) -> None:
         for name, downloads in (("GLM-4.6", 10), ("GLM-4.6V", 90_000)):

@@ -15,7 +15,9 @@ from lmpm.resolver.reference import (
     TextReference,
     parse_quant,
     parse_reference,
+    reference_to,
 )
+from lmpm.types import FileSource, HubSource, ModelFile, Source, UrlSource, Variant
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -144,3 +146,33 @@ def test_a_quant_that_is_none_gets_the_nearest_names() -> None:
     with pytest.raises(SpecError) as caught:
         parse_quant("zzz")
     assert "Examples" in (caught.value.hint or "")
+
+
+def taken(source: Source, quant: str, path: str) -> Variant:
+    return Variant(
+        model="m", title="M", source=source, quant=quant, license="mit", context_length=1, architecture="llama",
+        files=(ModelFile(path=path, size=1, sha256="a" * 64),),
+    )  # fmt: skip
+
+
+HUB = HubSource("org/M-GGUF", COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("typed", "variant", "said"),
+    [
+        ("org/M-GGUF:q4_k_m", taken(HUB, "Q4_K_M", "M-Q4_K_M.gguf"), "org/M-GGUF:Q4_K_M"),
+        ("m", taken(HUB, "Q4_K_M", "M-Q4_K_M.gguf"), "org/M-GGUF:Q4_K_M"),
+        (f"org/M-GGUF@{COMMIT}", taken(HUB, "Q4_K_M", "M-Q4_K_M.gguf"), f"org/M-GGUF:Q4_K_M@{COMMIT}"),
+        ("org/M-GGUF/old/M-Q4_K_M.gguf", taken(HUB, "Q4_K_M", "old/M-Q4_K_M.gguf"), "org/M-GGUF/old/M-Q4_K_M.gguf"),
+        ("org/M-GGUF@v1/old/M.gguf", taken(HUB, "Q4_K_M", "old/M.gguf"), "org/M-GGUF/old/M.gguf@v1"),
+        ("org/M-GGUF", taken(HUB, "unknown", "model.gguf"), "org/M-GGUF/model.gguf"),
+        ("org/M-GGUF", taken(HUB, "Q4", "M-q4.gguf"), "org/M-GGUF/M-q4.gguf"),  # a width cannot be typed
+        ("./M-Q4_K_M.gguf", taken(FileSource("M-Q4_K_M.gguf"), "Q4_K_M", "M-Q4_K_M.gguf"), "./M-Q4_K_M.gguf"),
+        (f"https://e.org/m.gguf#sha256={'a' * 64}", taken(UrlSource("https://e.org/m.gguf"), "Q8_0", "m.gguf"),
+         f"https://e.org/m.gguf#sha256={'a' * 64}"),
+    ],
+)  # fmt: skip
+def test_what_leads_to_a_variant_again(typed: str, variant: Variant, said: str) -> None:
+    assert reference_to(variant, typed) == said
+    parse_reference(said)

@@ -17,7 +17,8 @@ from lmpm.fs import hashing
 from lmpm.fs.hashing import Hashed, hash_all
 from lmpm.fs.stamp import Stamp
 from lmpm.limits import GIB, HASH_BUFFER_BYTES
-from lmpm.project.actions.verify import Report, Verifier
+from lmpm.project.actions.report import Report
+from lmpm.project.actions.verifier import Verifier
 from lmpm.store.cache import Store
 from lmpm.types import Machine, ModelFile
 from tests.stored import Piece, bring, lay, model, piece

@@ -30,6 +30,7 @@ from lmpm.errors import (
 )
 from lmpm.fs import disk
 from lmpm.store.transfer import journal
+from lmpm.store.transfer.pacing import RateLimit
 from lmpm.store.transfer.ranges import RangeMap
 from lmpm.types import HubSource, ModelFile
 from tests.loopback import Generated, LoopbackHub, Token, faults
@@ -165,12 +166,20 @@ class TestWithoutFaults:
         assert {request.authorization for request in cdn.hub.cdn_requests} == {None}
         assert {request.authorization for request in cdn.hub.requests.all(origin="hub")} == {"Bearer hf_secret"}
 
-    def test_a_rate_limit_is_kept(self, site: Site) -> None:
+    def test_every_byte_passes_the_rate_limit(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         loader = site.downloader()
-        loader.rate_limit = 1_500_000
-        began = time.monotonic()
+        loader.rate_limit = 150_000_000
+        taken: list[tuple[int | None, int]] = []
+        real = RateLimit.take
+
+        def take(limit: RateLimit, count: int, stopped: threading.Event) -> None:
+            taken.append((limit.bytes_per_second, count))
+            real(limit, count, stopped)
+
+        monkeypatch.setattr(RateLimit, "take", take)
         site.check(loader.fetch(site.source, site.file))
-        assert time.monotonic() - began >= 0.6
+        assert {rate for rate, _ in taken} == {loader.rate_limit}
+        assert sum(count for _, count in taken) == SIZE
 
     def test_the_room_is_taken_before_the_first_byte(self, site: Site) -> None:
         site.hub.faults.add(faults.Delay(0.5), GGUF, times=1)
@@ -335,9 +344,7 @@ class TestServer:
 
     def test_08_one_connection_that_trickles_is_replaced(self, site: Site) -> None:
         site.hub.faults.add(faults.Throttle(20), GGUF, times=1, skip=2)
-        began = time.monotonic()
         site.check(site.fetch(stall_window_s=1.5))
-        assert time.monotonic() - began < 25
 
     def test_08_one_connection_that_is_silent_is_replaced(self, site: Site) -> None:
         site.hub.faults.add(faults.Stall(5000), GGUF, times=1, skip=2)
@@ -540,8 +547,6 @@ class TestDisk:
         pid = os.getpid()
         timer = threading.Timer(0.3, lambda: os.kill(pid, signal.SIGINT))
         timer.start()
-        began = time.monotonic()
         with pytest.raises(TransferInterruptedError):
             site.fetch()
-        assert time.monotonic() - began < 8
         assert not list(site.store.root.glob("models--*"))

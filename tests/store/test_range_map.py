@@ -204,7 +204,7 @@ class TestJournal:
         order: list[str] = []
         plan, kept = keep(part)
         real = disk.write_at
-        monkeypatch.setattr(journal, "_sync_data", lambda descriptor: order.append(f"sync {plan.received}"))
+        monkeypatch.setattr(disk, "sync_data", lambda descriptor: order.append(f"sync {plan.received}"))
 
         def write_at(descriptor: int, data: bytes, offset: int) -> None:
             number = (offset - journal.place(100_000)) // SLOT_BYTES
@@ -225,12 +225,12 @@ class TestJournal:
         """Every cut of the write of a new record over an old one, block by block of 16 bytes."""
         plan, kept = keep(part)
         write(plan, kept, 100)
-        kept._write(0, bytes(16), kept._snapshot())
+        kept.sync()
         write(plan, kept, 100)
-        kept._write(1, bytes(16), kept._snapshot())
+        kept.sync()
         old = slot(part, 0)
         write(plan, kept, 100)
-        kept._write(0, bytes(16), kept._snapshot())
+        kept.sync()
         new = slot(part, 0)
         damage(part, LATEST_SLOT, bytes(SLOT_BYTES))
         assert self.read(part) == ((0, 300),)

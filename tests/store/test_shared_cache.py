@@ -107,6 +107,56 @@ def test_hf_lists_and_verifies_what_we_brought(site: Site) -> None:
     assert site.fetch().read_bytes() == WHOLE
 
 
+class TestOwnership:
+    """lmpm removes the names that it made, and bytes that nobody else has a name for."""
+
+    OTHER = "2" * 40
+
+    def prune(self, site: Site) -> list[str]:
+        age(site.store.root)
+        done = prune.carry_out(site.store, plan_prune(site.store, []))
+        return [name.relative_to(site.store.root).parts[2] for file in done.files for name in file.own_names]
+
+    def test_another_revision_that_hf_brought_stays(self, site: Site) -> None:
+        ours = site.fetch()
+        site.store.note_ref(site.source)
+        site.hub.state.commit(REPO, {"README.md": b"newer"})
+        theirs = hf_download(site)
+        assert theirs != ours and theirs.resolve() == ours.resolve()
+        assert self.prune(site) == [site.source.revision]
+        assert not ours.is_symlink()
+        assert theirs.read_bytes() == WHOLE
+        assert hf_download(site, HF_HUB_OFFLINE="1") == theirs
+
+    def test_a_revision_that_hf_asked_for_by_a_name_of_its_own_stays(self, site: Site) -> None:
+        ours = site.fetch()
+        site.hub.state.tag(REPO, "v1")
+        done = hf(site, "download", REPO, PATH, "--quiet", "--revision", "v1")
+        assert done.returncode == 0, done.stderr
+        assert self.prune(site) == []
+        assert ours.read_bytes() == WHOLE
+
+    def test_a_name_of_ours_for_bytes_of_others_does_not_take_the_bytes_along(self, site: Site) -> None:
+        theirs = hf_download(site)
+        twin = HubSource(REPO, self.OTHER)
+        ours = site.store.expose(twin, site.file)
+        assert self.prune(site) == [self.OTHER]
+        assert not ours.is_symlink() and theirs.read_bytes() == WHOLE
+
+    def test_bytes_of_others_keep_their_last_name(self, site: Site) -> None:
+        theirs = hf_download(site)
+        ours = site.store.expose(HubSource(REPO, self.OTHER), site.file)
+        theirs.unlink()
+        assert self.prune(site) == []
+        assert ours.read_bytes() == WHOLE
+
+    def test_what_only_lmpm_names_goes(self, site: Site) -> None:
+        site.fetch()
+        site.store.expose(HubSource(REPO, self.OTHER), site.file)
+        assert sorted(self.prune(site)) == sorted([self.OTHER, site.source.revision or ""])
+        assert not site.store.folder(site.source).exists()
+
+
 class TestXet:
     @pytest.fixture
     def laid(self, site: Site) -> Path:

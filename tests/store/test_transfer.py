@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -213,9 +212,7 @@ class TestConnection:
         monkeypatch.setattr("lmpm.hub.http.StallWatch.__init__.__defaults__", (0.5,))
         site.hub.faults.add(faults.HTML_PAGE, GGUF)
         site.hub.faults.add(faults.Throttle(5), GGUF)
-        began = time.monotonic()
         fails(site, IntegrityError, 4)
-        assert time.monotonic() - began < 20
 
 
 class TestRanges:

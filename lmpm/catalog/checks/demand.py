@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lmpm.catalog.problem import Problem
 from lmpm.fs import DocumentError, Table, compiled_toml
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 FILE: Final = "demand.toml"
 
 
-def demand_problems(catalog: Catalog) -> Iterator[str]:
+def demand_problems(catalog: Catalog) -> Iterator[Problem]:
     """Every model of the list that is neither entered nor left out with a reason; a catalog need not have a list."""
     if not (catalog.directory / FILE).exists():
         return
@@ -23,23 +24,23 @@ def demand_problems(catalog: Catalog) -> Iterator[str]:
         for row in rows:
             yield from _problems(catalog, row)
     except DocumentError as error:
-        yield f"{FILE}: {error}"
+        yield Problem.of(FILE, error)
 
 
-def _problems(catalog: Catalog, row: Table) -> Iterator[str]:
+def _problems(catalog: Catalog, row: Table) -> Iterator[Problem]:
     repo = row.text("repo")
     row.integer_or("downloads", 0)
     model = row.text_or("model")
     entered = repo.partition("/")[2].lower().replace("_", "-")
     if model and "left_out" not in row:
         if model not in catalog.model_names():
-            yield f"{FILE}: {row.at('model')}: `{model}` is no model of the catalog"
+            yield Problem(FILE, row.at("model"), f"`{model}` is no model of the catalog", "unknown")
     elif model:
-        yield f"{FILE}: {row.at('model')}: goes without `left_out`"
+        yield Problem(FILE, row.at("model"), "goes without `left_out`")
     else:
         row.text("left_out")
         row.text("source")
         if entered in catalog.model_names():
-            yield f"{FILE}: {row.at('left_out')}: the catalog has `{entered}`"
+            yield Problem(FILE, row.at("left_out"), f"the catalog has `{entered}`")
     for key in row.unknown_keys():
-        yield f"{FILE}: {key}: is not known here"
+        yield Problem(FILE, key, "is not known here", "unknown")

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
+from lmpm.catalog.problem import Problem
 from lmpm.gguf import parse_shard, quant
 
 if TYPE_CHECKING:
@@ -30,98 +31,99 @@ MOST_SIZE_SMALL: Final = 1.60
 SMALL: Final = 1_200_000_000  # parameters
 
 
-def model_problems(catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[str]:
+def model_problems(catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[Problem]:
     """Every problem of a model's file; tasks of the files in `broken` are not known, so nothing is said of them."""
-    place = f"models/{model.name}.toml"
+    file = f"models/{model.name}.toml"
     if model.license not in licenses.LICENSES:
-        yield f"{place}: license: `{model.license}` is not known"
+        yield Problem(file, "license", f"`{model.license}` is not known", "unknown")
     if model.native_quant and model.native_quant not in quant.BITS:
-        yield f"{place}: native_quant: `{model.native_quant}` is not known"
+        yield Problem(file, "native_quant", f"`{model.native_quant}` is not known", "unknown")
     if DERIVATIVES.search(f"{model.name} {model.title}"):
-        yield f"{place}: name: a derivative of another model has no place here"
+        yield Problem(file, "name", "a derivative of another model has no place here")
     if model.shape is None:
-        yield f"{place}: shape: is missing, expected the sizes that memory is estimated from"
-    yield from _capabilities(place, model)
-    yield from _scores(place, catalog, model, broken)
+        yield Problem(file, "shape", "is missing, expected the sizes that memory is estimated from", "missing")
+    yield from _capabilities(file, model)
+    yield from _scores(file, catalog, model, broken)
     ranks = [catalog.trust(repo.id) for repo in model.repos]
     if ranks != sorted(ranks):
-        yield f"{place}: repo: expected the most trusted publisher first, as in publishers.toml"
+        yield Problem(file, "repo", "expected the most trusted publisher first, as in publishers.toml")
     if not model.repos:
-        yield f"{place}: repo: is missing, expected at least one repository"
+        yield Problem(file, "repo", "is missing, expected at least one repository", "missing")
     for index, repo in enumerate(model.repos):
-        yield from _repo(f"{place}: repo[{index}]", repo, catalog, repo.parameters or model.parameters)
+        yield from _repo(file, f"repo[{index}]", repo, catalog, repo.parameters or model.parameters)
 
 
-def _capabilities(place: str, model: CatalogModel) -> Iterator[str]:
+def _capabilities(file: str, model: CatalogModel) -> Iterator[Problem]:
     able = model.capabilities
     for name in sorted(able - CAPABILITIES):
-        yield f"{place}: capabilities: `{name}` is not known"
+        yield Problem(file, "capabilities", f"`{name}` is not known", "unknown")
     if ("embedding" in able) != (model.embedding is not None):
-        yield f"{place}: embedding: expected the table exactly where `embedding` is among the capabilities"
+        yield Problem(file, "embedding", "expected the table exactly where `embedding` is among the capabilities")
     if ("thinking" in able) != bool(model.quirks and model.quirks.thinking):
-        yield f"{place}: prompt.thinking: expected exactly where `thinking` is among the capabilities"
+        yield Problem(file, "prompt.thinking", "expected exactly where `thinking` is among the capabilities")
     if "chat" in able and "text" not in able:
-        yield f"{place}: capabilities: what chats writes `text` as well"
+        yield Problem(file, "capabilities", "what chats writes `text` as well")
     has_projector = any(file.role == "mmproj" for repo in model.repos for file in repo.files)
     if ("vision" in able) != has_projector:
-        yield f"{place}: repo.file: expected an mmproj exactly where `vision` is among the capabilities"
+        yield Problem(file, "repo.file", "expected an mmproj exactly where `vision` is among the capabilities")
 
 
-def _scores(place: str, catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[str]:
+def _scores(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[Problem]:
     thinking = model.quirks.thinking if model.quirks else ""
     for score in model.scores:
         task = catalog.task(score.task)
         if f"tasks/{score.task}.toml" in broken:
             continue
-        at = f"{place}: score"
         if score.mode == "thinking" and not thinking:
-            yield f"{at}.mode: {score.metric}: a model that does not think was measured without"
+            yield Problem(file, "score.mode", f"{score.metric}: a model that does not think was measured without")
         elif thinking and score.mode != "thinking" and (thinking == "always" or not score.mode):
             expected = "`thinking`" if thinking == "always" else "`direct` or `thinking`"
-            yield f"{at}.mode: {score.metric}: expected {expected}, since the model can think"
+            yield Problem(file, "score.mode", f"{score.metric}: expected {expected}, since the model can think")
         if task is None or task.name != score.task:
-            yield f"{at}.tasks: `{score.task}` is no task"
+            yield Problem(file, "score.tasks", f"`{score.task}` is no task", "unknown")
             continue
         if score.metric not in {metric.id for metric in task.metrics}:
-            yield f"{at}.metric: `{score.metric}` is no metric of {score.task}"
+            yield Problem(file, "score.metric", f"`{score.metric}` is no metric of {score.task}", "unknown")
         missing = task.capabilities - model.capabilities
         if missing:
-            yield f"{at}.tasks: {score.task} needs {', '.join(sorted(missing))}, which the model cannot do"
+            needs = ", ".join(sorted(missing))
+            yield Problem(file, "score.tasks", f"{score.task} needs {needs}, which the model cannot do")
         if model.context_length < task.min_context:
-            yield f"{at}.tasks: {score.task} needs {task.min_context:,} tokens, the model has {model.context_length:,}"
+            needs = f"{task.min_context:,} tokens, the model has {model.context_length:,}"
+            yield Problem(file, "score.tasks", f"{score.task} needs {needs}")
     figures = Counter((item.task, item.metric, item.mode) for item in model.scores)
     for (task_name, metric, mode), count in figures.items():
         if count > 1:
-            yield f"{place}: score: {task_name} has `{metric}` {count} times{f' ({mode})' if mode else ''}"
+            yield Problem(file, "score", f"{task_name} has `{metric}` {count} times{f' ({mode})' if mode else ''}")
 
 
-def _repo(place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[str]:
+def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[Problem]:
     if catalog.publisher(repo.id) is None:
-        yield f"{place}.id: `{repo.publisher}` is no publisher of publishers.toml"
+        yield Problem(file, f"{place}.id", f"`{repo.publisher}` is no publisher of publishers.toml", "unknown")
     if repo.native_quant and repo.native_quant not in quant.BITS:
-        yield f"{place}.native_quant: `{repo.native_quant}` is not known"
+        yield Problem(file, f"{place}.native_quant", f"`{repo.native_quant}` is not known", "unknown")
     if DERIVATIVES.search(repo.id):
-        yield f"{place}.id: a derivative of another model has no place here"
+        yield Problem(file, f"{place}.id", "a derivative of another model has no place here")
     quants: dict[str, list[RepoFile]] = {}
-    for index, file in enumerate(repo.files):
+    for index, item in enumerate(repo.files):
         at = f"{place}.file[{index}]"
-        if file.approximate and file.sha256:
-            yield f"{at}.approximate: a file whose sha256 is known has an exact size"
-        if file.role == "mmproj":
+        if item.approximate and item.sha256:
+            yield Problem(file, f"{at}.approximate", "a file whose sha256 is known has an exact size")
+        if item.role == "mmproj":
             continue
-        if quant.base(file.quant) not in catalog.quants:
-            yield f"{at}.quant: `{file.quant}` is no quant of quants.toml"
-        named = quant.from_filename(file.path)
-        if named is not None and quant.base(named) != quant.base(file.quant):
-            yield f"{at}.quant: expected `{named}`, as its path says, found `{file.quant}`"
-        quants.setdefault(file.quant, []).append(file)
+        if quant.base(item.quant) not in catalog.quants:
+            yield Problem(file, f"{at}.quant", f"`{item.quant}` is no quant of quants.toml", "unknown")
+        named = quant.from_filename(item.path)
+        if named is not None and quant.base(named) != quant.base(item.quant):
+            yield Problem(file, f"{at}.quant", f"expected `{named}`, as its path says, found `{item.quant}`")
+        quants.setdefault(item.quant, []).append(item)
     for name, files in quants.items():
-        parts = [_number(file.path) for file in files]
+        parts = [_number(item.path) for item in files]
         count = parts[0][1]
         if sorted(parts) != [(number, count) for number in range(1, count + 1)]:
-            yield f"{place}.file: {name}: expected one whole file, or every shard once"
+            yield Problem(file, f"{place}.file", f"{name}: expected one whole file, or every shard once")
             continue
-        yield from _size(f"{place}.file: {name}", catalog, name, sum(file.size for file in files), parameters)
+        yield from _size(file, f"{place}.file", catalog, name, sum(item.size for item in files), parameters)
 
 
 def _number(path: str) -> tuple[int, int]:
@@ -130,7 +132,7 @@ def _number(path: str) -> tuple[int, int]:
     return (shard.number, shard.count) if shard else (1, 1)
 
 
-def _size(place: str, catalog: Catalog, name: str, size: int, parameters: int) -> Iterator[str]:
+def _size(file: str, place: str, catalog: Catalog, name: str, size: int, parameters: int) -> Iterator[Problem]:
     """A size that no file of so many parameters has is a slip of the pen, or of another model."""
     known = catalog.quants.get(quant.base(name))
     if known is None:
@@ -138,7 +140,8 @@ def _size(place: str, catalog: Catalog, name: str, size: int, parameters: int) -
     bits = known.bits_per_weight(parameters)
     most = MOST_SIZE_SMALL if parameters < SMALL else MOST_SIZE
     if not LEAST_SIZE <= size * 8 / (parameters * bits) <= most:
-        yield (
-            f"{place}: expected about {parameters * bits / 8:,.0f} bytes, "
+        text = (
+            f"{name}: expected about {parameters * bits / 8:,.0f} bytes, "
             f"{parameters / 1e9:.2f}B parameters of {bits:.2f} bits, found {size:,}"
         )
+        yield Problem(file, place, text)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lmpm.catalog.schema.task import SILENT
+from lmpm.catalog.schema.kinds import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.catalog.schema.task import SmokeKind
+    from lmpm.catalog.schema.kinds import SmokeKind
 
 
 class SqlCase(NamedTuple):

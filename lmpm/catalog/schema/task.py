@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from lmpm.catalog.schema.kinds import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
     from lmpm.catalog.schema.smoke import SmokeTest
     from lmpm.types import Shape
 
-SmokeKind = Literal["sql", "embeddings", "text", "fim", "json", "tool", "label", "rerank"]
-SpeedKind = Literal["decode", "prefill"]
-SILENT: Final[frozenset[SmokeKind]] = frozenset({"embeddings", "rerank"})  # their models write nothing
 Seconds = tuple[float, float]  # the comfortable time, and the longest that is of use
 
 

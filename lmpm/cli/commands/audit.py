@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm import __version__
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, json_option, offline_option
-from lmpm.cli.output.console import Console, put, put_json, put_raw, show_error
+from lmpm.cli.app import App
+from lmpm.cli.options import global_option, json_option, offline_option, pass_app
+from lmpm.cli.output.console import put, put_json, put_raw, show_error
 from lmpm.errors import SpecError
 from lmpm.units import count
+from lmpm.version import __version__
 
 if TYPE_CHECKING:
     from lmpm.project import Finding
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     help="`cyclonedx` is a bill of materials, and needs no network.",
 )
 @offline_option
-@workspace.global_option
+@global_option
 @json_option
-@common
-def command(form: str, offline: bool, is_global: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
+@pass_app()
+def command(app: App, form: str) -> int:
     """Say what is risky about the models that `lmpm.lock` pins.
 
     Licences, the project's policy, publishers, files that nobody should use, and what changed on the Hub:
@@ -40,28 +40,28 @@ def command(form: str, offline: bool, is_global: bool, as_json: bool, quiet: boo
     """
     from lmpm.project import audit_exit_code, audit_lock, emit_lock
 
-    if as_json and form in ("sarif", "cyclonedx"):
+    if app.as_json and form in ("sarif", "cyclonedx"):
         raise SpecError(f"`--json` asks for another form than `--format {form}`", hint="Drop one of them")
-    app = App(Console(quiet, verbose), offline=offline, is_global=is_global, asks_anew=True)
-    project = workspace.project(app, is_global=is_global)
-    lock = workspace.read_lock(project)
+    project, is_online = app.project, not app.workspace.offline
+    lock = project.require_lock()
     text = project.lock_path.read_text("utf-8-sig") if project.lock_path.exists() else emit_lock(lock)
     if form == "cyclonedx":
         from lmpm.project import cyclonedx_bom
 
         put_raw(cyclonedx_bom(lock, text, version=__version__))
         return 0
-    manifest = workspace.read_manifest(project)
-    workspace.remark_licenses(app, manifest)
-    findings = audit_lock(lock, manifest.policy, app.catalog, None if app.offline else app.hub, app.store)
+    app.remark()
+    app.change(asks_anew=True)
+    hub = app.workspace.hub if is_online else None
+    findings = audit_lock(lock, project.manifest().policy, app.workspace.catalog, hub, app.workspace.store)
     if form == "sarif":
         from lmpm.project import sarif_log
 
         put_raw(json.dumps(sarif_log(findings, text, version=__version__), indent=2))
-    elif as_json or form == "json":
+    elif app.as_json or form == "json":
         put_json(
             {
-                "online": not app.offline,
+                "online": is_online,
                 "findings": [
                     {
                         "rule": finding.rule.id,
@@ -82,11 +82,10 @@ def command(form: str, offline: bool, is_global: bool, as_json: bool, quiet: boo
 
 def _show(app: App, findings: list[Finding]) -> None:
     for finding in findings:
-        place = f"{finding.model}, rung {finding.rung}, {finding.title}"
-        put(f"{finding.rule.level:<8} {place}: {finding.detail}")
+        put(f"{finding.rule.level:<8} {finding.model}, {finding.title}: {finding.detail}")
     counts = {level: sum(finding.rule.level == level for finding in findings) for level in ("error", "warning", "note")}
     words = ", ".join(count(number, level) for level, number in counts.items() if number)
-    if app.offline:
+    if app.workspace.offline:
         app.console.note("the Hub was not asked what has changed")
     if counts["error"]:
         show_error(f"The audit failed: {words}", hint="`lmpm lock` chooses anew within the policy")

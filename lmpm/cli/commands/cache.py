@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, json_option
+from lmpm.cli.app import App
+from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
 from lmpm.fs import JsonCache
+from lmpm.project import global_directory
 from lmpm.units import count, human
 
 if TYPE_CHECKING:
-    from lmpm.project import Known
+    from lmpm.project import Known, Lock
     from lmpm.store import Adopted, Inventory, OtherTool, PrunePlan, Stored, Unfinished, Use
     from lmpm.types import ModelFile, Source
 
@@ -34,11 +35,11 @@ def command() -> None:
 
 @command.command("dir", epilog='Example: `du -sh "$(lmpm cache dir)"`')
 @json_option
-@common
-def show_directory(as_json: bool, quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def show_directory(app: App) -> None:
     """Print where the files are."""
-    root = str(App(Console(quiet, verbose), offline=True).store.root)
-    if as_json:
+    root = str(app.workspace.store.root)
+    if app.as_json:
         put_json({"store": root})
     else:
         put_raw(root)
@@ -46,8 +47,8 @@ def show_directory(as_json: bool, quiet: bool, verbose: bool) -> None:
 
 @command.command("list", epilog="Example: `lmpm cache list --json`")
 @json_option
-@common
-def show_files(as_json: bool, quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def show_files(app: App) -> None:
     """List the GGUF files of the store, their sizes, and the locks that name them.
 
     The locks are those of the projects that lmpm has worked in on this machine.
@@ -55,10 +56,9 @@ def show_files(as_json: bool, quiet: bool, verbose: bool) -> None:
     from lmpm.project import uses_of
     from lmpm.store import inventory
 
-    app = App(Console(quiet, verbose), offline=True)
-    known = _known(app)
-    found = inventory.take(app.store, uses_of(app.store, known))
-    if as_json:
+    known, store = _known(app), app.workspace.store
+    found = inventory.take(store, uses_of(store, known))
+    if app.as_json:
         put_json(_inventory_json(app, found, known))
         return
     put_table(
@@ -70,14 +70,14 @@ def show_files(as_json: bool, quiet: bool, verbose: bool) -> None:
     _say_broken(app, known)
     app.console.blank()
     more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
-    app.console.done(f"{count(len(found.files), 'file')}, {human(found.size)} in {app.store.root}{more}")
+    app.console.done(f"{count(len(found.files), 'file')}, {human(found.size)} in {store.root}{more}")
 
 
 @command.command("prune", epilog="Example: `lmpm cache prune`, and then `lmpm cache prune --yes`")
 @click.option("--yes", is_flag=True, help="Remove the files. Without it they are only shown.")
 @json_option
-@common
-def prune_files(yes: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def prune_files(app: App, yes: bool) -> None:
     """Remove files that lmpm brought and that no known lock names.
 
     Files of other tools are left alone, and so is what was brought in the last minutes. Without `--yes`
@@ -86,11 +86,11 @@ def prune_files(yes: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     from lmpm.project import plan_prune
     from lmpm.store import prune
 
-    app = App(Console(quiet, verbose), offline=True)
-    wanted = plan_prune(app.store, _known(app))
-    vanished = app.known_projects.forget_vanished() if yes else []
-    done = prune.carry_out(app.store, wanted) if yes else wanted
-    if as_json:
+    store = app.workspace.store
+    wanted = plan_prune(store, _known(app))
+    vanished = app.workspace.known_projects.forget_vanished() if yes else []
+    done = prune.carry_out(store, wanted) if yes else wanted
+    if app.as_json:
         put_json(_prune_json(done, removed=yes))
         return
     for project in vanished:
@@ -106,8 +106,8 @@ def prune_files(yes: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
 @command.command("clean", epilog="Example: `lmpm cache clean`, or only one kind: `lmpm cache clean headers`")
 @click.argument("kinds", nargs=-1, metavar="[KIND]...", type=click.Choice(tuple(NOTES)))
 @json_option
-@common
-def clean_notes(kinds: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
     r"""Remove lmpm's own notes, all of them or those of some kinds. No model is removed: that is `prune`.
 
     \b
@@ -122,10 +122,9 @@ def clean_notes(kinds: tuple[str, ...], as_json: bool, quiet: bool, verbose: boo
     What is needed again is asked, measured or hashed again. Each kind is bounded: the notes used longest ago
     make room by themselves.
     """
-    app = App(Console(quiet, verbose), offline=True)
-    gone = {kind: JsonCache(app.settings.home / kind).clear() for kind in kinds or NOTES}
+    gone = {kind: JsonCache(app.workspace.home / kind).clear() for kind in kinds or NOTES}
     notes, size = sum(kind.notes for kind in gone.values()), sum(kind.size for kind in gone.values())
-    if as_json:
+    if app.as_json:
         rows = [{"kind": kind, "notes": what.notes, "size": what.size} for kind, what in gone.items()]
         put_json({"removed": rows, "notes": notes, "size": size})
         return
@@ -140,12 +139,10 @@ def clean_notes(kinds: tuple[str, ...], as_json: bool, quiet: bool, verbose: boo
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--from", "folders", multiple=True, metavar="DIR", help="Look in this folder, too.")
-@workspace.global_option
+@global_option
 @json_option
-@common
-def adopt_files(
-    names: tuple[str, ...], folders: tuple[str, ...], is_global: bool, as_json: bool, quiet: bool, verbose: bool
-) -> None:
+@pass_app(local=True)
+def adopt_files(app: App, names: tuple[str, ...], folders: tuple[str, ...]) -> None:
     """Take over files that Ollama or LM Studio already keep, without a second copy.
 
     What the known locks name, or the models NAME of this project, and the store lacks is looked for by
@@ -154,20 +151,20 @@ def adopt_files(
     from lmpm.project import lacking
     from lmpm.store import adopt_files
 
-    app = App(Console(quiet, verbose), offline=True)
-    wanted = lacking(app.store, _locks(app, names, is_global=is_global))
-    places = _places(app, folders)
+    store = app.workspace.store
+    wanted = lacking(store, _locks(app, names))
+    places, transfers = _places(app, folders), app.transfers
     adopted: list[Adopted] = []
     absent: list[tuple[Source, ModelFile]] = []
     for source, file in wanted:
-        found = adopt_files(app.store, source, file, places, app.reporter)
+        found = adopt_files(store, source, file, places, transfers)
         if found is None:
             absent.append((source, file))
             continue
         adopted.append(found)
-        if not as_json:
+        if not app.as_json:
             put(f"{human(file.size):>10}  {file.path}  {found.how} to {found.origin} ({found.tool})")
-    if as_json:
+    if app.as_json:
         put_json(_adopt_json(app, adopted, absent))
         return
     _conclude_adopt(app.console, adopted, absent, places)
@@ -175,22 +172,22 @@ def adopt_files(
 
 def _known(app: App) -> list[Known]:
     """The known projects, with that of the current directory among them."""
-    workspace.project(app, is_global=False)
-    workspace.project(app, is_global=True)
-    return app.known_projects.read()
+    known = app.workspace.known_projects
+    for directory in (app.project.directory, global_directory(app.workspace.environment)):
+        known.remember(directory)
+    return known.read()
 
 
-def _locks(app: App, names: tuple[str, ...], *, is_global: bool) -> list[Any]:
+def _locks(app: App, names: tuple[str, ...]) -> list[Lock]:
     """The locks whose files are wanted: all that are known, or the named models of this project."""
-    from lmpm.project import Lock
+    from lmpm.project import Lock, find_models
 
     if names:
-        lock = workspace.read_lock(workspace.project(app, is_global=is_global))
-        return [Lock(tuple(workspace.locked_model(lock, name) for name in names))]
+        return [Lock(tuple(find_models(app.project.require_lock(), names)))]
     known = _known(app)
     _say_broken(app, known)
     if not any(project.lock for project in known):
-        workspace.read_lock(workspace.project(app, is_global=is_global))  # says how to make one
+        app.project.require_lock()  # says how to make one
     return [project.lock for project in known if project.lock]
 
 
@@ -206,7 +203,7 @@ def _places(app: App, folders: tuple[str, ...]) -> list[OtherTool]:
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - without a home directory it stays as it is
     return [
         *(OtherTool(str(folder), folder) for folder in named),
-        *other_tools_here(home, ollama_models=app.settings.ollama),
+        *other_tools_here(home, ollama_models=app.workspace.environment.ollama),
     ]
 
 
@@ -236,13 +233,13 @@ def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None
     if done.foreign_bytes:
         console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
     console.blank()
-    files = len(done.files) + len(done.unfinished)
-    if not files:
+    number = len(done.files) + len(done.unfinished)
+    if not number:
         console.done("Nothing to prune")
     elif removed:
-        console.done(f"Removed {count(files, 'file')}, {human(done.freed)} are free again")
+        console.done(f"Removed {count(number, 'file')}, {human(done.freed)} are free again")
     else:
-        console.done(f"{count(files, 'file')}, {human(done.freed)}. To remove them: `lmpm cache prune --yes`")
+        console.done(f"{count(number, 'file')}, {human(done.freed)}. To remove them: `lmpm cache prune --yes`")
 
 
 def _conclude_adopt(
@@ -292,7 +289,7 @@ def _part_json(part: Unfinished) -> dict[str, Any]:
 
 def _inventory_json(app: App, found: Inventory, known: list[Known]) -> dict[str, Any]:
     return {
-        "store": str(app.store.root),
+        "store": str(app.workspace.store.root),
         "size": found.size,
         "other_size": found.other_bytes,
         "files": [_file_json(file) for file in found.files],
@@ -322,7 +319,7 @@ def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, Mod
         "adopted": [
             shown(item.source, item.file)
             | {
-                "file": str(app.store.link(item.source, item.file)),
+                "file": str(app.workspace.store.link(item.source, item.file)),
                 "how": item.how,
                 "tool": item.tool,
                 "origin": str(item.origin),

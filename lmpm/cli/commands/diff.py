@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, json_option
-from lmpm.cli.output.console import Console, put, put_json
+from lmpm.cli.app import App
+from lmpm.cli.options import json_option, pass_app
+from lmpm.cli.output.console import put, put_json
 from lmpm.errors import LockError, SpecError
 from lmpm.fs import printable
 
@@ -25,8 +25,8 @@ GIT_ARGUMENTS = 7  # that git gives to an external diff command: path, and file,
 @click.command(epilog="Example: `lmpm diff origin/main`, or as git's own: `git config diff.lmpm.command 'lmpm diff'`")
 @click.argument("locks", nargs=-1, metavar="[OLD [NEW]]")
 @json_option
-@common
-def command(locks: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def command(app: App, locks: tuple[str, ...]) -> None:
     """Say what changed from one lock to another.
 
     OLD and NEW are files, or commits, branches or tags of git. Without OLD it is the lock that git has committed
@@ -34,8 +34,7 @@ def command(locks: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -
     """
     from lmpm.project import differences
 
-    app = App(Console(quiet, verbose), offline=True)
-    project = workspace.project(app, is_global=False)
+    project = app.project
     if len(locks) >= GIT_ARGUMENTS:
         old, new = _read(locks[1], project), _read(locks[4], project)
         put(f"{locks[0]}:")
@@ -43,9 +42,9 @@ def command(locks: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -
         raise SpecError("Expected at most two locks", hint="`lmpm diff OLD NEW`")
     else:
         old = _read(locks[0], project) if locks else _committed(project)
-        new = _read(locks[1], project) if len(locks) > 1 else workspace.read_lock(project)
+        new = _read(locks[1], project) if len(locks) > 1 else project.require_lock()
     lines = list(differences(old, new))
-    if as_json:
+    if app.as_json:
         put_json({"changes": lines})
         return
     for line in lines:

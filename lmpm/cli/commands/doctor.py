@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from lmpm import __version__
-from lmpm.cli.app import App, common, json_option, offline_option
-from lmpm.cli.output.console import Console, put, put_json
+from lmpm.cli.app import App
+from lmpm.cli.options import engine_option, json_option, offline_option, pass_app
+from lmpm.cli.output.console import put, put_json
 from lmpm.errors import LmpmError
 from lmpm.units import human
+from lmpm.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# How llama-cpp-python is built for a GPU; llama.cpp `docs/build.md`.
-BUILD_FLAGS: Final = {
-    "metal": "GGML_METAL", "cuda": "GGML_CUDA", "rocm": "GGML_HIP", "sycl": "GGML_SYCL", "vulkan": "GGML_VULKAN",
-}  # fmt: skip
 
 
 class Check(NamedTuple):
@@ -35,18 +31,18 @@ class Check(NamedTuple):
 
 
 @click.command(epilog="Example: `lmpm doctor`")
+@engine_option
 @offline_option
 @json_option
-@common
-def command(offline: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
+@pass_app()
+def command(app: App) -> int:
     """Check machine, engine, store, catalog and Hub.
 
     Exits with 1 if something is wrong.
     """
-    app = App(Console(quiet, verbose), offline=offline)
     checks = [_guarded(name, check, app) for name, check in CHECKS.items()]
     well = all(check.ok for check in checks)
-    if as_json:
+    if app.as_json:
         put_json({"ok": well, "checks": [{**check._asdict(), "sources": dict(check.sources)} for check in checks]})
         return 0 if well else 1
     for check in checks:
@@ -63,7 +59,7 @@ def _guarded(name: str, check: Callable[[App], Check], app: App) -> Check:
     try:
         return check(app)
     except LmpmError as error:
-        return Check(name, str(error).replace("\n", "; "), False, error.hint or "")
+        return Check(name, str(error).replace("\n", "; "), False, app.hint_for(error) or "")
 
 
 def _lmpm(app: App) -> Check:
@@ -74,29 +70,37 @@ def _lmpm(app: App) -> Check:
 def _machine(app: App) -> Check:
     from lmpm.machine import describe
 
-    computer = app.bench.computer
-    fine = computer.budget > 0
-    hint = "" if fine else "Describe it with `--hardware`"
-    return Check("machine", describe(computer), fine, hint, dict(computer.sources))
+    computer = app.workspace.engine.computer
+    failed = any(fact.origin == "failed" for _, fact in computer.sources)
+    hint = "" if computer.budget > 0 else "Describe it with `--hardware`"
+    if failed:
+        hint = "Mend the driver, `nvidia-smi` must answer; or describe the machine with `--hardware`"
+    sources = {name: str(fact) for name, fact in computer.sources}
+    return Check("machine", describe(computer), not hint, hint, sources)
 
 
 def _engine(app: App) -> Check:
-    from lmpm.engine import probe
+    from lmpm.engine import gpu_hint
 
-    info, accelerator = probe(), app.bench.computer.accelerator
-    sources = {"processor features": info.system_info}
-    found = f"{info.python_package}, {info.build}, "
+    found, accelerator = app.workspace.engine.chosen, app.workspace.engine.computer.accelerator
+    info = found.info
+    if info is None:
+        return Check("engine", f"{found.name}: {found.problem}", False, found.hint)
+    sources = {"processor features": info.system_info} if info.system_info else {}
+    sources["held by"] = ", ".join(info.confined) or "limits of time and memory alone"
+    sources["memory plan"] = "asked" if info.plans else "computed"
+    sources |= {item.name: item.problem or "loads a model and writes" for item in app.workspace.engine.engines.every()}
+    text = f"{info.package}, {info.build}, "
     if info.gpu_offload or accelerator == "cpu":
-        return Check("engine", found + ("GPU offload" if info.gpu_offload else "CPU only"), True, "", sources)
-    command = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
-    hint = f'CMAKE_ARGS="-D{BUILD_FLAGS[accelerator]}=on" {command}'
-    return Check("engine", f"{found}CPU only, but this machine has a GPU: models run on the CPU", False, hint, sources)
+        return Check("engine", text + ("GPU offload" if info.gpu_offload else "CPU only"), True, "", sources)
+    problem = f"{text}CPU only, but this machine has a GPU: models run on the CPU"
+    return Check("engine", problem, False, gpu_hint(accelerator, sys.platform), sources)
 
 
 def _store(app: App) -> Check:
     from lmpm.fs import free_space
 
-    place = app.store.root
+    place = app.workspace.store.root
     found = f"{place}, {human(free_space(place))} free"
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -106,16 +110,16 @@ def _store(app: App) -> Check:
 
 
 def _catalog(app: App) -> Check:
-    tasks, models = len(app.catalog.tasks), len(app.catalog.models)
+    tasks, models = len(app.workspace.catalog.tasks), len(app.workspace.catalog.models)
     return Check("catalog", f"{tasks} tasks, {models} models", True)
 
 
 def _hub(app: App) -> Check:
-    if app.offline:
+    if app.workspace.offline:
         return Check("hub", "not asked: offline", True)
-    reached = app.hub.reach()
-    login = "with a token" if app.http.token else "without a token"
-    return Check("hub", f"{app.settings.endpoint}, {reached}, {login}", True)
+    reached = app.workspace.hub.reach()
+    login = "with a token" if app.workspace.http.token else "without a token"
+    return Check("hub", f"{app.workspace.environment.endpoint}, {reached}, {login}", True)
 
 
 CHECKS: dict[str, Any] = {

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
-from lmpm.cli.app import App, common, hardware_option, json_option
-from lmpm.cli.output import render
-from lmpm.cli.output.console import Console, put, put_json, put_table
+from lmpm.cli.app import App
+from lmpm.cli.options import engine_option, hardware_option, json_option, pass_app
+from lmpm.cli.output import json
+from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.errors import SpecError
 from lmpm.units import human
 
 
 @click.command(epilog='Example: `lmpm hardware`, or `lmpm hardware --hardware "RTX 3060 12GB, 32GB"`')
+@click.option("--measure", is_flag=True, help="Let the engine run on a model made on the spot first: about 15 seconds.")
+@engine_option
 @hardware_option
 @json_option
-@common
-def command(hardware: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def command(app: App, measure: bool) -> None:
     """Show the machine that lmpm chooses for."""
     from lmpm.machine import describe
 
-    app = App(Console(quiet, verbose), offline=True, hardware=hardware)
-    machine = app.machine
-    if as_json:
-        sources = asdict(machine)["sources"]
-        put_json({"machine": render.machine_json(machine), "sources": dict(sources)})
+    if measure:
+        _measure(app)
+    machine = app.workspace.machine
+    if app.as_json:
+        sources = {figure: str(fact) for figure, fact in machine.sources}
+        put_json({"machine": json.machine_json(machine), "sources": sources})
         return
     put(describe(machine))
     put("")
@@ -40,5 +43,16 @@ def command(hardware: str | None, as_json: bool, quiet: bool, verbose: bool) -> 
         "host_budget": human(machine.host_budget) if machine.host_budget else "",
         "host_bandwidth": f"{machine.host_bandwidth / 1e9:.0f} GB/s" if machine.host_bandwidth else "",
     }
-    rows = [(fact.replace("_", " "), value, origins.pop(fact, "")) for fact, value in shown.items() if value]
-    put_table([*rows, *((fact.replace("_", " "), origin, "") for fact, origin in origins.items())])
+    rows = [(name.replace("_", " "), value, str(origins.pop(name, ""))) for name, value in shown.items() if value]
+    put_table([*rows, *((name.replace("_", " "), str(origin), "") for name, origin in origins.items())])
+
+
+def _measure(app: App) -> None:
+    if not app.workspace.is_this_machine:
+        raise SpecError("`--measure` is about this machine, `--hardware` about another one", hint="Drop one")
+    found = app.workspace.engine.measure()
+    before = f"{found.predicted:.1f} were predicted" if found.predicted else "nothing was predicted"
+    app.console.note(
+        f"measured with {found.build}: {found.decode:.1f} tok/s written and {found.prefill:.0f} read by a model of "
+        f"{human(found.file_bytes)}, {before}"
+    )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common
-from lmpm.cli.output.console import Console
+from lmpm.cli.app import App
+from lmpm.cli.options import pass_app
 from lmpm.errors import SpecError
 from lmpm.project import MANIFEST_HEADER
 
@@ -31,18 +30,17 @@ MANIFEST = (
 
 
 @click.command(epilog="Example: `lmpm init`, then `lmpm install text-to-sql`")
-@common
-def command(quiet: bool, verbose: bool) -> None:
+@pass_app(local=True)
+def command(app: App) -> None:
     """Write an `lmpm.toml` without models here."""
-    app = App(Console(quiet, verbose), offline=True)
-    found = workspace.project(app, is_global=False)
-    if found.directory == app.settings.directory and found.manifest_path.exists():
+    found, here = app.project, app.workspace.current
+    if found.directory == here and found.manifest_path.exists():
         raise SpecError(
             f"`{found.manifest_path.name}` is here already",
             hint="Add a model with `lmpm install TASK`; all tasks: `lmpm catalog list`",
         )
     from lmpm.project import edit_project
 
-    with edit_project(app.settings.directory, state=app.settings.home) as project:
+    with edit_project(here, state=app.workspace.home) as project:
         project.write(manifest=MANIFEST)
     app.console.done("Wrote lmpm.toml. Add a model with `lmpm install TASK`; all tasks: `lmpm catalog list`")

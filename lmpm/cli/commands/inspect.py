@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
-from lmpm.cli.output import render
-from lmpm.cli.output.console import Console, put, put_json
+from lmpm.cli.app import App
+from lmpm.cli.options import engine_option, hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.output.console import put, put_json
+from lmpm.cli.output.words import tok_range
 from lmpm.errors import SpecError
 from lmpm.units import duration, human
 
@@ -40,52 +40,54 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @click.option("--gpu-layers", type=click.IntRange(0), help="Layers on the GPU; else all.")
 @click.option("--cpu-moe", is_flag=True, help="Keep the experts in host memory.")
 @click.option("--exact", is_flag=True, help="Read the whole header and ask llama.cpp itself; no weights are fetched.")
+@engine_option
 @hardware_option
 @offline_option
 @json_option
-@common
-def command(ref: str, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+@pass_app()
+def command(app: App, ref: str, **options: Any) -> None:
     """Show what a GGUF is, needs and does, from its header alone.
 
-    REF is a name in the lock, of which the rung for the machine is shown, a task, a model, a repository with a quant,
+    REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
     or a file.
     """
     from lmpm.estimate import as_planned, inspect
 
-    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
-    if options["exact"] and not app.is_this_machine:
+    workspace = app.workspace
+    if options["exact"] and not workspace.is_this_machine:
         raise SpecError("`--exact` asks llama.cpp on this machine, `--hardware` is about another one", hint="Drop one")
     parts = _parts(app, ref)
-    settings = replace(_settings(options), repack=app.repack)
-    found = computed = inspect(parts, app.machine, settings, table=options["exact"])
+    settings = replace(_settings(options), repack=workspace.repack)
+    found = computed = inspect(parts, workspace.machine, settings, table=options["exact"])
     exact = _ask(app, parts, found) if options["exact"] else None
     if exact:
-        found = as_planned(computed, exact, app.machine)
+        found = as_planned(computed, exact, workspace.machine)
     elif options["exact"]:
         app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
-    if as_json:
+    if app.as_json:
         put_json(_json(found, computed, exact))
     else:
-        _show(found, computed, exact, app.machine)
+        _show(found, computed, exact, workspace.machine)
 
 
 def _parts(app: App, ref: str) -> Parts:
     """The files of what the lock pins under this name, else of what the reference names."""
     from lmpm.resolver import parts_of
 
-    locked = workspace.project(app, is_global=False).lock().get(ref)
+    locked = app.project.lock().get(ref)
     if locked is None:
-        return parts_of(app.resolver, ref, app.machine)
+        return parts_of(app.workspace.resolver, ref, app.workspace.machine)
     from lmpm.project import rung_for, variant_of
 
-    rung = rung_for(locked, app.machine)
-    app.console.note(f"this is what lmpm.lock pins for it: rung {rung.number} of {len(locked.candidates)}")
-    return app.locator.parts(variant_of(rung.candidate))
+    rung = rung_for(locked, app.workspace.machine)
+    title = f"{rung.candidate.model} {rung.candidate.quant}"
+    app.console.note(f"this is what lmpm.lock pins for this machine: {title}")
+    return app.workspace.locator.parts(variant_of(rung.candidate))
 
 
 def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
     """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
-    oracle = app.bench.oracle
+    oracle = app.workspace.engine.oracle
     return oracle.ask(parts.files, found.settings) if oracle else None
 
 
@@ -157,7 +159,7 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
     first = duration(found.speed.first_token_s)
-    put(f"Speed       {render.tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
+    put(f"Speed       {tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
 
 
 def _source_words(found: Inspection) -> str:

@@ -2,93 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
-from lmpm.cli.output.console import Console, put_json
-from lmpm.cli.relock import named_lines, relock, remark_lost, upgradable
-from lmpm.errors import SpecError
-
-if TYPE_CHECKING:
-    from lmpm.project import LockedModel, ManifestModel
+from lmpm.cli import plans
+from lmpm.cli.app import App
+from lmpm.cli.options import (
+    dry_run_option,
+    global_option,
+    hardware_option,
+    json_option,
+    offline_option,
+    pass_app,
+)
+from lmpm.cli.output.console import put, put_json
+from lmpm.project import Plan, actions
+from lmpm.units import count
 
 
 @click.command(epilog="Example: `lmpm lock --check` in continuous integration")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--check", is_flag=True, help="Change nothing; fail if the lock is missing or stale.")
 @click.option("--upgrade", is_flag=True, help="Choose anew for NAME, or for every model.")
+@dry_run_option
 @hardware_option
 @offline_option
-@workspace.global_option
+@global_option
 @json_option
-@common
-def command(
-    names: tuple[str, ...],
-    check: bool,
-    upgrade: bool,
-    hardware: str | None,
-    offline: bool,
-    is_global: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
+@pass_app()
+def command(app: App, names: tuple[str, ...], check: bool, upgrade: bool, dry_run: bool) -> None:
     """Pin what `lmpm.toml` asks for, download nothing.
 
     What is pinned already and still asked for in the same words stays as it is, unless `--upgrade` is given.
     """
-    from lmpm.project import require_all_permitted
-
-    app = App(Console(quiet, verbose), offline=offline, hardware=hardware, is_global=is_global, asks_anew=upgrade)
-    project = workspace.project(app, is_global=is_global)
-    manifest = workspace.require_manifest(project)
-    workspace.remark_licenses(app, manifest)
+    app.project.require_manifest()
+    app.remark()
     if check:
-        lock = workspace.read_lock(project, must_exist=True)
-        reasons = workspace.staleness(app, manifest, lock)
-        if as_json:
-            put_json({"up_to_date": not reasons, "reasons": reasons})
-        workspace.refuse_stale(reasons)
-        require_all_permitted(lock.models, manifest.policy)
-        app.console.done("lmpm.lock is up to date")
+        _check(app)
         return
-    from lmpm.project import (
-        install,  # and all that choosing takes
-        stale_models,
-    )
-
-    if names and not upgrade:
-        raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
-    before = project.lock()
-    if upgrade:
-        lines = upgradable(app, before, named_lines(manifest, names))
-    else:
-        lines = stale_models(manifest, before, workspace.targets(app, manifest))
-    if lines:
-        workspace.require_writable(before)
-    if upgrade:
-        remark_lost(app, before, lines)
-    entries = [(line, relock(app, manifest, before, line)) for line in lines]  # all, before anything is written
-    with workspace.editing(app, is_global=is_global) as guarded:
-        changed = install.pin_again(guarded, entries)
-    for line, entry in entries:
-        _show(app, line, entry)
-    dropped = workspace.drop_unasked(app, manifest, is_global=is_global)
-    if as_json:
-        put_json({"locked": [line.name for line, _ in entries], "unpinned": dropped})
-    if not manifest.models:
-        app.console.done(f"Nothing to lock: `{manifest.file}` names no models")
-    elif not changed and not dropped:
+    app.change(asks_anew=upgrade)
+    plan = actions.lock.plan(app.workspace, names, upgrade=upgrade)
+    plans.show_remarks(app, plan)
+    if dry_run and not app.as_json:
+        for line in plan.changes:
+            put(line)
+    changed = bool(plan.changes)
+    if not dry_run:
+        result = actions.lock.apply(plan, plans.ActionWords(app, plan))
+        changed = result.changed or bool(result.unpinned)
+    _show(app, plan, "Chosen" if dry_run else "Locked")
+    if app.as_json:
+        locked, unpinned = [step.name for step in plan.steps], list(plan.unpinned)
+        data = {"locked": locked, "unpinned": unpinned, "dry_run": dry_run, "changes": list(plan.changes)}
+        put_json(data)
+    if dry_run:
+        plans.conclude_dry_run(app, plan)
+    elif not app.project.manifest().models:
+        app.console.done(f"Nothing to lock: `{app.project.manifest_name}` names no models")
+    elif not changed:
         app.console.done("lmpm.lock is up to date")
 
 
-def _show(app: App, line: ManifestModel, entry: LockedModel) -> None:
-    from lmpm.project import rung_for
+def _check(app: App) -> None:
+    if app.as_json:
+        reasons = actions.lock.check(app.workspace)
+        put_json({"up_to_date": not reasons, "reasons": reasons})
+    actions.lock.require_current(app.workspace)
+    app.console.done("lmpm.lock is up to date")
 
-    candidate = rung_for(entry, app.machine).candidate
-    count = len(entry.candidates)
-    rungs = "1 rung" if count == 1 else f"{count} rungs"
-    app.console.say("Locked", f"{line.name}: {rungs}, {candidate.model} {candidate.quant} on this machine")
+
+def _show(app: App, plan: Plan, label: str) -> None:
+    for step in plan.steps:
+        if step.chosen is None or step.chosen.entry is None:
+            continue
+        for remark in (*step.chosen.resolution.choice.notes, *step.chosen.remarks):
+            app.console.note(remark)
+        variants = count(len(step.chosen.entry.candidates), "variant")
+        app.console.say(label, f"{step.name}: {variants}, {step.title} {step.quant} on this machine")

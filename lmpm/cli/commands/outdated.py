@@ -2,114 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, hardware_option, json_option
+from lmpm.cli.app import App
+from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json
-from lmpm.cli.relock import asking_anew
-from lmpm.errors import LmpmError, OfflineError
-from lmpm.project import Change
+from lmpm.errors import IntegrityError, OfflineError
+from lmpm.project import find_models, find_news
+from lmpm.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lmpm.project import LockedModel, Manifest, ManifestModel, Policy
-    from lmpm.types import Machine
-
-INTEGRITY_EXIT_CODE = 4
+    from lmpm.project import News
 
 
 @click.command(epilog="Example: `lmpm outdated --json`")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @hardware_option
-@workspace.global_option
+@global_option
 @json_option
-@common
-def command(
-    names: tuple[str, ...], hardware: str | None, is_global: bool, as_json: bool, quiet: bool, verbose: bool
-) -> int:
+@pass_app(asks_anew=True)
+def command(app: App, names: tuple[str, ...]) -> int:
     """Say what has changed since `lmpm.lock` was made.
 
     Newer commits, files uploaded again, changed templates and licences, repositories that are gone or belong
     to somebody else, and better choices of a newer catalog. Files that changed under the pinned commit end in
     exit code 4; nothing else here is a failure.
     """
-    from lmpm.project import changes
-
-    app = App(Console(quiet, verbose), hardware=hardware, is_global=is_global, asks_anew=True)
-    if app.offline:
-        raise OfflineError("What is new can only be asked over the network", hint="Unset LMPM_OFFLINE")
-    project = workspace.project(app, is_global=is_global)
-    lock, manifest = workspace.read_lock(project), workspace.read_manifest(project)
-    models = [workspace.locked_model(lock, name) for name in names] if names else list(lock.models)
-    rows: list[dict[str, Any]] = []
-    with asking_anew():
-        for model in models:
-            for number, candidate in enumerate(model.candidates, start=1):
-                rows += [_row(model, number, change) for change in changes(candidate, app.hub, app.catalog)]
-            rows += [_row(model, None, change) for change in _better(app, manifest, model)]
-    if as_json:
+    if app.workspace.offline:
+        raise OfflineError("What is new can only be asked over the network")
+    models = find_models(app.project.require_lock(), names)
+    found = find_news(app.workspace, names)
+    if app.as_json:
+        rows = [
+            {"name": news.model, "rung": news.rung, "kind": news.change.kind, "detail": news.change.detail}
+            for news in found
+        ]
         put_json({"changes": rows})
     else:
-        _show(app.console, models, rows)
-    return INTEGRITY_EXIT_CODE if any(row["kind"] == "bytes" for row in rows) else 0
+        _show(app.console, len(models), found)
+    return IntegrityError.exit_code if any(news.change.kind == "bytes" for news in found) else 0
 
 
-def _row(model: LockedModel, number: int | None, change: Change) -> dict[str, Any]:
-    return {"name": model.name, "rung": number, "kind": change.kind, "detail": change.detail}
-
-
-def _better(app: App, manifest: Manifest, model: LockedModel) -> Iterator[Change]:
-    """Whether the catalog of this lmpm has something better for this machine, or a declared one, than its rung."""
-    line = manifest.models.get(model.name)
-    if line is None:
-        return
-    machines = workspace.targets(app, manifest)
-    news: dict[str, list[str]] = {}
-    for where, machine in [("this machine", app.machine), *((f"`{name}`", machines[name]) for name in machines)]:
-        if words := _better_for(app, machine, model, line, manifest.policy):
-            news.setdefault(words, []).append(where)
-    for words, places in news.items():
-        yield Change("choice", f"for {', '.join(places)} {words}")
-
-
-def _better_for(app: App, machine: Machine, model: LockedModel, line: ManifestModel, policy: Policy) -> str:
-    """What the catalog takes for a machine where that is better than the rung, empty where it is not.
-
-    Within the point that is no difference, a rung for another machine serves this one as well: that is no news.
-    """
-    from lmpm.project import better_variant, constraints_of, rung_for
-    from lmpm.resolver import NameReference, parse_reference
-
-    ref = line.ref or line.task or line.name
-    if not isinstance(parse_reference(ref), NameReference):
-        return ""
-    try:
-        found = app.resolver.resolve(ref, machine, constraints_of(line, policy), where="catalog")
-        rung = rung_for(model, machine).candidate
-        better = better_variant(model, found)
-    except LmpmError:  # nothing to compare: `sync` and `install` tell why
-        return ""
-    if better is None:
-        return ""
-    return f"the catalog takes {better.title} {better.quant} now, the lock has {rung.model} {rung.quant}"
-
-
-def _show(console: Console, models: list[LockedModel], rows: list[dict[str, Any]]) -> None:
-    told: set[tuple[str, str, str]] = set()
-    for row in rows:
-        key = (row["name"], row["kind"], row["detail"])
-        if key in told:  # several rungs of one repository
-            continue
-        told.add(key)
-        put(f"{row['name']}: {row['detail']}")
-    if rows:
+def _show(console: Console, models: int, found: list[News]) -> None:
+    for line in dict.fromkeys(f"{news.model}: {news.change.detail}" for news in found):  # variants of one repository
+        put(line)
+    if found:
         console.note("nothing was changed: `lmpm update NAME` chooses anew")
     elif not models:
         console.done("The lock is empty")
     else:
-        count = "1 model is" if len(models) == 1 else f"{len(models)} models are"
-        console.done(f"{count} up to date")
+        console.done(f"{count(models, 'model')} {'is' if models == 1 else 'are'} up to date")

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lmpm.cli.app import App, common, hardware_option, json_option, offline_option
-from lmpm.cli.output import render
-from lmpm.cli.output.console import Console, put, put_json, put_table
+from lmpm.cli.app import App
+from lmpm.cli.options import hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.output import json
+from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.cli.output.words import tok_range
 from lmpm.units import count, duration, human
 
 if TYPE_CHECKING:
@@ -28,10 +30,8 @@ SHOWN_REPOS: Final = 2  # of a model, beside the one that would be taken
 @hardware_option
 @offline_option
 @json_option
-@common
-def command(
-    words: tuple[str, ...], as_json: bool, everything: bool, limit: int, quiet: bool, verbose: bool, **options: Any
-) -> None:
+@pass_app()
+def command(app: App, words: tuple[str, ...], everything: bool, limit: int, context: int) -> None:
     """Search the Hub for models, grouped by what they were made from.
 
     What would be taken, its memory and its speed are estimates for this machine; `lmpm resolve` looks closer.
@@ -39,17 +39,17 @@ def command(
     from lmpm.errors import OfflineError, UnknownNameError
     from lmpm.resolver import Constraints, request_for, search_catalog, search_models
 
-    app = App(Console(quiet, verbose), offline=options["offline"], hardware=options["hardware"])
+    finder = app.workspace.resolver.finder
     text = " ".join(" ".join(words).split())
-    request = request_for(text, Constraints(context=options["context"]), None, model=text)
+    request = request_for(text, Constraints(context=context), None, model=text)
     try:
-        matches = search_models(app.resolver.finder, text, request, app.machine)
+        matches = search_models(finder, text, request, app.workspace.machine)
     except OfflineError:
-        matches = search_catalog(app.resolver.finder, text)
+        matches = search_catalog(finder, text)
         if not matches.found:
             raise
         app.console.note("the network is switched off: this is what the catalog has")
-    if as_json:
+    if app.as_json:
         put_json(_as_json(matches, limit))
         return
     if not matches.found:
@@ -104,7 +104,7 @@ def _taken(match: Match) -> str:
     if match.candidate is None:
         return match.why_not or "not looked at"
     variant = match.candidate.variant
-    speed = render.tok_range(match.candidate.speed)
+    speed = tok_range(match.candidate.speed)
     return f"{variant.quant}  {human(variant.size)}  needs about {human(match.candidate.memory.total)}  {speed}"
 
 
@@ -136,6 +136,6 @@ def _match_json(match: Match) -> dict[str, Any]:
             {"repo": row.id, "license": row.license, "downloads": row.downloads, "likes": row.likes, "gated": row.gated}
             for row in rows
         ],
-        "choice": render.candidate_json(match.candidate) if match.candidate else None,
+        "choice": json.candidate_json(match.candidate) if match.candidate else None,
         "why_not": match.why_not or None,
     }

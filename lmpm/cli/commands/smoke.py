@@ -2,78 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from lmpm.cli import workspace
-from lmpm.cli.app import App, common, hardware_option, json_option
-from lmpm.cli.output import render
-from lmpm.cli.output.console import Console, put_json
+from lmpm.cli.app import App
+from lmpm.cli.options import engine_option, global_option, hardware_option, json_option, pass_app
+from lmpm.cli.output import json, words
+from lmpm.cli.output.console import put_json
 from lmpm.errors import SmokeTestError, UnknownNameError
+
+if TYPE_CHECKING:
+    from lmpm.catalog import Task
+
+FILE_CONTEXT: Final = 4096  # tokens that a file is loaded for where nobody says how many
 
 
 @click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
 @click.argument("name")
 @click.option("--task", help="The task whose questions are asked.")
 @click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to load it for.")
+@engine_option
 @hardware_option
-@workspace.global_option
+@global_option
 @json_option
-@common
-def command(
-    name: str,
-    task: str | None,
-    context: int | None,
-    hardware: str | None,
-    is_global: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
+@pass_app(local=True)
+def command(app: App, name: str, task: str | None, context: int | None) -> None:
     """Run a model once and check its answers.
 
     NAME is a model of the lock, or a GGUF file. It is asked the questions of its task.
     """
-    from lmpm.project import TASK_HINT, context_of, is_task_assumed, prove, rung_for, task_of
+    from lmpm.project import TASK_HINT, prove
 
-    app = App(Console(quiet, verbose), offline=True, hardware=hardware)
-    asked = app.catalog.task(task) if task else None
+    catalog = app.workspace.catalog
+    asked = catalog.task(task) if task else None
     if task and asked is None:
         raise UnknownNameError("task", task, listing="All tasks: `lmpm catalog list`")
-    model = None
-    if name.endswith(".gguf") or "/" in name:
-        from lmpm.gguf import read_file
-        from lmpm.resolver import shards
-
-        files = shards(Path(name).expanduser())
-        for file in files:
-            read_file(file)  # what is no GGUF is an error of the file, not of the engine
-        path, need = files[0], sum(file.stat().st_size for file in files)
-        known, tokens = asked or app.catalog.task("chat"), context or 4096
+    subject = (_of_file if name.endswith(".gguf") or "/" in name else _of_lock)(app, name)
+    result = prove(
+        subject.paths,
+        asked or subject.task,
+        context=context or subject.context,
+        need=subject.need,
+        bench=app.workspace.engine,
+    )
+    if app.as_json:
+        put_json({"name": name, "path": str(subject.paths[0]), "smoke": json.smoke_json(result)})
     else:
-        lock = workspace.read_lock(workspace.project(app, is_global=is_global))
-        model = workspace.locked_model(lock, name)
-        candidate = rung_for(model, app.machine).candidate
-        paths = [app.store.find(candidate.source, file) for file in candidate.files]
-        if paths[0] is None or not all(paths):
-            from lmpm.store import missing_files
-
-            raise missing_files(candidate.source, candidate.files, f"`{name}` is not on this machine")
-        path = paths[0]
-        known, need, tokens = asked or task_of(model, app.catalog), candidate.memory, context or context_of(model)
-        files = [found for found, file in zip(paths, candidate.files, strict=True) if found and file.role == "model"]
-    result = prove(files, known, context=tokens, need=need, bench=app.bench)
-    if as_json:
-        put_json({"name": name, "path": str(path), "smoke": render.smoke_json(result)})
-    else:
-        render.show_smoke(app.console, result)
+        words.show_smoke(app.console, result)
     if result is not None and not result.passed:
-        is_assumed = asked is None and (model is None or is_task_assumed(model.requested, app.catalog))
         raise SmokeTestError(
             f"`{name}` does not do its task: {result.detail}",
-            hint=TASK_HINT if is_assumed else None,
+            hint=TASK_HINT if asked is None and subject.is_task_assumed else None,
         )
-    if result is not None and not as_json:
+    if result is not None and not app.as_json:
         app.console.blank()
         app.console.done(f"{name} works")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """What is run: its files in load order, without a vision encoder, and how. `need` is in bytes."""
+
+    paths: tuple[Path, ...]
+    task: Task | None
+    context: int
+    need: int
+    is_task_assumed: bool
+
+
+def _of_file(app: App, name: str) -> _Subject:
+    from lmpm.gguf import read_file
+    from lmpm.resolver import shards
+
+    files = tuple(shards(Path(name).expanduser()))
+    for file in files:
+        read_file(file)  # what is not a GGUF is an error of the file, not of the engine
+    need = sum(file.stat().st_size for file in files)
+    task = app.workspace.catalog.task("chat")
+    return _Subject(paths=files, task=task, context=FILE_CONTEXT, need=need, is_task_assumed=True)
+
+
+def _of_lock(app: App, name: str) -> _Subject:
+    from lmpm.project import context_of, find_model, is_task_assumed, rung_for, task_of
+    from lmpm.store import missing_files
+
+    catalog, store = app.workspace.catalog, app.workspace.store
+    model = find_model(app.project.require_lock(), name)
+    candidate = rung_for(model, app.workspace.machine).candidate
+    found = [(file, store.find(candidate.source, file)) for file in candidate.files]
+    if not all(path for _, path in found):
+        raise missing_files(candidate.source, candidate.files, f"`{name}` is not on this machine")
+    return _Subject(
+        paths=tuple(path for file, path in found if path and file.role == "model"),
+        task=task_of(model, catalog),
+        context=context_of(model),
+        need=candidate.memory,
+        is_task_assumed=is_task_assumed(model.requested, catalog),
+    )

@@ -1,283 +1,219 @@
-"""Install: from a choice to a line of `lmpm.toml` and a ladder in `lmpm.lock`."""
+"""Install: choose for references, or make and mend the lock, then download, test and pin."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lmpm.errors import (
-    HashMismatchError,
-    IntegrityError,
-    LockError,
-    NotFoundError,
-    NotPermittedError,
-    SpecError,
+from lmpm.errors import NothingFitsError, SpecError
+from lmpm.project.actions import pinning
+from lmpm.project.actions.asks import (
+    find_line,
+    find_request,
+    is_current,
+    is_improvable,
+    line_named,
+    manifest_line,
+    overlaid,
+    with_policy,
 )
-from lmpm.licenses import normalise
-from lmpm.limits import MAX_NAME_CHARS
-from lmpm.machine import is_same_class
-from lmpm.project import manifest_edit
-from lmpm.project.lock.records import Lock, LockedModel
-from lmpm.project.manifest import ManifestModel
-from lmpm.project.staleness import stale_models, stale_reasons
-from lmpm.proof import Tested
-from lmpm.resolver import Constraints, NameReference, parse_quant, parse_reference
-from lmpm.types import HubSource, StarterSource
+from lmpm.project.actions.plan import ActionReporter, Plan, Result, Step, chosen_step, lock_changes, locked_step
+from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.policy import require_permitted
+from lmpm.project.staleness import stale_models
+from lmpm.resolver import Constraints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from lmpm.catalog import Catalog
-    from lmpm.project.directory import Project
-    from lmpm.project.lock.records import LockedCandidate
-    from lmpm.project.manifest import Manifest, Policy
-    from lmpm.proof import SmokeResult
-    from lmpm.resolver import Kind, Resolution
-    from lmpm.types import Machine, ModelFile, Source
+    from lmpm.project.actions.plan import Installed
+    from lmpm.project.lock.records import LockedModel
+    from lmpm.project.manifest import Manifest
+    from lmpm.project.workspace import Workspace
+
+NO_CONSTRAINTS = Constraints()
 
 
-def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
-    """What a line of the manifest asks, with the project's policy. Raises SpecError for an unknown quant."""
-    licenses = frozenset(map(normalise, model.license.split(","))) if model.license else None
-    constraints = Constraints(
-        task=model.task if model.ref else None,
-        context=model.context,
-        quant=parse_quant(model.quant) if model.quant else None,
-        min_speed=model.min_speed,
-        max_size=model.max_size,
-        licenses_allowed=licenses,
-        prefer=model.prefer or "quality",
-        asked_in="manifest",
+def plan(
+    workspace: Workspace,
+    refs: Sequence[str] = (),
+    constraints: Constraints = NO_CONSTRAINTS,
+    *,
+    name: str | None = None,
+    locked: bool = False,
+    save: bool = True,
+    smoke: bool = True,
+) -> Plan:
+    """What installing references would do; without any, what makes this machine equal to the lock.
+
+    `constraints` go before what the manifest asks of a reference already. `name` is that of the one reference in the
+    manifest. `locked` forbids that the lock changes, `save` False that the project's files are written.
+    Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
+    """
+    if name and len(refs) != 1:
+        raise SpecError("`--name` goes with exactly one reference")
+    if refs:
+        steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
+        return _plan(workspace, steps, smoke=smoke, save=save)
+    return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+
+
+def _plan(
+    workspace: Workspace,
+    steps: tuple[Step, ...],
+    *,
+    smoke: bool,
+    save: bool,
+    unpinned: tuple[str, ...] = (),
+    is_first: bool = False,
+) -> Plan:
+    before = workspace.project.lock()
+    entries = [
+        pinning.keep_proofs(step.chosen.entry, before.get(step.name))
+        for step in steps
+        if step.chosen and step.chosen.entry
+    ]
+    return Plan(
+        action="install",
+        workspace=workspace,
+        steps=steps,
+        changes=lock_changes(before, entries, unpinned) if entries or unpinned else (),
+        unpinned=unpinned,
+        smoke=smoke,
+        saves=save,
+        is_first=is_first,
     )
-    return with_policy(constraints, policy)
 
 
-def manifest_line(resolution: Resolution, constraints: Constraints, name: str | None = None) -> ManifestModel:
-    """The line that a reference becomes in `lmpm.toml`: a task by its name, anything else as typed."""
-    request = resolution.choice.request
-    is_task = request.model is None and resolution.task is not None
-    title = request.task if is_task else request.model or request.ref
-    return ManifestModel(
-        name=name or _as_name(title or request.ref),
-        task=request.task if is_task or constraints.task else None,
-        ref=None if is_task else request.ref,
-        context=request.context,
-        quant=request.quant if is_task else constraints.quant,  # `text-to-sql:Q8_0` names one too
-        min_speed=constraints.min_speed,
-        max_size=constraints.max_size,
-        license=_licenses(constraints),
-        prefer=constraints.prefer if constraints.prefer != "quality" else None,
+def _step(
+    workspace: Workspace, ref: str, constraints: Constraints, name: str | None, *, locked: bool, save: bool
+) -> Step:
+    """What a reference asks for: what the lock has for it, or a new choice."""
+    project = workspace.project
+    manifest = project.manifest()
+    if (line := line_named(manifest, workspace.catalog, ref)) and name in (None, line.name):
+        ref, name = line.ref or line.task or line.name, line.name
+    else:
+        ref = workspace.reference(ref)
+    there = find_line(manifest, workspace.catalog, ref, name)
+    if there:
+        constraints, name = overlaid(there, constraints, ref), there.name
+    lock = project.lock()
+    found = find_request(lock, workspace.catalog, ref, constraints, name)
+    if found is not None and is_current(found, manifest):
+        step = _already(workspace, found, locked=locked)
+        if step is not None:
+            require_permitted(found.name, step.rung.candidate, manifest.policy) if step.rung else None
+            return step
+    from lmpm.project.actions.choosing import choose
+
+    own = constraints
+    chosen = choose(
+        workspace,
+        ref,
+        with_policy(own, manifest.policy),
+        lambda resolution: manifest_line(resolution, own, name),
+        save=save,
     )
+    if locked:
+        pinning.require_same(project.require_lock(), chosen.line.name, chosen.resolution)
+    return chosen_step(workspace, chosen, is_new=True)
 
 
-def _as_name(text: str) -> str:
-    """A model's title as a key of the manifest."""
-    kept = "".join(char if char.isalnum() or char in "._-" else "-" for char in text.lower())
-    return kept.strip("._-")[:MAX_NAME_CHARS] or "model"
-
-
-@contextmanager
-def naming(line: ManifestModel, manifest: Manifest) -> Iterator[None]:
-    """Have the errors of what is chosen for a line of the manifest say which line it is."""
+def _already(workspace: Workspace, found: LockedModel, *, locked: bool) -> Step | None:
+    """The step from the lock when it has this very request for this machine, and there is no better."""
     try:
-        yield
-    except (SpecError, NotFoundError, NotPermittedError, IntegrityError) as error:
-        error.message = f"`{line.name}` in {manifest.file}: {error.message}"
-        raise
+        step = locked_step(workspace, found)
+    except NothingFitsError:
+        return None  # the ladder is made anew, with something for this machine
+    improvable = step.rung is not None and is_improvable(step.rung.candidate, offline=workspace.offline)
+    return None if improvable and not locked else step
 
 
-def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested | None) -> LockedModel:
-    """The entry with what a smoke test showed, at the rung whose files it ran."""
-    if tested is None:
-        return locked
-    proved = (replace(rung, tested=tested) if rung.files == tuple(files) else rung for rung in locked.candidates)
-    return replace(locked, candidates=tuple(proved))
+def _from_lock(workspace: Workspace, *, locked: bool, save: bool, smoke: bool) -> Plan:
+    """Make this machine equal to the lock, which is made or mended first where it may be."""
+    project = workspace.project
+    if not project.manifest_path.exists() and not project.lock_path.exists():
+        raise SpecError(
+            f"Nothing to install: no `lmpm.toml` in `{project.directory}` or above",
+            hint="Name a task: `lmpm install text-to-sql`; all tasks: `lmpm catalog list`",
+            kind="no-manifest",
+        )
+    manifest = project.manifest()
+    machines = workspace.targets(manifest)
+    if locked:
+        lock = project.require_lock()
+        pinning.require_fresh(manifest, lock, machines)
+        steps = tuple(_permitted_step(workspace, model, manifest) for model in lock.models)
+        return Plan(action="install", workspace=workspace, steps=steps, smoke=smoke)
+    before = project.lock()
+    stale = stale_models(manifest, before, machines)
+    steps = ()
+    if stale:
+        from lmpm.project.actions.choosing import choose_again
+
+        steps = tuple(
+            chosen_step(workspace, choose_again(workspace, manifest, before, line, save=save)) for line in stale
+        )
+    writes = save and project.manifest_path.exists()
+    unpinned = pinning.unasked(before, manifest) if writes else ()
+    passed = {*unpinned, *(line.name for line in stale)}
+    steps += tuple(_permitted_step(workspace, model, manifest) for model in before.models if model.name not in passed)
+    is_first = writes and not stale and not project.lock_path.exists()
+    return _plan(workspace, steps, smoke=smoke, save=save, unpinned=unpinned, is_first=is_first)
 
 
-def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
-    """What of a smoke test belongs into the lock: figures only where the machine is like a declared one."""
-    like = next((name for name, target in sorted(targets.items()) if is_same_class(machine, target)), None)
-    if like is None:
-        return Tested(engine=result.engine_build)
-    return Tested(
-        engine=result.engine_build,
-        on=like,
-        decode=None if result.decode is None else round(result.decode, 1),
-        first_token_s=None if result.first_token_s is None else round(result.first_token_s, 2),
-    )
+def _permitted_step(workspace: Workspace, model: LockedModel, manifest: Manifest) -> Step:
+    step = locked_step(workspace, model)
+    if step.rung:
+        require_permitted(model.name, step.rung.candidate, manifest.policy)
+    return step
 
 
-def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
-    """The entry with what is known of rungs that were pinned before and are pinned again."""
-    known = {rung.files: rung for rung in before.candidates} if before else {}
-    kept = []
-    for rung in locked.candidates:
-        old = known.get(rung.files)
-        if old is not None and old.source == rung.source:
-            rung = replace(
-                rung,
-                tested=rung.tested or old.tested,
-                template=rung.template or old.template,
-                identity=rung.identity or old.identity,
-            )
-        kept.append(rung)
-    return replace(locked, candidates=tuple(kept))
+def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
+    """Fetch what is planned, test it, and only then pin it, model by model.
 
-
-def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
-    """Add lines to `lmpm.toml` and their entries to `lmpm.lock`, all or none; whether anything changed.
-
-    To be called while the project is guarded: what others wrote in the meantime is kept.
+    Raises the first error of a model once the others are done; DiskError before anything is fetched.
     """
-    text = project.manifest_text()
-    for line, _ in pairs:
-        text = manifest_edit.add_model(text, line, file=project.manifest_name)
-    return project.write(manifest=text, lock=_with_entries(project.lock(), pairs)) if pairs else False
+    told, workspace = reporter or ActionReporter(), plan.workspace
+    require_room(plan)
+    if plan.saves and any(step.chosen for step in plan.steps):  # before gigabytes are fetched
+        pinning.require_savable(workspace, can_be_left_out=True)
+    unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()
+    if unpinned:
+        told.unpinned(unpinned)
+    if plan.is_first:
+        with workspace.editing() as guarded:
+            pinning.pin_again(guarded, [])
+    models = each(plan, told, lambda step: _install(plan, step, told))
+    return Result(models=models, changed=bool(plan.changes), unpinned=unpinned)
 
 
-def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
-    """Pin anew what `lmpm.toml` asks for, whether anything changed. To be called while the project is guarded.
-
-    A line that somebody changed or took out in the meantime is left to them. Where there is no lock yet it is made
-    also when nothing is asked for, which is an answer, too.
-    """
-    lines = project.manifest().models
-    asked = [(line, locked) for line, locked in pairs if lines.get(line.name) == line]
-    if not asked and project.lock_path.exists():
-        return False
-    return project.write(lock=_with_entries(project.lock(), asked))
-
-
-def require_unchanged(lock: Lock, source: Source, files: Iterable[ModelFile]) -> None:
-    """Raise IntegrityError where the lock has other bytes under the very same commit: no honest update does that."""
-    pinned = {
-        file.path: file
-        for model in lock.models
-        for rung in model.candidates
-        if isinstance(source, HubSource) and rung.source == source
-        for file in rung.files
-    }
-    for file in files:
-        known = pinned.get(file.path)
-        if known is not None and (known.sha256, known.size) != (file.sha256, file.size):
-            raise HashMismatchError(
-                file.path,
-                expected=(known.sha256 or "", known.size),
-                computed=(file.sha256 or "", file.size),
-                hint="The Hub has other bytes under the commit that the lock pins. Find out why; if you trust them, "
-                "`lmpm remove` the model and install it again",
-            )
+def _install(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
+    """Bring one model, and pin it where it was chosen now."""
+    began, workspace = time.monotonic(), plan.workspace
+    if step.chosen is not None:
+        pinning.require_unchanged(workspace.project.lock(), step.source, step.files)
+    done = fetch_and_test(plan, step, reporter)
+    if step.chosen is not None:
+        if not workspace.offline:
+            workspace.store.note_ref(step.source)
+        _pin(workspace, step, done)
+        done = replace(done, took_s=time.monotonic() - began)
+    reporter.installed(done)
+    return done
 
 
-def _with_entries(lock: Lock, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> Lock:
-    for _, locked in pairs:
-        for rung in locked.candidates:
-            require_unchanged(lock, rung.source, rung.files)
-    for line, locked in pairs:
-        lock = lock.with_model(keep_proofs(locked, lock.get(line.name)))
-    return lock
-
-
-def require_fresh(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]) -> None:
-    """Raise LockError, with every reason, when the lock is not the manifest's."""
-    reasons = stale_reasons(manifest, lock, machines)
-    if reasons:
-        raise _locked_error(reasons)
-
-
-def require_same(lock: Lock, name: str, resolution: Resolution) -> None:
-    """Raise LockError unless the lock already holds the choice under `name`."""
-    locked, chosen = lock.get(name), resolution.choice.chosen
-    if locked is None or chosen is None:
-        raise _locked_error([f"`{name}` is not in it"])
-    if all(rung.files != chosen.variant.files for rung in locked.candidates):
-        raise _locked_error([f"`{name}` would become {chosen.variant.title} {chosen.variant.quant}"])
-
-
-def _locked_error(reasons: list[str]) -> LockError:
-    return LockError(
-        "`lmpm.lock` needs to be updated, but `--locked` was provided",
-        details=reasons,
-        hint="To update the lock, run `lmpm install` without `--locked`",
-    )
-
-
-def with_policy(constraints: Constraints, policy: Policy) -> Constraints:
-    """The user's constraints within what the project allows."""
-    allowed, own = policy.licenses.allow, constraints.licenses_allowed
-    sizes = [size for size in (constraints.max_size, policy.max_size) if size is not None]
-    narrowed: set[Kind] = set()
-    if allowed is not None or policy.licenses.deny:
-        narrowed.add("license")
-    if policy.max_size is not None and policy.max_size == min(sizes):
-        narrowed.add("size")
-    if policy.publishers.allow is not None or policy.publishers.deny:
-        narrowed.add("publisher")
-    return replace(
-        constraints,
-        max_size=min(sizes, default=None),
-        licenses_allowed=own if allowed is None else allowed if own is None else own & allowed,
-        licenses_denied=constraints.licenses_denied | policy.licenses.deny,
-        publishers_allowed=policy.publishers.allow,
-        publishers_denied=policy.publishers.deny,
-    )
-
-
-def find_line(manifest: Manifest, catalog: Catalog, ref: str, name: str | None) -> ManifestModel | None:
-    """The line of the manifest that asks for the same task or reference already, whatever else it asks."""
-    lines = [line for line in manifest.models.values() if name in (None, line.name)]
-    same = [line for line in lines if _is_same(catalog, ref, task=line.task, asked=line.ref)]
-    return next((line for line in same if line.name == line.task), next(iter(same), None))
-
-
-def line_named(manifest: Manifest, catalog: Catalog, name: str) -> ManifestModel | None:
-    """The line of the manifest with this name, unless the catalog has a task or model that is called so."""
-    line = manifest.models.get(name)
-    return None if line is None or catalog.task(name) or catalog.model(name) else line
-
-
-def _is_same(catalog: Catalog, ref: str, *, task: object, asked: object) -> bool:
-    """Whether a line with this `task` and this `ref` is for what a reference names."""
-    reference = parse_reference(ref)
-    named = catalog.task(reference.name) if isinstance(reference, NameReference) else None
-    return task == named.name if named and asked is None else asked == ref
-
-
-def find_request(
-    lock: Lock, catalog: Catalog, ref: str, constraints: Constraints, name: str | None
-) -> LockedModel | None:
-    """The locked model that was asked for in these very words, with the same options."""
-    reference = parse_reference(ref)
-    task = catalog.task(reference.name) if isinstance(reference, NameReference) else None
-    named = reference.quant if task and isinstance(reference, NameReference) else None
-    for model in lock.models:
-        asked = dict(model.requested)
-        same_ref = _is_same(catalog, ref, task=asked.get("task"), asked=asked.get("ref"))
-        context = constraints.context or (task.context if task else asked.get("context"))
-        wanted = {
-            "context": context,
-            "quant": constraints.quant or named,
-            "min_speed": constraints.min_speed,
-            "max_size": constraints.max_size,
-            "license": _licenses(constraints),
-            "prefer": constraints.prefer if constraints.prefer != "quality" else None,
-        }
-        if same_ref and name in (None, model.name) and all(asked.get(k) == v for k, v in wanted.items()):
-            return model
-    return None
-
-
-def is_current(locked: LockedModel, manifest: Manifest) -> bool:
-    """Whether the manifest still asks for what was locked, for the same targets."""
-    line = manifest.models.get(locked.name)
-    return line is not None and not stale_models(replace(manifest, models={line.name: line}), Lock((locked,)))
-
-
-def is_improvable(candidate: LockedCandidate, *, offline: bool) -> bool:
-    """A starter is only the best there is while the network is off."""
-    return isinstance(candidate.source, StarterSource) and not offline
-
-
-def _licenses(constraints: Constraints) -> str | None:
-    return ",".join(sorted(constraints.licenses_allowed)) if constraints.licenses_allowed else None
+def _pin(workspace: Workspace, step: Step, done: Installed) -> None:
+    """Write the manifest's line and the ladder, with what the smoke test showed."""
+    chosen = step.chosen
+    if chosen is None or chosen.entry is None:
+        return
+    entry = chosen.entry
+    if done.smoke is not None and workspace.is_this_machine:
+        proof = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
+        entry = pinning.with_proof(entry, step.files, proof)
+    pin: Callable[..., bool] = pinning.pin if step.is_new else pinning.pin_again
+    with workspace.editing() as guarded:
+        pin(guarded, [(chosen.line, entry)])

@@ -1,285 +1,114 @@
-"""Verify: prove on this machine what the lock pins. Every model gets a report; nothing stops at the first."""
+"""Verify: test on this machine what the lock pins. Every model gets a report; nothing stops at the first."""
 
 from __future__ import annotations
 
-import re
-import time
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lmpm.errors import (
-    EngineError,
-    HashMismatchError,
-    IntegrityError,
-    LmpmError,
-    MissingFilesError,
-    SmokeTestError,
-    TransferInterruptedError,
-)
-from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
-from lmpm.machine import is_same_class
-from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
-from lmpm.project.manifest import Policy
-from lmpm.project.policy import require_permitted
-from lmpm.project.space import require_space
-from lmpm.store import corruption, missing_hint, own_file_hint
-from lmpm.types import FileSource
-from lmpm.units import human
+from lmpm.errors import NothingFitsError
+from lmpm.project.actions.plan import ActionReporter, Step, locked_step
+from lmpm.project.actions.report import Report, verify_exit_code
+from lmpm.project.actions.verifier import Verifier, build_number
+from lmpm.project.directory import find_models
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
-    from lmpm.catalog import Catalog
     from lmpm.engine import LocalEngine
-    from lmpm.project.lock.ladder import Rung
-    from lmpm.project.lock.records import LockedCandidate, LockedModel
-    from lmpm.proof import History, SmokeResult, Tested
-    from lmpm.reporter import Reporter
-    from lmpm.store import Corruption, Fetcher, Store
-    from lmpm.types import Machine, ModelFile, Source
+    from lmpm.project.lock.records import LockedModel
+    from lmpm.project.workspace import Workspace
+
+__all__ = ["Report", "VerifyPlan", "apply", "plan", "verify_exit_code"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What verifying one model showed. `error` is the first thing that was wrong, None when all is right."""
+class VerifyPlan:
+    """Which models would be verified, and how. `steps` are those of them that fit the machine."""
 
-    name: str
-    rung: Rung | None = None
-    rungs: int = 0
-    path: Path | None = None
-    hashed_bytes: int = 0
-    hashed_s: float = 0.0
-    trusted: bool = False  # an unchanged file's stamp was believed
-    smoke: SmokeResult | None = None
-    recorded: Tested | None = None  # figures of the lock for a machine of this class, else of when it came here
-    took_s: float = 0.0
-    missing: tuple[ModelFile, ...] = ()
-    damaged: tuple[Corruption, ...] = ()
-    notes: tuple[str, ...] = ()
-    error: LmpmError | None = None
+    workspace: Workspace = field(repr=False, compare=False)
+    models: tuple[LockedModel, ...]
+    steps: tuple[Step, ...]
+    fetch: bool
+    quick: bool
+    smoke: bool
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as programs read it."""
+        return {"action": "verify", "models": [step.as_json() for step in self.steps]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verifier:
-    """Checks locked models one by one. `fetcher` set: missing files are downloaded first."""
+def plan(
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    *,
+    fetch: bool = False,
+    quick: bool = False,
+    smoke: bool = True,
+) -> VerifyPlan:
+    """What verifying models of these names, or all that the lock pins, would look at.
 
-    catalog: Catalog
-    store: Store
-    machine: Machine
-    fetcher: Fetcher | None = None
-    quick: bool = False
-    smoke: bool = True
-    engine_build: int | None = None
-    free_memory: int | None = None
-    policy: Policy = field(default_factory=Policy)
-    targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
-    records: History | None = None  # of this machine
-    bench: LocalEngine | None = None
-    hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
-    known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
-
-    def ahead(
-        self, models: Iterable[LockedModel], *, workers: int | None = None, reporter: Reporter | None = None
-    ) -> Verifier:
-        """The verifier that has hashed all files of several models, side by side on all cores.
-
-        `reporter` is told of each file. Raises DiskError when files are to be fetched and there is no space for
-        all of them.
-        """
-        paths: list[Path] = []
-        known = dict(self.known)
-        taken = []
-        for model in models:
-            known |= {file.sha256 or "": file.path for rung in model.candidates for file in rung.files}
-            try:
-                candidate = rung_for(model, self.machine).candidate
-            except LmpmError:
-                continue  # `check` tells
-            taken.append((candidate.source, candidate.files))
-            found = ((file, self.store.find(candidate.source, file)) for file in candidate.files)
-            for file, path in found:
-                if path and not self._is_trusted(path, file):
-                    paths.append(path)
-                    if reporter:
-                        reporter.hashing(file.path, file.size)
-        if self.fetcher is not None:
-            require_space(self.store, taken)
-        return replace(self, hashed=hash_all(paths, workers=workers or usable_cores()), known=known)
-
-    def check(self, model: LockedModel) -> Report:
-        """The report on one model; errors are part of it."""
-        began = time.monotonic()
-        return replace(self._check(model), took_s=time.monotonic() - began)
-
-    def _check(self, model: LockedModel) -> Report:
+    `fetch` downloads what is missing first, `quick` trusts files that did not change since they were hashed. Raises
+    LockError without a lock, UnknownNameError.
+    """
+    models = tuple(find_models(workspace.project.require_lock(), names))
+    steps = []
+    for model in models:
         try:
-            rung = rung_for(model, self.machine)
-        except LmpmError as error:
-            return Report(name=model.name, rungs=len(model.candidates), error=error)
-        report = Report(
-            name=model.name,
-            rung=rung,
-            rungs=len(model.candidates),
-            notes=self._remarks(model.name, rung),
-            recorded=self._recorded(rung),
-        )
-        try:
-            require_permitted(model.name, rung.candidate, self.policy)
-            return self._check_rung(model, rung, report)
-        except TransferInterruptedError:
-            raise  # the user wants an end, not the next model
-        except LmpmError as error:
-            return replace(report, error=error)
-
-    def _check_rung(self, model: LockedModel, rung: Rung, report: Report) -> Report:
-        candidate = rung.candidate
-        if self.fetcher is not None:
-            self.fetcher.fetch(candidate.source, candidate.files, ref=model.requested.get("ref"))
-        lacking = tuple(f for f in candidate.files if not self._is_there(candidate.source, f))
-        if lacking:
-            size = sum(file.size for file in lacking)
-            error = MissingFilesError(
-                f"`{model.name}` is not complete: {candidate.model} {candidate.quant}, {human(size)} missing",
-                hint=missing_hint(candidate.source, lacking),
-            )
-            return replace(report, missing=lacking, error=error)
-        began = time.monotonic()
-        results = [self._look(candidate.source, file) for file in candidate.files]
-        damaged = tuple(result for result in results if isinstance(result, corruption.Corruption))
-        if damaged:
-            return replace(report, damaged=damaged, error=_error(model, candidate, damaged))
-        paths = [path for path in results if not isinstance(path, corruption.Corruption)]
-        report = replace(
-            report,
-            path=paths[0],
-            hashed_bytes=candidate.size,
-            hashed_s=time.monotonic() - began + self._seconds_ahead(paths),
-            trusted=self.quick and not any(path in self.hashed for path in paths),
-        )
-        try:
-            self._check_engine(rung)
-            if not self.smoke:
-                return report
-            task = task_of(model, self.catalog)
-            models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
-            context = context_of(model)
-            result = prove(models, task, context=context, need=candidate.memory, bench=self.bench)
-        except EngineError as error:
-            return replace(report, error=error)
-        if result is not None and not result.passed:
-            return replace(report, smoke=result, error=SmokeTestError(result.detail))
-        return replace(report, smoke=result, notes=(*report.notes, *_older_engine(rung, result)))
-
-    def _is_there(self, source: Source, file: ModelFile) -> bool:
-        """Whether something lies under the file's name, whatever its bytes."""
-        link, blob = self.store.link(source, file), self.store.blob(source, file)
-        return link.exists() or blob.exists() or link.is_symlink()
-
-    def _look(self, source: Source, file: ModelFile) -> Path | Corruption:
-        """The path of a file whose bytes are those of the lock, or what is wrong with it."""
-        wrong = corruption.of_place(self.store, source, file)
-        path = self.store.find(source, file)
-        if wrong is not None or path is None:
-            return wrong or corruption.Corruption(file.path, "dangling", "a link to nothing")
-        if self._is_trusted(path, file):
-            return path
-        hashed = self._hash(path)
-        if isinstance(hashed, LmpmError):
-            return corruption.Corruption(file.path, "unreadable", hashed.message)
-        wrong = corruption.of_bytes(path, file, hashed, {k: v for k, v in self.known.items() if k != file.sha256})
-        if wrong is not None:
-            return wrong
-        self.store.accept(file, hashed)
-        return path
-
-    def _is_trusted(self, path: Path, file: ModelFile) -> bool:
-        return self.quick and self.store.is_stamped(path, file.sha256 or "")
-
-    def _hash(self, path: Path) -> Hashed | LmpmError:
-        """What was hashed ahead, unless the file has been touched since."""
-        done = self.hashed.get(path)
-        with suppress(OSError):
-            if isinstance(done, Hashed) and done.stamp == Stamp.of(path):
-                return done
-        return hash_all([path], workers=1)[path]
-
-    def _seconds_ahead(self, paths: list[Path]) -> float:
-        """How long hashing these files ahead took, from the first begun to the last done."""
-        done = [item for path in paths if isinstance(item := self.hashed.get(path), Hashed)]
-        return max((item.ended_s for item in done), default=0.0) - min((item.began_s for item in done), default=0.0)
-
-    def _check_engine(self, rung: Rung) -> None:
-        wanted = rung.candidate.engine
-        if wanted and self.engine_build and self.engine_build < wanted:
-            raise EngineError(
-                f"llama.cpp b{self.engine_build} is too old, {rung.candidate.model} needs b{wanted}",
-                hint="Upgrade it: `pip install --upgrade llama-cpp-python`",
-            )
-
-    def _recorded(self, rung: Rung) -> Tested | None:
-        """The figures of the lock, where they were measured on a machine of this class, else those of this one."""
-        tested = rung.candidate.tested
-        like = self.targets.get(tested.on) if tested and tested.on else None
-        if like is not None and is_same_class(self.machine, like):
-            return tested
-        return self.records.find(rung.candidate.files[0], self.machine) if self.records else None
-
-    def _remarks(self, name: str, rung: Rung) -> tuple[str, ...]:
-        """What is worth knowing but is no failure."""
-        candidate = rung.candidate
-        notes = []
-        if why := self.catalog.withdrawn(candidate.source, candidate.files):
-            notes.append(f"nobody should use it any more: {why}; `lmpm update {name}` takes another")
-        if rung.too_slow and rung.speed is not None:
-            notes.append(f"nothing in the lock is fast enough here: about {rung.speed:.1f} tok/s")
-        if self.free_memory is not None and candidate.memory > self.free_memory:
-            notes.append(f"only {human(self.free_memory)} of memory is free now, it needs {human(candidate.memory)}")
-        return tuple(notes)
+            steps.append(locked_step(workspace, model))
+        except NothingFitsError:
+            continue  # its report says so
+    return VerifyPlan(workspace=workspace, models=models, steps=tuple(steps), fetch=fetch, quick=quick, smoke=smoke)
 
 
-def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:
-    """A remark where llama.cpp is older than the one that the rung was tested with when it was pinned."""
-    tested = rung.candidate.tested
-    there, here = _release(tested.engine if tested else ""), _release(result.engine_build if result else "")
-    if there and here and len(there) == len(here) and here < there:
-        numbers = (".".join(map(str, release)) for release in (here, there))
-        yield "llama.cpp here is {}, it was tested with {}: `pip install --upgrade llama-cpp-python`".format(*numbers)
+def apply(
+    plan: VerifyPlan,
+    reporter: ActionReporter | None = None,
+    *,
+    may_download: Callable[[Report], bool] | None = None,
+) -> tuple[Report, ...]:
+    """The reports, in the order of the lock. `may_download` is asked where files are missing.
+
+    Raises DiskError when files are to be fetched and there is no space for all of them.
+    """
+    told, workspace = reporter or ActionReporter(), plan.workspace
+    verifier = _verifier(plan, told).ahead(plan.models, reporter=told.transfers)
+    reports = []
+    for model in plan.models:
+        report = verifier.check(model)
+        if report.missing and not workspace.offline and may_download and may_download(report):
+            report = replace(verifier, fetcher=workspace.fetcher(told.transfers)).check(model)
+        reports.append(report)
+        told.checked(report)
+    return tuple(reports)
 
 
-def _release(build: str) -> tuple[int, ...] | None:
-    """The numbers in `llama.cpp 0.5.0-dev (0c1e570)` or `llama.cpp b9200`, None when the build does not say."""
-    found = re.search(r"\bllama\.cpp b?(\d{1,6}(?:\.\d{1,6}){0,2})\b", build)
-    return tuple(map(int, found[1].split("."))) if found else None
+def _verifier(plan: VerifyPlan, reporter: ActionReporter) -> Verifier:
+    from lmpm.machine import free_memory
+
+    workspace = plan.workspace
+    manifest = workspace.project.manifest()
+    here = workspace.is_this_machine
+    return Verifier(
+        catalog=workspace.catalog,
+        store=workspace.store,
+        machine=workspace.machine,
+        fetcher=workspace.fetcher(reporter.transfers) if plan.fetch else None,
+        quick=plan.quick,
+        smoke=plan.smoke,
+        engine_build=_engine_build(workspace.engine, plan.models),
+        free_memory=free_memory() if here else None,
+        policy=manifest.policy,
+        targets=workspace.targets(manifest) if here else {},
+        records=workspace.history if here else None,
+        bench=workspace.engine,
+    )
 
 
-def _error(model: LockedModel, candidate: LockedCandidate, damaged: tuple[Corruption, ...]) -> IntegrityError:
-    """The error for what is damaged: the two digests of one file, a line for each of several."""
-    files = candidate.files
-    hint = "Run `lmpm install` to fetch it again"
-    if isinstance(candidate.source, FileSource):
-        hint = own_file_hint(file for file in files if file.path in {item.path for item in damaged})
-        hint += f"; or pin what is there now with `lmpm update {model.name}`"
-    if len(damaged) > 1:
-        lines = [f"{item.path}: {item.detail}" for item in damaged]
-        return IntegrityError(f"{len(damaged)} files of `{model.name}` are damaged", details=lines, hint=hint)
-    (item,) = damaged
-    file = next(file for file in files if file.path == item.path)
-    if item.kind == "changed" and item.computed:
-        expected, computed = (file.sha256 or "", file.size), (item.computed, file.size)
-        return HashMismatchError(item.path, expected=expected, computed=computed, hint=hint)
-    return IntegrityError(f"`{item.path}` of `{model.name}` is damaged: {item.detail}", hint=hint)
-
-
-def verify_exit_code(reports: list[Report]) -> int:
-    """The code of the gravest failure: wrong bytes before the engine before the rest; 0 without any."""
-    codes = [report.error.exit_code for report in reports if report.error]
-    order = (4, 8, 6, 3, 9, 5)
-    return next((code for code in order if code in codes), codes[0] if codes else 0)
-
-
-def build_number(text: str) -> int | None:
-    """`b9200` or `9200 (abc)` as a number, None when the build does not say."""
-    found = re.search(r"\bb?(\d{3,6})\b", text)
-    return int(found[1]) if found else None
+def _engine_build(engine: LocalEngine, models: Sequence[LockedModel]) -> int | None:
+    """The build of llama.cpp here, asked for only where a model needs a certain one."""
+    if not any(candidate.engine for model in models for candidate in model.candidates):
+        return None
+    return build_number(engine.info.build) if engine.info else None

@@ -98,7 +98,8 @@ def prove(
     except ValueError as error:
         raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
-    result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed))
+    engine = bench.chosen.engine if bench else None
+    result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed), engine=engine)
     return replace(result, memory=_compared(result.memory, model, settings, parts, bench)) if bench else result
 
 

@@ -7,11 +7,11 @@ does not say that something else was made of it; without a card, to the model th
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from lmpm.gguf import DERIVED, INSTRUCT, PACKING, ModelName, model_name
+from lmpm.gguf import BASE, DERIVED, INSTRUCT, PACKING, ModelName, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXACT, TUNED, WIDER, DERIVATIVE = range(4)  # how a group matches what was typed, best first
 AS_LIKELY: Final = 1.5  # two groups whose downloads differ by less are equally likely to be meant
+LEADS_BY: Final = 10.0  # a group of one more letter is meant when it is so much more downloaded than its rivals
 NEWER_SHARE: Final = 0.1  # of the downloads of the most downloaded version, that a newer one must have
 # Words that a group may have beyond those typed without being another model; typed or not, they change little.
 OWNERS: Final = frozenset({"meta", "google", "microsoft", "ibm", "nvidia", "mistralai"})
@@ -95,6 +96,8 @@ def ranked(groups: Sequence[Group], typed: str) -> tuple[Group, ...]:
     """The groups that have every word that was typed, the likeliest first."""
     wanted = model_name.parse_model_name(typed)
     fitting = [judged for group in groups if (judged := _judged(group, wanted)) is not None]
+    if not any(group.is_meant for group in fitting):
+        fitting = _with_what_goes_without_saying(fitting, wanted)
     return tuple(sorted(fitting, key=lambda group: (group.tier, group.distance, -group.downloads, group.title.key)))
 
 
@@ -113,6 +116,8 @@ def best(groups: Sequence[Group], typed: str) -> tuple[Group, ...]:
         return tuple(groups)
     top = _newest_versions(top, wanted)
     exact = [group for group in top if group.tier == EXACT]
+    if exact and exact[0].publisher:  # what a third party has tuned is not the model of that name
+        top = [group for group in top if group.publisher in (exact[0].publisher, "")]
     rivals = sorted(top, key=lambda group: -group.downloads)
     if exact and (exact[0] is rivals[0] or exact[0].title.tuning is not None):
         return (exact[0],)
@@ -125,6 +130,8 @@ def _judged(group: Group, wanted: ModelName) -> Group | None:
     words = Counter(group.title.words)
     lacking = Counter(wanted.words) - words
     ignored = PACKING | OWNERS | (INSTRUCT if set(words) & INSTRUCT else frozenset())
+    if group.title.tuning is None and not group.is_derived:
+        ignored |= BASE  # `qwen2.5 7b base` is called Qwen2.5-7B
     if any(word not in ignored for word in lacking):
         return None
     if wanted.sizes and not wanted.sizes <= group.title.sizes:
@@ -135,11 +142,39 @@ def _judged(group: Group, wanted: ModelName) -> Group | None:
         tier = EXACT
     elif group.is_derived or any(word in DERIVED for word in telling):
         tier = DERIVATIVE
-    elif all(word in PLAIN or (not wanted.versions and _is_version(word)) for word in telling):
+    elif all(_is_little(word, wanted) for word in telling):
         tier = TUNED
     else:
         tier = WIDER
     return Group(group.title, group.base, group.rows, group.is_derived, tier, telling)
+
+
+def _with_what_goes_without_saying(groups: list[Group], wanted: ModelName) -> list[Group]:
+    """The groups, of which those are meant that differ from what was typed by what nobody would type.
+
+    That is the size, where the model has only one (`smollm3`), and a letter, where that model is used by far the most
+    (`granite 4.0 tiny` is called granite-4.0-h-tiny).
+    """
+    own = [group for group in groups if group.tier < DERIVATIVE]
+    sized = [
+        group for group in own if all(model_name.is_size(word) or _is_little(word, wanted) for word in group.extra)
+    ]
+    if not wanted.sizes and len({group.title.sizes for group in sized}) == 1:
+        return [replace(group, tier=TUNED, extra=()) if group in sized else group for group in groups]
+    near = sorted((group for group in own if group.distance == 1), key=lambda group: -group.downloads)
+    rest = sum(group.downloads for group in near[1:])
+    if near and near[0].publisher and near[0].downloads >= LEADS_BY * rest and _has_one_letter_more(near[0], wanted):
+        return [replace(group, tier=TUNED, extra=()) if group is near[0] else group for group in groups]
+    return groups
+
+
+def _is_little(word: str, wanted: ModelName) -> bool:
+    """Whether a word changes little of which model it is."""
+    return word in PLAIN or (not wanted.versions and _is_version(word))
+
+
+def _has_one_letter_more(group: Group, wanted: ModelName) -> bool:
+    return [len(word) for word in group.extra if not _is_little(word, wanted)] == [1]
 
 
 def _newest_versions(groups: list[Group], wanted: ModelName) -> list[Group]:

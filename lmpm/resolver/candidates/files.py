@@ -36,8 +36,10 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
     `directory` is the project's: below it the file is known by its path from there, elsewhere by its name
     alone. Raises SpecError when it is not there or its name cannot be pinned, IntegrityError for no GGUF.
     """
+    from lmpm.gguf import read_file
+
     paths = shards(path)
-    headers = [gguf_header.read_file(part) for part in paths]  # before gigabytes are hashed
+    headers = [read_file(part) for part in paths]  # before gigabytes are hashed
     require_loadable(headers, [part.name for part in paths])
     root = directory.resolve()
     files = []
@@ -91,7 +93,7 @@ def _part(url: str, http: Http, offset: int, length: int) -> tuple[bytes, int | 
     try:
         with http.get(url, start=offset, length=length) as response:
             if response.status_code not in (200, 206):
-                raise status_error(response, name, host=host, terms="Ask whoever gave you the address")
+                raise status_error(response, name, host=host, terms="Ask whoever gave you the URL")
             if response.status_code != 206:
                 raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
             total = _TOTAL.match(response.headers.get("Content-Range", ""))

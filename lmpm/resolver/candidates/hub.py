@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
 from lmpm.errors import AmbiguousNameError, LmpmError, NotFoundError, NotPermittedError, OfflineError, UnknownNameError
-from lmpm.gguf import model_name
+from lmpm.gguf import BASE, model_name
 from lmpm.hub import search
 from lmpm.resolver.candidates import by_model, local, reputation, variants as listing
 from lmpm.resolver.candidates.funnel import Found, Funnel, OtherModel
@@ -297,7 +297,7 @@ def _queries(text: str) -> tuple[str, ...]:
     Numbers stand apart from what they are glued to, and words that some names leave out are left out.
     """
     said = [part for word in re.split(r"[ _-]+", text.lower()) for part in _GLUED.split(word) if part]
-    told = [word for word in said if word not in by_model.PLAIN]
+    told = [word for word in said if word not in by_model.PLAIN | BASE]
     return tuple(dict.fromkeys((" ".join(told or said), "-".join(text.lower().split()))))
 
 

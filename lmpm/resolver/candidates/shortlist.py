@@ -101,7 +101,7 @@ class Shortlist:
             contents = variants.contents(repository)
             if not contents.sets:
                 left.append(LeftOut("unreadable", "holds no complete model that llama.cpp loads", row.id))
-            elif wanted and not any(item.quant.upper() == wanted.upper() for item in contents.sets):
+            elif wanted and quant.pick(wanted, (item.quant for item in contents.sets)) is None:
                 left.append(LeftOut("quant", f"has no {wanted}, but {_nearest_quants(contents, wanted)}", row.id))
             else:
                 looked.append(

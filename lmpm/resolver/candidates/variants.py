@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.gguf import file_name, model_name, quant
+from lmpm.gguf import file_name, missing_shards, model_name, parse_shard, quant
 from lmpm.types import HubSource, ModelFile, Variant
 
 if TYPE_CHECKING:
@@ -26,18 +26,25 @@ NEAR_BITS: Final = 0.1  # by which a file's bits per weight may differ from thos
 WHOLE_BITS: Final = 4.0  # per weight of the model, from which on a file is no adapter of it: those have a few per cent
 SIGHT: Final = frozenset({"vision"})
 COMMON: Final = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32")
+SHOWN: Final = 3  # names in a remark
+# Folders that say nothing of the model in them.
+_STORAGE: Final = frozenset(
+    {"gguf", "ggml", "models", "model", "weights", "files", "quants", "quantized", "main", "split"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSet:
     """The files of one quant of one model, shards in load order. `missing` are the numbers of absent shards.
 
-    `like` is the known quant that it is about as good as, where it is not a known one itself.
+    `detail` tells it from others of its quant. `like` is the known quant that it is about as good as, where it is not
+    a known one itself.
     """
 
     model: str
     quant: str
     files: tuple[ModelFile, ...]
+    detail: str = ""
     missing: tuple[int, ...] = ()
     like: str = ""
 
@@ -48,27 +55,33 @@ class FileSet:
 
     @property
     def can_run(self) -> bool:
-        """Whether it is whole, and of a kind that llama.cpp loads."""
-        return not self.missing and (quant.is_loadable(self.quant) or bool(self.like))
+        """Whether it is whole, and may be of a kind that llama.cpp loads; in the end its header says."""
+        return not self.missing and quant.is_loadable(self.quant)
 
     @property
-    def is_split(self) -> bool:
-        """Whether it is named as shards, be it a single one."""
-        return any(file_name.parse_file_name(file.path).shard for file in self.files)
+    def plainness(self) -> tuple[bool, int, bool, int, int, str]:
+        """A sort key: the plainest name of several first, one file before shards, the root before folders."""
+        folders, _, name = self.files[0].path.rpartition("/")
+        depth = sum(quant.find(folder) is None for folder in folders.split("/")) if folders else 0
+        is_split = parse_shard(name) is not None
+        return bool(self.detail), depth, is_split, len(self.files), len(name), self.files[0].path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """What a repository holds.
 
-    `sets` are the complete quants of its main model, coarsest first; `others` those of further models by name;
-    `incomplete` lack a shard; `foreign` are not loaded by llama.cpp; `beside` are files that are no model of
-    their own, by kind.
+    `sets` are the complete quants of its main model, coarsest first, each under a label of its own; `others` those of
+    further models by name; `further` are of a quant that another set has the label of, and can be taken by the name
+    of their file; `twins` hold the very bytes of another set; `incomplete` lack a shard; `foreign` are not loaded by
+    llama.cpp; `beside` are files that are no model of their own, by kind.
     """
 
     title: str
     sets: tuple[FileSet, ...]
     others: dict[str, tuple[FileSet, ...]]
+    further: tuple[FileSet, ...]
+    twins: tuple[FileSet, ...]
     incomplete: tuple[FileSet, ...]
     foreign: tuple[FileSet, ...]
     beside: dict[str, tuple[str, ...]]
@@ -77,8 +90,11 @@ class Contents:
         """What a user should know of what was left out."""
         said = []
         if self.others:
-            names = ", ".join(f"`{name}`" for name in list(self.others)[:3])
-            said.append(f"the repository also holds {names}: name one by its file to take it")
+            names = [f"`{name}`" for name in self.others]
+            said.append(f"the repository also holds {_some(names)}: name one by its file to take it")
+        if self.further:
+            names = [f"{item.quant} as `{item.files[0].path}`" for item in self.further]
+            said.append(f"the repository also holds {_some(names)}: name the file to take it")
         said += [
             f"{item.quant} is incomplete: of its shards {_numbers(item.missing)} missing" for item in self.incomplete
         ]
@@ -90,34 +106,91 @@ class Contents:
 def contents(repository: Repository, *, path: str | None = None) -> Contents:
     """Sort the files of a repository. With `path` the model that this file belongs to is the main one."""
     named = [(file, file_name.parse_file_name(file.path, repository=repository.id)) for file in repository.files]
-    merged = {name.model for _, name in named if name.kind == "model"}
-    stated = model_name.parse_model_name(repository.name).parameters
-    beside: dict[str, list[str]] = {"piece": list(repository.pieces)} if repository.pieces else {}
-    groups: dict[tuple[str, str, str], list[tuple[ModelFile, FileName]]] = {}
-    for file, name in named:
-        # an adapter in F16 beside the same name in Q4_K_M has been merged: it is the model; so has one of its size
-        is_whole = name.model in merged or (stated and 8 * file.size >= WHOLE_BITS * stated)
-        if name.kind == "model" or (name.kind == "adapter" and is_whole):
-            label = name.quant or _by_size(repository, file.size)
-            groups.setdefault((_model_key(name, repository), label, name.together), []).append((file, name))
-        else:
-            beside.setdefault(name.kind, []).append(file.path)
-    sets = [_file_set(model, label, members, repository) for (model, label, _), members in groups.items()]
+    models, beside = _models_and_others(named, repository)
+    sets = _sets(models, repository)
     main = _main_model(sets, repository, path)
     usable = [item for item in sets if item.can_run]
     if path:
         usable = [item for item in usable if any(file.path == path for file in item.files)]
+    by_model = {model: _labelled(item for item in usable if item.model == model) for model in _models(usable, main)}
     return Contents(
         title=_title(repository),
-        sets=_one_of_each(item for item in usable if item.model == main),
-        others={
-            _spelled(model, named): _one_of_each(item for item in usable if item.model == model)
-            for model in dict.fromkeys(item.model for item in usable if item.model != main)
-        },
+        sets=by_model[main].offered,
+        others={_spelled(model, named): found.offered for model, found in by_model.items() if model != main},
+        further=tuple(item for found in by_model.values() for item in found.further),
+        twins=tuple(item for found in by_model.values() for item in found.twins),
         incomplete=tuple(item for item in sets if item.missing),
         foreign=tuple(item for item in sets if not item.missing and not item.can_run),
-        beside={kind: tuple(paths) for kind, paths in beside.items()},
+        beside=beside,
     )
+
+
+def _models(sets: Iterable[FileSet], main: str) -> list[str]:
+    """The models of sets, the main one first."""
+    return list(dict.fromkeys([main, *(item.model for item in sets)]))
+
+
+_Named = tuple[ModelFile, "FileName"]
+
+
+def _models_and_others(
+    named: Iterable[_Named], repository: Repository
+) -> tuple[list[_Named], dict[str, tuple[str, ...]]]:
+    """The files that are of a model, and the paths of the others by their kind."""
+    named = list(named)
+    merged = {name.model for _, name in named if name.kind == "model"}
+    stated = model_name.parse_model_name(repository.name).parameters
+    models: list[_Named] = []
+    beside: dict[str, list[str]] = {"piece": list(repository.pieces)} if repository.pieces else {}
+    for file, name in named:
+        # an adapter in F16 beside the same name in Q4_K_M has been merged: it is the model; so has one of its size
+        is_whole = name.model in merged or (stated and 8 * file.size >= WHOLE_BITS * stated)
+        if name.kind == "model" or (name.kind == "adapter" and is_whole):
+            models.append((file, name))
+        else:
+            beside.setdefault(name.kind, []).append(file.path)
+    return models, {kind: tuple(paths) for kind, paths in beside.items()}
+
+
+def _sets(models: Iterable[_Named], repository: Repository) -> list[FileSet]:
+    """Files by model, quant and set."""
+    groups: dict[tuple[str, str], list[_Named]] = {}
+    for file, name in models:
+        own = name.together if name.shard else file.path
+        groups.setdefault((_model_key(name, repository), own), []).append((file, name))
+    return [_file_set(model, members, repository) for (model, _), members in groups.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """The sets of one model: those that have a label of their own, and those that do not."""
+
+    offered: tuple[FileSet, ...]
+    further: tuple[FileSet, ...]
+    twins: tuple[FileSet, ...]
+
+
+def _labelled(sets: Iterable[FileSet]) -> _Labelled:
+    """Give every set a label that no other has: its quant for the plainest name, with its detail for the others."""
+    offered: dict[str, FileSet] = {}
+    further, twins = [], []
+    for item in sorted(sets, key=lambda item: item.plainness):
+        detailed = f"{item.quant}-{item.detail}" if item.detail else item.quant
+        label = next((label for label in (item.quant, detailed) if label not in offered), None)
+        if any(_is_twin(item, other) for other in offered.values()):
+            twins.append(item)
+        elif label is None:
+            further.append(item)
+        else:
+            offered[label] = replace(item, quant=label)
+    ordered = sorted(offered.values(), key=lambda item: quant.order(item.quant))
+    return _Labelled(tuple(ordered), tuple(further), tuple(twins))
+
+
+def _is_twin(item: FileSet, other: FileSet) -> bool:
+    """Whether two sets hold the very same bytes."""
+    digests = [file.sha256 for file in item.files]
+    return None not in digests and digests == [file.sha256 for file in other.files]
 
 
 def variants(
@@ -177,10 +250,20 @@ def parameters_of(repository: Repository, item: FileSet) -> int:
 
 
 def _projector(repository: Repository, found: Contents) -> tuple[ModelFile, ...]:
-    """The one projector to load with a model that sees: F16 is read everywhere, then the smallest."""
+    """The one projector to load with a vision model: that of its folder, then of its name; F16 is read everywhere."""
+    folder, _, name = found.sets[0].files[0].path.rpartition("/")
+    wanted = model_name.parse_model_name(name)
+
+    def rank(file: ModelFile) -> tuple[bool, bool, int, bool, int, str]:
+        place, _, own = file.path.rpartition("/")
+        said = model_name.parse_model_name(own)
+        is_of_another_size = bool(said.sizes) and said.sizes.isdisjoint(wanted.sizes)
+        shared = len(set(said.words) & set(wanted.words))
+        is_f16 = quant.from_filename(file.path) == "F16"
+        return place != folder, is_of_another_size, -shared, not is_f16, file.size, file.path
+
     files = [file for path in found.beside.get("mmproj", ()) if (file := repository.file(path))]
-    ranked = sorted(files, key=lambda file: (quant.from_filename(file.path) != "F16", file.size, file.path))
-    return tuple(replace(file, role="mmproj") for file in ranked[:1])
+    return tuple(replace(file, role="mmproj") for file in sorted(files, key=rank)[:1])
 
 
 def _title(repository: Repository) -> str:
@@ -189,13 +272,29 @@ def _title(repository: Repository) -> str:
 
 
 def _model_key(name: FileName, repository: Repository) -> str:
-    """Which model of the repository a file belongs to: the same for every spelling of its name."""
+    """Which model of the repository a file belongs to: the same for every spelling of its name.
+
+    Where its own name is none, or leaves out the size that its folder says, the folder tells.
+    """
     own = model_name.parse_model_name(repository.name)
-    if not name.model:
+    folder = _folder_name(name.path)
+    said = model_name.parse_model_name(name.model)
+    if folder and (not name.model or not folder.sizes <= said.sizes):
+        said = folder if not name.model else model_name.ModelName(said.text, (*said.words, *sorted(folder.sizes)))
+    if not said.words:
         return own.key
-    key = model_name.parse_model_name(name.model).key
+    key = said.key
     # `bartowski/google_gemma-3-4b-it` holds `google_gemma-3-4b-it-Q4_K_M`, `tensorblock/org_Model` holds `Model-Q4_K_M`
     return own.key if key == own.key or own.key.endswith(f" {key}") or key.endswith(f" {own.key}") else key
+
+
+def _folder_name(path: str) -> model_name.ModelName | None:
+    """The model that the nearest folder names which names one: not a quant, nor a place to put files."""
+    for folder in reversed(path.split("/")[:-1]):
+        said = model_name.parse_model_name(folder)
+        if said.words and not set(said.words) <= _STORAGE and not quant.find(folder):
+            return said
+    return None
 
 
 def _main_model(sets: list[FileSet], repository: Repository, path: str | None) -> str:
@@ -216,31 +315,40 @@ def _spelled(model: str, named: list[tuple[ModelFile, FileName]]) -> str:
     return next((name.model for _, name in named if model_name.parse_model_name(name.model).key == model), model)
 
 
-def _file_set(model: str, label: str, members: list[tuple[ModelFile, FileName]], repository: Repository) -> FileSet:
-    shards = [name.shard for _, name in members if name.shard]
-    total = max((shard[1] for shard in shards), default=0)
-    missing = sorted(set(range(1, total + 1)) - {shard[0] for shard in shards})
+def _file_set(model: str, members: list[_Named], repository: Repository) -> FileSet:
     files = tuple(sorted((file for file, _ in members), key=lambda file: file.path))
-    known = _by_size(repository, sum(file.size for file in files)) if quant.is_mixture(label) else quant.UNKNOWN
-    like = "" if known == quant.UNKNOWN else known
-    return FileSet(model=model, quant=label, files=files, missing=tuple(missing), like=like)
-
-
-def _one_of_each(sets: Iterable[FileSet]) -> tuple[FileSet, ...]:
-    """One set for each quant: a whole file before its split twin, then the first by name."""
-    best: dict[str, FileSet] = {}
-    for item in sorted(sets, key=lambda item: (item.is_split, len(item.files), item.files[0].path)):
-        best.setdefault(item.quant, item)
-    return tuple(sorted(best.values(), key=lambda item: quant.order(item.quant)))
+    name, size = members[0][1], sum(file.size for file in files)
+    label = name.quant or _by_size(repository, size)
+    like = _likeness(repository, size) if quant.is_mixture(label) else ""
+    if bits := quant.stated_bits(label):
+        like = min(quant.BITS, key=lambda known: abs(quant.BITS[known] - bits))
+    missing = missing_shards([file.path for file in files])
+    return FileSet(model=model, quant=label, files=files, detail=name.detail, missing=missing, like=like)
 
 
 def _by_size(repository: Repository, size: int) -> str:
-    """The quant of files whose name says none, from its bits per weight; `unknown` where they are nobody's."""
-    if not repository.parameters:
-        return quant.UNKNOWN
-    bits = 8 * size / repository.parameters
-    nearest = min(COMMON, key=lambda name: abs(quant.BITS[name] - bits))
-    return nearest if abs(quant.BITS[nearest] - bits) <= NEAR_BITS * bits else quant.UNKNOWN
+    """The quant of files whose name says none; `unknown` where their size is nobody's, or that of several quants."""
+    near = _near_quants(repository.parameters, size)
+    return near[0] if len(near) == 1 else quant.UNKNOWN
+
+
+def _likeness(repository: Repository, size: int) -> str:
+    """The known quant that a maker's own mixture is nearest to, by its bits per weight."""
+    stated = repository.parameters or model_name.parse_model_name(repository.name).parameters
+    return next(iter(_near_quants(stated, size)), "")
+
+
+def _near_quants(parameters: int | None, size: int) -> list[str]:
+    """The usual quants whose bits per weight are about those of a file, nearest first."""
+    bits = 8 * size / parameters if parameters else 0.0
+    near = [name for name in COMMON if abs(quant.BITS[name] - bits) <= NEAR_BITS * bits]
+    return sorted(near, key=lambda name: abs(quant.BITS[name] - bits))
+
+
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _numbers(missing: tuple[int, ...]) -> str:

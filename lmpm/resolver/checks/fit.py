@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
-from lmpm.gguf import read_at_hand, read_part
+from lmpm.gguf import read_at_hand, read_part, require_loadable
 from lmpm.limits import MIB
 from lmpm.resolver.choose import Learned, Refusal
 from lmpm.resolver.records import Verdict
@@ -78,6 +78,7 @@ class ExactFit:
         from lmpm.estimate import exact_shape, memory_by_header, trained
         from lmpm.run_config import RunConfig
 
+        require_loadable(headers[: len(parts.files)], [part.name for part in parts.files])
         pictures = headers[-1] if parts.mmproj else None
         model = _model(headers[: len(parts.files)], variant)
         settings = RunConfig(context=trained(variant, request.context), embeddings=request.embeddings)
@@ -106,7 +107,9 @@ class ExactFit:
         header = check.together(headers[: len(parts.files)])
         if said.is_exact and header.architecture not in check.KNOWN_SIZE_KEYS:
             said = replace(said, is_exact=False)  # what else such files hold is counted in one place and not in another
-        return check.contradiction(said, header, sum(part.size for part in parts.files), engine=engine_version)
+        size = sum(part.size for part in parts.files)
+        pictures = check.of_projector(header, headers[-1]) if parts.mmproj else None
+        return check.contradiction(said, header, size, engine=engine_version) or pictures
 
     def plan_with_engine(self, candidate: Candidate, request: Request, machine: Machine) -> Learned | Refusal:
         """Check that the candidate has room as llama.cpp here plans it, and learn that plan."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.estimate import shape_of
-from lmpm.gguf import Expectation, check, model_name, quant
+from lmpm.gguf import Expectation, check, model_name, quant, require_loadable
 from lmpm.resolver.choose import Learned, Refusal
 from lmpm.resolver.records import Verdict
 from lmpm.types import HubSource
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.resolver.records import Candidate
     from lmpm.types import ModelFile, Variant
 
+ELSEWHERE: Final = "Take the model from another repository"
 NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
 
 
@@ -76,11 +77,17 @@ class HeaderCheck:
     def _contradiction(self, variant: Variant) -> Contradiction | None:
         """What the file's own header says against its name; None when nothing does.
 
-        Raises IntegrityError when it is not a GGUF file, and the errors of the Hub.
+        Raises IntegrityError when it is not a GGUF file that llama.cpp loads, or its template runs code, and the errors
+        of the Hub.
         """
         header = self._header(variant)
-        size = sum(file.size for file in variant.files if file.role == "model")
-        return check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        files = [file for file in variant.files if file.role == "model"]
+        require_loadable([header], [file.path for file in files])
+        size = sum(file.size for file in files)
+        found = check.contradiction(self._claim(variant), header, size, engine=engine_version)
+        if found and found.kind == "code":
+            raise IntegrityError(f"`{_first(variant).path}` cannot be taken: {found.detail}", hint=ELSEWHERE)
+        return found
 
     def _claim(self, variant: Variant) -> check.Expectation:
         """What the name, the catalog or the original weights say of a variant."""

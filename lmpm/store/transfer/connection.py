@@ -99,7 +99,7 @@ class Connection(threading.Thread):
 
     @property
     def left_s(self) -> float:
-        """Seconds until its piece is done, if it goes on as since it was opened; 0 while that cannot be told."""
+        """Seconds until its piece is done, if it goes on as since it was opened; 0 while that is not known."""
         took, came = time.monotonic() - self._opened_at, self.piece.at - self._first
         if self._stall is None or took < limits.SPLIT_WORTH_S:
             return 0.0

@@ -1,4 +1,4 @@
-"""What fetches files of the Hub into the store, and the only part of the transfer that others call."""
+"""Fetches files of the Hub into the store: the only part of the transfer that others call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Downloader:
     reporter: Reporter = field(default_factory=Reporter)
     connections: int = limits.CONNECTIONS
     rate_limit: int | None = None
-    _damaged: set[Stamp] = field(default_factory=set)  # files that were hashed in vain
+    _damaged: set[Stamp] = field(default_factory=set)  # files whose bytes turned out to be wrong
 
     def fetch(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         """Make one file present and verified; returns the path to open. Raises like `fetch_all`."""

@@ -7,7 +7,7 @@ and size of the file:
 - two slots are written in turn, only after fdatasync: they hold after a power cut, and a record that is torn
   leaves the one before it;
 - the third is written every megabyte without any sync. A killed process loses nothing that it gave to the
-  system, so this one holds as long as the machine has not been started anew, which the boot's own id tells.
+  system, so this one holds as long as the machine has not been started anew, which the boot's own id shows.
 
 A record claims nothing more than is written, and the sha256 of the whole file decides in any case.
 """
@@ -55,7 +55,7 @@ def length(size: int) -> int:
 
 @cache
 def boot_id() -> bytes:
-    """What tells one start of this machine from the next; nothing where the system does not say."""
+    """What distinguishes one start of this machine from the next; empty where the system does not say."""
     try:
         return UUID(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()).bytes
     except (OSError, ValueError):
@@ -98,6 +98,7 @@ class Journal:
         self.sha256 = sha256
         self.plan = plan
         self._number = number
+        self._slots = cycle(SYNCED_SLOTS)
         self._lock = threading.Lock()
         self._unnoted = 0  # bytes since the last record
         self._unsynced = 0  # bytes since the last sync
@@ -129,6 +130,14 @@ class Journal:
         if boot_id():
             with self._lock:
                 self._write(LATEST_SLOT, boot_id(), self._snapshot())
+
+    def sync(self) -> None:
+        """Bring what is written to the disk, then the record that says so, to hold for ever. Raises DiskError."""
+        with self._lock:
+            record, self._unsynced = self._snapshot(), 0
+        with disk_errors(self.path):
+            disk.sync_data(self.descriptor)
+        self._write(next(self._slots), _ANY_BOOT, record)
 
     def close(self) -> None:
         """Note the last state and end the thread. Raises DiskError."""
@@ -164,20 +173,12 @@ class Journal:
 
     def _keep_synced(self) -> None:
         """Bring the bytes to the disk, then the record that says so, as often as it takes."""
-        slots = cycle(SYNCED_SLOTS)
-        with contextlib.suppress(OSError, DiskError):  # then a power cut costs more; the end of it all syncs again
+        with contextlib.suppress(DiskError):  # then a power cut costs more; the end of it all syncs again
             while self._wait_for_work():
-                with self._lock:
-                    record, self._unsynced = self._snapshot(), 0
-                _sync_data(self.descriptor)
-                self._write(next(slots), _ANY_BOOT, record)
+                self.sync()
 
     def _wait_for_work(self) -> bool:
         with self._wanted:
             while self._unsynced < limits.SYNC_STEP_BYTES and not self._closed:
                 self._wanted.wait()
             return not self._closed
-
-
-def _sync_data(descriptor: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS has only the latter

@@ -76,7 +76,7 @@ class PartialFile:
         self.empty()
 
     def empty(self) -> None:
-        """Throw away the bytes; the plan knows already. Raises DiskError."""
+        """Throw away the bytes, which the range map has forgotten before. Raises DiskError."""
         with disk_errors(self.path):
             self.handle.truncate(0)
         if self._journal is not None:

@@ -2,7 +2,7 @@
 
 Pieces are handed out from the front, so that the beginning of the file, which is hashed meanwhile, is never far
 behind what has arrived. They become smaller towards the end, so that all connections finish at about the same
-moment; who is much slower than the others gives half of the rest away.
+moment; one that is much slower than the others gives half of its rest away.
 """
 
 from __future__ import annotations

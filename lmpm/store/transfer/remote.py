@@ -1,4 +1,4 @@
-"""Where the bytes of one file come from: an address, and the link that the Hub hands out for a while."""
+"""Where the bytes of one file come from: a URL, and the link that the Hub hands out for a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPIRED: Final = frozenset({401, 403, 404, 410})  # how a CDN says that a signed
 
 
 class Remote:
-    """One file at the Hub or at an address of its own. Safe to use from several threads.
+    """One file at the Hub or at a URL of its own. Safe to use from several threads.
 
     `host` names the server in messages, `terms` says what to do where it does not let us in.
     """
@@ -29,7 +29,7 @@ class Remote:
         self.http = http
         if isinstance(source, UrlSource):
             self.url, self.host = source.url, urlsplit(source.url).netloc
-            self.terms = "Ask whoever gave you the address"
+            self.terms = "Ask whoever gave you the URL"
         else:
             self.url, self.host = file_url(http.endpoint, source.repo, source.revision or "", file.path), http.host
             self.terms = f"Accept the terms at {http.endpoint}/{source.repo}, then `hf auth login`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from lmpm.engine.llama import Model
+    from lmpm.engine.native.model import Model
 
 NO_TOKEN: Final = -1  # llama.h, LLAMA_TOKEN_NULL
 

@@ -1,20 +1,19 @@
-"""Machines, choices and proofs in words for a terminal, and as JSON for programs."""
+"""Choices, machines and proofs in words for a terminal."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from lmpm.types import FileSource, HubSource, StarterSource, UrlSource
+from lmpm.types import FileSource, StarterSource, UrlSource
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from lmpm.cli.output.console import Console
-    from lmpm.project import Rung
     from lmpm.proof import MemoryCheck, SmokeResult
     from lmpm.resolver import Candidate, Choice
-    from lmpm.types import Machine, MemoryPlan, MemorySource, Speed
+    from lmpm.types import Machine, MemorySource, Speed
 
+SHOWN_ANSWER: Final = 120  # characters of an answer, which is one line
 
 KNOWN_AS: Final[dict[MemorySource, str]] = {
     "estimated": "memory estimated within 10 %",
@@ -52,8 +51,13 @@ def needs(choice: Choice, candidate: Candidate) -> str:
     return " · ".join((fit(candidate, choice.machine), *words, KNOWN_AS[candidate.memory.source]))
 
 
-def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = None) -> str:
-    """The sentence that says why the chosen one was chosen; `online` is what a network would give."""
+def reason(
+    choice: Choice, *, ref: str, offline: bool = False, online: Choice | None = None, remedy: str | None = None
+) -> str:
+    """The sentence that says why the chosen one was chosen.
+
+    `online` is what a network would give, `remedy` how to switch it on.
+    """
     chosen, request = choice.chosen, choice.request
     if chosen is None:
         return ""
@@ -64,7 +68,8 @@ def reason(choice: Choice, *, offline: bool, ref: str, online: Choice | None = N
     if isinstance(chosen.variant.source, StarterSource):
         what = request.task or ref
         better = online.chosen.variant if online and online.chosen else None
-        instead = f" With a network lmpm would take {better.title} {better.quant}: drop `--offline`" if better else ""
+        instead = f" With a network lmpm would take {better.title} {better.quant}" if better else ""
+        instead += f": {remedy[0].lower()}{remedy[1:]}" if better and remedy else ""
         return f"offline: the only {what} model on this machine.{instead}"
     where = "offline: " if offline else ""
     here = " on this machine" if offline else ""
@@ -123,7 +128,7 @@ def show_smoke(console: Console, result: SmokeResult | None) -> None:
         console.say("Smoke", f'"{question}"')
     answer = " ".join(result.answer.split())
     if answer:
-        console.say("", answer if len(answer) <= 120 else answer[:119] + "…")
+        console.say("", answer if len(answer) <= SHOWN_ANSWER else answer[: SHOWN_ANSWER - 1] + "…")
     console.say("" if question or answer else "Smoke", result.detail)
     for check in result.checks:
         console.detail(f"          {check}")
@@ -156,119 +161,6 @@ def smoke_figures(result: SmokeResult) -> str:
     return " · ".join(parts)
 
 
-def machine_json(machine: Machine) -> dict[str, Any]:
-    """A machine as programs read it."""
-    return {
-        "name": machine.name,
-        "accelerator": machine.accelerator,
-        "memory": machine.memory,
-        "vram": machine.vram,
-        "gpus": machine.gpus,
-        "cores": machine.cores,
-        "budget": machine.budget,
-        "host_budget": machine.host_budget,
-        "bandwidth": machine.bandwidth,
-        "host_bandwidth": machine.host_bandwidth,
-    }
-
-
-def choice_json(choice: Choice) -> dict[str, Any]:
-    """A choice as programs read it; the form is documented in `docs/json.md`."""
-    request = choice.request
-    return {
-        "request": {"ref": request.ref, "task": request.task, "context": request.context},
-        "machine": machine_json(choice.machine),
-        "choice": candidate_json(choice.chosen) if choice.chosen else None,
-        "considered": choice.considered,
-        "rejected": [
-            {
-                "model": item.candidate.variant.title,
-                "repo": item.candidate.variant.source.name,
-                "quant": item.candidate.variant.quant,
-                "reason": item.reason,
-                "detail": item.detail,
-            }
-            for item in choice.rejected
-        ],
-        "notes": list(choice.notes),
-    }
-
-
-def candidate_json(candidate: Candidate) -> dict[str, Any]:
-    """A candidate as programs read it; `memory.estimated` is the formula's figure beside llama.cpp's own."""
-    from lmpm.estimate import estimate_memory
-
-    variant = candidate.variant
-    return {
-        "model": variant.title,
-        "repo": variant.source.name,
-        "revision": variant.source.revision if isinstance(variant.source, HubSource) else None,
-        "quant": variant.quant,
-        "license": variant.license,
-        "files": [
-            {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in variant.files
-        ],
-        "memory": memory_json(candidate.memory)
-        | {"estimated": estimate_memory(variant, candidate.memory.context).total},
-        "speed": speed_json(candidate.speed),
-        "quality": round(variant.quality, 2),
-    }
-
-
-def memory_json(memory: MemoryPlan) -> dict[str, Any]:
-    """Bytes by part."""
-    parts = memory.parts
-    return {
-        "total": memory.must_fit,
-        "context": memory.context,
-        "weights": parts.weights + parts.repack - memory.reclaimable,
-        "kv_cache": parts.kv_cache,
-        "recurrent": parts.recurrent,
-        "compute": parts.compute,
-        "output": parts.output,
-        "mmproj": parts.mmproj,
-        "overhead": parts.tokenizer + parts.overhead,
-        "source": memory.source,
-    }
-
-
-def speed_json(speed: Speed | None) -> dict[str, Any] | None:
-    """Tokens per second."""
-    if speed is None:
-        return None
-    return {
-        "decode": round(speed.decode, 2),
-        "decode_range": [round(speed.decode_low, 2), round(speed.decode_high, 2)],
-        "prefill": round(speed.prefill, 1),
-        "first_token_s": round(speed.first_token_s, 2),
-        "placement": speed.placement,
-        "unit": "tok/s",
-    }
-
-
-def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
-    """A smoke test as programs read it."""
-    if result is None:
-        return None
-    check = result.memory
-    memory = {**asdict(check), "difference": round(check.difference, 4)} if check else None
-    return {**asdict(result), "memory": memory}
-
-
-def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
-    """A rung of a lock as programs read it."""
-    candidate = rung.candidate
-    return {
-        "rung": rung.number,
-        "rungs": rungs,
-        "model": candidate.model,
-        "repo": candidate.source.name,
-        "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,
-        "quant": candidate.quant,
-        "license": candidate.license,
-        "memory": candidate.memory,
-        "speed": round(rung.speed, 2) if rung.speed else None,
-        "files": [
-            {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in candidate.files
-        ],
-    }
+def variant_words(count: int) -> str:
+    """`, chosen for this machine from 3 variants`; nothing where the lock has a single one."""
+    return f", chosen for this machine from {count} variants" if count > 1 else ""

@@ -1,0 +1,401 @@
+"""A model that stays loaded in a child process: asked over and over, shared within a process, gone at its end."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import http.client
+import json
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from lmpm.engine.http.client import RefusedError
+from lmpm.engine.protocol import GREEDY, Generation, SessionMemory
+from lmpm.engine.server_process import ServerProcess, forget_spawner
+from lmpm.errors import EngineError
+from lmpm.fs import printable
+from lmpm.units import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+
+    from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
+    from lmpm.run_config import RunConfig
+
+TOO_LONG: Final = "exceed_context_size_error"
+BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
+
+
+@dataclass(slots=True)
+class _Shared:
+    """One child and how many sessions use it."""
+
+    users: int = 0
+    process: ServerProcess | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_shared: dict[Hashable, _Shared] = {}
+_guard = threading.Lock()
+
+
+def _acquire(key: Hashable, start: Callable[[], ServerProcess]) -> ServerProcess:
+    """The living child of this key, started if there is none; others who ask for it meanwhile wait for it."""
+    with _guard:
+        entry = _shared.setdefault(key, _Shared())
+        entry.users += 1
+    try:
+        with entry.lock:
+            if entry.process is None or not entry.process.is_alive:
+                entry.process = start()
+            return entry.process
+    except BaseException:
+        _release(key)
+        raise
+
+
+def _release(key: Hashable) -> None:
+    """End the child when nobody uses it any more."""
+    with _guard:
+        entry = _shared.get(key)
+        if entry is None:
+            return
+        entry.users -= 1
+        if entry.users > 0:
+            return
+        del _shared[key]
+    if entry.process is not None:
+        entry.process.close()
+
+
+@atexit.register
+def close_all() -> None:
+    """End every child of this process."""
+    with _guard:
+        entries = list(_shared.values())
+        _shared.clear()
+    for entry in entries:
+        if entry.process is not None:
+            entry.process.close()
+
+
+def _after_fork() -> None:
+    """Leave the parent's children alone: this process starts its own when it needs them."""
+    global _guard
+    for entry in _shared.values():
+        if entry.process is not None:
+            entry.process.let_go()
+    _shared.clear()
+    _guard = threading.Lock()
+    forget_spawner()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class Session:
+    """A loaded model. Its methods raise EngineError; it may be used from several threads and after a fork.
+
+    A crash ends this session and all that share its child; the next one that is opened starts another.
+    """
+
+    def __init__(
+        self,
+        key: Hashable,
+        start: Callable[[], ServerProcess],
+        *,
+        files: Files,
+        config: RunConfig,
+        limits: EngineLimits,
+        service: Service,
+    ) -> None:
+        self.config, self.limits = config, limits
+        self._files, self._service = files, service
+        self._key, self._start = key, start
+        self._error: EngineError | None = None
+        self._pid = os.getpid()
+        self._process: ServerProcess | None = _acquire(key, start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the model back; its child ends with the last session that uses it."""
+        process, self._process = self._process, None
+        if process is not None and self._pid == os.getpid():
+            _release(self._key)
+
+    @property
+    def process(self) -> ServerProcess:
+        """The child, this process's own."""
+        if self._error is not None:
+            raise self._error
+        if self._process is None:
+            raise EngineError(f"The session with `{printable(self._files.model.name)}` is closed")
+        if self._pid != os.getpid():
+            self._process, self._pid = _acquire(self._key, self._start), os.getpid()
+        return self._process
+
+    @property
+    def build(self) -> str:
+        """The build of llama.cpp that answers."""
+        return self.process.build
+
+    @property
+    def load_s(self) -> float:
+        """Seconds from the start of the child until it could be asked."""
+        return self.process.load_s
+
+    @property
+    def confined(self) -> tuple[str, ...]:
+        """What holds the child, in a few words each; empty where there are limits alone."""
+        return self.process.confined
+
+    def memory(self) -> SessionMemory:
+        """What the model takes so far."""
+        return SessionMemory(peak=self.process.peak_memory(), buffers=self.process.buffers)
+
+    def complete(
+        self,
+        prompt: str | Sequence[int | str],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
+        grammar: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        reuse: bool = True,
+        checked: bool = False,
+        time_s: float | None = None,
+    ) -> Generation:
+        """Continue a text. `reuse` takes from the cache what the last prompt had in common with this one.
+
+        `checked` looks at the probability of every token, for values that are no numbers; that takes time.
+        """
+        body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
+        body |= {"cache_prompt": reuse, **({"n_probs": 1} if checked else {})}
+        found = _completed(self._ask("/completion", body, time_s))
+        if schema is not None and found.ended_by == "stop" and not _is_json(found.text):
+            raise EngineError(f"llama.cpp did not hold `{printable(self._files.model.name)}` to the schema")
+        return found
+
+    def stream(
+        self,
+        prompt: str | Sequence[int | str],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
+        grammar: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        time_s: float | None = None,
+    ) -> Stream:
+        """Continue a text, piece by piece."""
+        body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
+        return Stream(self._stream("/completion", body, time_s))
+
+    def chat(self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any) -> ChatAnswer:
+        """Answer a conversation in the chat template of the file. `options` are those of OpenAI's API."""
+        self._require_chats()
+        said = self._ask("/v1/chat/completions", {"messages": list(messages), **options}, time_s)
+        choice = said["choices"][0]
+        return ChatAnswer(choice["message"], str(choice.get("finish_reason")), _timed(said.get("timings", {}), said))
+
+    def stream_chat(
+        self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any
+    ) -> Iterator[Mapping[str, Any]]:
+        """The events of an answer as OpenAI's API has them; closing the iterator ends the answer."""
+        self._require_chats()
+        return self._stream("/v1/chat/completions", {"messages": list(messages), **options}, time_s)
+
+    def embed(self, texts: Sequence[str], *, time_s: float | None = None) -> list[tuple[float, ...]]:
+        """One vector for each text, not normalized: pooled as planned, or the last token's where nothing pools."""
+        answer = self._ask("/embeddings", {"content": list(texts), "embd_normalize": -1}, time_s)
+        ordered = sorted(answer, key=lambda item: item["index"])
+        return [tuple(_number(value) for value in item["embedding"][-1]) for item in ordered]
+
+    def rerank(self, query: str, documents: Sequence[str], *, time_s: float | None = None) -> list[float]:
+        """How well each document answers a query; more is better."""
+        answer = self._ask("/rerank", {"query": query, "documents": list(documents)}, time_s)
+        scores = {item["index"]: _number(item["relevance_score"]) for item in answer["results"]}
+        return [scores[index] for index in range(len(documents))]
+
+    def infill(
+        self,
+        prefix: str,
+        suffix: str,
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
+        time_s: float | None = None,
+    ) -> Generation:
+        """Write what stands between two pieces of code, in the form that the file's header gives."""
+        body = self._asking("", max_tokens, stop, sampling, None, None)
+        body |= {"input_prefix": prefix, "input_suffix": suffix, "cache_prompt": False}
+        return _completed(self._ask("/infill", body, time_s))
+
+    def tokenize(self, text: str, *, special: bool = True) -> list[int]:
+        """The tokens of a text; `special`: as a whole prompt, with control tokens understood."""
+        body = {"content": text, "add_special": special, "parse_special": special}
+        return list(self._ask("/tokenize", body, None)["tokens"])
+
+    def apply_template(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
+        """The prompt that the chat template of the file makes of a conversation."""
+        self._require_chats()
+        return str(self._ask("/apply-template", {"messages": list(messages), **options}, None)["prompt"])
+
+    def properties(self) -> Mapping[str, Any]:
+        """What the server says of itself: slots, modalities, the chat template."""
+        found: Mapping[str, Any] = self._ask("/props", None, None)
+        return found
+
+    def _asking(
+        self,
+        prompt: str | Sequence[int | str],
+        max_tokens: int,
+        stop: Sequence[str],
+        sampling: Sampling,
+        grammar: str | None,
+        schema: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens, "stop": list(stop), "seed": sampling.seed}
+        body["temperature"] = sampling.temperature
+        steps = {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
+        if sampling.temperature <= 0:
+            steps = {"top_k": 1, "top_p": None, "min_p": None}
+        taken = {name: value for name, value in steps.items() if value is not None}
+        body |= {**taken, "samplers": [*taken, "temperature"]}
+        if grammar is not None:
+            body["grammar"] = grammar
+        if schema is not None:
+            body["json_schema"] = schema
+        return body
+
+    def _require_chats(self) -> None:
+        if not self._service.chats:
+            raise EngineError(f"`{printable(self._files.model.name)}` was opened without its chat template")
+
+    def _ask(self, path: str, body: Mapping[str, Any] | None, time_s: float | None) -> Any:
+        with self._failures(time_s):
+            return self.process.client.ask(path, body, time_s or self.limits.time_s)
+
+    def _stream(self, path: str, body: Mapping[str, Any], time_s: float | None) -> Generator[Any, None, None]:
+        with self._failures(time_s):
+            yield from self.process.client.stream(path, body, time_s or self.limits.time_s)
+
+    @contextlib.contextmanager
+    def _failures(self, time_s: float | None) -> Iterator[None]:
+        """Say what went wrong: the request, the time, or the child."""
+        name = printable(self._files.model.name)
+        try:
+            yield
+        except RefusedError as error:
+            raise EngineError(f"llama.cpp failed on `{name}`: {_why(error)}") from error
+        except TimeoutError as error:
+            waited = duration(time_s or self.limits.time_s)
+            raise EngineError(
+                f"llama.cpp was stopped after {waited} while running `{name}`",
+                hint="The machine may be too busy or too slow for this model: try again, or choose a smaller one",
+            ) from error
+        except BROKEN as error:
+            if self._process is None:  # closed from another thread
+                raise EngineError(f"The session with `{name}` was closed") from error
+            self._error = self._process.failure()
+            raise self._error from error
+
+
+class Stream:
+    """The pieces of an answer's text; `result` is the whole of it once they are all taken. Closing it ends it there."""
+
+    def __init__(self, events: Generator[Any, None, None]) -> None:
+        self._events = events
+        self._text = ""
+        self.result: Generation | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        for event in self._events:
+            text = str(event.get("content", ""))
+            self._text += text
+            if event.get("stop"):
+                self.result = dataclasses.replace(_completed(event), text=self._text)
+            if text:
+                yield text
+
+    def close(self) -> None:
+        """End the answer."""
+        self._events.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """What a model said: the message as OpenAI's API has it, why it ended, and the figures of the answer."""
+
+    message: Mapping[str, Any]
+    finish_reason: str
+    figures: Generation
+
+    @property
+    def text(self) -> str:
+        """The words of the message."""
+        return str(self.message.get("content") or "")
+
+
+def _is_json(text: str) -> bool:
+    """Whether an answer is what a schema promises at least; a parser that fails lets the rest of an answer go free."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _completed(said: Mapping[str, Any]) -> Generation:
+    """An answer of `/completion`."""
+    tokens = int(said.get("tokens_predicted", 0))
+    chances = said.get("completion_probabilities") or ()
+    return dataclasses.replace(
+        _timed(said.get("timings", {}), said),
+        text=str(said.get("content", "")),
+        prompt_tokens=int(said.get("tokens_evaluated", 0)),
+        tokens=tokens,
+        finite=all(item.get("logprob") is not None for item in chances),
+        ended_by="length" if said.get("stop_type") == "limit" else "stop",
+    )
+
+
+def _timed(timings: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:
+    """The figures of an answer, without its text."""
+    prompt, predicted = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
+    cached = int(timings.get("cache_n", 0))
+    choices: Sequence[Mapping[str, Any]] = said.get("choices") or ({},)
+    return Generation(
+        text="",
+        prompt_tokens=prompt + cached,
+        tokens=predicted,
+        first_token_s=timings["prompt_ms"] / 1000 if "prompt_ms" in timings and predicted else None,
+        decode=float(timings["predicted_per_second"]) if predicted > 1 and timings.get("predicted_ms") else None,
+        prefill=float(timings["prompt_per_second"]) if timings.get("prompt_ms") else None,
+        cached_tokens=cached,
+        drafted_tokens=int(timings.get("draft_n", 0)),
+        ended_by="length" if choices[0].get("finish_reason") == "length" else "stop",
+    )
+
+
+def _number(value: float | None) -> float:
+    """A number of an answer; JSON has null for one that is none."""
+    return float("nan") if value is None else float(value)
+
+
+def _why(error: RefusedError) -> str:
+    if error.type == TOO_LONG:
+        tokens, room = error.error.get("n_prompt_tokens", 0), error.error.get("n_ctx", 0)
+        return f"the prompt has {tokens:,} tokens, the context {room:,}"
+    return printable(str(error)) or f"status {error.status}"

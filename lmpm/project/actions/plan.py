@@ -1,0 +1,248 @@
+"""What an action would do, as a record that is printed, or carried out; and what it did.
+
+`plan` of an action makes a `Plan`, `apply` takes one. A dry run is a plan that nobody applies, so it cannot say
+anything else than the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lmpm.project.lock.diff import differences
+from lmpm.reporter import Reporter
+from lmpm.types import HubSource, UrlSource
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from lmpm.errors import LmpmError
+    from lmpm.project.actions.choosing import Chosen
+    from lmpm.project.actions.report import Report
+    from lmpm.project.lock.ladder import Rung
+    from lmpm.project.lock.records import Lock, LockedModel
+    from lmpm.project.workspace import Workspace
+    from lmpm.proof import SmokeResult
+    from lmpm.types import Machine, ModelFile, Source
+
+Action = Literal["install", "sync", "update", "lock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One model of a plan: what is taken for it, and what has to come.
+
+    `rung` and `locked` say what is taken from the lock, `chosen` what was chosen now; an update has both. `paths` are
+    set where every file is here, unchanged since it was hashed, `downloads` are those that the network has to bring.
+    """
+
+    name: str
+    title: str
+    quant: str
+    license: str
+    source: Source
+    files: tuple[ModelFile, ...]
+    downloads: tuple[ModelFile, ...]
+    paths: tuple[Path, ...]
+    rung: Rung | None = None
+    locked: LockedModel | None = None
+    chosen: Chosen | None = None
+    is_new: bool = False  # the manifest gets a line for it
+
+    @property
+    def is_here(self) -> bool:
+        """Whether nothing has to be fetched or tested: the lock gives it, and its files are right."""
+        return bool(self.paths) and self.rung is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def download_size(self) -> int:
+        """Bytes that the network has to bring."""
+        return sum(file.size for file in self.downloads)
+
+    def __str__(self) -> str:
+        comes = f"{human(self.download_size)} to download" if self.downloads else "nothing to download"
+        return f"{self.name}: {self.title} {self.quant}, {comes}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The step as programs read it."""
+        return {
+            "name": self.name,
+            "model": self.title,
+            "quant": self.quant,
+            "source": str(self.source),
+            "size": self.size,
+            "present": self.is_here,
+            "downloads": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in self.downloads],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an action would do in a workspace.
+
+    `changes` are those of the lock, in words, `unpinned` the entries that leave it. `smoke` says whether what comes is
+    tested, `saves` whether the project's files are written, `is_first` that the lock is made though it stays empty.
+    """
+
+    action: Action
+    workspace: Workspace = field(repr=False, compare=False)
+    steps: tuple[Step, ...]
+    changes: tuple[str, ...] = ()
+    unpinned: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    smoke: bool = True
+    saves: bool = False
+    is_first: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.changes and not self.unpinned and all(step.is_here for step in self.steps)
+
+    @property
+    def download_size(self) -> int:
+        """Bytes that the network has to bring, each file once."""
+        files = {(step.source, file.path): file.size for step in self.steps for file in step.downloads}
+        return sum(files.values())
+
+    def __str__(self) -> str:
+        return "\n".join((*map(str, self.steps), *self.changes))
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as programs read it."""
+        return {
+            "action": self.action,
+            "models": [step.as_json() for step in self.steps],
+            "download_size": self.download_size,
+            "changes": list(self.changes),
+            "unpinned": list(self.unpinned),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A model that is here now: its files in load order, and what its smoke test showed, where one was run."""
+
+    step: Step
+    paths: tuple[Path, ...]
+    smoke: SmokeResult | None = None
+    took_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its name in the project."""
+        return self.step.name
+
+    @property
+    def path(self) -> Path:
+        """The file to load; of a model in shards the first."""
+        return self.paths[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What an action did: the models that are here, whether the lock changed, and what was taken out of it."""
+
+    models: tuple[Installed, ...] = ()
+    changed: bool = False
+    unpinned: tuple[str, ...] = ()
+
+
+class ActionReporter:
+    """Told how far an action is, its `transfers` of how bytes move. Every method does nothing here."""
+
+    def __init__(self, transfers: Reporter | None = None) -> None:
+        self.transfers = transfers or Reporter()
+
+    def tested(self, step: Step, result: SmokeResult | None) -> None:
+        """Called after a smoke test, also one that failed; None where there is none for this kind of model."""
+
+    def installed(self, model: Installed) -> None:
+        """Called when a model is here, tested and pinned."""
+
+    def unpinned(self, names: tuple[str, ...]) -> None:
+        """Called when entries have left the lock."""
+
+    def checked(self, report: Report) -> None:
+        """Called when one model has been verified, whatever came out of it."""
+
+    def failed(self, step: Step, error: LmpmError) -> None:
+        """Called, at the end, for each model but the first that cannot be had; the first error is raised."""
+
+
+def locked_step(
+    workspace: Workspace,
+    model: LockedModel,
+    *,
+    machine: Machine | None = None,
+    chosen: Chosen | None = None,
+) -> Step:
+    """The step that brings what a machine takes from the lock. Raises NothingFitsError when nothing fits it."""
+    from lmpm.project.lock.entry import rung_for
+
+    rung = rung_for(model, machine or workspace.machine)
+    candidate = rung.candidate
+    return Step(
+        name=model.name,
+        title=candidate.model,
+        quant=candidate.quant,
+        license=candidate.license,
+        source=candidate.source,
+        files=candidate.files,
+        downloads=_downloads(workspace, candidate.source, candidate.files),
+        paths=verified_paths(workspace, candidate.source, candidate.files),
+        rung=rung,
+        locked=model,
+        chosen=chosen,
+    )
+
+
+def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -> Step:
+    """The step that brings a choice."""
+    variant = chosen.candidate.variant
+    return Step(
+        name=chosen.line.name,
+        title=variant.title,
+        quant=variant.quant,
+        license=variant.license,
+        source=variant.source,
+        files=variant.files,
+        downloads=_downloads(workspace, variant.source, variant.files),
+        paths=verified_paths(workspace, variant.source, variant.files),
+        chosen=chosen,
+        is_new=is_new,
+    )
+
+
+def verified_paths(workspace: Workspace, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
+    """Where files are, when all are here and unchanged since they were hashed; else nothing."""
+    paths = []
+    for file in files:
+        path = workspace.store.find(source, file) if file.sha256 else None
+        if path is None or not workspace.store.is_stamped(path, file.sha256 or ""):
+            return ()
+        paths.append(path)
+    return tuple(paths)
+
+
+def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:
+    if not isinstance(source, HubSource | UrlSource):
+        return ()
+    return tuple(file for file in files if not file.sha256 or workspace.store.find(source, file) is None)
+
+
+def lock_changes(before: Lock, entries: Iterable[LockedModel], unpinned: Iterable[str] = ()) -> tuple[str, ...]:
+    """What pinning entries and unpinning names changes in a lock, in words."""
+    after = before
+    for entry in entries:
+        after = after.with_model(entry)
+    for name in unpinned:
+        after = after.without(name)
+    return tuple(differences(before, after))

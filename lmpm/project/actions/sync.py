@@ -1,0 +1,59 @@
+"""Sync: make this machine equal to the lock, which is never changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmpm.errors import UnknownNameError
+from lmpm.project.actions.pinning import require_up_to_date
+from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step
+from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.directory import find_models
+from lmpm.project.policy import require_permitted
+from lmpm.project.staleness import stale_reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmpm.project.actions.plan import Installed, Step
+    from lmpm.project.manifest import Manifest
+    from lmpm.project.workspace import Workspace
+    from lmpm.types import Machine
+
+
+def plan(workspace: Workspace, names: Sequence[str] = (), *, target: str | None = None, smoke: bool = True) -> Plan:
+    """What brings the models of these names, or all that the lock pins; for a declared `target`, what that one takes.
+
+    Raises LockError for a lock that is missing or stale, and NotPermittedError for what the policy forbids.
+    """
+    project = workspace.project
+    lock, manifest = project.require_lock(), project.manifest()
+    if project.manifest_path.exists():
+        require_up_to_date(stale_reasons(manifest, lock, workspace.targets(manifest)))
+    machine = _target(workspace, manifest, target) if target else workspace.machine
+    steps = tuple(locked_step(workspace, model, machine=machine) for model in find_models(lock, names))
+    for step in steps:  # all, before anything is fetched
+        if step.rung:
+            require_permitted(step.name, step.rung.candidate, manifest.policy)
+    return Plan(action="sync", workspace=workspace, steps=steps, smoke=smoke and not target)
+
+
+def _target(workspace: Workspace, manifest: Manifest, name: str) -> Machine:
+    machines = workspace.targets(manifest)
+    if name not in machines:
+        listing = "Declared: " + ", ".join(f"`{known}`" for known in machines) if machines else "None is declared"
+        raise UnknownNameError("target of this project", name, listing=listing)
+    return machines[name]
+
+
+def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
+    """Fetch what is missing and test it. Raises the first error of a model once the others are done."""
+    told = reporter or ActionReporter()
+    require_room(plan)
+    return Result(models=each(plan, told, lambda step: _bring(plan, step, told)))
+
+
+def _bring(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
+    done = fetch_and_test(plan, step, reporter)
+    reporter.installed(done)
+    return done

@@ -1,0 +1,258 @@
+"""How a locked model is checked on this machine: it fits, its bytes are those of the lock, it loads, it answers."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from lmpm.errors import (
+    EngineError,
+    HashMismatchError,
+    IntegrityError,
+    LmpmError,
+    MissingFilesError,
+    SmokeTestError,
+    TransferInterruptedError,
+)
+from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
+from lmpm.project.actions.report import Report
+from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
+from lmpm.project.manifest import Policy
+from lmpm.project.policy import require_permitted
+from lmpm.project.space import require_space
+from lmpm.store import corruption, missing_hint, own_file_hint
+from lmpm.types import FileSource
+from lmpm.units import human
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from lmpm.catalog import Catalog
+    from lmpm.engine import LocalEngine
+    from lmpm.project.lock.ladder import Rung
+    from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.proof import History, SmokeResult, Tested
+    from lmpm.reporter import Reporter
+    from lmpm.store import Corruption, Fetcher, Store
+    from lmpm.types import Machine, ModelFile, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """Checks locked models one by one. `fetcher` set: missing files are downloaded first."""
+
+    catalog: Catalog
+    store: Store
+    machine: Machine
+    fetcher: Fetcher | None = None
+    quick: bool = False
+    smoke: bool = True
+    engine_build: int | None = None
+    free_memory: int | None = None
+    policy: Policy = field(default_factory=Policy)
+    targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
+    records: History | None = None  # of this machine
+    bench: LocalEngine | None = None
+    hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
+
+    def ahead(
+        self, models: Iterable[LockedModel], *, workers: int | None = None, reporter: Reporter | None = None
+    ) -> Verifier:
+        """The verifier that has hashed all files of several models, side by side on all cores.
+
+        `reporter` is told of each file. Raises DiskError when files are to be fetched and there is no space for
+        all of them.
+        """
+        paths: list[Path] = []
+        known = dict(self.known)
+        taken = []
+        for model in models:
+            known |= {file.sha256 or "": file.path for rung in model.candidates for file in rung.files}
+            try:
+                candidate = rung_for(model, self.machine).candidate
+            except LmpmError:
+                continue  # `check` tells
+            taken.append((candidate.source, candidate.files))
+            found = ((file, self.store.find(candidate.source, file)) for file in candidate.files)
+            for file, path in found:
+                if path and not self._is_trusted(path, file):
+                    paths.append(path)
+                    if reporter:
+                        reporter.hashing(file.path, file.size)
+        if self.fetcher is not None:
+            require_space(self.store, taken)
+        return replace(self, hashed=hash_all(paths, workers=workers or usable_cores()), known=known)
+
+    def check(self, model: LockedModel) -> Report:
+        """The report on one model; errors are part of it."""
+        began = time.monotonic()
+        return replace(self._check(model), took_s=time.monotonic() - began)
+
+    def _check(self, model: LockedModel) -> Report:
+        try:
+            rung = rung_for(model, self.machine)
+        except LmpmError as error:
+            return Report(name=model.name, rungs=len(model.candidates), error=error)
+        report = Report(
+            name=model.name,
+            rung=rung,
+            rungs=len(model.candidates),
+            notes=self._remarks(model.name, rung),
+            recorded=self._recorded(rung),
+        )
+        try:
+            require_permitted(model.name, rung.candidate, self.policy)
+            return self._check_rung(model, rung, report)
+        except TransferInterruptedError:
+            raise  # the user wants an end, not the next model
+        except LmpmError as error:
+            return replace(report, error=error)
+
+    def _check_rung(self, model: LockedModel, rung: Rung, report: Report) -> Report:
+        candidate = rung.candidate
+        if self.fetcher is not None:
+            self.fetcher.fetch(candidate.source, candidate.files, ref=model.requested.get("ref"))
+        lacking = tuple(f for f in candidate.files if not self._is_there(candidate.source, f))
+        if lacking:
+            size = sum(file.size for file in lacking)
+            error = MissingFilesError(
+                f"`{model.name}` is not complete: {candidate.model} {candidate.quant}, {human(size)} missing",
+                hint=missing_hint(candidate.source, lacking),
+            )
+            return replace(report, missing=lacking, error=error)
+        began = time.monotonic()
+        results = [self._look(candidate.source, file) for file in candidate.files]
+        damaged = tuple(result for result in results if isinstance(result, corruption.Corruption))
+        if damaged:
+            return replace(report, damaged=damaged, error=_error(model, candidate, damaged))
+        paths = [path for path in results if not isinstance(path, corruption.Corruption)]
+        report = replace(
+            report,
+            path=paths[0],
+            hashed_bytes=candidate.size,
+            hashed_s=time.monotonic() - began + self._seconds_ahead(paths),
+            trusted=self.quick and not any(path in self.hashed for path in paths),
+        )
+        try:
+            self._check_engine(rung)
+            if not self.smoke:
+                return report
+            task = task_of(model, self.catalog)
+            models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
+            context = context_of(model)
+            result = prove(models, task, context=context, need=candidate.memory, bench=self.bench)
+        except EngineError as error:
+            return replace(report, error=error)
+        if result is not None and not result.passed:
+            return replace(report, smoke=result, error=SmokeTestError(result.detail))
+        return replace(report, smoke=result, notes=(*report.notes, *_older_engine(rung, result)))
+
+    def _is_there(self, source: Source, file: ModelFile) -> bool:
+        """Whether something lies under the file's name, whatever its bytes."""
+        link, blob = self.store.link(source, file), self.store.blob(source, file)
+        return link.exists() or blob.exists() or link.is_symlink()
+
+    def _look(self, source: Source, file: ModelFile) -> Path | Corruption:
+        """The path of a file whose bytes are those of the lock, or what is wrong with it."""
+        wrong = corruption.of_place(self.store, source, file)
+        path = self.store.find(source, file)
+        if wrong is not None or path is None:
+            return wrong or corruption.Corruption(file.path, "dangling", "a link to nothing")
+        if self._is_trusted(path, file):
+            return path
+        hashed = self._hash(path)
+        if isinstance(hashed, LmpmError):
+            return corruption.Corruption(file.path, "unreadable", hashed.message)
+        wrong = corruption.of_bytes(path, file, hashed, {k: v for k, v in self.known.items() if k != file.sha256})
+        if wrong is not None:
+            return wrong
+        self.store.accept(file, hashed)
+        return path
+
+    def _is_trusted(self, path: Path, file: ModelFile) -> bool:
+        return self.quick and self.store.is_stamped(path, file.sha256 or "")
+
+    def _hash(self, path: Path) -> Hashed | LmpmError:
+        """What was hashed ahead, unless the file has been touched since."""
+        done = self.hashed.get(path)
+        with suppress(OSError):
+            if isinstance(done, Hashed) and done.stamp == Stamp.of(path):
+                return done
+        return hash_all([path], workers=1)[path]
+
+    def _seconds_ahead(self, paths: list[Path]) -> float:
+        """How long hashing these files ahead took, from the first begun to the last done."""
+        done = [item for path in paths if isinstance(item := self.hashed.get(path), Hashed)]
+        return max((item.ended_s for item in done), default=0.0) - min((item.began_s for item in done), default=0.0)
+
+    def _check_engine(self, rung: Rung) -> None:
+        wanted = rung.candidate.engine
+        if wanted and self.engine_build and self.engine_build < wanted:
+            raise EngineError(
+                f"llama.cpp b{self.engine_build} is too old, {rung.candidate.model} needs b{wanted}",
+                hint="Upgrade it: `pip install --upgrade llama-cpp-python`",
+            )
+
+    def _recorded(self, rung: Rung) -> Tested | None:
+        """The figures of the lock, where they were measured on a machine of this class, else those of this one."""
+        tested = rung.candidate.tested
+        like = self.targets.get(tested.on) if tested and tested.on else None
+        if like is not None and self.machine.is_like(like):
+            return tested
+        return self.records.find(rung.candidate.files[0], self.machine) if self.records else None
+
+    def _remarks(self, name: str, rung: Rung) -> tuple[str, ...]:
+        """What is worth knowing but is no failure."""
+        candidate = rung.candidate
+        notes = []
+        if why := self.catalog.withdrawn(candidate.source, candidate.files):
+            notes.append(f"nobody should use it any more: {why}; `lmpm update {name}` takes another")
+        if rung.too_slow and rung.speed is not None:
+            notes.append(f"nothing in the lock is fast enough here: about {rung.speed:.1f} tok/s")
+        if self.free_memory is not None and candidate.memory > self.free_memory:
+            notes.append(f"only {human(self.free_memory)} of memory is free now, it needs {human(candidate.memory)}")
+        return tuple(notes)
+
+
+def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:
+    """A remark where llama.cpp is older than the one that the rung was tested with when it was pinned."""
+    tested = rung.candidate.tested
+    there, here = _release(tested.engine if tested else ""), _release(result.engine_build if result else "")
+    if there and here and len(there) == len(here) and here < there:
+        numbers = (".".join(map(str, release)) for release in (here, there))
+        yield "llama.cpp here is {}, it was tested with {}: `pip install --upgrade llama-cpp-python`".format(*numbers)
+
+
+def _release(build: str) -> tuple[int, ...] | None:
+    """The numbers in `llama.cpp 0.5.0-dev (0c1e570)` or `llama.cpp b9200`, None when the build does not say."""
+    found = re.search(r"\bllama\.cpp b?(\d{1,6}(?:\.\d{1,6}){0,2})\b", build)
+    return tuple(map(int, found[1].split("."))) if found else None
+
+
+def _error(model: LockedModel, candidate: LockedCandidate, damaged: tuple[Corruption, ...]) -> IntegrityError:
+    """The error for what is damaged: the two digests of one file, a line for each of several."""
+    files = candidate.files
+    hint = "Run `lmpm install` to fetch it again"
+    if isinstance(candidate.source, FileSource):
+        hint = own_file_hint(file for file in files if file.path in {item.path for item in damaged})
+        hint += f"; or pin what is there now with `lmpm update {model.name}`"
+    if len(damaged) > 1:
+        lines = [f"{item.path}: {item.detail}" for item in damaged]
+        return IntegrityError(f"{len(damaged)} files of `{model.name}` are damaged", details=lines, hint=hint)
+    (item,) = damaged
+    file = next(file for file in files if file.path == item.path)
+    if item.kind == "changed" and item.computed:
+        expected, computed = (file.sha256 or "", file.size), (item.computed, file.size)
+        return HashMismatchError(item.path, expected=expected, computed=computed, hint=hint)
+    return IntegrityError(f"`{item.path}` of `{model.name}` is damaged: {item.detail}", hint=hint)
+
+
+def build_number(text: str) -> int | None:
+    """`b9200` or `9200 (abc)` as a number, None when the build does not say."""
+    found = re.search(r"\bb?(\d{3,6})\b", text)
+    return int(found[1]) if found else None

@@ -113,7 +113,7 @@ def _of_rung(
         if catalog.publisher(rung.source.repo) is None:
             who = rung.source.publisher
             yield "publisher-unknown", f"{who} is not among the publishers of the catalog"
-        if rung.template is None and model.speed_kind == "decode":
+        if rung.template is None and rung.answer_tokens:
             yield "template-missing", "no chat template was found when it was pinned"
     if rung.tested is None:
         yield "not-tested", "no smoke test was run when it was pinned"

@@ -101,8 +101,9 @@ class LeftOut(Verdict):
 class Choice:
     """The answer to a request on a machine: what is taken, and everything that was not.
 
-    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `better` is what a larger
-    machine would take where the choice is of little use. `notes` are sentences for the user.
+    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `greatest` has the
+    greatest value of those that the choice fell among, `better` is what a larger machine would take where the choice is
+    of little use. `notes` are sentences for the user.
     """
 
     request: Request
@@ -110,6 +111,7 @@ class Choice:
     chosen: Candidate | None
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
+    greatest: Candidate | None = None
     better: Candidate | None = None
 
     @property

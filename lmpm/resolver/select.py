@@ -37,8 +37,12 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
             able.append(candidate)
         else:
             rejected.append(Rejected(verdict.kind, verdict.detail, candidate))
-    taken = rule.take((candidate.judged for candidate in able), request.prefer)
+    settled = rule.settled(candidate.judged for candidate in able)
+    taken = rule.best(settled, request.prefer)
+    rivals = [item for item in settled if taken and item.tier == taken.tier]
+    top = max(rivals, key=lambda item: item.value, default=None)
     chosen = next((candidate for candidate in able if candidate.judged is taken), None)
+    greatest = next((candidate for candidate in able if candidate.judged is top), None)
     if chosen is not None:
         rejected += [Rejected("worse", _worse(chosen, other, request), other) for other in able if other is not chosen]
     return Choice(
@@ -47,6 +51,7 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         chosen=chosen,
         rejected=_nearest_first(rejected),
         notes=tuple(_notes(chosen, request, machine)) if chosen else (),
+        greatest=greatest,
         better=_better(chosen, rejected, request) if chosen else None,
     )
 

@@ -16,14 +16,14 @@ SHOWN_ROWS: Final = 12
 
 def put_candidates(choice: Choice, most: int | None) -> None:
     """The chosen one and the others in a table, and how many more there are by reason."""
-    kind = choice.request.speed_kind
+    is_silent = choice.request.is_silent
     rows = []
     if choice.chosen is not None:
-        rows.append(("chosen", *_row(choice.chosen, kind), ""))
+        rows.append(("chosen", *_row(choice.chosen, is_silent), ""))
     shown = choice.rejected if most is None else choice.rejected[:most]
     for item in shown:
         word = "close" if item.reason in ("worse", "speed") else "rejected"
-        rows.append((word, *_row(item.candidate, kind), item.detail))
+        rows.append((word, *_row(item.candidate, is_silent), item.detail))
     put_table(rows, indent="  ", right=frozenset({3, 4}))
     rest = choice.rejected[len(shown) :]
     if rest:
@@ -34,8 +34,9 @@ def put_candidates(choice: Choice, most: int | None) -> None:
         put(f"  {len(rest)} more: {words}   `--all`")
 
 
-def _row(candidate: Candidate, kind: str) -> tuple[str, str, str, str, str]:
+def _row(candidate: Candidate, is_silent: bool) -> tuple[str, str, str, str, str]:
     variant = candidate.variant
     quality = f"{variant.quality:.1f}" if variant.score is not None else "-"
-    speed = tok_range(candidate.speed, kind)
-    return variant.title, variant.quant, quality, human(candidate.memory.total), speed
+    speed = tok_range(candidate.speed, is_silent=is_silent)
+    quant = f"{variant.quant} {variant.mode}".rstrip()
+    return variant.title, quant, quality, human(candidate.memory.total), speed

@@ -150,7 +150,7 @@ def constants_of(theta: Sequence[float] | np.ndarray) -> CpuConstants:
     shipped = cpu_speed.FITTED
     rates = {simd: value[f"rate.{simd}"] for simd in SIMDS} | {"neon": shipped.core_rate["neon"]}
     flops = {simd: value[f"flops.{simd}"] for simd in SIMDS} | {"neon": shipped.core_flops["neon"]}
-    return CpuConstants(core_rate=rates, core_flops=flops, **single)
+    return CpuConstants(core_rate=rates, core_flops=flops, low_bit_share=shipped.low_bit_share, **single)
 
 
 def fit(runs: Sequence[Run]) -> CpuConstants:

@@ -25,11 +25,11 @@ FRESH_ANSWER_S: Final = 15 * 60.0  # an answer of the Hub this young stands for 
 
 # Talking to the Hub.
 CONNECT_TIMEOUT_S: Final = 10.0
-READ_TIMEOUT_S: Final = 30.0
-METADATA_TIMEOUT_S: Final = 20.0
+SILENCE_S: Final = 30.0  # after which a server counts as gone, wherever it is waited for
 METADATA_ATTEMPTS: Final = 3
 METADATA_BACKOFF_S: Final = 0.5
 METADATA_TOTAL_S: Final = 120.0  # for one whole answer, however slowly it comes
+MAX_JSON_VALUES: Final = 500_000  # of an API answer; a file in a listing has 8
 MAX_API_ANSWER_BYTES: Final = 64 * MIB  # repositories of 10,000 files stay far below
 MAX_ERROR_BODY_BYTES: Final = 4 * KIB  # quoted in a message at most
 MAX_REDIRECTS: Final = 10
@@ -47,8 +47,7 @@ TRANSFER_ATTEMPTS: Final = 5  # without a byte of progress in between
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 30.0
 RETRY_AFTER_CAP_S: Final = 60.0  # a longer Retry-After ends in an error that says so
-STALL_WINDOW_S: Final = 30.0
-STALL_BYTES_PER_S: Final = 1 * KIB  # slower than this over the window is a stall
+STALL_BYTES_PER_S: Final = 1 * KIB  # slower than this over SILENCE_S is a stall
 CONNECTIONS: Final = 8  # at once, at most, unless the user says otherwise
 MOST_CONNECTIONS: Final = 32
 ENOUGH_BYTES_PER_S: Final = 250_000_000  # of one connection: as fast as slow processors hash and most disks write

@@ -53,3 +53,8 @@ class RunConfig:
     def quantizes_values(self) -> bool:
         """Whether the values of the cache come in blocks."""
         return (self.value_type or self.kv_type) not in ("f32", "f16", "bf16")
+
+    @property
+    def is_flash_optional(self) -> bool:
+        """Whether llama.cpp decides about flash attention: quantized values cannot do without it."""
+        return self.flash_attention == "auto" and not self.quantizes_values

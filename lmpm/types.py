@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Accelerator = Literal["metal", "cuda", "rocm", "sycl", "vulkan", "cpu"]
 FileRole = Literal["model", "mmproj"]
-MemorySource = Literal["estimated", "keys", "header", "upper bound", "dry-run"]
+MemorySource = Literal["estimated", "keys", "header", "at least", "dry-run"]
 
 # Where a figure of a machine is from: measured on it, read from its system, told by the user, looked up in the
 # tables of chips, counted by a rule from another figure, assumed for want of one; or it is not known, or what
@@ -52,6 +53,52 @@ class Processor:
     simd: Simd = ""
     sockets: int = 1
     server: bool = False  # low clocks, and in a cloud only a share of the memory's speed
+
+
+class Secret:
+    """A text that is shown nowhere: not by `str`, `repr` or `format`, and so in no message, log or traceback."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text, for whoever it is meant for."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __format__(self, _spec: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The URL of a server, ready to be shown; `login` is the `user:password` that came with it."""
+
+    url: str
+    login: Secret | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """An http or https URL, its `user:password` kept apart. Raises ValueError, which does not quote it."""
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an http or https URL")
+        login, _, host = parts.netloc.rpartition("@")
+        url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        return cls(url, Secret(unquote(login)) if login else None)
+
+    def __str__(self) -> str:
+        return self.url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +195,10 @@ class UrlSource:
 
     url: str
     publisher: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if "@" in urlsplit(self.url).netloc:  # it is written into files and shown
+            raise ValueError("the URL of a file cannot hold a user name or a password")
 
     def __str__(self) -> str:
         return self.url
@@ -254,16 +305,18 @@ class MemoryPlan:
     """Bytes that a model needs at a context, by device and part: GPUs first, the host last.
 
     `estimated` is worked out from what the catalog knows, `keys` from the first keys of a header and the size of the
-    file, `header` from a whole header, an `upper bound` from that of an architecture that is not known; `dry-run` is
-    llama.cpp's own plan here. `build` is the llama.cpp that planned it. `reclaimable` are pages of the file that the
-    system may drop at any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded
-    token reads with the context half full, 0 where it was not worked out.
+    file, `header` from a whole header, `at least` from that of an architecture that is not known; `dry-run` is
+    llama.cpp's own plan here. `build` is the llama.cpp that planned it, or whose rules were followed. `unknown_keys`
+    are those of the header that may mean more memory. `reclaimable` are pages of the file that the system may drop at
+    any time: counted in the weights, but they need not fit. `bytes_per_token` is what one decoded token reads with the
+    context half full, 0 where it was not worked out.
     """
 
     context: int
     devices: tuple[DeviceMemory, ...]
     source: MemorySource = "estimated"
     build: str = ""
+    unknown_keys: tuple[str, ...] = ()
     reclaimable: int = 0
     bytes_per_token: int = 0
 
@@ -301,7 +354,7 @@ class MemoryPlan:
     def decode(cls, values: Mapping[str, Any]) -> MemoryPlan:
         """The plan that `encode` wrote. Raises TypeError, ValueError or KeyError for anything else."""
         devices = tuple(DeviceMemory(name, MemoryParts(*parts), host) for name, parts, host in values["devices"])
-        return cls(**{**values, "devices": devices})
+        return cls(**{**values, "devices": devices, "unknown_keys": tuple(values["unknown_keys"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,9 +96,9 @@ class Site:
     def link(self) -> Path:
         return self.store.link(self.source, self.file)
 
-    def downloader(self, *, token: str | None = None, read_timeout_s: float = 10.0, **patience: Any) -> Downloader:
+    def downloader(self, *, token: str | None = None, silence_s: float = 10.0, **patience: Any) -> Downloader:
         patience = {"attempts": 3, "backoff_s": 0.0} | patience
-        http = Http(self.hub.endpoint, token=token, read_timeout_s=read_timeout_s)
+        http = Http(self.hub.endpoint, token=token, silence_s=silence_s)
         return Downloader(self.store, http, patience=Patience(**patience), reporter=self.reporter)
 
     def fetch(self, **options: Any) -> Path:

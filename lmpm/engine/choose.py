@@ -6,9 +6,12 @@ says its version and dies at the first computation. What each one said and showe
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm.engine.adapters.llama_cpp_python import LlamaCppPython
@@ -16,13 +19,12 @@ from lmpm.engine.adapters.llama_server import find
 from lmpm.engine.adapters.xllamacpp import XLlamaCpp
 from lmpm.engine.protocol import EngineInfo, EngineLimits, EngineName, Files
 from lmpm.errors import EngineError, SpecError, did_you_mean, nearest
-from lmpm.fs import JsonCache
+from lmpm.fs import JsonCache, disk_errors
 from lmpm.limits import GIB
 from lmpm.run_config import RunConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lmpm.engine.interface import Engine
 
@@ -158,18 +160,30 @@ def _decoded(kept: Any) -> _Shown | None:
 
 def _prove(engine: Engine) -> _Shown:
     """Let an engine describe itself, load the starter and write a token."""
-    from lmpm.catalog import directory
-
     info = None
     try:
         info = engine.probe()
         config = RunConfig(context=PROOF_CONTEXT, threads=1)
-        with engine.open(Files(directory() / STARTER), config, PROOF_LIMITS) as session:
+        with _small_model() as model, engine.open(Files(model), config, PROOF_LIMITS) as session:
             written = session.complete("SELECT", max_tokens=1, checked=True)
             info = dataclasses.replace(info, build=session.build, confined=session.confined)
     except EngineError as error:
         return _Shown(info, error.message, error.hint or "")
     return _Shown(info, "" if written.tokens and written.finite else "it loads the starter and writes nothing")
+
+
+@contextlib.contextmanager
+def _small_model() -> Iterator[Path]:
+    """The starter; of a catalog without it, a model made on the spot."""
+    from lmpm.catalog import directory
+
+    if (starter := directory() / STARTER).is_file():
+        yield starter
+        return
+    from lmpm.engine.synthetic import layer_bytes, write
+
+    with tempfile.TemporaryDirectory(prefix="lmpm-proof-") as folder, disk_errors(Path(folder)):
+        yield write(Path(folder) / "synthetic.gguf", layer_bytes()).path
 
 
 def _none_works(seen: Sequence[Found]) -> EngineError:

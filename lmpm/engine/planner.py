@@ -7,6 +7,7 @@ long as the real one, the rest of which is a hole and takes no space; llama.cpp 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import tempfile
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lmpm.engine.choose import default_engine
 from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
+from lmpm.limits import HEADER_PREFIX_BYTES
 from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
@@ -52,11 +54,17 @@ class MemoryPlanner:
         """What the plan for these bytes and settings is kept under; None for files whose bytes are not known."""
         if not all(part.sha256 for part in parts):
             return None
-        return json.dumps([self.installation, self.machine, [part.sha256 for part in parts], asdict(settings)])
+        # the sha256 is only what somebody says of a file that is not here: its first keys go into the key as well
+        files = [[part.sha256, hashlib.sha256(_front(part)).hexdigest()] for part in parts]
+        return json.dumps([self.installation, self.machine, files, asdict(settings)])
 
     @property
     def _notes(self) -> JsonCache:
         return JsonCache(self.folder)
+
+
+def _front(part: Part) -> bytes:
+    return part.read_at(0, min(HEADER_PREFIX_BYTES, part.size))
 
 
 def _decoded(kept: Any) -> MemoryPlan | None:

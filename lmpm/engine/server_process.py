@@ -33,6 +33,7 @@ COMMAND: Final = (sys.executable, "-P", "-m", "lmpm.engine.worker")  # -P: nothi
 SOCKET_NAME: Final = "l.sock"  # llama-server takes a name that ends so for a path
 MAX_SOCKET_PATH: Final = 100  # bytes; sockaddr_un holds 104 on macOS, 108 on Linux
 FIGURE_S: Final = 2.0  # for the child to say how much memory it took
+LOG_S, LOG_STEP_S = 0.5, 0.01
 BUFFER_LINE: Final = re.compile(r"(\S+) +(?:(\S+) +)?buffer size = +([0-9.]+) MiB")
 MAX_BUFFERS: Final = 64
 
@@ -123,7 +124,12 @@ class ServerProcess:
 
     @property
     def buffers(self) -> tuple[tuple[str, int], ...]:
-        """llama.cpp's buffers in bytes, as its log names them."""
+        """llama.cpp's buffers in bytes, as its log names them. The log may come a little later than the answers."""
+        deadline = time.monotonic() + LOG_S
+        while not any(name.endswith("compute") for name, _ in self._buffers) and self.is_alive:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(LOG_STEP_S)
         return tuple(self._buffers)
 
     @property

@@ -34,6 +34,7 @@ class CpuConstants:
     core_rate: Mapping[Simd, float]  # bytes of weights that a core unpacks in a second
     client_rate: float  # times that, of a PC's core: higher clocks, and nobody else on it
     low_bit_rate: float  # times that, of quants that are unpacked through tables
+    low_bit_share: float  # of the bandwidth that is left for them: no more than on a GPU
     share: float  # of a PC's bandwidth that decoding reaches
     server_share: float
     sockets_share: float  # times that, where the threads are on several sockets
@@ -59,6 +60,8 @@ def decode_seconds(fitted: CpuConstants, cpu: Cpu, *, touched: float, steps: flo
     read = cpu.bandwidth * (fitted.server_share if processor.server else fitted.share)
     if processor.sockets > 1:
         read *= fitted.sockets_share
+    if low_bit:
+        read *= fitted.low_bit_share
     reached = 1 / math.hypot(1 / unpacked, 1 / read)
     return touched / reached + steps * (fitted.layer_s + cores * fitted.core_layer_s)
 
@@ -86,6 +89,7 @@ FITTED: Final = CpuConstants(
     },
     client_rate=2.72,
     low_bit_rate=0.276,
+    low_bit_share=0.679,
     share=0.648,
     server_share=0.791,
     sockets_share=0.629,

@@ -48,11 +48,10 @@ def _bytes(path: Path) -> bytes:
 
 
 def _parse(source: bytes) -> dict[str, Any]:
-    import tomllib
+    from lmpm.fs import toml  # not needed where there is a copy
 
     try:
-        return tomllib.loads(source.decode())
+        text = source.decode()
     except UnicodeDecodeError as error:
         raise DocumentError("", "is not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DocumentError("", f"is not TOML: {error}") from error
+    return toml.parse(text, MAX_CATALOG_FILE_BYTES)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
         quant as quant,
     )
     from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
+    from lmpm.gguf.cursor import ReadAt as ReadAt
     from lmpm.gguf.file_name import FileName as FileName
-    from lmpm.gguf.header import Header as Header, ReadAt as ReadAt, Tensor as Tensor, read_file as read_file
+    from lmpm.gguf.header import Header as Header, Tensor as Tensor, read_file as read_file
     from lmpm.gguf.loadable import require_loadable as require_loadable
     from lmpm.gguf.model_name import (
         BASE as BASE,
@@ -45,8 +46,9 @@ else:
         __name__,
         {
             "check": "Contradiction Expectation check",
+            "cursor": "ReadAt",
             "file_name": "FileName file_name",
-            "header": "Header ReadAt Tensor header read_file",
+            "header": "Header Tensor header read_file",
             "loadable": "require_loadable",
             "model_name": "BASE DERIVED INSTRUCT ModelName PACKING model_name",
             "parts": "Part Parts local_part read_at_hand read_part",

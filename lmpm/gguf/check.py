@@ -18,7 +18,8 @@ from lmpm.gguf.tensor_types import ARCHITECTURES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lmpm.gguf.header import Header, ReadAt
+    from lmpm.gguf.cursor import ReadAt
+    from lmpm.gguf.header import Header
     from lmpm.types import ModelFile
 
 BLOCK: Final = 32  # elements of a row that the plain types pack together

@@ -27,7 +27,7 @@ Kind = Literal[
     "piece",  # bytes of a file that was cut, to be put together again
 ]
 
-_ENDING: Final = re.compile(r"(?:[ _.-]*\.?gguf)+\s*$", re.IGNORECASE)
+_ENDING: Final = re.compile(r"(?:[ _.-]{0,4}\.?gguf){1,4} {0,4}$", re.IGNORECASE)
 _PIECE: Final = re.compile(
     r"\.gguf[._-](?:part[-_]?\w+|split[-_]?\w+|a[a-z]|0\d{1,2}|\d+of\d+)(?:of\w+)?$"
     r"|(?<!-of)-0\d{4}\.gguf$",  # a shard that does not say of how many: llama.cpp refuses it
@@ -63,7 +63,7 @@ _PLACEHOLDER: Final = re.compile(
     r"^(?:ggml[-_]?model|model|merged[-_]?model|converted[-_]?model|unsloth|output|main|test|quantized)?$",
     re.IGNORECASE,
 )
-_PARTLY: Final = re.compile(r"[-_. ]+(?:split|i-?mat(?:rix)?)?$", re.IGNORECASE)
+_PARTLY: Final = re.compile(r"[-_. ]{1,4}(?:split|i-?mat(?:rix)?)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,59 +1,40 @@
 """Bounded reading of a GGUF header, from a local file or over HTTP ranges.
 
-A header is input from a stranger: every count and length is checked against the bytes that are left
-before anything is read or allocated, as llama.cpp does. Arrays of strings (the tokenizer) are walked
-but not kept. Format: ggml-org/ggml `docs/gguf.md`.
+Arrays of strings (the tokenizer) are walked but not kept. Format: ggml-org/ggml `docs/gguf.md`.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from sys import getsizeof
 from typing import TYPE_CHECKING, Final
 
 from lmpm import limits
-from lmpm.errors import IntegrityError
-from lmpm.fs import disk_errors, open_regular, printable
+from lmpm.fs import disk_errors, open_regular
 from lmpm.gguf import foreign
+from lmpm.gguf.cursor import ARRAY, STRING, Cursor
 from lmpm.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-
-ReadAt = Callable[[int, int], bytes]  # (offset, length) -> at most length bytes
-Value = int | float | bool | str | tuple[int | float | bool, ...] | None
+    from lmpm.gguf.cursor import ReadAt, Value
 
 MAGIC: Final = b"GGUF"
 SUPPORTED_VERSIONS: Final = (2, 3)
 DEFAULT_ALIGNMENT: Final = 32  # bytes, when general.alignment is absent
-KEPT_ARRAY_ITEMS: Final = 4096  # longer arrays (tokenizer scores, types) are counted, not kept
-KEPT_STRING_BYTES: Final = 1 * limits.MIB  # longer ones (a whole tokenizer as JSON) are passed over
 TEMPLATE: Final = "tokenizer.chat_template"
 
-# GGUF metadata value types: number -> layout; 8 is a string, 9 an array.
-_CODES: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_SCALARS: Final = {number: struct.Struct(f"<{code}") for number, code in _CODES.items()}
-_UINT32: Final = 4
-_STRING: Final = 8
-_ARRAY: Final = 9
-_U32: Final = struct.Struct("<I")
-_U64: Final = struct.Struct("<Q")
+_UINT32: Final = 4  # of the types of values
 _START: Final = struct.Struct("<IQQ")  # version, tensors, keys
-_ARRAY_HEAD: Final = struct.Struct("<IQ")  # type, number of items
-_TENSOR_ROW: Final = {
-    count: struct.Struct(f"<{count}QIQ") for count in range(1, limits.MAX_DIMS + 1)
-}  # shape, type, offset
-
-# What CPython keeps beside strings: an entry of a dict with a number, a number in a tuple, a Tensor with its numbers.
-_ENTRY_BYTES, _ITEM_BYTES, _TENSOR_BYTES = 120, 44, 260
+# Of a tensor with so many dimensions: its shape, type and offset.
+_ROW: Final = {count: struct.Struct(f"<{count}QIQ") for count in range(1, limits.MAX_DIMS + 1)}
+# What CPython keeps beside strings: an entry of a dict with a number, a Tensor with its numbers.
+_ENTRY_BYTES, _TENSOR_BYTES = 120, 260
 _ENTRY_WORK, _TENSOR_WORK = 10, 10  # steps, each about as long as it takes to walk over one string of an array
-_DAMAGED: Final = f"It is damaged or was made wrongly. {foreign.AGAIN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +137,10 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
     are known: real files need only the first `limits.HEADER_PREFIX_BYTES` then.
     Raises IntegrityError with the reason when the bytes are no GGUF or contradict themselves.
     """
-    cursor = _Cursor(read_at, min(size, limits.MAX_HEADER_BYTES), name)
+    cursor = Cursor(read_at, min(size, limits.MAX_HEADER_BYTES), name)
     version, tensor_count, key_count = _read_start(cursor)
     keys = _read_keys(cursor, key_count, tables=tensors)
-    table = tuple(cursor.tensor() for _ in range(tensor_count)) if tensors else ()
+    table = tuple(_tensor(cursor) for _ in range(tensor_count)) if tensors else ()
     if tensors:
         _check_tensors(cursor, table, keys.metadata, size)
     return Header(
@@ -173,7 +154,7 @@ def read_header(read_at: ReadAt, *, size: int, name: str, tensors: bool = True) 
     )
 
 
-def _read_start(cursor: _Cursor) -> tuple[int, int, int]:
+def _read_start(cursor: Cursor) -> tuple[int, int, int]:
     """Version, number of tensors and number of keys."""
     start = cursor.peek(foreign.START_BYTES)
     if not start.startswith(MAGIC):
@@ -207,35 +188,35 @@ class _Keys:
         return key in self.metadata or key in self.lengths or key in self.skipped
 
 
-def _read_keys(cursor: _Cursor, count: int, *, tables: bool) -> _Keys:
+def _read_keys(cursor: Cursor, count: int, *, tables: bool) -> _Keys:
     """The keys with what is kept of their values; without `tables` only those before the tokenizer's arrays."""
     keys = _Keys()
     for _ in range(count):
-        key, kind = cursor.key(), cursor.kind()
+        key, kind = cursor.key(), cursor.u32()
         cursor.spend(kept=_ENTRY_BYTES, work=_ENTRY_WORK)
         if key in keys:
             raise cursor.fail(f"the key `{key[:80]}` stands twice")
         if key == "general.alignment" and kind != _UINT32:
             raise cursor.fail("general.alignment is not a 32-bit number")
         values: Value
-        if kind == _ARRAY:
+        if kind == ARRAY:
             is_table = key.startswith("tokenizer.")
             if is_table and not tables and f"{keys.metadata.get('general.architecture')}.block_count" in keys.metadata:
                 keys.lengths[key] = cursor.array_head()[1]
                 return keys
             keys.lengths[key], values = cursor.array()
-        elif kind == _STRING:
+        elif kind == STRING:
             values = cursor.text(must_keep=key.startswith(TEMPLATE))
         else:
             values = cursor.scalar(kind)
         if values is not None:
             keys.metadata[key] = values
-        elif kind != _ARRAY:
+        elif kind != ARRAY:
             keys.skipped.add(key)
     return keys
 
 
-def _check_tensors(cursor: _Cursor, table: tuple[Tensor, ...], metadata: Mapping[str, Value], size: int) -> None:
+def _check_tensors(cursor: Cursor, table: tuple[Tensor, ...], metadata: Mapping[str, Value], size: int) -> None:
     """Refuse what llama.cpp refuses (gguf.cpp, gguf_init_from_file): twins, overlaps and gaps, a file that is cut."""
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):  # no power of two
@@ -259,157 +240,18 @@ def _check_tensors(cursor: _Cursor, table: tuple[Tensor, ...], metadata: Mapping
         )
 
 
-class _Cursor:
-    """Reads forward through a window of the file and never past `end`, within one budget of memory and of work."""
-
-    def __init__(self, read_at: ReadAt, end: int, name: str) -> None:
-        self._read_at = read_at
-        self._end = end
-        self._name = name
-        self._window = b""
-        self._start = 0  # where the window lies in the file
-        self._step = limits.HEADER_PREFIX_BYTES
-        self.position = 0
-        self.kept_bytes = 0
-        self.work = 0
-
-    def fail(self, why: str, *, hint: str = _DAMAGED) -> IntegrityError:
-        return IntegrityError(f"`{printable(self._name)}` is not a usable GGUF file: {printable(why)}", hint=hint)
-
-    def spend(self, *, kept: int = 0, work: int = 0) -> None:
-        """Note what is about to be kept and done, before it is."""
-        self.kept_bytes += kept
-        self.work += work
-        if self.kept_bytes > limits.MAX_HEADER_KEPT_BYTES:
-            raise self.fail(f"its header holds more than {limits.MAX_HEADER_KEPT_BYTES // limits.MIB} MiB of values")
-        if self.work > limits.MAX_HEADER_WORK:
-            raise self.fail(f"its header holds more than {limits.MAX_HEADER_WORK:,} strings, keys and tensors")
-
-    def peek(self, length: int, *, must: bool = False) -> bytes:
-        """The next bytes, fewer at the end of the file unless they `must` be there."""
-        length = length if must else min(length, self._end - self.position)
-        at = self._ready(length) if length else 0
-        self.position -= length
-        return self._window[at : at + length]
-
-    def _ready(self, length: int) -> int:
-        """Where in the window the next `length` bytes are; moves behind them."""
-        at = self.position - self._start
-        if at + length > len(self._window) or length > self._end - self.position:
-            self._require(length)
-            wanted = max(length, min(self._step, self._end - self.position))
-            self._window = self._read_at(self.position, wanted)
-            self._start, at = self.position, 0
-            self._step = min(self._step * 4, limits.HEADER_STEP_BYTES)
-            if len(self._window) < length:
-                raise self._cut(self.position + len(self._window))
-        self.position += length
-        return at
-
-    def skip(self, length: int) -> None:
-        """Move over `length` bytes without reading them."""
-        self._require(length)
-        self.position += length
-        if not self._start <= self.position <= self._start + len(self._window):
-            self._window, self._start = b"", self.position
-
-    def _require(self, length: int) -> None:
-        if length > self._end - self.position:
-            raise self._cut(self._end)
-
-    def _cut(self, end: int) -> IntegrityError:
-        return self.fail(f"it ends after {end:,} bytes, inside its header")
-
-    def unpack(self, layout: struct.Struct) -> tuple[int, ...]:
-        """Numbers in a layout."""
-        at = self._ready(layout.size)
-        return layout.unpack_from(self._window, at)
-
-    def kind(self) -> int:
-        return self.unpack(_U32)[0]
-
-    def key(self) -> str:
-        """The name of a value or a tensor: it must be one."""
-        (length,) = self.unpack(_U64)
-        if length > limits.MAX_KEY_BYTES:
-            raise self.fail(f"it claims a name of {length:,} bytes")
-        at = self._ready(length)
-        try:
-            name = self._window[at : at + length].decode("utf-8")
-        except UnicodeDecodeError:
-            raise self.fail("a name in it is not UTF-8") from None
-        if not name:
-            raise self.fail("a name in it is empty")
-        self.spend(kept=getsizeof(name))
-        return name
-
-    def text(self, *, must_keep: bool) -> str | None:
-        """A string; None for one that is too long to keep, which is an error where it `must_keep` it."""
-        (length,) = self.unpack(_U64)
-        if length > limits.MAX_STRING_BYTES or (must_keep and length > KEPT_STRING_BYTES):
-            raise self.fail(f"it claims a string of {length:,} bytes")
-        if length > KEPT_STRING_BYTES:
-            self.skip(length)
-            return None
-        at = self._ready(length)
-        found = self._window[at : at + length].decode("utf-8", "replace")
-        self.spend(kept=getsizeof(found))
-        return found
-
-    def scalar(self, kind: int) -> Value:
-        """A number."""
-        if kind not in _SCALARS:
-            raise self.fail(f"metadata of the unknown type {kind}")
-        return self.unpack(_SCALARS[kind])[0]
-
-    def array_head(self) -> tuple[int, int]:
-        """Type and number of an array's items, as many as can be in the bytes that are left."""
-        kind, length = self.unpack(_ARRAY_HEAD)
-        if kind != _STRING and kind not in _SCALARS:  # nested arrays too: llama.cpp refuses them
-            raise self.fail(f"an array of the unsupported type {kind}")
-        width = _U64.size if kind == _STRING else _SCALARS[kind].size
-        if length * width > self._end - self.position:
-            raise self.fail(f"it claims an array of {length:,} items, more than are in it")
-        return kind, length
-
-    def array(self) -> tuple[int, tuple[int | float | bool, ...] | None]:
-        """The length of an array, and its items where they are few numbers."""
-        kind, length = self.array_head()
-        if kind == _STRING:
-            self._skip_strings(length)
-            return length, None
-        layout = _SCALARS[kind]
-        if length > KEPT_ARRAY_ITEMS:
-            self.skip(length * layout.size)
-            return length, None
-        self.spend(kept=_ITEM_BYTES * length, work=length)
-        at = self._ready(length * layout.size)
-        return length, struct.unpack_from(f"<{length}{layout.format[1]}", self._window, at)
-
-    def _skip_strings(self, count: int) -> None:
-        """Walk over the items of an array: hundreds of thousands in a tokenizer, so within the window."""
-        self.spend(work=count)
-        while count:
-            (first,) = self.unpack(_U64)  # has a window read that is worth walking through
-            window, at = self._window, self.position - self._start + first
-            count -= 1
-            while count and at + 8 <= len(window):
-                at += 8 + _U64.unpack_from(window, at)[0]
-                count -= 1
-            self.skip(self._start + at - self.position)
-
-    def tensor(self) -> Tensor:
-        """One row of the tensor table."""
-        name = self.key()
-        (count,) = self.unpack(_U32)
-        if not 1 <= count <= limits.MAX_DIMS:
-            raise self.fail(f"tensor `{name[:80]}` has {count:,} dimensions")
-        *shape, kind, offset = self.unpack(_TENSOR_ROW[count])
-        if kind not in TENSOR_TYPES:
-            raise self.fail(f"tensor `{name[:80]}` has the unknown type {kind}")
-        type_name, block, block_bytes = TENSOR_TYPES[kind]
-        elements = prod(shape)
-        if elements <= 0 or elements > limits.MAX_FILE_BYTES or shape[0] % block:
-            raise self.fail(f"tensor `{name[:80]}` has the impossible shape {tuple(shape)}")
-        self.spend(kept=_TENSOR_BYTES, work=_TENSOR_WORK)
-        return Tensor(name, tuple(shape), type_name, elements // block * block_bytes, offset)
+def _tensor(cursor: Cursor) -> Tensor:
+    """One row of the tensor table."""
+    name = cursor.key()
+    count = cursor.u32()
+    if not 1 <= count <= limits.MAX_DIMS:
+        raise cursor.fail(f"tensor `{name[:80]}` has {count:,} dimensions")
+    *shape, kind, offset = cursor.unpack(_ROW[count])
+    if kind not in TENSOR_TYPES:
+        raise cursor.fail(f"tensor `{name[:80]}` has the unknown type {kind}")
+    type_name, block, block_bytes = TENSOR_TYPES[kind]
+    elements = prod(shape)
+    if elements <= 0 or elements > limits.MAX_FILE_BYTES or shape[0] % block:
+        raise cursor.fail(f"tensor `{name[:80]}` has the impossible shape {tuple(shape)}")
+    cursor.spend(kept=_TENSOR_BYTES, work=_TENSOR_WORK)
+    return Tensor(name, tuple(shape), type_name, elements // block * block_bytes, offset)

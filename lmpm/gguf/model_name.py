@@ -17,7 +17,10 @@ Tuning = Literal["base", "instruct", "thinking"]
 BILLION: Final = 10**9
 MILLION: Final = 10**6
 
-_ENDING: Final = re.compile(r"(?:[-_. ]+(?:i1|imat|imatrix|iq|arm|static))*[-_. ]*\.?gguf.*$", re.IGNORECASE)
+# Separators come in small numbers: a name of hundreds must not be tried from each of them to the end.
+_ENDING: Final = re.compile(
+    r"(?:[-_. ]{1,4}(?:i1|imat|imatrix|iq|arm|static)){0,4}[-_. ]{0,4}\.?gguf.*$", re.IGNORECASE
+)
 # `7b`, `0.6b`, `270m`, `1.8t`; `8x7b`; `a3b`: active of a mixture; `e4b`: effective
 # Trillions are few: `512t` counts tokens.
 _SIZE: Final = re.compile(

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lmpm.gguf.header import Header, ReadAt
+    from lmpm.gguf.cursor import ReadAt
+    from lmpm.gguf.header import Header
     from lmpm.types import Variant
 
 

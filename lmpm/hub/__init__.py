@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         explain as explain,
         file_url as file_url,
         header_number as header_number,
-        read_body as read_body,
         status_error as status_error,
         transient_errors as transient_errors,
     )
@@ -35,7 +34,7 @@ else:
             "client": "Hub",
             "header_cache": "HeaderCache",
             "http": "FORBIDDEN GONE Http StallWatch asked_wait_s explain file_url "
-            "header_number http read_body status_error transient_errors",
+            "header_number http status_error transient_errors",
             "patience": "Patience",
             "repository": "Repository Row repository",
             "response_cache": "ResponseCache identity_of",

@@ -24,9 +24,10 @@ from lmpm.errors import (
 )
 from lmpm.fs import rules
 from lmpm.hub import repository, tls
-from lmpm.hub.http import GONE, explain, file_url, no_socks, read_body, status_error, transient_errors
+from lmpm.hub.deadline import HeadDeadline
+from lmpm.hub.http import GONE, explain, file_url, no_socks, status_error, transient_errors
 from lmpm.hub.patience import Patience
-from lmpm.hub.response_limits import log, refuse_endless
+from lmpm.hub.response_limits import ResponseLimits
 from lmpm.units import duration
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ class Hub:
 
     http: Http
     offline: bool = False
-    timeout_s: float = limits.METADATA_TIMEOUT_S
     patience: Patience = METADATA_PATIENCE
     cache: ResponseCache | None = None
     kept: HeaderCache | None = None
@@ -98,11 +98,15 @@ class Hub:
                 f"`{repo}` cannot be looked up: the network is switched off",
                 hint="Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE",
             )
+        silence_s = self.http.silence_s
+        deadline = HeadDeadline(silence_s)
         with self._translated(repo, revision):
-            info = self._api().model_info(repo, revision=revision, files_metadata=True, timeout=self.timeout_s)
-            return _as_json(info)
+            api = self._api(deadline)
+            return _as_json(
+                deadline.call(lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=silence_s))
+            )
 
-    def _api(self) -> Any:
+    def _api(self, deadline: HeadDeadline) -> Any:
         import huggingface_hub
 
         from lmpm.version import __version__
@@ -121,15 +125,26 @@ class Hub:
             }
             huggingface_hub.set_client_factory(lambda: kind(**options))
             session = huggingface_hub.get_session()
-        if refuse_endless not in session.event_hooks["response"]:
-            hooks = session.event_hooks
-            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_endless, log]}
+        self._own_hooks(session, deadline)
         return huggingface_hub.HfApi(
             endpoint=self.http.endpoint,
             token=self.http.token or False,
             library_name="lmpm",
             library_version=__version__,
+            headers={"authorization": self.http.authorization or ""} if self.http.login else None,
         )
+
+    def _own_hooks(self, session: Any, deadline: HeadDeadline) -> None:
+        """Set our hooks on huggingface_hub's client, in place of those of an earlier request."""
+        hooks = {
+            "request": [hook for hook in session.event_hooks["request"] if not _is_ours(hook)],
+            "response": [hook for hook in session.event_hooks["response"] if not _is_ours(hook)],
+        }
+        bounds = ResponseLimits(self.http.endpoint, self.http.silence_s)
+        session.event_hooks = {
+            "request": [*hooks["request"], deadline.asked],
+            "response": [deadline.answered, bounds, *hooks["response"]],
+        }
 
     @contextlib.contextmanager
     def _translated(self, repo: str, revision: str | None) -> Iterator[None]:
@@ -245,7 +260,7 @@ class Hub:
         try:
             with self.http.get(url, start=offset, length=length) as response:
                 self._check_bytes(response, repo, file, offset)
-                return read_body(response, length)
+                return self.http.read_body(response, length)
         except transient_errors() as error:
             raise self.unreachable(error) from error
 
@@ -260,6 +275,10 @@ class Hub:
             raise NetworkError(f"`{self.host}` answered {status} for `{name}`")
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise NetworkError(f"`{self.host}` compresses `{name}`")
+
+
+def _is_ours(hook: Any) -> bool:
+    return isinstance(hook, ResponseLimits) or isinstance(getattr(hook, "__self__", None), HeadDeadline)
 
 
 def _as_json(info: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     from lmpm.errors import LmpmError
     from lmpm.hub.tls import Bundle
+    from lmpm.types import Secret
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 FORBIDDEN: Final = frozenset({401, 403, 451})
 GONE: Final = frozenset({404, 410})
+_SECRET_PARTS: Final = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)  # a login, a signature
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
 
@@ -36,17 +39,24 @@ _RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=5
 class Http:
     """A client of the Hub at `endpoint`; proxy variables are honoured by requests itself.
 
-    `bundle` are the certificates to believe instead of the system's.
+    `token` is sent to its own host alone, as is `login`, the `user:password` of a mirror, where there is no token.
+    `silence_s` is how long it may say nothing, or next to nothing. `bundle` are the certificates to believe instead
+    of the system's.
     """
 
     endpoint: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    login: Secret | None = None
     user_agent: str = "lmpm"
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
-    read_timeout_s: float = limits.READ_TIMEOUT_S
+    silence_s: float = limits.SILENCE_S
     bundle: Bundle | None = None
     _session: requests.Session | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if "@" in urlsplit(self.endpoint).netloc:
+            raise ValueError("the login belongs apart from the URL: see Endpoint.parse")
 
     def get(self, url: str, *, start: int = 0, length: int | None = None) -> requests.Response:
         """The answer to a GET of the bytes from `start`, its body still unread.
@@ -61,31 +71,45 @@ class Http:
             end = "" if length is None else start + length - 1
             headers["Range"] = f"bytes={start}-{end}"
         hub = urlsplit(self.endpoint)
-        allowed = ("https", "http") if hub.scheme == "http" else ("https",)
+        url = follow(self.endpoint, url, "")
         for _ in range(limits.MAX_REDIRECTS):
-            try:
-                target = urlsplit(url)
-            except ValueError as error:
-                raise _not_a_url(url) from error
-            if target.scheme not in allowed:
-                raise NetworkError(f"`{self.host}` redirects to `{printable(target.scheme)}:`, which is not safe")
+            target = urlsplit(url)
             at_hub = (target.scheme, target.netloc) == (hub.scheme, hub.netloc)
-            response = self._send(url, headers, self.token if at_hub else None)
+            response = self._send(url, headers, self.authorization if at_hub else None)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            try:
-                url = urljoin(url, response.headers["Location"])
-            except ValueError as error:
-                raise _not_a_url(response.headers["Location"]) from error
+            url = follow(self.endpoint, url, response.headers["Location"])
         raise NetworkError(f"`{self.host}` redirects in a loop")
+
+    @property
+    def authorization(self) -> str | None:
+        """The header that says who asks."""
+        if self.token:
+            return f"Bearer {self.token}"
+        if self.login:
+            return "Basic " + b64encode(self.login.reveal().encode()).decode("ascii")
+        return None
 
     @property
     def host(self) -> str:
         """The Hub's name for messages, without what a URL may hold before an `@`."""
-        return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
+        return _host(self.endpoint)
 
-    def _send(self, url: str, headers: dict[str, str], token: str | None) -> requests.Response:
+    def read_body(self, response: requests.Response, most: int) -> bytes:
+        """The body, or its first `most` bytes. Raises `transient_errors()`, also where next to nothing comes."""
+        stall = StallWatch(self.silence_s)
+        data = b""
+        while len(data) < most:
+            # read1 returns on every arrival, so that a trickle is seen as one
+            piece = response.raw.read1(most - len(data))
+            if not piece:
+                break
+            data += piece
+            stall.note(len(piece))
+        return data
+
+    def _send(self, url: str, headers: dict[str, str], authorization: str | None) -> requests.Response:
         import requests
 
         try:
@@ -93,10 +117,10 @@ class Http:
                 url,
                 headers=headers,
                 # an auth object, even one that does nothing, keeps requests from taking ~/.netrc instead
-                auth=_Bearer(token),
+                auth=_Authorization(authorization),
                 stream=True,
                 allow_redirects=False,
-                timeout=(self.connect_timeout_s, self.read_timeout_s),
+                timeout=(self.connect_timeout_s, self.silence_s),
             )
         except requests.exceptions.SSLError as error:
             if "certificate" not in str(error).lower():
@@ -116,19 +140,38 @@ class Http:
 
     def _connected(self, url: str) -> requests.Session:
         import requests
-        from requests.adapters import HTTPAdapter
+
+        from lmpm.hub import tls
 
         with self._lock:
             if self._session is None:
                 self._session = requests.Session()
                 self._session.headers["User-Agent"] = self.user_agent
                 self._session.adapters.clear()
-                self._session.mount("http://", HTTPAdapter(pool_maxsize=limits.MOST_CONNECTIONS))
-            if url.startswith("https:") and "https://" not in self._session.adapters:
-                from lmpm.hub import tls  # reading certificates takes a while
-
-                self._session.mount("https://", tls.adapter(self.bundle, pool_maxsize=limits.MOST_CONNECTIONS))
+            scheme = "https://" if url.startswith("https:") else "http://"
+            if scheme not in self._session.adapters:  # for http none, since reading certificates takes a while
+                trust = tls.context(self.bundle) if scheme == "https://" else None
+                self._session.mount(scheme, tls.adapter(trust, self.silence_s))
             return self._session
+
+
+def follow(endpoint: str, url: str, location: str) -> str:
+    """The URL that a redirect from `url` leads to: the one rule for metadata and bytes.
+
+    Only `https` is followed, or `http` where the Hub's own URL is `http`. Raises NetworkError.
+    """
+    try:
+        found = urljoin(url, location)
+        scheme = urlsplit(found).scheme
+    except ValueError as error:
+        raise _not_a_url(location or url) from error
+    if scheme != "https" and (scheme, urlsplit(endpoint).scheme) != ("http", "http"):
+        raise NetworkError(f"`{_host(url)}` redirects to `{printable(scheme)}:`, which is not safe")
+    return found
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2] or url
 
 
 def no_socks() -> NetworkError:
@@ -140,25 +183,26 @@ def no_socks() -> NetworkError:
 
 
 def _not_a_url(text: str) -> NetworkError:
-    return NetworkError(f"`{printable(text[:120])}` is not a URL that can be fetched")
+    shown = _SECRET_PARTS.sub("", text)
+    return NetworkError(f"`{printable(shown[:120])}` is not a URL that can be fetched")
 
 
-class _Bearer:
-    """Sets the token, or nothing, as requests' auth object."""
+class _Authorization:
+    """Sets the header, or nothing, as requests' auth object."""
 
-    def __init__(self, token: str | None) -> None:
-        self.token = token
+    def __init__(self, value: str | None) -> None:
+        self.value = value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.token:
-            request.headers["Authorization"] = f"Bearer {self.token}"
+        if self.value:
+            request.headers["Authorization"] = self.value
         return request
 
 
 class StallWatch:
     """Raises TimeoutError when less than the least rate arrived over the whole window."""
 
-    def __init__(self, window_s: float = limits.STALL_WINDOW_S) -> None:
+    def __init__(self, window_s: float = limits.SILENCE_S) -> None:
         self.window_s = window_s
         self.seconds: deque[list[float]] = deque()  # [when it began, bytes], a row for each second
         self.began = time.monotonic()
@@ -184,20 +228,6 @@ def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
     parts = urlsplit(url)
     place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     logging.getLogger("lmpm").debug("%s %s%s: %s", method, place, f" {wanted}" if wanted else "", status)
-
-
-def read_body(response: requests.Response, most: int) -> bytes:
-    """The body, or its first `most` bytes. Raises `transient_errors()`, also for a trickle."""
-    stall = StallWatch()
-    data = b""
-    while len(data) < most:
-        # read1 returns on every arrival, so that a trickle is seen as one
-        piece = response.raw.read1(most - len(data))
-        if not piece:
-            break
-        data += piece
-        stall.note(len(piece))
-    return data
 
 
 def header_number(text: str | None) -> int | None:

@@ -26,7 +26,7 @@ class Patience:
     attempts: int = limits.TRANSFER_ATTEMPTS
     backoff_s: float = limits.BACKOFF_BASE_S
     backoff_cap_s: float = limits.BACKOFF_CAP_S
-    stall_window_s: float = limits.STALL_WINDOW_S
+    stall_window_s: float = limits.SILENCE_S
     sleep: Callable[[float], None] = time.sleep
 
     def pause(self, failures: int, asked_s: float | None = None) -> float:

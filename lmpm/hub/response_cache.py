@@ -30,7 +30,7 @@ class CachedResponse:
 
 @dataclass(slots=True)
 class ResponseCache:
-    """Answers in a directory. `identity` distinguishes who asked whom: the server and the token.
+    """Answers in a directory. `identity` distinguishes who asked whom: the server and the login.
 
     With `asks_anew` no answer is fresh, for those who want to know what has changed; new ones are kept all the same.
     """
@@ -61,6 +61,6 @@ class ResponseCache:
         return JsonCache(self.directory)
 
 
-def identity_of(endpoint: str, token: str | None) -> str:
-    """A name for the pair of server and token that does not give the token away."""
-    return hashlib.sha256(f"{endpoint}\0{token or ''}".encode()).hexdigest()
+def identity_of(endpoint: str, authorization: str | None) -> str:
+    """A name for the pair of server and login that does not give the login away."""
+    return hashlib.sha256(f"{endpoint}\0{authorization or ''}".encode()).hexdigest()

@@ -14,7 +14,8 @@ from urllib.parse import urlencode, urlsplit
 from lmpm import limits
 from lmpm.errors import NetworkError, OfflineError
 from lmpm.hub import repository
-from lmpm.hub.http import read_body, transient_errors
+from lmpm.hub.http import transient_errors
+from lmpm.hub.response_limits import json_values
 
 if TYPE_CHECKING:
     import requests
@@ -86,12 +87,12 @@ def _page(hub: Hub, url: str) -> tuple[list[Any], str | None]:
         with hub.http.get(url) as response:
             if response.status_code != 200:
                 raise hub.refused("its search", response)
-            body = read_body(response, most + 1)
+            body = hub.http.read_body(response, most + 1)
             following = _next(response, hub.http.endpoint)
     except transient_errors() as error:
         raise hub.unreachable(error) from error
     try:
-        document = json.loads(body) if len(body) <= most else None
+        document = json.loads(body) if len(body) <= most and json_values(body) <= limits.MAX_JSON_VALUES else None
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, list):

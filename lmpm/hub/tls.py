@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from lmpm import limits
 from lmpm.errors import NetworkError
 from lmpm.fs import printable
+from lmpm.hub.deadline import limit_head
 
 if TYPE_CHECKING:
     import ssl
@@ -55,18 +57,26 @@ def context(bundle: Bundle | None = None) -> ssl.SSLContext:
     return found
 
 
-def adapter(bundle: Bundle | None, **options: Any) -> Any:
-    """What requests sends over, with this trust, directly and through a proxy."""
+def adapter(trust: ssl.SSLContext | None, silence_s: float) -> Any:
+    """What requests sends over, with this trust, directly and through a proxy; an answer begins within `silence_s`."""
     from requests.adapters import HTTPAdapter
 
-    class Trusting(HTTPAdapter):
+    class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
-            return super().init_poolmanager(*args, ssl_context=context(bundle), **kwargs)
+            super().init_poolmanager(*args, ssl_context=trust, **kwargs)
+            limit_head(self.poolmanager, silence_s)
 
         def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-            return super().proxy_manager_for(proxy, ssl_context=context(bundle), **kwargs)
+            is_new = proxy not in self.proxy_manager
+            manager = super().proxy_manager_for(proxy, ssl_context=trust, **kwargs)
+            if is_new:
+                limit_head(manager, silence_s)
+            return manager
 
-        def cert_verify(self, conn: Any, *_others: Any) -> None:
-            conn.cert_reqs = "CERT_REQUIRED"  # without the bundle that requests would add to ours
+        def cert_verify(self, conn: Any, url: Any, *others: Any) -> None:
+            if trust is None:
+                super().cert_verify(conn, url, *others)  # type: ignore[no-untyped-call]
+            else:  # without the bundle that requests would add to ours
+                conn.cert_reqs = "CERT_REQUIRED"
 
-    return Trusting(**options)
+    return Adapter(pool_maxsize=limits.MOST_CONNECTIONS)

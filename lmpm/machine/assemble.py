@@ -47,7 +47,7 @@ class Host:
         self.processor = replace(
             self.processor,
             simd=self.processor.simd or chip.simd,
-            server=self.processor.server or chip.server,
+            server=chip.server,
         )
         if self.bandwidth is None:
             self.bandwidth, self.bandwidth_source = chip.bandwidth, source

@@ -37,11 +37,16 @@ CONTAINER_FLOOR: Final = 256 * MIB
 # An integrated GPU of AMD may use half of the memory by default (the kernel's `ttm.pages_limit`).
 SHARED_GPU_SHARE: Final = (1, 2)
 
-# One core moves about 11 GB/s; two channels of DDR4-2666 move 42.7 GB/s, and workstations have four.
+# One core moves about 11 GB/s. A PC has the memory of its time, and more cores are newer: three quarters of the PCs'
+# CPUs in cpus.toml with as many cores reach at least this with the fastest memory that they take.
 CORE_BANDWIDTH: Final = 11 * 10**9
-DESKTOP_BANDWIDTH: Final = 42_700_000_000
-WORKSTATION_BANDWIDTH: Final = 85_300_000_000
-WORKSTATION_CORES: Final = 24
+MAX_CORES: Final = 1 << 20  # more than any computer has
+PC_BANDWIDTHS: Final = (
+    (4, 38_400_000_000, "dual-channel DDR4-2400"),
+    (12, 51_200_000_000, "dual-channel DDR4-3200"),
+    (24, 76_800_000_000, "dual-channel DDR5-4800"),
+    (MAX_CORES, 102_400_000_000, "four channels of DDR4-3200"),
+)
 SERVER_BANDWIDTH: Final = 128_000_000_000  # six channels of DDR4-2666: none has had less since 2017
 SMALL_ARM_BANDWIDTH: Final = 17_100_000_000  # LPDDR4X-4267 of 32 bit, as in a Raspberry Pi 5
 SMALL_ARM_CORES: Final = 8
@@ -102,8 +107,7 @@ def assumed_cpu_bandwidth(cores: int | None, *, arm: bool = False, server: bool 
         return count * CORE_BANDWIDTH, Fact("assumed", f"what {count} cores can move")
     if arm and count <= SMALL_ARM_CORES:
         return min(count * CORE_BANDWIDTH, SMALL_ARM_BANDWIDTH), Fact("assumed", "LPDDR4X of a small board")
-    if count >= WORKSTATION_CORES:
-        return WORKSTATION_BANDWIDTH, Fact("assumed", "four channels of DDR4-2666")
-    if count * CORE_BANDWIDTH < DESKTOP_BANDWIDTH:
+    usual, what = next((size, kind) for most, size, kind in PC_BANDWIDTHS if count <= most)
+    if count * CORE_BANDWIDTH < usual:
         return count * CORE_BANDWIDTH, Fact("assumed", f"what {count} cores can move")
-    return DESKTOP_BANDWIDTH, Fact("assumed", "dual-channel DDR4-2666")
+    return usual, Fact("assumed", what)

@@ -34,7 +34,15 @@ class Chips:
 
     def named(self, name: str) -> tuple[Chip, ...]:
         """Every build of the chip that a person or a driver calls `name`; empty if no table has it."""
-        return self.common(name) or (self.long.gpu(name) or self.long.cpu(name) if self.long else ())
+        return self.card(name) or self.cpu(name)
+
+    def card(self, name: str) -> tuple[Chip, ...]:
+        """The same of a graphics card; what `chips.toml` has is found, whatever it is."""
+        return self.common(name) or (self.long.gpu(name) if self.long else ())
+
+    def cpu(self, name: str) -> tuple[Chip, ...]:
+        """The same of a CPU."""
+        return self.common(name) or (self.long.cpu(name) if self.long else ())
 
     def common(self, name: str) -> tuple[Chip, ...]:
         """The same of `chips.toml` alone, which costs no reading."""

@@ -91,13 +91,13 @@ def _mac(probes: Probes, chips: Chips) -> Machine:
     if virtual or chip is None:  # a virtual machine's Metal is not the chip's
         return cpu_machine(host, name=f"{brand} CPU")
     # an intel build of Python sees `VirtualApple` and no chip: the name says no more than that
-    name = brand if chips.named(brand) else brand.replace("VirtualApple", "Apple").split(" @")[0]
+    name = brand if chips.common(brand) else brand.replace("VirtualApple", "Apple").split(" @")[0]
     return apple_machine(chip, host, name=name, wired_limit_mb=_whole(told.get("iogpu.wired_limit_mb")))
 
 
 def _apple_chip(probes: Probes, chips: Chips, host: Host, brand: str) -> Chip | None:
     """The build of an Apple chip; of one that the catalog does not know, the slowest of the same tier."""
-    builds = chips.named(brand)
+    builds = chips.common(brand)
     if builds:
         gpu_cores = None
         if len(builds) > 1:

@@ -54,13 +54,13 @@ def find_gpus(probes: Probes, chips: Chips) -> Found:
 
 def _nvidia(probes: Probes, chips: Chips) -> Found:
     found = Found([], None, {})
-    answer = nvidia.ask(probes, lambda name: chips.named(_without_size(name)))
+    answer = nvidia.ask(probes, lambda name: chips.card(_without_size(name)))
     if answer.failed:
         found.sources["gpu"] = answer.failed
     if answer.hidden:
         found.sources["visible_gpus"] = answer.hidden
     for device in answer.devices:
-        builds = chips.named(_without_size(device.name))
+        builds = chips.card(_without_size(device.name))
         name = _clean(device.name)
         if device.profile:
             card = _slice(chips, name, device, builds, found.sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm.machine.chip import pick
@@ -25,6 +26,7 @@ _ARM_CHIPS: Final = {
     ("0xd0c", ""): "Ampere Altra",  # also in Google's, Microsoft's and Oracle's clouds
 }
 _ARM_SERVERS: Final = frozenset({"0xd0c", "0xd40", "0xd49", "0xd4f", "0xd83", "0xd8e"})  # Neoverse N1 V1 N2 V2 V3 N3
+_CLIENT_NAME = re.compile(r"\b(?:ryzen|athlon|pentium|celeron|snapdragon)\b|\bcore\(tm\)", re.IGNORECASE)
 _SERVER_NAME = re.compile(r"\b(?:xeon|epyc|neoverse|altra|graviton)\b", re.IGNORECASE)
 
 
@@ -41,16 +43,14 @@ def describe_processor(probes: Probes, chips: Chips, host: Host, name: str = "")
     cpuinfo = (probes.read("/proc/cpuinfo") or "") if probes.system == "linux" else ""
     flags = frozenset((_field(cpuinfo, "flags") or _field(cpuinfo, "Features")).lower().split())
     name = name or name_of(probes)
-    host.processor = Processor(
-        simd=simd_of(flags),
-        sockets=host.processor.sockets,
-        # the clouds' virtual machines get the clocks of a server, whatever the name
-        server="hypervisor" in flags or bool(_SERVER_NAME.search(name)) or _field(cpuinfo, "CPU part") in _ARM_SERVERS,
-    )
+    host.processor = Processor(simd=simd_of(flags), sockets=host.processor.sockets)
     if name:
         host.note("cpu", "system", " ".join(name.split())[:80])
     builds = _builds(probes, chips, name)
     if not builds:
+        is_server = _SERVER_NAME.search(name) or _field(cpuinfo, "CPU part") in _ARM_SERVERS
+        is_cloud = "hypervisor" in flags and not _CLIENT_NAME.search(name)  # not the Linux inside a Windows
+        host.processor = replace(host.processor, server=bool(is_server or is_cloud))
         return None
     picked = pick(builds, cores=host.cores)
     host.take_cpu(picked.chip, picked.source)
@@ -78,7 +78,7 @@ def _builds(probes: Probes, chips: Chips, name: str) -> tuple[Chip, ...]:
     """Builds of the chip by the board's name, then by the CPU's; of an APU also by that of its graphics."""
     board = (probes.read("/proc/device-tree/model") or "").strip() if probes.system == "linux" else ""
     for candidate in (re.sub(r" (?:Model|Rev) .*", "", board), re.sub(r"\s+w/ .*", "", name), name.rpartition("w/")[2]):
-        builds = chips.named(candidate) if candidate.strip() else ()
+        builds = chips.cpu(candidate) if candidate.strip() else ()
         # also a large integrated GPU that is not passed into a container: its memory is as fast for the CPU
         if builds and not builds[0].discrete and builds[0].accelerator != "metal":
             return builds

@@ -117,7 +117,6 @@ class Ddr:
     speed: int | None
     usual_speed: int  # MT/s of its generation
     channels: int | None
-    text: str
 
     def bandwidth(self, channels: int | None) -> tuple[int, Fact]:
         """Bytes a second of so many channels of 64 bits, or of those of a PC, and where that is from."""
@@ -314,7 +313,6 @@ def _take_ddr(found: Reading, match: re.Match[str], channels: list[int], chips: 
             int(speed) if speed else None,
             int(usual.name.rpartition("-")[2]) if usual else int(speed),
             channels[0] if channels else None,
-            match[0].strip(),
         )
     return " "
 

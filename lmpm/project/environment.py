@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import DiskError, SpecError
+from lmpm.types import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ class Environment:
 
     home: Path  # lmpm's own notes
     store: Path  # the Hugging Face cache
-    endpoint: str
+    endpoint: Endpoint
     offline_by: str | None
     hardware: str | None
     retry_base_s: float | None
@@ -74,12 +75,12 @@ def hub_token(environment: Environment) -> str | None:
         return huggingface_hub.get_token()
 
 
-def _endpoint(environment: Mapping[str, str]) -> str:
+def _endpoint(environment: Mapping[str, str]) -> Endpoint:
     """The Hub's URL. What is wrong with it is said without quoting it: it may hold a password."""
-    endpoint = environment.get("HF_ENDPOINT") or "https://huggingface.co"
-    if not endpoint.startswith(("https://", "http://")):
-        raise SpecError("HF_ENDPOINT is not an address like `https://huggingface.co`")
-    return endpoint.rstrip("/")
+    try:
+        return Endpoint.parse(environment.get("HF_ENDPOINT") or "https://huggingface.co")
+    except ValueError as error:
+        raise SpecError("HF_ENDPOINT is not a URL like `https://huggingface.co`") from error
 
 
 def _bundle(environment: Mapping[str, str]) -> tuple[str, str] | None:

@@ -148,7 +148,10 @@ class Workspace:
             return self.hardware
         from lmpm.machine import parse_spec
 
-        return parse_spec(self.hardware, self.chips)
+        machine = parse_spec(self.hardware, self.chips)
+        if machine.vram and not machine.memory:
+            self.note(f"the computer's RAM is {machine.source_of('memory').source}")
+        return machine
 
     @cached_property
     def engine(self) -> LocalEngine:
@@ -205,10 +208,11 @@ class Workspace:
         from lmpm.version import __version__
 
         return Http(
-            self.environment.endpoint,
+            self.environment.endpoint.url,
+            login=self.environment.endpoint.login,
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
-            read_timeout_s=self.environment.silence_s or limits.READ_TIMEOUT_S,
+            silence_s=self.environment.silence_s or limits.SILENCE_S,
             bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
         )
 
@@ -218,7 +222,7 @@ class Workspace:
         from lmpm.hub import HeaderCache, Hub, Patience, ResponseCache, identity_of
 
         base = self.environment.retry_base_s
-        identity = identity_of(self.environment.endpoint, self.http.token)
+        identity = identity_of(self.environment.endpoint.url, self.http.authorization)
         return Hub(
             self.http,
             offline=self.offline,
@@ -226,7 +230,7 @@ class Workspace:
                 attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S if base is None else base
             ),
             cache=ResponseCache(self.home / "hub", identity, asks_anew=self.asks_anew),
-            kept=HeaderCache(self.home / "headers"),
+            kept=HeaderCache(self.home / "headers", self.environment.endpoint.url),
         )
 
     @cached_property
@@ -269,7 +273,7 @@ class Workspace:
             self.http,
             patience=Patience(
                 backoff_s=limits.BACKOFF_BASE_S if base is None else base,
-                stall_window_s=self.environment.silence_s or limits.STALL_WINDOW_S,
+                stall_window_s=self.environment.silence_s or limits.SILENCE_S,
             ),
             reporter=reporter,
             connections=self.connections,

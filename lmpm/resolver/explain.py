@@ -33,7 +33,7 @@ ASKED: Final[dict[Kind, tuple[str, str]]] = {
 HINTS: Final[dict[Kind, str]] = {
     "contradiction": "Look for another repository of it with `lmpm search`",
     "unreadable": "Look for another repository of it with `lmpm search`",
-    "engine": "A newer llama.cpp may run it: `pip install -U llama-cpp-python`",
+    "engine": "A newer llama.cpp may run it: `pip install -U xllamacpp`",
     "gated": "Accept its terms on its page at the Hub, then `hf auth login`",
 }
 OFFLINE: Final = "Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE, to choose among those of the Hub"

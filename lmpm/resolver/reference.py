@@ -164,7 +164,15 @@ def _hub(rest: str, typed: str) -> HubReference:
 
 def _from_url(text: str) -> HubReference | UrlReference:
     """A page, `resolve` or `blob` address of a repository, or any other with a sha256 behind it."""
-    address = urlsplit(text)
+    try:
+        address = urlsplit(text)
+    except ValueError as error:
+        raise SpecError("The URL cannot be used: its host is not a name or an address") from error
+    if "@" in address.netloc or address.query not in ("", "download=true"):
+        raise SpecError(
+            f"The URL at `{rules.printable(address.hostname or '')}` holds a login or a query",
+            hint="It would be written into lmpm.toml: give the URL without it, or download the file and install that",
+        )
     if address.hostname not in HUB_HOSTS:
         host = rules.printable(address.hostname or "")
         if not address.fragment.startswith("sha256="):

@@ -1,7 +1,8 @@
 """Where the bytes are: the Hugging Face cache itself, with a rule more: a name lmpm wrote is verified.
 
 ```
-<root>/models--org--name/blobs/<sha256>                     the bytes, read-only
+<root>/models--org--name/blobs/<sha256>                     the bytes, read-only; or hf's link to those that
+                                                            repositories share: see `shared_blobs`
 <root>/models--org--name/blobs/<sha256>.lmpm.incomplete     a transfer that was interrupted
 <root>/models--org--name/snapshots/<commit>/<path>          -> ../../blobs/<sha256>
 <root>/.locks/models--org--name/<sha256>.lock               held during a transfer, by hf too
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from lmpm import limits
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError
 from lmpm.fs import Stamp, atomic, disk, disk_errors, file_lock, free_space, rules
+from lmpm.hub import HeaderCache
+from lmpm.store import shared_blobs
 from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
 from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
@@ -118,7 +121,7 @@ class Store:
         expected = _digest(file), file.size
         if (hashed.sha256, hashed.size) != expected:
             raise HashMismatchError(file.path, expected=expected, computed=(hashed.sha256, hashed.size))
-        self.stamps.note(hashed.stamp, hashed.sha256)
+        self._verified(hashed.stamp, hashed.sha256)
 
     def digest(self, path: Path) -> tuple[str, int]:
         """sha256 and size of a file that nobody has promised anything about. Raises DiskError."""
@@ -127,6 +130,11 @@ class Store:
         computed, size = disk.hash_file(path)
         self.stamps.note(before, computed)
         return computed, size
+
+    def _verified(self, stamp: Stamp, sha256: str) -> None:
+        """Note that a file was hashed; what a server claimed of its header gives way to what it says itself."""
+        self.stamps.note(stamp, sha256)
+        HeaderCache(self.home / "headers").confirm(sha256, Path(stamp.path))
 
     @property
     def stamps(self) -> VerifiedFiles:
@@ -221,12 +229,13 @@ class Store:
             part.close()
             if blob.is_dir() and not blob.is_symlink():
                 raise DiskError(f"`{blob}` is a directory, expected a file", path=blob, hint="Remove it")
-            self.part(source, file).replace(blob)
-            blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
-            with contextlib.suppress(OSError):  # not every system lets directories be synced
-                atomic.sync_directory(blob.parent)
-            self.stamps.note(Stamp.of(blob), _digest(file))
-            self.made.note(blob, _digest(file))
+            if not shared_blobs.mend(self.root, blob, self.part(source, file)):
+                self.part(source, file).replace(blob)
+                blob.chmod(0o444)  # after the rename: a crash in between must not leave a part that is read-only
+                with contextlib.suppress(OSError):  # not every system lets directories be synced
+                    atomic.sync_directory(blob.parent)
+                self.made.note(blob, _digest(file))
+            self._verified(Stamp.of(blob), _digest(file))
         return self.expose(source, file)
 
     def expose(self, source: Source, file: ModelFile) -> Path:

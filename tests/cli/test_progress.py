@@ -268,3 +268,25 @@ class TestOptions:
     )
     def test_values_that_make_no_sense(self, cli: Cli, command: str, options: list[str], words: str) -> None:
         cli.call(command, *options).failed(2, words)
+
+
+@pytest.mark.parametrize("discarded", [["one"], ["two"], ["one", "two"]])
+def test_a_part_that_was_discarded_is_not_called_resumed(
+    capsys: pytest.CaptureFixture[str], discarded: list[str]
+) -> None:
+    kept = {"one": 3 * MIB, "two": 5 * MIB}
+    reporter = PlainReporter(Console())
+    reporter.planned(2, 40 * MIB)
+    for name, there in kept.items():
+        reporter.started(name, 20 * MIB, there)
+    for name in discarded:
+        reporter.restarted(name, "the bytes do not have the promised sha256")
+        reporter.advanced(name, -kept[name])
+        reporter.restarted(name, "again")
+    for name in kept:
+        reporter.advanced(name, 20 * MIB - (0 if name in discarded else kept[name]))
+        reporter.finished(name, 20 * MIB, "ab" * 32)
+    reporter.concluded()
+    said = capsys.readouterr().err.splitlines()[-1]
+    left = sum(there for name, there in kept.items() if name not in discarded)
+    assert (f"{left // MIB}.0 MiB resumed" in said) if left else ("resumed" not in said)

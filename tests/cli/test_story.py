@@ -61,7 +61,7 @@ def test_install_downloads_hashes_loads_and_pins_and_the_other_commands_agree(cl
     assert again.err == f"embeddings is installed: {rung.model} {rung.quant}, nothing to do\n"
     assert len(hub.requests) == 0
 
-    listed = r"embeddings +\S+ +Q8_0 +[\d.]+ KiB +mit +installed, chosen for this machine from \d variants\n"
+    listed = r"embeddings +\S+ +Q8_0 +[\d.]+ KiB +\S+ +installed, chosen for this machine from \d variants\n"
     assert re.fullmatch(listed, cli.call("list").out)
     verified = cli.run("verify").passed()
     variants = f"chosen for this machine from {len(locked.candidates)} variants"

@@ -10,6 +10,7 @@ import pytest
 
 from lmpm.engine import Device, Engine, EngineInfo, Engines, Found
 from lmpm.engine.adapters.llama_server import DEVICE, VERSION, LlamaServer
+from lmpm.engine.adapters.xllamacpp import require_avx2
 from lmpm.engine.choose import gpu_hint
 from lmpm.engine.local import LocalEngine
 from lmpm.errors import EngineError, SpecError
@@ -133,3 +134,33 @@ def test_the_engine_of_a_machine_is_looked_at_once(tmp_path: Path, monkeypatch: 
     assert info is not None and bench.oracle is not None and bench.repack in ("avx2", "avx512", "neon")
     monkeypatch.setattr("lmpm.engine.choose._prove", lambda _: pytest.fail("proved again"))
     assert LocalEngine(bench.computer, tmp_path).info == info
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "runs"),
+    [
+        (
+            "processor : 0\nmodel name : Intel(R) Celeron(R) J1900\nflags\t\t: fpu sse2 ssse3 sse4_1 sse4_2 popcnt\n",
+            False,
+        ),
+        ("processor : 0\nmodel name : Intel(R) Xeon(R) E5-2670\nflags\t\t: fpu sse4_2 avx aes\n", False),
+        ("processor : 0\nmodel name : AMD EPYC\nflags\t\t: fpu sse4_2 avx avx2 fma avx512f\n", True),
+        ("processor : 0\nFeatures\t: fp asimd asimddp\nCPU implementer : 0x41\n", True),
+        ("", True),
+    ],
+)
+def test_a_processor_without_avx2_is_told_the_way_out(cpuinfo: str, runs: bool) -> None:
+    if runs:
+        require_avx2(cpuinfo)
+        return
+    with pytest.raises(EngineError, match="needs a processor with AVX2") as caught:
+        require_avx2(cpuinfo)
+    assert "lmpm[llama-cpp-python]" in str(caught.value.hint)
+
+
+def test_another_engine_is_taken_where_the_wheel_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = engine_of("llama-cpp-python")
+    place = tmp_path / "cpuinfo"
+    place.write_text("flags : fpu sse4_2\n")
+    monkeypatch.setattr("lmpm.engine.adapters.xllamacpp.CPUINFO", place)
+    assert Engines(tmp_path / "home").choose(has_gpu=False).name == other.name

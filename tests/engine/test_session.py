@@ -372,3 +372,14 @@ def question(session: Session) -> Any:
 def test_the_starter_answers_in_every_engine(engine: Engine) -> None:
     with engine.open(Files(STARTER), RunConfig(context=256), LIMITS) as opened:
         assert "count(*)" in question(opened).text.lower()
+
+
+def test_a_plan_is_what_is_then_allocated(folder: Path) -> None:
+    path = write_llama(folder / "planned.gguf", context=512, quant="F16", dim=128, layers=3)[0]
+    for name in ("xllamacpp", "llama-cpp-python"):
+        engine = engine_of(name)
+        for plan in (RunConfig(context=512), RunConfig(context=4096), RunConfig(context=512, sequences=2)):
+            planned = engine.plan(path, plan)
+            with engine.open(Files(path), plan, LIMITS) as opened:
+                measured = opened.memory().total
+            assert planned.parts.buffers == pytest.approx(measured, abs=6 * 8 * 1024)  # messages round to 0.01 MiB

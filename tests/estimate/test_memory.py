@@ -14,7 +14,7 @@ from lmpm.engine import planner
 from lmpm.errors import EngineError, IntegrityError
 from lmpm.estimate.memory.architectures import ARCHITECTURES
 from lmpm.estimate.memory.constants import padded
-from lmpm.estimate.memory.exact import exact_memory as needed
+from lmpm.estimate.memory.exact import exact_memory as needed, memory_by_header
 from lmpm.estimate.memory.fit import largest_context
 from lmpm.estimate.memory.ggml import tensor as op
 from lmpm.estimate.memory.ggml.allocator import Buffer, allocate
@@ -111,7 +111,7 @@ def test_layers_that_predict_further_tokens_take_nothing(tmp_path: Path) -> None
 def test_an_unknown_architecture_gives_a_bound(tmp_path: Path) -> None:
     unknown = needed(read_file(write_unknown_architecture(tmp_path / "u.gguf")), replace(LMPM, context=512))
     known = needed(read_file(write_llama(tmp_path / "k.gguf", layers=1)[0]), replace(LMPM, context=512))
-    assert unknown.source == "upper bound"
+    assert unknown.source == "at least"
     assert known.source == "header"
     assert unknown.parts.compute > known.parts.compute
     assert unknown.parts.kv_cache == known.parts.kv_cache
@@ -131,12 +131,36 @@ def test_numbers_that_llama_cpp_refuses(tmp_path: Path, key: str, value: int, re
         needed(replace(header, tensors=()), replace(LMPM, context=512))
 
 
+def test_keys_that_may_mean_more_are_named(tmp_path: Path) -> None:
+    header = read_file(write_unknown_architecture(tmp_path / "u.gguf"))
+    more = {
+        f"{header.architecture}.{key}": 2 for key in ("num_loops", "attention.indexer.head_count", "rope.freq_base")
+    }
+    found = needed(replace(header, metadata={**header.metadata, **more}), replace(LMPM, context=512))
+    assert found.unknown_keys == ("attention.indexer.head_count", "num_loops")
+    known = read_file(write_llama(tmp_path / "k.gguf", layers=1)[0])
+    assert needed(known, replace(LMPM, context=512)).unknown_keys == ()
+
+
+@pytest.mark.parametrize("name", ["Gemma-4-E2B", "Gemma-3n-E4B", "Llama-3.2-1B"])
+def test_tied_tables_are_the_same_pages_of_a_mapped_file(tmp_path: Path, name: str) -> None:
+    model = header_model(tmp_path, name)
+    settings = replace(LMPM, context=512, repack="none")
+    weights = sum(tensor.nbytes for tensor in model.tensors.values())
+    mapped = needed(model, settings)
+    assert mapped.parts.weights - mapped.reclaimable == pytest.approx(weights, rel=1e-4)
+    copied = needed(model, replace(settings, mmap=False)).parts.weights
+    twice = model.tensors["token_embd.weight"].nbytes if model.architecture.tied_twice else 0
+    assert copied == pytest.approx(weights + twice, rel=1e-4)
+    assert memory_by_header(model, settings).parts.weights == pytest.approx(weights, rel=1e-4)
+
+
 def test_a_header_that_lies_gives_a_bound(tmp_path: Path) -> None:
     header = read_file(write_llama(tmp_path / "m.gguf", layers=2)[0])
     without = tuple(tensor for tensor in header.tensors if tensor.name != "blk.1.ffn_down.weight")
     settings = replace(LMPM, context=512)
     found = needed(replace(header, tensors=without), settings)
-    assert found.source == "upper bound"
+    assert found.source == "at least"
     assert found.parts.compute >= needed(header, settings).parts.compute
 
 

@@ -74,7 +74,7 @@ def test_a_place_that_takes_no_copies_is_no_loss(sources: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(b"a = =", "is not TOML: .*line 1"), (b"\xff", "is not UTF-8"), (b" " * 5_000_000, "is larger")]
+    ("text", "words"), [(b"a = =", "line 1, column 5"), (b"\xff", "is not UTF-8"), (b" " * 5_000_000, "is larger")]
 )
 def test_what_is_no_document_is_told_and_not_kept(sources: Path, copies: Path, text: bytes, words: str) -> None:
     (sources / NAME).write_bytes(text)

@@ -14,7 +14,9 @@ import pytest
 from lmpm.errors import IntegrityError
 from lmpm.gguf.foreign import Kind, recognise
 from lmpm.gguf.header import read_file
-from tests.gguf_files import raw_gguf
+from tests.conftest import Cli
+from tests.gguf_files import raw_gguf, write_llama
+from tests.loopback import LoopbackHub
 
 
 def zipped() -> bytes:
@@ -62,3 +64,29 @@ def test_each_is_named_with_its_way_out(kind: Kind, data: bytes, hint: str, tmp_
 @pytest.mark.parametrize("data", [b"GGUF", b"GGML", b"hello", b"\x7fELF", b"\0\1\2", struct.pack("<Q", 2**40) + b'{"'])
 def test_nothing_is_guessed(data: bytes) -> None:
     assert recognise(data) is None
+
+
+@pytest.mark.parametrize("command", ["inspect ./m.gguf", "install ./m.gguf --offline --no-smoke", "resolve ./m.gguf"])
+@pytest.mark.parametrize("kind", ["pointer", "page", "ggml", "safetensors", "archive", "cut"])
+def test_a_local_file_is_named_by_every_command(cli: Cli, command: str, kind: str) -> None:
+    (path,) = write_llama(cli.directory / "m.gguf")
+    data, says = path.read_bytes()[:-500], "500 fewer than its header says"
+    for known, content, _ in CASES:
+        if known == kind:
+            found = recognise(content)
+            data, says = content, found.what if found else ""
+    path.write_bytes(data)
+    said = cli.call(*command.split()).failed(4, "`m.gguf` is not a usable GGUF file", says)
+    assert "hint:" in said.err
+    assert not cli.lock.exists() and not cli.manifest.exists()
+
+
+@pytest.mark.parametrize(("kind", "data"), [(kind, data) for kind, data, _ in CASES if len(data) > 8])
+def test_what_the_hub_has_under_the_name_of_a_gguf(cli: Cli, kind: str, data: bytes) -> None:
+    with LoopbackHub() as hub:
+        cli.environment["HF_ENDPOINT"] = hub.endpoint
+        hub.add_repo("acme/M-GGUF", {"M-Q8_0.gguf": data}, card_data={"license": "mit"})
+        found = recognise(data[:512])
+        assert found
+        cli.call("install", "acme/M-GGUF", "--no-smoke").failed(4, "M-Q8_0.gguf", f"it is {found.what}")
+    assert not cli.blobs() and not cli.lock.exists()

@@ -18,7 +18,7 @@ from gguf import GGML_QUANT_SIZES, GGUFReader, GGUFWriter
 
 from lmpm import limits
 from lmpm.errors import DiskError, IntegrityError
-from lmpm.gguf import header as gguf_header
+from lmpm.gguf.cursor import KEPT_STRING_BYTES
 from lmpm.gguf.header import Header, read_file, read_header
 from lmpm.gguf.tensor_types import TENSOR_TYPES
 from lmpm.hub.client import Hub
@@ -312,7 +312,7 @@ class TestBudget:
 
     def test_of_a_string_that_is_too_long_to_keep(self) -> None:
         """A tokenizer as one JSON text is passed over; a template of that size is nobody's."""
-        long = text(b"x" * (gguf_header.KEPT_STRING_BYTES + 1))
+        long = text(b"x" * (KEPT_STRING_BYTES + 1))
         header = read_bytes(
             raw_gguf([key(b"tokenizer.huggingface.json", 8, long), key(b"llama.block_count", 4, b"\1\0\0\0")])
         )

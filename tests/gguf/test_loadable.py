@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +14,11 @@ import pytest
 from gguf import GGUFWriter
 
 from lmpm.errors import IntegrityError
-from lmpm.gguf.header import Header, Value, read_file
+from lmpm.gguf.cursor import Value
+from lmpm.gguf.header import Header, read_file
 from lmpm.gguf.loadable import refusal, require_loadable, split_refusal
 from tests.conftest import Cli
-from tests.gguf_files import write_llama
+from tests.gguf_files import write_llama, write_unknown_architecture
 from tests.loopback import LoopbackHub
 from tests.shapes import MODELS, write
 
@@ -181,3 +186,66 @@ def test_what_the_hub_has_is_refused_before_the_download(cli: Cli, keys: dict[st
         cli.call("install", "acme/M-GGUF").failed(4, "M-Q8_0.gguf", says)
         assert hub.bytes_sent() < 100_000
     assert not cli.blobs() and not cli.lock.exists()
+
+
+def test_an_architecture_that_is_not_known_is_said_as_unknown(cli: Cli) -> None:
+    write_unknown_architecture(cli.directory / "m.gguf")
+    said = cli.call("inspect", "./m.gguf").passed().out
+    assert "Warning     llama.cpp here does not run the architecture `unheard-of`" in said
+    assert "an upper bound" in said
+    write_llama(cli.directory / "known.gguf")
+    assert "does not run" not in cli.call("inspect", "./known.gguf").passed().out
+
+
+LOAD = "import sys, llama_cpp; llama_cpp.Llama(sys.argv[1], n_ctx=64, verbose=False)('a', max_tokens=1)"
+
+
+def loads(path: Path) -> bool:
+    """Whether the real llama.cpp loads a file and writes a token, in a process that may abort."""
+    return subprocess.run([sys.executable, "-c", LOAD, path], capture_output=True, timeout=120).returncode == 0
+
+
+def with_key_called(path: Path, name: str) -> None:
+    """Rename a key, so that it is missing."""
+    path.write_bytes(path.read_bytes().replace(name.encode(), (name[:-1] + "X").encode(), 1))
+
+
+def with_layers_in_a_float(path: Path) -> None:
+    name = b"llama.block_count"
+    data = bytearray(path.read_bytes())
+    at = data.index(name) + len(name)
+    data[at : at + 8] = struct.pack("<If", 6, 2.0)
+    path.write_bytes(data)
+
+
+def with_tensors_that_overlap(path: Path) -> None:
+    tensor = read_file(path).tensors[1]
+    data = bytearray(path.read_bytes())
+    at = data.index(tensor.name.encode()) + len(tensor.name) + 4 + 8 * len(tensor.shape) + 4
+    data[at : at + 8] = struct.pack("<Q", tensor.offset - 32)
+    path.write_bytes(data)
+
+
+BREAKS: dict[str, tuple[dict[str, int], Callable[[Path], None]]] = {
+    "heads that keys cannot be shared by": ({"heads": 4, "kv_heads": 3}, lambda _: None),
+    "heads that the width cannot be shared by": ({"heads": 5, "kv_heads": 5}, lambda _: None),
+    "no layers": ({}, lambda path: with_key_called(path, "llama.block_count")),
+    "no context": ({}, lambda path: with_key_called(path, "llama.context_length")),
+    "no width": ({}, lambda path: with_key_called(path, "llama.embedding_length")),
+    "no architecture": ({}, lambda path: with_key_called(path, "general.architecture")),
+    "layers in a float": ({}, with_layers_in_a_float),
+    "tensors that overlap": ({}, with_tensors_that_overlap),
+}
+
+
+@pytest.mark.parametrize("name", ["sound", *BREAKS])
+def test_what_is_refused_llama_cpp_refuses(name: str, tmp_path: Path) -> None:
+    shape, change = BREAKS.get(name, ({}, lambda _: None))
+    (path,) = write_llama(tmp_path / "m.gguf", **shape)
+    change(path)
+    try:
+        require_loadable([read_file(path)], [path.name])
+    except IntegrityError:
+        assert not loads(path)
+    else:
+        assert name == "sound" and loads(path)

@@ -19,6 +19,7 @@ from lmpm.errors import LmpmError, NetworkError, NotFoundError, NotPermittedErro
 from lmpm.hub.client import Hub
 from lmpm.hub.http import Http, asked_wait_s, explain, header_number
 from lmpm.hub.patience import Patience
+from lmpm.hub.search import search_hub
 from lmpm.types import ModelFile
 from tests.child import run_script
 from tests.gguf_files import write_llama
@@ -58,7 +59,8 @@ def gone() -> LoopbackHub:
 
 
 def client(server: LoopbackHub, token: str | None = None, **options: Any) -> Hub:
-    return Hub(Http(server.endpoint, token=token), **({"patience": Patience(backoff_s=0, attempts=3)} | options))
+    http = Http(server.endpoint, token=token, silence_s=options.pop("silence_s", limits.SILENCE_S))
+    return Hub(http, **({"patience": Patience(backoff_s=0, attempts=3)} | options))
 
 
 def fails(server: LoopbackHub, kind: type[LmpmError], exit_code: int, repo: str = REPO, **options: Any) -> LmpmError:
@@ -276,12 +278,30 @@ class TestConnection:
 
     def test_silence(self, server: LoopbackHub) -> None:
         server.faults.add(faults.NoAnswer("stall"), API, times=1)
-        assert client(server, timeout_s=0.3).repository(REPO).files
+        assert client(server, silence_s=0.3).repository(REPO).files
 
     def test_a_trickle_ends(self, server: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "METADATA_TOTAL_S", 0.3)
         server.faults.add(faults.Throttle(20), API)
         fails(server, NetworkError, 5)
+
+    @pytest.mark.parametrize("fault", [faults.Throttle(20), faults.SlowHead(20), faults.NoAnswer("stall")])
+    def test_one_deadline_holds_for_every_wait(self, server: LoopbackHub, fault: faults.Fault) -> None:
+        """At 20 bytes a second the head alone would take 15 s, and the whole more than the other deadline allows."""
+        server.faults.add(fault, "/api/models*")
+        server.faults.add(fault, "*.gguf")
+        once = Patience(attempts=1)
+        error = fails(server, NetworkError, 5, silence_s=0.4, patience=once)
+        assert "in 0.4 s" in error.message or "in time" in error.message
+        hub = client(server, silence_s=0.4, patience=once)
+        with pytest.raises(NetworkError):
+            hub.header(REPO, server.state.repo(REPO).commit, ModelFile(path="m-Q8_0.gguf", size=MODEL.size))
+        with pytest.raises(NetworkError):
+            search_hub(hub, "tiny")
+
+    def test_a_slow_head_that_ends_in_time_is_heard(self, server: LoopbackHub) -> None:
+        server.faults.add(faults.SlowHead(2000), API)
+        assert client(server, silence_s=5.0).repository(REPO).files
 
     def test_offline_asks_nothing(self, server: LoopbackHub) -> None:
         slept: list[float] = []
@@ -358,7 +378,7 @@ class TestJson:
     def test_what_is_no_description_is_an_error(self, server: LoopbackHub, edit: faults.Fault) -> None:
         server.faults.add(edit, API)
         error = fails(server, NetworkError, 5)
-        assert "no description" in error.message
+        assert "does not describe" in error.message
         assert len(error.message) < 300
 
     @pytest.mark.parametrize(
@@ -399,6 +419,27 @@ class TestJson:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 20_000_000
+
+    @pytest.mark.parametrize("body", [b'{"siblings":[' + b"{}," * 2_000_000 + b"{}]}", b"[" * 3_000_000])
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_more_values_than_any_repository_has_are_not_made(
+        self, server: LoopbackHub, body: bytes, packed: bool
+    ) -> None:
+        """Two million files would be 822 MB of objects; they are counted first."""
+        server.faults.add(
+            faults.OtherBody(Bytes(gzip.compress(body) if packed else body), "application/json"), "/api/models*"
+        )
+        if packed:
+            server.faults.add(faults.Headers({"Content-Encoding": "gzip"}), API)
+        hub = client(server, patience=Patience(attempts=1))
+        tracemalloc.start()
+        assert "values" in fails(server, NetworkError, 5, patience=Patience(attempts=1)).message
+        if not packed:
+            with pytest.raises(NetworkError, match="not a list"):
+                search_hub(hub, "tiny")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 40_000_000
 
     def test_a_packed_answer_of_sound_size_is_read(self, server: LoopbackHub) -> None:
         server.faults.add(faults.Gzip(), API)
@@ -446,11 +487,10 @@ class TestHeader:
         server.faults.add(faults.IgnoreRange(), "*.gguf")
         assert self.context(server, file) == 1024
 
-    def test_a_trickle_ends(self, server: LoopbackHub, file: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lmpm.hub.http.StallWatch.__init__.__defaults__", (0.4,))
+    def test_a_trickle_ends(self, server: LoopbackHub, file: ModelFile) -> None:
         server.faults.add(faults.Throttle(30), "*.gguf")
         with pytest.raises(NetworkError, match=r"in 0\.4 s"):
-            self.context(server, file)
+            self.context(server, file, silence_s=0.4)
 
     @pytest.mark.parametrize(
         ("status", "kind", "exit_code"),

@@ -14,10 +14,14 @@ import trustme
 
 from lmpm.errors import NetworkError
 from lmpm.hub import tls
+from lmpm.hub.client import Hub
 from lmpm.hub.http import Http
+from lmpm.hub.patience import Patience
+from lmpm.hub.search import search_hub
+from lmpm.types import ModelFile
 from tests.conftest import Cli
 from tests.gguf_files import write_bert
-from tests.loopback import LoopbackHub
+from tests.loopback import LoopbackHub, faults
 from tests.loopback.demo import _meanings
 from tests.network import ConnectProxy, TlsFront
 
@@ -132,3 +136,43 @@ def test_nor_do_bytes_alone_go_through_it(front: TlsFront, bundle: Path, monkeyp
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(NetworkError, match="SOCKS"):
         Http(front.endpoint, bundle=tls.Bundle(str(bundle), "SSL_CERT_FILE")).get(f"{front.endpoint}/file")
+
+
+class TestRedirects:
+    """One rule for metadata and bytes: what began as https stays https."""
+
+    @pytest.fixture
+    def https(self, authority: trustme.CA, bundle: Path) -> Iterator[tuple[LoopbackHub, Http]]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        with LoopbackHub() as hub:
+            hub.add_repo(REPO, {"tiny-embed-Q8_0.gguf": b"GGUF"})
+            with TlsFront(context, urlsplit(hub.endpoint).port or 0) as front:
+                yield hub, Http(front.endpoint, bundle=tls.Bundle(str(bundle), "SSL_CERT_FILE"))
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_metadata_does_not_go_from_https_to_http(self, https: tuple[LoopbackHub, Http], status: int) -> None:
+        hub, http = https
+        hub.faults.add(faults.Redirect(f"{hub.endpoint}/elsewhere{{target}}", status), "/api/models/*")
+        with pytest.raises(NetworkError, match="redirects to `http:`, which is not safe"):
+            Hub(http, patience=Patience(attempts=1)).repository(REPO)
+        assert not [request for request in hub.requests if "elsewhere" in request.path]
+
+    @pytest.mark.parametrize("target", ["http://localhost:9/x", "file:///etc/passwd", "ftp://localhost/x", "//[x"])
+    def test_neither_do_bytes_nor_a_search(self, https: tuple[LoopbackHub, Http], target: str) -> None:
+        hub, http = https
+        hub.faults.add(faults.Redirect(target), "*")
+        asked = Hub(http, patience=Patience(attempts=1))
+        file = ModelFile(path="tiny-embed-Q8_0.gguf", size=4)
+        for ask in (
+            lambda: asked.repository(REPO),
+            lambda: search_hub(asked, "tiny"),
+            lambda: asked.header(REPO, "1" * 40, file),
+        ):
+            with pytest.raises(NetworkError, match=r"not safe|not a URL"):
+                ask()
+
+    def test_a_redirect_that_stays_safe_is_followed(self, https: tuple[LoopbackHub, Http]) -> None:
+        hub, http = https
+        hub.faults.add(faults.Redirect("{target}", 307), "/api/models/*", times=1)
+        assert Hub(http).repository(REPO).id == REPO

@@ -114,6 +114,16 @@ class Throttle(BodyFault):
 
 
 @dataclass(frozen=True)
+class SlowHead(Fault):
+    """A status line and headers that trickle: every byte would begin a timeout anew."""
+
+    bytes_per_second: float
+
+    def on_answer(self, request: Request, answer: Answer) -> Answer:
+        return replace(answer, head_rate=self.bytes_per_second)
+
+
+@dataclass(frozen=True)
 class IgnoreRange(Fault):
     """A server that knows no ranges: 200 and everything."""
 

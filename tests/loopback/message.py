@@ -71,6 +71,7 @@ class Answer:
     cut: Cut = "close"
     stall: float | None = None  # seconds that a "stall" lasts; None: until the client or the hub ends
     rate: float | None = None  # bytes of the body a second
+    head_rate: float | None = None  # bytes of the status line and headers a second
     framing: Framing = "length"
     content_length: str | None = None  # sent instead of the true one
     endless: bool = False  # after the content, it begins again, for ever

@@ -38,7 +38,7 @@ class Wire:
             return self._cut(answer)
         keeps_alive = answer.framing != "close" and answer.content_length is None
         self._logged.status = answer.status
-        self._connection.sendall(_head(answer, keeps_alive))
+        self._send_head(_head(answer, keeps_alive), answer.head_rate)
         if head_only:
             return keeps_alive
         stop = answer.end if answer.cut_at is None else min(answer.start + answer.cut_at, answer.end)
@@ -50,6 +50,14 @@ class Wire:
         if answer.framing == "chunked":
             self._connection.sendall(b"0\r\n\r\n")
         return keeps_alive
+
+    def _send_head(self, head: bytes, rate: float | None) -> None:
+        if rate is None:
+            self._connection.sendall(head)
+            return
+        for byte in head:
+            self._pause(1 / rate)
+            self._connection.sendall(bytes([byte]))
 
     def _rest(self, answer: Answer, start: int) -> bool:
         """What follows a stall that has an end."""

@@ -76,9 +76,9 @@ def test_cpu_bandwidth_is_careful_and_says_so() -> None:
         assert value >= last
         assert source.origin == "assumed"
         last = value
-    assert budget.assumed_cpu_bandwidth(8)[0] == 42_700_000_000
+    assert budget.assumed_cpu_bandwidth(8)[0] == 51_200_000_000
     assert budget.assumed_cpu_bandwidth(4, arm=True)[0] == 17_100_000_000
-    assert budget.assumed_cpu_bandwidth(None)[0] == 42_700_000_000
+    assert budget.assumed_cpu_bandwidth(None)[0] == 38_400_000_000
     # a server has more channels, of which a small virtual machine gets what its cores can move
     assert budget.assumed_cpu_bandwidth(2, server=True)[0] == 22_000_000_000
     assert budget.assumed_cpu_bandwidth(8, server=True)[0] == 88_000_000_000

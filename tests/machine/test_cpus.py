@@ -171,6 +171,26 @@ def test_a_share_of_a_server_keeps_its_own_cores(chips: Chips) -> None:
     assert machine.source_of("bandwidth").origin == "table"
 
 
+@pytest.mark.parametrize(
+    ("model", "server"),
+    [
+        ("AMD Ryzen 7 5800X 8-Core Processor", False),  # the Linux inside a Windows
+        ("13th Gen Intel(R) Core(TM) i7-13999HX", False),  # also where no table has it
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", True),
+        ("Intel Core Processor (Haswell, no TSX)", True),  # of a cloud
+        ("AMD EPYC-Milan Processor", True),
+        ("QEMU Virtual CPU version 2.5+", True),
+    ],
+)
+def test_a_virtual_machine_has_the_clocks_of_a_server_unless_its_cpu_is_a_pcs(
+    chips: Chips, model: str, server: bool
+) -> None:
+    text = cpuinfo(8, threads=2, model=model).replace("fpu vme avx2", "fpu vme sse2 avx2 hypervisor")
+    machine = detect(chips, probes=Recorded(files=linux(32) | {"/proc/cpuinfo": text}))
+    assert machine.processor.server is server
+    assert machine.processor.simd == "avx2"
+
+
 def test_sockets_are_counted() -> None:
     two = cpuinfo(8).replace("physical id\t: 0", "physical id\t: {}")
     blocks = two.split("\n\n")

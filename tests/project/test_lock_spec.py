@@ -16,7 +16,7 @@ from lmpm.project.lock.entry import rung_for
 from lmpm.project.lock.reader import parse_lock
 from lmpm.project.lock.records import Lock
 from lmpm.project.lock.writer import emit_lock
-from lmpm.types import Machine
+from lmpm.types import Machine, Processor
 from tests.conftest import ROOT
 from tests.lock_samples import TEXT, random_lock, some_machine
 
@@ -25,8 +25,14 @@ from tests.lock_samples import TEXT, random_lock, some_machine
 GIB = 2**30
 HYBRID = {"qwen35", "qwen35moe", "qwen3next", "nemotron_h", "nemotron_h_moe", "granitehybrid", "falcon-h1", "jamba"}
 SPEED = {  # accelerator: share of the bandwidth, seconds a layer, operations to read with a byte a second
-    "metal": (0.884, 130.7e-6, 18), "cuda": (0.888, 54.8e-6, 55), "rocm": (0.839, 61.0e-6, 35),
-    "vulkan": (0.839, 61.0e-6, 25), "sycl": (0.652, 95.4e-6, 20), "cpu": (0.625, 44.7e-6, 2),
+    "metal": (0.883, 130.5e-6, 18), "cuda": (0.879, 52.6e-6, 55), "rocm": (0.848, 63.8e-6, 35),
+    "vulkan": (0.848, 63.8e-6, 25), "sycl": (0.652, 95.5e-6, 20),
+}  # fmt: skip
+SIMD = {  # rate of a core, operations of the first core
+    "sse": (5.38e9, 42.3e9), "": (5.96e9, 88.5e9), "avx2": (5.96e9, 88.5e9), "avx-vnni": (6.90e9, 56.2e9),
+    "avx512": (4.69e9, 71.5e9), "avx512-vnni": (6.28e9, 90.5e9), "avx512-bf16": (9.58e9, 126e9),
+    "avx512-full": (12.8e9, 180e9), "amx": (7.70e9, 227e9), "neon": (2.0e9, 20e9), "dotprod": (3.80e9, 55.5e9),
+    "i8mm": (7.06e9, 67.7e9),
 }  # fmt: skip
 HEX64, HEX40 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
@@ -168,28 +174,40 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
         return None
     named_mixture = 0 < rung.get("active_parameters", 0) < parameters
     mixture = named_mixture if parameters else rung["bytes_per_token"] <= need / 3
+    low_bit = bool(re.match("(UD-|i1-)?IQ[123]", rung["quant"]))
+    cores, cpu = machine.cores or 4, machine.processor
     if reading:
-        operations = machine.compute or machine.bandwidth * SPEED[machine.accelerator][2]
-        if not machine.compute and machine.accelerator == "cpu" and machine.cores:
-            operations = machine.cores * 2.5e10
-        operations = max(operations * (0.5 if named_mixture else 1), 2.5e10)
+        if machine.compute:
+            operations = machine.compute
+        elif machine.accelerator == "cpu":
+            operations = SIMD[cpu.simd][1] * cores**0.774 * (1 if cpu.server else 1.60)
+            operations *= (0.864 if cpu.sockets > 1 else 1) * (0.470 if low_bit else 1)
+        else:
+            operations = machine.bandwidth * SPEED[machine.accelerator][2]
+        operations = max(operations * (0.33 if named_mixture else 1), 1e9)
         weights = rung.get("active_parameters") or parameters
         weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
         copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)
         return float(1 / (2 * weights / operations + copied))
     kind = rung.get("architecture", "")
-    steps = rung["layers"] * (1.62 if kind.startswith("gemma") else 1.48 if kind in HYBRID else 1)
-    steps *= 1.34 if mixture else 1
+    steps = rung["layers"] * (1.64 if kind.startswith("gemma") else 1.36 if kind in HYBRID else 1)
+    steps *= 1.41 if mixture else 1
 
     def seconds(part: float, accelerator: str, bandwidth: float) -> float:
-        of_bandwidth, layer, _ = SPEED[accelerator]
-        reached = bandwidth * of_bandwidth
-        if re.match("(UD-|i1-)?IQ[123]", rung["quant"]):
-            reached *= 0.69
-        if accelerator == "cuda" and machine.compute:
-            reached = min(reached, machine.compute / 52.9)
-        if accelerator == "cpu" and machine.cores:
-            reached = min(reached, machine.cores * 1e10)
+        if accelerator == "cpu":
+            unpacked = cores * SIMD[cpu.simd][0] * (1 if cpu.server else 2.72) * (0.276 if low_bit else 1)
+            read = bandwidth * (0.791 if cpu.server else 0.648) * (0.629 if cpu.sockets > 1 else 1)
+            read *= 0.679 if low_bit else 1
+            reached, layer = (unpacked**-2 + read**-2) ** -0.5, 57.4e-6 + 2.95e-6 * cores
+        else:
+            of_bandwidth, layer, _ = SPEED[accelerator]
+            reached = bandwidth * of_bandwidth
+            if accelerator == "cuda" and not machine.vram:
+                reached *= 0.895
+            if low_bit:
+                reached *= 0.5 if accelerator == "metal" else 0.679
+            if accelerator == "cuda" and machine.compute:
+                reached = min(reached, machine.compute / 53.1)
         return float(part * rung["bytes_per_token"] / reached + part * steps * layer)
 
     total = seconds(share, machine.accelerator, machine.bandwidth)
@@ -232,6 +250,14 @@ def some_lock(rng: random.Random) -> Lock:
     return lock
 
 
+PROCESSORS = (
+    Processor(),
+    Processor(simd="avx512-full"),
+    Processor(simd="i8mm", server=True),
+    Processor(simd="amx", server=True, sockets=2),
+)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_it_takes_the_rung_that_lmpm_takes(seed: int) -> None:
     rng = random.Random(seed)
@@ -240,7 +266,7 @@ def test_it_takes_the_rung_that_lmpm_takes(seed: int) -> None:
     assert sorted(theirs) == [model.name for model in ours.models]
     for model in ours.models:
         for _ in range(60):
-            machine = some_machine(rng)
+            machine = replace(some_machine(rng), processor=rng.choice(PROCESSORS))
             try:
                 expected = rung_for(model, machine).number
             except NothingFitsError:

@@ -300,7 +300,7 @@ def test_a_gpu_that_the_engine_cannot_use(cli: Cli, tmp_path: Path, monkeypatch:
     assert doctor.code == 1 and not checks["engine"]["ok"]
     assert "CPU only, but this machine has a GPU" in checks["engine"]["found"]
     assert "GGML_CUDA=on" in checks["engine"]["hint"] and "llama-cpp-python" in checks["engine"]["hint"]
-    assert checks["machine"]["sources"]["budget"] == dict(card.sources)["budget"]
+    assert checks["machine"]["sources"]["budget"] == str(card.source_of("budget"))
     other = cli.call("resolve", "text-to-sql", "--offline", "--json", "--hardware", "RTX 4090, 64GB").passed().json
     assert other["machine"]["accelerator"] == "cuda" and not any("not used" in note for note in other["notes"])
 

@@ -46,7 +46,7 @@ from tests.loopback.families import (
 )
 
 MAX_REQUESTS = 12  # of one reference in words
-M2, RTX = "M2, 16GB", "RTX 4090"
+M2, RTX = "M2, 16GB", "RTX 4090, 24GB"
 REAL = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 TYPED = "deepseek r1 distill qwen 7b"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +120,37 @@ def test_what_is_no_label_is_refused() -> None:
     for label in ("Q4_K_M-fast", "Q4_K_4", "IQ4_KS-", "Q99"):
         with pytest.raises(SpecError):
             parse_quant(label)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model{0}-{0}B-Q4_K_M.gguf",  # a model each
+        "M-IQ3_S-{1}.{2:02}bpw.gguf",  # a label each
+        "{0}/M-Q4_K_M.gguf",  # all of one label
+        "M-Q4_K_M-{0:05}-of-09999.gguf",  # one set
+        "{0}" + "-" * 200 + ".gguf",
+        "{0}" + "_." * 100 + "-imat.gguf",
+    ],
+)
+def test_the_work_grows_with_the_number_of_files(name: str) -> None:
+    """Four times the files take about four times the calls of functions, not sixteen times."""
+
+    def calls(count: int) -> int:
+        made = 0
+
+        def counted(*_: object) -> None:
+            nonlocal made
+            made += 1
+
+        sizes = {name.format(number, number // 100, number % 100): number for number in range(1, count)}
+        listing = repository("maker/M-GGUF", sizes)
+        sys.setprofile(counted)
+        try:
+            found = contents(listing)
+        finally:
+            sys.setprofile(None)
+        assert sum(len(sets) for _, sets in sets_of(found)) + len(found.further) + len(found.incomplete) > 0
+        return made
+
+    assert calls(2000) < 6 * calls(500)

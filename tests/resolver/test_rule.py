@@ -157,7 +157,7 @@ class TestSound:
         assert not any("does the task" in note for note in choice.notes)
 
     def test_a_quant_that_was_asked_for_is_taken_as_it_is(self) -> None:
-        choice = select(replace(REQUEST, quant="IQ1_S"), MAC, [self.SPOILT])
+        choice = select(replace(REQUEST, quant="IQ1_S", min_speed=5.0), MAC, [self.SPOILT])
         assert choice.chosen is not None and choice.notes == ()
 
     def test_a_quarter_of_the_score_is_still_sound(self) -> None:

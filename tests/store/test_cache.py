@@ -13,12 +13,13 @@ from huggingface_hub import constants, hf_hub_download, scan_cache_dir, try_to_l
 
 from lmpm.errors import DiskError, HashMismatchError, IntegrityError
 from lmpm.fs.disk import hash_file
+from lmpm.hub import HeaderCache
 from lmpm.reporter import Reporter
 from lmpm.resolver.candidates import local
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 from tests.child import run_script
-from tests.loopback import Generated, LoopbackHub, faults
+from tests.loopback import Bytes, Generated, LoopbackHub, faults
 from tests.transfers import MODEL, PATH, REPO, SIZE, WHOLE, Recorder, Site, emptied, wrong_blobs
 
 
@@ -159,6 +160,23 @@ class TestSharedWithHuggingFace:
         site.store.note_ref(HubSource(REPO))
         site.store.note_ref(StarterSource("text-to-sql"))
         assert ref.read_text() == "2" * 40
+
+
+@pytest.mark.parametrize("then", ["fetched", "found"])
+def test_what_a_server_claimed_of_a_header_gives_way_to_the_file(hub: LoopbackHub, tmp_path: Path, then: str) -> None:
+    """A mirror that lies once in the first bytes, whose lie was kept before the file came."""
+    true, lie = b"GGUF" + bytes(range(256)) * 40, b"GGUF" + b"lie" * 100
+    site = Site(emptied(hub), tmp_path, content=Bytes(true))
+    path = site.fetch() if then == "found" else None
+    headers = HeaderCache(site.store.home / "headers", "http://mirror")
+    assert headers.reader(MODEL.sha256, lambda offset, length: lie[offset : offset + length])(0, 300) == lie[:300]
+    assert headers.reader(site.file.sha256 or "", lambda offset, length: lie[offset : offset + length])(0, 300)
+    if path is None:
+        site.fetch()
+    else:
+        site.store.confirm(path, site.file)
+    assert headers.only(site.file.sha256 or "")(0, 300) == true[:300]
+    assert headers.only(MODEL.sha256)(0, 300) == lie[:300], "of a file that is not here"
 
 
 class TestDamage:

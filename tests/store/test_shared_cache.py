@@ -189,12 +189,46 @@ class TestXet:
         assert plan_prune(site.store, []).files == ()
         assert laid.read_bytes() == WHOLE
 
-    def test_damage_in_the_shared_store_is_found_and_mended_beside_it(self, site: Site, laid: Path) -> None:
+    @pytest.mark.parametrize("damage", [b"?" + WHOLE[1:], WHOLE[:-1] + b"?", WHOLE[:-9], b"", bytes(SIZE)])
+    def test_a_damaged_payload_is_mended_for_all_who_share_it(self, site: Site, laid: Path, damage: bytes) -> None:
         payload = shared.shared_blob_path(site.store.root, XET_HASH)
+        twin = site.store.blob(HubSource("acme/twin-GGUF", "1" * 40), site.file)
+        twin.parent.mkdir(parents=True)
+        share = {"blob_path": str(twin), "xet_hash": XET_HASH, "cache_dir": site.store.root}
+        assert shared.try_link_from_shared_store(**share, expected_size=SIZE)  # type: ignore[arg-type]
+        mode = payload.stat().st_mode
         payload.chmod(0o644)
-        payload.write_bytes(WHOLE[:-1] + b"?")
+        payload.write_bytes(damage)
+        payload.chmod(mode)
         assert site.fetch().read_bytes() == WHOLE
-        assert payload.read_bytes() == WHOLE[:-1] + b"?"
+        assert payload.read_bytes() == twin.read_bytes() == WHOLE
+        assert payload.stat().st_mode == mode
+        assert site.blob.is_symlink() and not list(site.blob.parent.glob("*.incomplete"))
+        age(site.store.root)
+        assert plan_prune(site.store, []).files == (), "it is hf's as before"
+        twin.unlink()
+        assert shared.try_link_from_shared_store(**share, expected_size=SIZE)  # type: ignore[arg-type]
+        assert twin.read_bytes() == WHOLE
+
+    @pytest.mark.parametrize("doubt", ["a link of another digest", "no manifest", "no marker"])
+    def test_where_others_may_mean_other_bytes_the_payload_is_left_alone(
+        self, site: Site, laid: Path, doubt: str
+    ) -> None:
+        payload = shared.shared_blob_path(site.store.root, XET_HASH)
+        other = site.blob.with_name("f" * 64)
+        if doubt == "a link of another digest":
+            assert shared.try_link_from_shared_store(
+                blob_path=str(other), xet_hash=XET_HASH, cache_dir=site.store.root, expected_size=SIZE
+            )
+        elif doubt == "no manifest":
+            shared.shared_blob_manifest_path(site.store.root, XET_HASH).unlink()
+        else:
+            (shared.shared_blobs_dir(site.store.root) / shared.SHARED_BLOBS_MARKER_NAME).unlink()
+        theirs = WHOLE[:-1] + b"?"
+        payload.chmod(0o644)
+        payload.write_bytes(theirs)
+        assert site.fetch().read_bytes() == WHOLE
+        assert payload.read_bytes() == theirs
         assert not site.blob.is_symlink()
 
 

@@ -203,16 +203,13 @@ class TestConnection:
     def test_08_silence_is_a_failure(self, site: Site) -> None:
         site.hub.faults.add(faults.Stall(1000), GGUF, times=1)
         site.hub.faults.add(faults.NoAnswer("stall"), GGUF, times=1, skip=1)
-        site.check(site.fetch(read_timeout_s=0.3))
+        site.check(site.fetch(silence_s=0.3))
         assert site.ranges() == [None, "bytes=1000-", "bytes=1000-"]
 
-    def test_08_a_page_in_place_of_the_file_may_not_trickle_either(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("lmpm.hub.http.StallWatch.__init__.__defaults__", (0.5,))
+    def test_08_a_page_in_place_of_the_file_may_not_trickle_either(self, site: Site) -> None:
         site.hub.faults.add(faults.HTML_PAGE, GGUF)
         site.hub.faults.add(faults.Throttle(5), GGUF)
-        fails(site, IntegrityError, 4)
+        fails(site, IntegrityError, 4, silence_s=0.5)
 
 
 class TestRanges:

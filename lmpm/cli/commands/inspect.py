@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from lmpm.cli.app import App
 from lmpm.cli.options import engine_option, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
 from lmpm.cli.output.words import tok_range
-from lmpm.errors import SpecError
+from lmpm.errors import EngineError, SpecError
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def command(app: App, ref: str, **options: Any) -> None:
     parts = _parts(app, ref)
     settings = replace(_settings(options), repack=workspace.repack)
     found = computed = inspect(parts, workspace.machine, settings, table=options["exact"])
-    exact = _ask(app, parts, found) if options["exact"] else None
+    exact = _ask(app, parts, found) if options["exact"] else _ask_about_unknown(app, parts, found)
     if exact:
         found = as_planned(computed, exact, workspace.machine)
     elif options["exact"]:
@@ -89,6 +90,15 @@ def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
     """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
     oracle = app.workspace.engine.oracle
     return oracle.ask(parts.files, found.settings) if oracle else None
+
+
+def _ask_about_unknown(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
+    """llama.cpp's own plan for an architecture that only it may know."""
+    if found.memory.source != "at least" or not app.workspace.is_this_machine:
+        return None
+    with suppress(EngineError):  # it does not know it either
+        return _ask(app, parts, found)
+    return None
 
 
 def _settings(options: dict[str, Any]) -> RunConfig:
@@ -153,7 +163,7 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
     total = human(found.memory.must_fit)
     put(f"  {'total':<10} {total:>10}  of {human(machine.budget)}: {verdict}. {largest}")
     if exact is not None:
-        off = 100 * (planned(computed) - exact.total) / exact.total
+        off = 100 * (planned(computed) - planned(found)) / planned(found)
         put(f"  {'computed':<10} {human(computed.memory.must_fit):>10}  from the header: {off:+.2f} % of {exact.build}")
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
@@ -166,8 +176,9 @@ def _source_words(found: Inspection) -> str:
     """How the figures are known."""
     if found.memory.source == "dry-run":
         return "llama.cpp asked, nothing loaded"
-    if found.memory.source == "upper bound":
-        return "an upper bound: lmpm does not know this architecture"
+    if found.memory.source == "at least":
+        keys = ", ".join(f"`{key}`" for key in found.memory.unknown_keys)
+        return "at least: lmpm does not know this architecture" + (f", nor what {keys} take" if keys else "")
     if found.memory.source == "keys":
         from lmpm.estimate import SKETCH_ERROR
 
@@ -203,10 +214,12 @@ def _json(found: Inspection, computed: Inspection, exact: MemoryPlan | None) -> 
             "total": found.memory.total,
             "must_fit": found.memory.must_fit,
             "source": "estimated" if found.memory.source == "header" else found.memory.source,
+            "unknown_keys": list(found.memory.unknown_keys),
+            "build": found.memory.build,
             "parts": found.memory.parts._asdict(),
             "devices": [_device_json(device) for device in found.memory.devices],
             "gpu_layers": found.settings.gpu_layers,
-            "exact": {"total": exact.total, "estimated": planned(computed), "build": exact.build} if exact else None,
+            "exact": _exact_json(found, computed) if exact else None,
         },
         "speed": {
             "decode": [round(speed.decode_low, 2), round(speed.decode_high, 2)],
@@ -232,3 +245,7 @@ def _device_json(device: DeviceMemory) -> dict[str, Any]:
         "other": parts.output + parts.mmproj + parts.tokenizer + parts.overhead,
         "total": device.total,
     }
+
+
+def _exact_json(found: Inspection, computed: Inspection) -> dict[str, Any]:
+    return {"total": planned(found), "estimated": planned(computed), "build": found.memory.build}

@@ -83,7 +83,11 @@ class PlainReporter(Reporter):
         self.console.note(f"{why}: trying again in {duration(wait_s)} ({tries} remaining)")
 
     def restarted(self, name: str, why: str) -> None:
-        """Say that it begins again."""
+        """Say that it begins again; what was there before is not resumed after all."""
+        if meter := self.meters.get(name):
+            self.resumed -= meter.kept
+            self.total.kept -= meter.kept
+            meter.kept = 0
         self.console.note(f"`{name}`: {why}, starting from the beginning")
 
     def hashing(self, name: str, size: int) -> None:

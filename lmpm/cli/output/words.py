@@ -19,7 +19,7 @@ KNOWN_AS: Final[dict[MemorySource, str]] = {
     "estimated": "memory estimated within 10 %",
     "keys": "memory by the first keys of its header",
     "header": "memory by its header",
-    "upper bound": "memory at most, its architecture is not known",
+    "at least": "memory at least, its architecture is not known",
     "dry-run": "memory as llama.cpp plans it",
 }
 

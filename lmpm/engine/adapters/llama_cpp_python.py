@@ -50,9 +50,10 @@ class LlamaCppPython:
 
     def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> MemoryPlan:
         """How it would spend memory on a file."""
+        from lmpm.engine.adapters.opening import within_training
         from lmpm.engine.client import ask_library
 
-        return MemoryPlan.decode(ask_library(self._library(), "plan", path, config, limits))
+        return MemoryPlan.decode(ask_library(self._library(), "plan", path, within_training(path, config), limits))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
         """A session with a model, which answers one request at a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PACKAGE: Final = "xllamacpp"
 COMPARED: Final = (2026, 10, 11549)  # whose architectures are those of this release of llama-cpp-python
 LIKE_LLAMA_CPP_PYTHON: Final = (0, 3, 36)
+CPUINFO: Final = Path("/proc/cpuinfo")
 MISSING: Final = "The engine is missing: xllamacpp is not installed"
 INSTALL_HINT: Final = "Install it with `pip install 'xllamacpp>=2026.10'`"
 
@@ -38,6 +40,8 @@ class XLlamaCpp:
         """What it is. On Windows its C functions are not exported: it serves, and cannot be asked for a plan."""
         from lmpm.engine.client import ask_library
 
+        with suppress(OSError):
+            require_avx2(CPUINFO.read_text("utf-8", "replace"))
         said = ask_library(_library(), "probe")
         more = {
             "name": self.name,
@@ -48,9 +52,10 @@ class XLlamaCpp:
 
     def plan(self, path: Path, config: RunConfig, limits: EngineLimits = PLAN_LIMITS) -> MemoryPlan:
         """How it would spend memory on a file."""
+        from lmpm.engine.adapters.opening import within_training
         from lmpm.engine.client import ask_library
 
-        found = MemoryPlan.decode(ask_library(_library(), "plan", path, config, limits))
+        found = MemoryPlan.decode(ask_library(_library(), "plan", path, within_training(path, config), limits))
         return dataclasses.replace(found, build=numbered(found.build, _number()))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
@@ -90,6 +95,19 @@ def _number() -> str | None:
 def numbered(build: str, number: str | None) -> str:
     """A build with its number, as in `llama.cpp 0.6.0 b11549`."""
     return f"{build or 'llama.cpp'} b{number}" if number else build
+
+
+def require_avx2(cpuinfo: str) -> None:
+    """Raise EngineError for an x86 processor without AVX2, for which the wheel is not built.
+
+    `cpuinfo` is the text of /proc/cpuinfo, empty where there is none: then llama.cpp says it by SIGILL.
+    """
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)  # of x86; ARM has `Features`
+    if flags and "avx2" not in flags[1].split():
+        raise EngineError(
+            "xllamacpp needs a processor with AVX2, which this one is without",
+            hint="llama-cpp-python is compiled for the processor at hand: `pip install 'lmpm[llama-cpp-python]'`",
+        )
 
 
 def _library() -> Path:

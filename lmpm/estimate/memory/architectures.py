@@ -37,7 +37,7 @@ class Style:
     temperature: Literal["no", "key", "unturned"] = "no"  # where queries are scaled by their position
     turned_norm: bool = False  # queries and keys that are turned are normalized then, without weights
     assumed_keys: tuple[str, ...] = ()  # keys that old files lack, and that have a value nevertheless
-    scaled_embeddings: Literal["no", "key", "always"] = "no"
+    scaled_embeddings: Literal["no", "key", "always", "rows"] = "no"  # `rows`: those of tokens alone
     scaled_queries: bool = False
     scaled_residual: bool = False  # where the key is there
     residual_first: bool = False  # the first operand of the last addition, which may be overwritten
@@ -92,7 +92,7 @@ class Architecture:
 
 UNKNOWN: Final = Architecture(state_rule="by_tensors")  # and a full cache in every layer
 _PLAIN: Final = Style()
-_GEMMA: Final = Style(scaled_embeddings="always", scaled_queries=True, soft_cap=True)
+_GEMMA: Final = Style(scaled_embeddings="rows", scaled_queries=True, soft_cap=True)
 _COHERE: Final = Style(layer_norm=True, parallel=True, scaled_logits=True)
 _GRANITE: Final = Style(rope="switch", scaled_embeddings="key", scaled_residual=True, scaled_logits=True)
 _STACKED: Final = Style(first_norm=False)
@@ -139,8 +139,10 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     ),
     "glm4": Architecture(),
     "glm4moe": Architecture(style=Style(gating="key")),
-    "gemma": Architecture(style=replace(_GEMMA, soft_cap=False)),
-    "gemma2": Architecture(style=replace(_GEMMA, attention_soft_cap=True), window_period=2, window_default=4096),
+    "gemma": Architecture(style=replace(_GEMMA, scaled_embeddings="always", soft_cap=False)),
+    "gemma2": Architecture(
+        style=replace(_GEMMA, scaled_embeddings="always", attention_soft_cap=True), window_period=2, window_default=4096
+    ),
     "gemma3": Architecture(style=_GEMMA, window_period=6),
     "gemma3n": Architecture(kind="gemma3n", style=_GEMMA, window_period=5, cached_layers=20, tied_twice=True),
     "gemma4": Architecture(

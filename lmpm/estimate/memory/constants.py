@@ -6,6 +6,8 @@ from typing import Final
 
 from lmpm.limits import MIB
 
+BUILD: Final = "llama.cpp b11549"  # whose rules are followed here: graphs, caches and buffers change between builds
+
 CONTEXT_STEP: Final = 256  # cells: llama.cpp pads a context to a multiple of it; llama-context.cpp
 MOST_LAYERS: Final = 512  # llama-hparams.h, LLAMA_MAX_LAYERS: more are a lie
 MOST_EXPERTS: Final = 1024  # llama-hparams.h, LLAMA_MAX_EXPERTS

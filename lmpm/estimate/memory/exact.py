@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm.estimate.memory.bytes_per_token import active_parameters, bytes_per_token, parameters
-from lmpm.estimate.memory.constants import GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
+from lmpm.estimate.memory.constants import BUILD, GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
 from lmpm.estimate.memory.ggml.backend import CPU
-from lmpm.estimate.memory.ggml.scheduler import compute_buffers
+from lmpm.estimate.memory.ggml.scheduler import assign, compute_buffers
 from lmpm.estimate.memory.graphs import build
 from lmpm.estimate.memory.graphs.graph import Graph
 from lmpm.estimate.memory.hparams import HParams
@@ -48,6 +48,8 @@ def exact_memory(
     placement = Placement(model, settings, gpus)
     used = {placement.of_layer(layer) for layer in range(model.all_layers)}
     plan = resolve(settings, model, [placement.backends[number] for number in sorted(used)])
+    if plan.flash_attention and settings.is_flash_optional and not _keeps_flash_attention(plan, placement):
+        plan = replace(plan, flash_attention=False)
     weights, repack = placement.weight_bytes()
     reclaimable = 0
     if settings.mmap:  # the file's own pages take the place of the CPU's buffer, repacked tensors between them, too
@@ -78,20 +80,24 @@ def exact_memory(
     return MemoryPlan(
         context=plan.context,
         devices=tuple(devices),
-        source="header" if is_exact and not (pictures and pictures.is_bound) else "upper bound",
+        source="header" if is_exact and not (pictures and pictures.is_bound) else "at least",
+        build=BUILD,
+        unknown_keys=() if model.is_known else model.unknown_keys,
         reclaimable=reclaimable,
         bytes_per_token=bytes_per_token(model, settings),
     )
 
 
 def memory_by_header(model: HParams, settings: RunConfig, mmproj: Header | None = None) -> MemoryPlan:
-    """What a model takes with everything on one device and no weight twice: the same on every machine.
+    """What must fit of a model with everything on one device and no weight twice: the same on every machine.
 
     For the context as it was asked for, before llama.cpp pads it. Raises ValueError for numbers that llama.cpp
     refuses.
     """
-    plain = replace(settings, repack="none", mmap=False, gpu_layers=None)
-    return replace(exact_memory(model, plain, mmproj=mmproj), context=settings.context)
+    plan = exact_memory(model, replace(settings, repack="none", mmap=True, gpu_layers=None), mmproj=mmproj)
+    parts = plan.host.parts
+    kept = parts._replace(weights=parts.weights - plan.reclaimable)
+    return replace(plan, context=settings.context, devices=(plan.host._replace(parts=kept),), reclaimable=0)
 
 
 def exact_shape(model: HParams) -> Shape | None:
@@ -105,10 +111,11 @@ def exact_shape(model: HParams) -> Shape | None:
 def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
     """llama.cpp's own plan, with what it does not account for as the formula has it.
 
-    Where the formula knows fewer devices, or more, what lies beside the buffers is taken to lie on the host, and the
-    vision encoder on the first device.
+    It plans without mapping the file, so that tied weights may lie twice in host memory; where the formula is about
+    the same devices, they are counted as they are run. Where it knows fewer devices, or more, what lies beside the
+    buffers is taken to lie on the host, and the vision encoder on the first device.
     """
-    beside = [device.parts for device in formula.devices]
+    beside, reclaimable = [device.parts for device in formula.devices], 0
     names = [device.name for device in formula.devices]
     if len(beside) != len(plan.devices):
         whole = formula.parts
@@ -118,10 +125,14 @@ def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
         beside[0] = beside[0]._replace(mmproj=whole.mmproj)
         if len(beside) > 1:
             beside[-1] = beside[-1]._replace(mmproj=0)
+        beside = [other._replace(weights=own.parts.weights) for other, own in zip(beside, plan.devices, strict=True)]
+    else:
+        reclaimable = formula.reclaimable
     devices = tuple(
         DeviceMemory(
             name,
             own.parts._replace(
+                weights=other.weights if own.is_host else own.parts.weights,
                 output=own.parts.output or (other.output if own.is_host else 0),  # llama.cpp says hundredths of a MiB
                 mmproj=other.mmproj,
                 tokenizer=other.tokenizer,
@@ -131,7 +142,30 @@ def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
         )
         for name, own, other in zip(names, plan.devices, beside, strict=True)
     )
-    return replace(plan, context=formula.context, devices=devices, bytes_per_token=formula.bytes_per_token)
+    return replace(
+        plan,
+        context=formula.context,
+        devices=devices,
+        reclaimable=reclaimable,
+        bytes_per_token=formula.bytes_per_token,
+    )
+
+
+def _keeps_flash_attention(plan: Plan, placement: Placement) -> bool:
+    """Whether the scheduler gives every layer's attention to the device of the layer; else no layer has the kernel.
+
+    llama.cpp tries it on the graph of one token for each sequence; llama-context.cpp, resolve_fused_ops.
+    """
+    if len(placement.backends) == 1:
+        return True
+    tokens = plan.sequences
+    graph = Graph(replace(plan, tokens=tokens, outputs=tokens), placement)
+    try:
+        build(graph)
+    except (KeyError, IndexError, ZeroDivisionError):
+        return True
+    assign(graph, placement.backends)
+    return all(node.backend == placement.of_layer(layer) for layer, node in graph.attention)
 
 
 def _compute(model: HParams, plan: Plan, placement: Placement) -> tuple[list[int], bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.estimate.memory.constants import GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
+from lmpm.estimate.memory.constants import BUILD, GPU_OVERHEAD, HOST_OVERHEAD, TOKENIZER_BYTES_PER_TOKEN
 from lmpm.estimate.memory.exact import output_bytes
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.hparams import HParams
@@ -61,7 +61,7 @@ def sketch(
         devices = (DeviceMemory(device.name, main, is_host=False), DeviceMemory(CPU.name, beside))
     else:
         devices = (DeviceMemory(CPU.name, MemoryParts(*map(sum, zip(main, beside, strict=True)))),)
-    return MemoryPlan(context=plan.context, devices=devices, source="keys")
+    return MemoryPlan(context=plan.context, devices=devices, source="keys", build=BUILD)
 
 
 def _header_bytes(header: Header, model: HParams) -> int:

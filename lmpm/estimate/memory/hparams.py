@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 VOCABULARY: Final = "tokenizer.ggml.tokens"
 MOST: Final = 2**32  # numbers are unsigned, of 32 bits
+# Keys that are read here, and keys that say nothing about memory.
+UNDERSTOOD: Final = re.compile(
+    r"block_count|context_length|embedding_length(_out)?|feed_forward_length|vocab_size|nextn_predict_layers"
+    r"|attention\.(head_count(_kv)?|key_length(_mla|_swa)?|value_length(_mla|_swa)?|sliding_window(_pattern)?|causal"
+    r"|shared_kv_layers|kv_lora_rank|q_lora_rank|layer_norm_(rms_)?epsilon|scale|temperature_\w+|clamp_kqv"
+    r"|group_norm_\w+|max_alibi_bias|output_scale)"
+    r"|expert_(count|used_count|feed_forward_length|shared_count|shared_feed_forward_length|weights_scale|weights_norm"
+    r"|gating_func|group_count|group_used_count)|leading_dense_block_count|interleave_moe_layer_step"
+    r"|moe_every_n_layers|rope\..+|ssm\.\w+|wkv\.head_size|token_shift_count|shortconv\.l_cache"
+    r"|full_attention_interval|(embedding|residual|logit)_scale|(final|attn)_logit_softcapping|use_parallel_residual"
+    r"|pooling_type|tensor_data_layout|decoder_start_token_id|swin_norm|logits_\w+"
+)
 STATEFUL: Final = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv\.)")
 
 
@@ -70,6 +82,13 @@ class HParams:
     def is_causal(self) -> bool:
         """Whether a token sees only what came before it."""
         return self.header.metadata.get(f"{self.header.architecture}.attention.causal") is not False
+
+    @cached_property
+    def unknown_keys(self) -> tuple[str, ...]:
+        """Keys of the architecture that nothing here reads and that may mean more memory, without its name."""
+        prefix = f"{self.header.architecture}."
+        own = (key.removeprefix(prefix) for key in self.header.metadata if key.startswith(prefix))
+        return tuple(sorted(key for key in own if not UNDERSTOOD.fullmatch(key)))
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape of a tensor, None when the file has no such tensor."""

@@ -74,8 +74,8 @@ def resolve(settings: RunConfig, model: HParams, backends: Sequence[Backend] = (
 
 
 def _uses_flash_attention(settings: RunConfig, model: HParams, backends: Sequence[Backend]) -> bool:
-    """What `auto` comes to: quantized values need it, wherever it is then computed; else every layer must have it."""
-    if settings.flash_attention != "auto" or settings.quantizes_values:
+    """Whether it is asked for, or every backend has a kernel for every layer."""
+    if not settings.is_flash_optional:
         return settings.flash_attention != "off"
     return all(_has_flash_kernel(item, model) for item in backends)
 

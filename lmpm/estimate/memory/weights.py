@@ -129,6 +129,8 @@ class Placement:
             seen.add(tensor.name)
             if where == cpu and self.repacks(tensor, as_output=tied):
                 repacked += size
+            elif tied and where == cpu and self.settings.mmap:
+                continue  # both are the same pages of the file
             elif tensor.name not in LAZY or tensor.nbytes <= LAZY_BYTES:
                 sizes[where] += size
         return sizes, repacked

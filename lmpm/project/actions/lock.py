@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.errors import SpecError
-from lmpm.project.actions import pinning
+from lmpm.project.actions.freshness import require_up_to_date
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, chosen_step, lock_changes
 from lmpm.project.policy import require_all_permitted
 from lmpm.project.staleness import stale_models, stale_reasons
@@ -26,7 +26,7 @@ def check(workspace: Workspace) -> list[str]:
 
 def require_current(workspace: Workspace) -> None:
     """Raise LockError unless the lock is what the manifest asks for, NotPermittedError for what the policy forbids."""
-    pinning.require_up_to_date(check(workspace))
+    require_up_to_date(check(workspace))
     project = workspace.project
     require_all_permitted(project.lock().models, project.manifest().policy)
 
@@ -36,6 +36,8 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
 
     Raises the errors of choosing, and SpecError for names without `upgrade`.
     """
+    from lmpm.project.actions import pinning
+
     project = workspace.project
     manifest = project.require_manifest()
     if names and not upgrade:
@@ -71,6 +73,8 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
 
 def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     """Write the lock. A line that somebody changed or took out of the manifest in the meantime is left to them."""
+    from lmpm.project.actions import pinning
+
     told, workspace = reporter or ActionReporter(), plan.workspace
     pairs = [(step.chosen.line, step.chosen.entry) for step in plan.steps if step.chosen and step.chosen.entry]
     changed = False

@@ -141,14 +141,6 @@ def _locked_error(reasons: list[str]) -> LockError:
     )
 
 
-def require_up_to_date(reasons: Sequence[str]) -> None:
-    """Raise LockError with the reasons why a lock is stale, if there are any."""
-    if reasons:
-        raise LockError(
-            "`lmpm.lock` is not up to date", details=reasons, hint="To update it, run `lmpm lock`", kind="lock-stale"
-        )
-
-
 def require_writable(lock: Lock) -> None:
     """Raise LockError where a newer lmpm made the lock: then it may be read, and nothing else."""
     if lock.revision > REVISION:

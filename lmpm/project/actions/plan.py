@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lmpm.project.lock.diff import differences
 from lmpm.reporter import Reporter
 from lmpm.types import HubSource, UrlSource
 from lmpm.units import human
@@ -240,6 +239,8 @@ def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...
 
 def lock_changes(before: Lock, entries: Iterable[LockedModel], unpinned: Iterable[str] = ()) -> tuple[str, ...]:
     """What pinning entries and unpinning names changes in a lock, in words."""
+    from lmpm.project.lock.diff import differences
+
     after = before
     for entry in entries:
         after = after.with_model(entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.errors import UnknownNameError
-from lmpm.project.actions.pinning import require_up_to_date
+from lmpm.project.actions.freshness import require_up_to_date
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
 from lmpm.project.directory import find_models

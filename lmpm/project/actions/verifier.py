@@ -195,7 +195,7 @@ class Verifier:
         if wanted and self.engine_build and self.engine_build < wanted:
             raise EngineError(
                 f"llama.cpp b{self.engine_build} is too old, {rung.candidate.model} needs b{wanted}",
-                hint="Upgrade it: `pip install --upgrade llama-cpp-python`",
+                hint="Upgrade it: `pip install --upgrade xllamacpp`",
             )
 
     def _recorded(self, rung: Rung) -> Tested | None:
@@ -225,7 +225,7 @@ def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:
     there, here = _release(tested.engine if tested else ""), _release(result.engine_build if result else "")
     if there and here and len(there) == len(here) and here < there:
         numbers = (".".join(map(str, release)) for release in (here, there))
-        yield "llama.cpp here is {}, it was tested with {}: `pip install --upgrade llama-cpp-python`".format(*numbers)
+        yield "llama.cpp here is {}, it was tested with {}: `pip install --upgrade xllamacpp`".format(*numbers)
 
 
 def _release(build: str) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from lmpm.errors import NetworkError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
 from lmpm.gguf import header as gguf_header, parse_shard, quant, require_harmless, require_loadable
-from lmpm.hub import explain, read_body, status_error, transient_errors
+from lmpm.hub import explain, status_error, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
 
@@ -97,7 +97,7 @@ def _part(url: str, http: Http, offset: int, length: int) -> tuple[bytes, int | 
             if response.status_code != 206:
                 raise NetworkError(f"`{host}` answered {response.status_code} to a question for a part of `{name}`")
             total = _TOTAL.match(response.headers.get("Content-Range", ""))
-            return read_body(response, length), int(total[1]) if total else None
+            return http.read_body(response, length), int(total[1]) if total else None
     except transient_errors() as error:
         raise NetworkError(f"`{host}` cannot be reached: {explain(error)}") from error
 

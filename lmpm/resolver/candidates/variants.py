@@ -6,6 +6,7 @@ quants that llama.cpp does not load are told apart from what can be run, and nam
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -109,25 +110,22 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
     models, beside = _models_and_others(named, repository)
     sets = _sets(models, repository)
     main = _main_model(sets, repository, path)
-    usable = [item for item in sets if item.can_run]
-    if path:
-        usable = [item for item in usable if any(file.path == path for file in item.files)]
-    by_model = {model: _labelled(item for item in usable if item.model == model) for model in _models(usable, main)}
+    usable: dict[str, list[FileSet]] = {main: []}
+    for item in sets:
+        if item.can_run and (not path or any(file.path == path for file in item.files)):
+            usable.setdefault(item.model, []).append(item)
+    by_model = {model: _labelled(items) for model, items in usable.items()}
+    spelled = {model_name.parse_model_name(name.model).key: name.model for _, name in reversed(named)}
     return Contents(
         title=_title(repository),
         sets=by_model[main].offered,
-        others={_spelled(model, named): found.offered for model, found in by_model.items() if model != main},
+        others={spelled.get(model, model): found.offered for model, found in by_model.items() if model != main},
         further=tuple(item for found in by_model.values() for item in found.further),
         twins=tuple(item for found in by_model.values() for item in found.twins),
         incomplete=tuple(item for item in sets if item.missing),
         foreign=tuple(item for item in sets if not item.missing and not item.can_run),
         beside=beside,
     )
-
-
-def _models(sets: Iterable[FileSet], main: str) -> list[str]:
-    """The models of sets, the main one first."""
-    return list(dict.fromkeys([main, *(item.model for item in sets)]))
 
 
 _Named = tuple[ModelFile, "FileName"]
@@ -173,24 +171,21 @@ class _Labelled:
 def _labelled(sets: Iterable[FileSet]) -> _Labelled:
     """Give every set a label that no other has: its quant for the plainest name, with its detail for the others."""
     offered: dict[str, FileSet] = {}
+    known: set[tuple[str | None, ...]] = set()  # the digests of what is offered
     further, twins = [], []
     for item in sorted(sets, key=lambda item: item.plainness):
         detailed = f"{item.quant}-{item.detail}" if item.detail else item.quant
         label = next((label for label in (item.quant, detailed) if label not in offered), None)
-        if any(_is_twin(item, other) for other in offered.values()):
+        digests = tuple(file.sha256 for file in item.files)
+        if digests in known:
             twins.append(item)
         elif label is None:
             further.append(item)
         else:
             offered[label] = replace(item, quant=label)
+            known |= {digests} if None not in digests else set()
     ordered = sorted(offered.values(), key=lambda item: quant.order(item.quant))
     return _Labelled(tuple(ordered), tuple(further), tuple(twins))
-
-
-def _is_twin(item: FileSet, other: FileSet) -> bool:
-    """Whether two sets hold the very same bytes."""
-    digests = [file.sha256 for file in item.files]
-    return None not in digests and digests == [file.sha256 for file in other.files]
 
 
 def variants(
@@ -302,17 +297,12 @@ def _main_model(sets: list[FileSet], repository: Repository, path: str | None) -
     if path and (found := next((item for item in sets if any(file.path == path for file in item.files)), None)):
         return found.model
     own = set(model_name.parse_model_name(repository.name).words)
+    counts = Counter(item.model for item in sets)
 
     def rank(model: str) -> tuple[int, int, str]:
-        words = set(model.split())
-        return len(own ^ words), -sum(item.model == model for item in sets), model
+        return len(own ^ set(model.split())), -counts[model], model
 
-    return min({item.model for item in sets}, key=rank, default="")
-
-
-def _spelled(model: str, named: list[tuple[ModelFile, FileName]]) -> str:
-    """A model's name as its files write it."""
-    return next((name.model for _, name in named if model_name.parse_model_name(name.model).key == model), model)
+    return min(counts, key=rank, default="")
 
 
 def _file_set(model: str, members: list[_Named], repository: Repository) -> FileSet:

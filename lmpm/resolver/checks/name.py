@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Variant
 
 ELSEWHERE: Final = "Take the model from another repository"
-NEWER: Final = "A newer llama.cpp may run it: `pip install -U llama-cpp-python`"
+NEWER: Final = "A newer llama.cpp may run it: `pip install -U xllamacpp`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def expected_by_name(variant: Variant, catalog: Catalog) -> Expectation:
 
 
 def engine_version() -> tuple[int, ...] | None:
-    """The version of the installed llama-cpp-python."""
+    """The release of llama-cpp-python that the engine here counts as."""
     from lmpm.engine import version
 
     return version()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from lmpm import limits
 from lmpm.errors import IntegrityError, LmpmError, NetworkError, RateLimitedError
 from lmpm.fs import printable
-from lmpm.hub import FORBIDDEN, GONE, header_number, read_body, status_error, transient_errors
+from lmpm.hub import FORBIDDEN, GONE, header_number, status_error, transient_errors
 
 if TYPE_CHECKING:
     import requests
@@ -76,7 +76,7 @@ def _refuse_other_body(response: requests.Response, remote: Remote) -> None:
     if is_page or (declared is not None and declared < remote.size):
         body = b""
         with contextlib.suppress(*transient_errors()):
-            body = read_body(response, limits.MAX_ERROR_BODY_BYTES)
+            body = remote.http.read_body(response, limits.MAX_ERROR_BODY_BYTES)
         lines = body.decode("utf-8", "replace").strip().splitlines()
         sent = "a web page" if is_page else f"{declared:,} bytes"
         raise IntegrityError(

@@ -29,14 +29,15 @@ def compute_buffers(graph: Builder, backends: Sequence[Backend], *, pipeline: bo
         for item in (*leafs, *nodes):
             item.backend = 0
     else:
-        _assign(leafs, nodes, backends)
+        assign(graph, backends)
         leafs, nodes = _split(leafs, nodes, len(backends) - 1, COPIES if pipeline else 1)
     allocate(leafs, nodes, buffers)
     return [buffer.peak for buffer in buffers]
 
 
-def _assign(leafs: Sequence[Tensor], nodes: Sequence[Tensor], backends: Sequence[Backend]) -> None:
-    """Give every tensor a backend: by its weights first, then by its neighbours."""
+def assign(graph: Builder, backends: Sequence[Backend]) -> None:
+    """Give every tensor of a graph a backend: by its weights first, then by its neighbours."""
+    leafs, nodes = graph.leafs, graph.nodes
     cpu = len(backends) - 1
     for item in (*leafs, *nodes):
         item.backend = _by_weights(item, backends)

@@ -60,7 +60,7 @@ def attend(
         values = op.view(keys, (v.ne[0], *keys.ne[1:]), keys.nb[1:])
     else:
         values = _read_values(graph, layer, values)
-    cur = _heads(graph, q, keys, values, graph.mask(window=windowed), sinks, latent_values)
+    cur = _heads(graph, layer, q, keys, values, graph.mask(window=windowed), sinks, latent_values)
     if value_rotation is not None:
         cur = _rotate(cur, value_rotation)
     name = f"blk.{layer}.attn_output" if output is None else output
@@ -73,12 +73,19 @@ def attend_whole(graph: Graph, layer: int, q: Tensor, k: Tensor, v: Tensor) -> T
         graph.expand(item)
     kind = "F16" if graph.plan.flash_attention else "F32"
     mask = graph.input(f"mask {graph.model.is_window(layer)}", kind, graph.tokens, graph.tokens)
-    cur = _heads(graph, q, k, v, mask, None, None)
+    cur = _heads(graph, layer, q, k, v, mask)
     return graph.linear(cur, f"blk.{layer}.attn_output")
 
 
 def _heads(
-    graph: Graph, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, sinks: Tensor | None, unfold: Tensor | None
+    graph: Graph,
+    layer: int,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor,
+    sinks: Tensor | None = None,
+    unfold: Tensor | None = None,
 ) -> Tensor:
     turned = v.nb[1] > v.nb[2]
     streams = k.ne[3]
@@ -88,6 +95,7 @@ def _heads(
     if graph.plan.flash_attention:
         k, v = (op.cast(item, "F16") if item.type == "F32" else item for item in (k, op.transpose(v) if turned else v))
         cur = op.flash_attn(q, k, v, mask, sinks)
+        graph.attention.append((layer, cur))
         if unfold is not None:
             cur = op.mul_mat(unfold, op.permute(cur, 0, 2, 1, 3))
             cur = op.cont(op.permute(cur, 0, 2, 1, 3))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.estimate.memory.ggml import tensor as op
 from lmpm.estimate.memory.graphs.attention import attend
 from lmpm.estimate.memory.graphs.decoder import finish
-from lmpm.estimate.memory.graphs.gemma4 import layer_inputs
+from lmpm.estimate.memory.graphs.gemma4 import by_layer, layer_inputs, layer_rows
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.tensor import Tensor
@@ -23,7 +23,8 @@ SPARSE_LAYERS: Final = 10  # the first so many set most of their gates to 0
 def gemma3n(graph: Graph) -> None:
     """Build the whole graph."""
     cur = graph.embeddings()
-    extra = layer_inputs(graph, cur, graph.need("per_layer_proj_norm.weight").ne[0])
+    rows = graph.expand(op.like("scale", by_layer(graph, layer_rows(graph))))
+    extra = layer_inputs(graph, cur, rows)
     size = _magnitude(cur)
     others = op.repeat(cur, graph.model.wide, graph.tokens, STREAMS - 1)
     others = op.mul_mat(graph.need("altup_proj.weight"), others)

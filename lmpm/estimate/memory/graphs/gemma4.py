@@ -18,21 +18,30 @@ if TYPE_CHECKING:
 
 def gemma4(graph: Graph) -> None:
     """Build the whole graph."""
+    has_rows = "per_layer_token_embd.weight" in graph.model.tensors
+    rows = graph.expand(layer_rows(graph)) if has_rows else None  # first, so that it is done in host memory
     cur = graph.embeddings()
-    wide = graph.model.header.integer("embedding_length_per_layer_input")
-    extra = layer_inputs(graph, cur, wide) if "per_layer_token_embd.weight" in graph.model.tensors else None
+    extra = layer_inputs(graph, cur, by_layer(graph, op.like("scale", rows))) if rows is not None else None
     for layer in range(graph.model.layers):
         cur = _layer(graph, cur, layer, extra)
     finish(graph, cur, rows_after_norm=True)
 
 
-def layer_inputs(graph: Graph, cur: Tensor, wide: int) -> Tensor:
+def layer_rows(graph: Graph) -> Tensor:
+    """The rows of the tokens in the table of all layers."""
+    tokens = graph.input("layer tokens", "I32", graph.tokens)
+    return op.get_rows(graph.need("per_layer_token_embd.weight"), tokens)
+
+
+def by_layer(graph: Graph, rows: Tensor) -> Tensor:
+    """The same as [features, layers, tokens]."""
+    return op.reshape(rows, graph.need("per_layer_proj_norm.weight").ne[0], graph.model.layers, graph.tokens)
+
+
+def layer_inputs(graph: Graph, cur: Tensor, rows: Tensor) -> Tensor:
     """What each layer gets beside the last one's output: [features, tokens, layers]."""
-    layers, tokens = graph.model.layers, graph.tokens
-    rows = op.get_rows(graph.need("per_layer_token_embd.weight"), graph.input("layer tokens", "I32", tokens))
-    rows = graph.expand(op.like("scale", op.reshape(rows, wide, layers, tokens)))
     projected = op.like("scale", op.mul_mat(graph.need("per_layer_model_proj.weight"), cur))
-    projected = graph.norm(op.reshape(projected, wide, layers, tokens), "per_layer_proj_norm")
+    projected = graph.norm(by_layer(graph, projected), "per_layer_proj_norm")
     both = op.like("scale", op.like("add", projected, rows))
     return op.cont(op.permute(both, 0, 2, 1, 3))
 

@@ -34,6 +34,7 @@ class Graph(Builder):
         self.tokens = plan.tokens
         self.outputs = plan.outputs
         self.sequences = plan.sequences
+        self.attention: list[tuple[int, Tensor]] = []  # (layer, its fused attention)
         self._placement = placement
         self._states: tuple[Tensor, Tensor] | None = None
         self._rows: Tensor
@@ -57,21 +58,30 @@ class Graph(Builder):
     # inputs
 
     def embeddings(self) -> Tensor:
-        """The rows of the tokens. Vectors may come instead, so that their input is reserved, too."""
-        rows = op.get_rows(self.need("token_embd.weight"), self.input("tokens", "I32", self.tokens))
-        wide = self.model.wide * (1 + self.deep_inputs)
+        """The rows of the tokens; build_inp_embd.
+
+        Vectors may come instead of tokens, or among them, so that all three ways are reserved.
+        """
+        table, wide = self.need("token_embd.weight"), self.model.wide * (1 + self.deep_inputs)
+        tokens = self.expand(op.get_rows(table, self.input("tokens", "I32", self.tokens)))
+        among = self.expand(op.get_rows(table, self.input("mixed tokens", "I32", self.tokens)))
         if self.deep_inputs:
-            rows = op.pad(rows, wide - self.model.wide)
-        self.expand(rows)
+            tokens, among = (op.pad(rows, wide - self.model.wide) for rows in (tokens, among))
+        self.expand(tokens)
         self.expand(self.input("vectors", "F32", wide, self.tokens))
+        mixed = op.like("dup", self.input("mixed vectors", "F32", wide, self.tokens))
+        self.expand(op.set_rows(mixed, among, self.input("mixed places", "I64", self.tokens)))
         if self.deep_inputs:
-            self._rows = rows
+            self._rows = tokens
             return self.deep_input()
-        if self.style.scaled_embeddings == "always":
-            return op.like("scale", rows)
-        if self.style.scaled_embeddings == "key" and "embedding_scale" in self.keys:
-            return self.expand(op.like("scale", rows))
-        return rows
+        match self.style.scaled_embeddings:
+            case "always":
+                return op.like("scale", tokens)
+            case "rows":
+                return self.expand(op.like("mul", tokens, self.input("scaled rows", "F32", 1, self.tokens)))
+            case "key" if "embedding_scale" in self.keys:
+                return self.expand(op.like("scale", tokens))
+        return tokens
 
     @cached_property
     def deep_inputs(self) -> int:

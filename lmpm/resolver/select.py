@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from lmpm.types import MemoryPlan
 
-UNUSED_GPU: Final = (
-    "{} is not used: llama-cpp-python here was built for the CPU alone, `lmpm doctor` tells how to mend it"
-)
+UNUSED_GPU: Final = "{} is not used: the engine here was built for the CPU alone, `lmpm doctor` tells how to mend it"
 
 
 def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:

@@ -184,7 +184,7 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
             operations *= (0.864 if cpu.sockets > 1 else 1) * (0.470 if low_bit else 1)
         else:
             operations = machine.bandwidth * SPEED[machine.accelerator][2]
-        operations = max(operations * (0.33 if named_mixture else 1), 1e9)
+        operations = max(operations * (0.33 if mixture else 1), 1e9)
         weights = rung.get("active_parameters") or parameters
         weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
         copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)

@@ -139,7 +139,7 @@ def _model(file: ModelFile) -> LockedModel:
         files=(file,),
     )
     return LockedModel(
-        name=file.path.removesuffix(".gguf"), requested={"ref": SOURCE.repo}, candidates=(rung,), min_speed=0.0
+        name=file.path.removesuffix(".gguf"), requested={"ref": SOURCE.repo}, candidates=(rung,)
     )
 
 

@@ -122,7 +122,7 @@ def _inspect(
             return result
         entry.passed += 1
         entry.remarks += result.remarks
-        is_news = result.candidate.variant is not entry.variant or result.shared is not None
+        is_news = _weight(result.candidate.variant) != _weight(entry.variant) or result.shared is not None
         entry.variant, found = result.candidate.variant, result.candidate
         if result.shared is not None:
             for other in entries:
@@ -130,6 +130,11 @@ def _inspect(
         if is_news:
             return None
     return found if choice.chosen else None
+
+
+def _weight(variant: Variant) -> tuple[object, ...]:
+    """What of a variant the rule looks at, and a check may learn: a commit and digests alone change no choice."""
+    return variant.size, variant.license, variant.gated, variant.withdrawn, variant.shape, variant.memory
 
 
 def _lacking_least(choice: Choice, entries: Sequence[_Entry]) -> Candidate | None:

@@ -154,9 +154,14 @@ def best(settled: Sequence[Judged], prefer: Prefer = "quality") -> Judged | None
     chosen: Judged | None = None
     for tier in sorted({item.tier for item in settled}):
         found = _of_tier([item for item in settled if item.tier == tier], prefer)
-        if chosen is None or found.value > WORSE_TIER * chosen.value:
+        if chosen is None or (prefer == "quality" and found.value > WORSE_TIER * chosen.value):
             chosen = found
     return chosen
+
+
+def greatest(settled: Iterable[Judged], tier: int) -> Judged | None:
+    """The one of the greatest value in a tier."""
+    return min((item for item in settled if item.tier == tier), key=_by_value, default=None)
 
 
 def _of_tier(items: Sequence[Judged], prefer: Prefer) -> Judged:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNUSED_GPU: Final = "{} is not used: the engine here was built for the CPU alone, `lmpm doctor` tells how to mend it"
 
 
+_TIERS: Final = ("", "coarser than 4.25 bits", "leaves too little memory free", "would be split")
+
+
 def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:
     """Judge every variant and take the best. `Choice.chosen` is None when nothing can be taken."""
     able: list[Candidate] = []
@@ -37,8 +40,7 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
             rejected.append(Rejected(verdict.kind, verdict.detail, candidate))
     settled = rule.settled(candidate.judged for candidate in able)
     taken = rule.best(settled, request.prefer)
-    rivals = [item for item in settled if taken and item.tier == taken.tier]
-    top = max(rivals, key=lambda item: item.value, default=None)
+    top = rule.greatest(settled, taken.tier) if taken else None
     chosen = next((candidate for candidate in able if candidate.judged is taken), None)
     greatest = next((candidate for candidate in able if candidate.judged is top), None)
     if chosen is not None:
@@ -196,10 +198,10 @@ def _worse(chosen: Candidate, other: Candidate, request: Request) -> str:
     if request.prefer == "small" and other.variant.size > chosen.variant.size:
         return f"larger, {human(other.variant.size)} against {human(chosen.variant.size)}"
     if other.variant.model == chosen.variant.model and other.variant.mode == chosen.variant.mode:
-        what = "leaves too little memory free" if mine.tier > theirs.tier else "another quant of it"
+        what = _TIERS[mine.tier] if mine.tier > theirs.tier else "another quant of it"
         return f"{what}, value {mine.value:.1f} against {theirs.value:.1f}"
     if mine.value < theirs.value or mine.tier > theirs.tier:
-        why = "leaves too little memory free, " if mine.tier > theirs.tier else ""
+        why = f"{_TIERS[mine.tier]}, " if mine.tier > theirs.tier else ""
         return f"{why}value {mine.value:.1f} against {theirs.value:.1f}{_seconds(other)}"
     if mine.whole_s is not None and theirs.whole_s is not None and mine.whole_s > theirs.whole_s:
         return f"as good within 1.5 %, but slower: {duration(mine.whole_s)} against {duration(theirs.whole_s)}"

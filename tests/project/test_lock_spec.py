@@ -85,8 +85,9 @@ def take(model: dict[str, Any], machine: Machine) -> int | None:
     for tier in range(4):
         inside = [item for item in left if item["tier"] == tier]
         if inside:
-            best = best_of(inside, model["requested"].get("prefer"))
-            if taken is None or best["value"] > 1.25 * taken["value"]:
+            prefer = model["requested"].get("prefer", "quality")
+            best = best_of(inside, prefer)
+            if taken is None or (prefer == "quality" and best["value"] > 1.25 * taken["value"]):
                 taken = best
     return taken["number"] if taken else None
 
@@ -98,9 +99,9 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         return None
     writing, reading = (predict(rung, machine, reading=kind) for kind in (False, True))
     least = model["requested"].get("min_speed")
-    if writing and reading and isinstance(least, (int, float)):
-        if (writing if rung.get("answer_tokens") else reading) < least:
-            return None
+    speed = writing if rung.get("answer_tokens") else reading
+    if speed and isinstance(least, (int, float)) and speed < least:
+        return None
     whole, x, y, total = need <= budget, 1.0, 1.0, 0.0
     if writing and reading and "prompt_tokens" in model:
         thinking = rung.get("thinking_tokens", 0) if rung.get("mode") == "thinking" else 0

@@ -113,8 +113,8 @@ def broken_rules(choice: Choice) -> Iterator[str]:
         yield f"{chosen.speed.decode:.1f} tok/s, not marked"
     waiting = choice.request.waiting
     if waiting and judged.whole_s and judged.first_token_s and not judged.is_slow:
-        if judged.whole_s > waiting.whole[1] or judged.first_token_s > waiting.first_token[1]:
-            yield "longer than the longest, not marked"
+        is_longer = judged.whole_s > waiting.whole[1] or judged.first_token_s > waiting.first_token[1]
+        yield from ["longer than the longest, not marked"] if is_longer else []
     if quant.startswith(("Q5_0", "Q5_1", "Q4_1")):
         same = [item.candidate.variant for item in choice.rejected if item.kind == "worse"]
         if any(item.model == chosen.variant.model and "_K" in item.quant for item in same):
@@ -154,9 +154,8 @@ def main() -> None:
                         f"F{j.first_token_s or 0:.1f} T{j.whole_s or 0:.0f}{' slow' if j.is_slow else ''}"
                     )
                 print(f"  {'/'.join(row.faults):6} {row.row['task']:16} {row.row['machine']:24} {what}")
-                print(
-                    f"         accepts {', '.join(row.row['models'][:5])}; {', '.join(row.row['quants'][:4])}; {row.row['longest_first_token']} s"
-                )
+                models, quants = ", ".join(row.row["models"][:5]), ", ".join(row.row["quants"][:4])
+                print(f"         accepts {models}; {quants}; {row.row['longest_first_token']} s")
     broken = [(task, name, why) for task, name, choice in picks() for why in broken_rules(choice)]
     print(f"rules of thumb: {len(broken)} of {len(picks_page.MACHINES) * 19} picks break one")
     for item in broken:

@@ -1,4 +1,4 @@
-"""What general abilities let expect of a model at a task: fits the lines that figures are drawn towards, and prints them.
+"""What general abilities let expect of a model at a task: fits the lines that figures are drawn towards.
 
 Run `python benchmarks/robust_scores.py` from a checkout. For each task it takes the models that have figures of it and
 of general knowledge in the same mode, and puts a line through them that keeps mean and spread, so that scores stay on

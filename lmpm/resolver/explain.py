@@ -102,7 +102,7 @@ def _hint(choice: Choice) -> str | None:
 
 
 def describe_choice(choice: Choice) -> str:
-    """Why the chosen one was chosen, in words that are true of it: what it is expected to reach, and how that is known."""
+    """Why the chosen one was chosen: what it is expected to reach, how that is known, and what speaks against it."""
     chosen, request = choice.chosen, choice.request
     if chosen is None:
         return ""

@@ -10,7 +10,7 @@
    host a tenth of the one and a fifth of the other, and it counts 5 % less. Tier 0 are candidates that leave it,
    at 4.25 bits per weight or more; tier 1 are coarser quants that leave it; tier 2 those that do not; tier 3 is bulk
    work of which a part would be in host memory. A worse tier is taken where its value is 1.25 times the best of those
-   before, or where nothing else is there.
+   before, or where nothing else is there; tier 3 only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
    before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older types,
    then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0; where none is, Q4_K_M or
@@ -43,6 +43,7 @@ Prefer = Literal["quality", "speed", "small"]
 DISCOMFORT: Final = 0.09  # the exponent: 2^-0.09 is 6 % less
 AS_GOOD: Final = 0.015  # of the greatest value
 FASTER: Final = 1.10  # times, to be taken among those as good
+BULK_SPLIT: Final = 3  # the tier that is taken where nothing else is there
 WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nevertheless
 RESERVE_SHARE: Final = 0.10
 HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the machine runs in
@@ -125,7 +126,7 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
 def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
     is_whole = option.work.need <= machine.budget
     if is_bulk and not is_whole:
-        return 3
+        return BULK_SPLIT
     if is_whole:
         left, reserve = machine.budget - option.work.need, min(RESERVE_SHARE * machine.budget, MOST_RESERVE)
     else:
@@ -154,7 +155,7 @@ def best(settled: Sequence[Judged], prefer: Prefer = "quality") -> Judged | None
     chosen: Judged | None = None
     for tier in sorted({item.tier for item in settled}):
         found = _of_tier([item for item in settled if item.tier == tier], prefer)
-        if chosen is None or (prefer == "quality" and found.value > WORSE_TIER * chosen.value):
+        if chosen is None or (prefer == "quality" and tier < BULK_SPLIT and found.value > WORSE_TIER * chosen.value):
             chosen = found
     return chosen
 
@@ -218,7 +219,7 @@ def _class(option: Option) -> int:
     if plain.startswith(("F16", "BF16", "F32")):
         return 4
     if plain.startswith(("Q4_0", "Q4_1", "Q5_0", "Q5_1")):
-        return 3
+        return BULK_SPLIT
     return 2 if plain.startswith("IQ4") else 1
 
 

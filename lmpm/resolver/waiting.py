@@ -16,9 +16,9 @@ Seconds = tuple[float, float]  # the comfortable time, and the longest that is o
 class Waiting:
     """What one request of a task reads, and the times for its first visible token and for the whole.
 
-    `first_prompt_tokens` are read before the first token: for vectors those of one query, else all. Where `shows_thinking` the
-    thoughts are read as they come. `bulk` work is done by the thousand. The answer and its thoughts are as long as
-    `answer_tokens` and `thinking_tokens` where a model does not publish its own.
+    `first_prompt_tokens` are read before the first token: for vectors those of one query, else all. Where
+    `shows_thinking` the thoughts are read as they come. `bulk` work is done by the thousand. The answer and its
+    thoughts are as long as `answer_tokens` and `thinking_tokens` where a model does not publish its own.
     """
 
     prompt_tokens: int

@@ -331,7 +331,7 @@ LADDER = LockedModel(
     [
         (30, {}, 2, False),  # the large one writes 4.3 tok/s: slow, and worth less
         (9, {}, 2, False),
-        (8.3, {}, 3, False),  # the middle one would leave 0.3 GiB
+        (8.3, {}, 2, False),  # it would leave 0.3 GiB, and is worth more than a quarter more
         (2, {}, 3, False),
         (30, {"min_speed": 20}, 3, False),  # the middle one does 10
         (30, {"prefer": "speed"}, 3, False),
@@ -380,7 +380,7 @@ def test_on_a_machine_of_unknown_bandwidth_the_score_alone_counts() -> None:
 
 
 def test_a_mode_is_a_candidate_of_its_own() -> None:
-    thinks = rung("middle", 8, 80, mode="thinking", thinking_tokens=2000)
+    thinks = rung("middle", 8, 85, mode="thinking", thinking_tokens=2000)
     direct = rung("middle", 8, 72, mode="direct")
     both = replace(LADDER, candidates=(thinks, direct))
     assert ladder.take(both, machine(30)).candidate is direct

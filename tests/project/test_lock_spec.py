@@ -87,7 +87,7 @@ def take(model: dict[str, Any], machine: Machine) -> int | None:
         if inside:
             prefer = model["requested"].get("prefer", "quality")
             best = best_of(inside, prefer)
-            if taken is None or (prefer == "quality" and best["value"] > 1.25 * taken["value"]):
+            if taken is None or (prefer == "quality" and tier < 3 and best["value"] > 1.25 * taken["value"]):
                 taken = best
     return taken["number"] if taken else None
 

@@ -1,4 +1,4 @@
-"""What lmpm takes, beside what an expert takes: how many of these picks would be signed, and no rule of thumb broken."""
+"""What lmpm takes beside what an expert takes: how many would be signed, and that no rule of thumb is broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import expert_picks  # noqa: E402
 if TYPE_CHECKING:
     from expert_picks import Row
 
-# Measured: 71 % of all rows, and as many of those that were held out. A change that loses more than a few is a step back.
+# Measured: 71 % of all rows, and as many of those held out. A change that loses more than a few is a step back.
 ACCEPTED: Final = 0.68
 HELD_OUT: Final = 0.68
 
@@ -37,5 +37,7 @@ def test_so_many_picks_an_expert_accepts(rows: list[Row]) -> None:
 
 
 def test_no_pick_breaks_a_rule_of_thumb(rows: list[Row]) -> None:
-    broken = [(row.row["task"], row.row["machine"], why) for row in rows for why in expert_picks.broken_rules(row.choice)]
+    broken = [
+        (row.row["task"], row.row["machine"], why) for row in rows for why in expert_picks.broken_rules(row.choice)
+    ]
     assert broken == []

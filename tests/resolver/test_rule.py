@@ -183,7 +183,8 @@ class TestBetween:
 
     def test_a_worse_tier_is_taken_where_nothing_else_is(self) -> None:
         found = take([judged(20, tier=3), judged(10, tier=2)])
-        assert found is not None and found.value == 20
+        assert found is not None and found.value == 10, "bulk work is split only where nothing else is there"
+        assert take([judged(20, tier=3)]) is not None
         assert take([]) is None
 
     @pytest.mark.parametrize(

@@ -380,7 +380,13 @@ class Variant:
     capabilities: frozenset[str] = frozenset()
     score: float | None = None  # of the model on the task, before the quant's loss
     score_source: str = ""
+    score_kind: str = ""  # measured, by its maker, converted, estimated
     quant_loss: float = 0.0  # points of the score that this quant loses at this size
+    mode: Literal["", "direct", "thinking"] = ""  # whether it thinks before it answers; empty: not known
+    answer_tokens: int = 0  # of a usual answer, and of the thoughts before it; 0: what is usual for the task
+    thinking_tokens: int = 0
+    is_native: bool = False  # whether the weights were trained for this quant
+    released: str = ""  # year, month and day of the model, as far as they are known
     trust: int = 0  # rank of the publisher, 0 = most trusted
     gated: bool = False
     min_engine_build: int | None = None

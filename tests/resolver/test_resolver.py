@@ -107,8 +107,9 @@ class TestCatalog:
     def test_a_task_takes_its_defaults(self, offline: Resolver, machine: Machine) -> None:
         found = offline.resolve("text-to-sql", machine, Constraints(), where="catalog")
         request = found.choice.request
-        assert (request.task, request.context, request.min_speed) == ("text-to-sql", 8192, 10.0)
-        assert found.choice.chosen is not None and found.choice.chosen.variant.title == "Arctic-Text2SQL-R1-7B"
+        assert (request.task, request.context, request.min_speed) == ("text-to-sql", 8192, 0.0)
+        assert request.waiting is not None and request.waiting.prompt_tokens == 1000 and request.useful == 45
+        assert found.choice.chosen is not None and found.choice.chosen.variant.quality > 45
         assert found.choice.considered == len(found.variants)
         assert found.pinned is is_pinned(found.choice.chosen.variant)
 

@@ -24,9 +24,7 @@ def command() -> None:
 def list_tasks(app: App) -> None:
     """List the tasks."""
     catalog = app.workspace.catalog
-    counts = {
-        task.name: sum(catalog.score(model, task) is not None for model in catalog.models) for task in catalog.tasks
-    }
+    counts = {task.name: sum(bool(catalog.ratings(model, task)) for model in catalog.models) for task in catalog.tasks}
     if app.as_json:
         put_json(
             {

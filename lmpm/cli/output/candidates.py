@@ -23,12 +23,12 @@ WORDS: Final = {"memory": "too large", "size": "too large", "speed": "too slow",
 
 def put_candidates(choice: Choice, most: int | None) -> None:
     """The chosen one with its repository, the others in a table, and how many more there are by reason."""
-    kind = choice.request.speed_kind
+    is_silent = choice.request.is_silent
     rows = []
     if choice.chosen is not None:
-        rows.append(("› chosen", *_row(choice.chosen, kind), ""))
+        rows.append(("› chosen", *_row(choice.chosen, is_silent), ""))
     shown = choice.rejected if most is None else _first_of_each_model(choice)[:most]
-    rows += [(f"  {_word(item, choice)}", *_row(item.candidate, kind), item.detail) for item in shown]
+    rows += [(f"  {_word(item, choice)}", *_row(item.candidate, is_silent), item.detail) for item in shown]
     put_table(rows, heads=HEADS, right=frozenset({3, 4}), fit=NARROWER)
     if choice.chosen is not None:
         put(f"  from {choice.chosen.variant.source}")
@@ -50,16 +50,14 @@ def _first_of_each_model(choice: Choice) -> tuple[Rejected, ...]:
 
 def _word(item: Rejected, choice: Choice) -> str:
     """What became of a candidate, in a word: `close` only where its score is."""
-    from lmpm.resolver import is_sound
-
     best = choice.chosen.variant.quality if choice.chosen else None
-    is_near = best is not None and item.candidate.variant.quality >= (1 - CLOSE_SHARE) * best
-    is_close = is_near and is_sound(item.candidate, choice.request)
+    is_close = best is not None and item.candidate.variant.quality >= (1 - CLOSE_SHARE) * best
     return "close" if item.reason == "worse" and is_close else WORDS.get(item.reason, "rejected")
 
 
-def _row(candidate: Candidate, kind: str) -> tuple[str, str, str, str, str]:
+def _row(candidate: Candidate, is_silent: bool) -> tuple[str, str, str, str, str]:
     variant = candidate.variant
     quality = f"{variant.quality:.1f}" if variant.score is not None else "-"
-    speed = tok_range(candidate.speed, kind)
-    return variant.title, variant.quant, quality, human(candidate.memory.total), speed
+    speed = tok_range(candidate.speed, is_silent=is_silent)
+    quant = f"{variant.quant} {variant.mode}".rstrip()
+    return variant.title, quant, quality, human(candidate.memory.total), speed

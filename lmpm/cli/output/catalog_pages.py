@@ -13,7 +13,7 @@ from lmpm.estimate import estimate_memory
 from lmpm.units import human, parameters
 
 if TYPE_CHECKING:
-    from lmpm.catalog import Catalog, CatalogModel, Metric, Score, Task
+    from lmpm.catalog import Catalog, CatalogModel, Rating, Task
 
 SHOWN: Final = 16  # models of a task
 SHOWN_SCORES: Final = 6  # of a model
@@ -23,12 +23,10 @@ MODELS: Final = Fit(drop=(6, 2, 5), shorten=(4, 0))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model of a task: its figure, what it stands for, and the budgets in which some quant of it fits."""
+    """A model of a task in a mode: what is expected of it, and the budgets in which some quant of it fits."""
 
     model: CatalogModel
-    score: Score
-    metric: Metric
-    quality: float
+    rating: Rating
     budgets: tuple[int, ...]
 
 
@@ -36,13 +34,13 @@ def entries(catalog: Catalog, task: Task) -> list[Entry]:
     """The models of a task, best first."""
     found = []
     for model in catalog.models:
-        scored = catalog.score(model, task)
-        if scored is not None:
+        ratings = catalog.ratings(model, task)
+        if ratings:
             needs = [estimate_memory(variant, task.context).total for variant in catalog.variants_of(model, task)]
             least = min(needs, default=None)
             fitting = tuple(budget for budget in BUDGETS if least is not None and least <= budget)
-            found.append(Entry(model, *scored, fitting))
-    return sorted(found, key=lambda entry: (-entry.quality, entry.model.name))
+            found += [Entry(model, item, fitting) for item in ratings]
+    return sorted(found, key=lambda entry: (-entry.rating.value, entry.model.name))
 
 
 def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
@@ -53,8 +51,7 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
         "aliases": list(task.aliases),
         "context": task.context,
         "min_context": task.min_context,
-        "min_speed": task.min_speed,
-        "speed_kind": task.speed_kind,
+        "useful": task.time.useful,
         "capabilities": sorted(task.capabilities),
         "metrics": [{"id": item.id, "title": item.title, "why": item.why, "rule": item.rule} for item in task.metrics],
         "models": [
@@ -64,13 +61,13 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
                 "budgets": list(entry.budgets),
                 "license": entry.model.license,
                 "commercial": licenses.permits_commercial_use(entry.model.license),
-                "quality": entry.quality,
-                "metric": entry.metric.title,
-                "value": entry.score.value,
-                "estimated": entry.score.estimated,
-                "rule": entry.score.rule,
-                "source": entry.score.source,
-                "date": entry.score.date,
+                "mode": entry.rating.mode,
+                "quality": entry.rating.value,
+                "metric": entry.rating.metric,
+                "value": entry.rating.published,
+                "kind": entry.rating.kind,
+                "estimated": entry.rating.kind == "estimated",
+                "source": entry.rating.source,
             }
             for entry in found
         ],
@@ -80,8 +77,7 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
 def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
     """A task and its models for people."""
     put(f"{task.title}: {task.summary}")
-    read = " read" if task.speed_kind == "prefill" else ""
-    put(f"ranked by {task.metrics[0].title}; at least {task.min_speed:g} tok/s{read}, {task.context:,} tokens")
+    put(f"ranked by {task.metrics[0].title}; of use from {task.time.useful:g} on, {task.context:,} tokens")
     if task.aliases:
         put(f"also {', '.join(task.aliases)}")
     if task.smoke.gap:
@@ -94,15 +90,16 @@ def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    estimated = " (estimated)" if entry.score.estimated else ""
+    rating = entry.rating
     return (
         entry.model.title,
         parameters(entry.model.parameters),
         f"from {entry.budgets[0] // GB} GB" if entry.budgets else "over 48 GB",
-        f"{entry.quality:.1f}",
-        f"{entry.metric.title} {entry.score.value:g}{estimated}",
+        rating.mode,
+        f"{rating.value:.1f}",
+        f"{rating.metric} {rating.published:g} ({rating.kind})",
         _license(entry.model.license),
-        entry.score.rule if entry.score.estimated else f"{entry.score.source}, {entry.score.date}",
+        rating.source,
     )
 
 

@@ -70,6 +70,7 @@ def with_policy(constraints: Constraints, policy: Policy) -> Constraints:
         licenses_denied=constraints.licenses_denied | policy.licenses.deny,
         publishers_allowed=policy.publishers.allow,
         publishers_denied=policy.publishers.deny,
+        policy=frozenset(narrowed),
     )
 
 

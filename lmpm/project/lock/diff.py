@@ -33,12 +33,10 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
         was, now = before.requested.get(key, "none"), after.requested.get(key, "none")
         if was != now:
             yield f"{name}: asks for {key} {printable(str(was))} -> {printable(str(now))}"
-    for key, old, new in (
-        ("context", before.context, after.context),
-        ("least speed", before.min_speed, after.min_speed),
-    ):
-        if old != new:
-            yield f"{name}: the {key} of its task {_known(old)} -> {_known(new)}"
+    if before.context != after.context:
+        yield f"{name}: the context of its task {_known(before.context)} -> {_known(after.context)}"
+    if before.waiting != after.waiting:
+        yield f"{name}: how long people wait for its task has changed"
     yield from _targets(before, after)
     kept: list[LockedCandidate] = []
     for rung in after.candidates:

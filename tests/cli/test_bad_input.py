@@ -38,7 +38,7 @@ from tests.loopback import LoopbackHub
         ("install embeddings --nope", 2, ["No such option", "lmpm install --help"]),
         ("instal embeddings", 2, ["There is no command `instal`", "Did you mean `lmpm install`?"]),
         ("frobnicate", 2, ["There is no command `frobnicate`", "lmpm --help"]),
-        ("path", 2, ["Missing argument 'NAME'", "lmpm path --help"]),
+        ("path", 2, ["Missing argument `NAME`", "lmpm path --help"]),
         ("install text-to-sql --hardware banana", 2, ["`banana`", "Examples: `--hardware"]),
         ("install text-to-sql --hardware=", 2, ["`--hardware` is empty", "M2, 16GB"]),
         (f"inspect ./{'n' * 300}.gguf", 6, ["Cannot use", "too long"]),

@@ -76,7 +76,7 @@ def test_install_downloads_hashes_loads_and_pins_and_the_other_commands_agree(cl
     assert len(hub.requests) == 0  # nothing of all this asks the network
 
     doctor = cli.call("doctor").passed().out
-    assert [line.split()[0] for line in doctor.splitlines() if not line.startswith(" ")] == ["ok"] * 6
+    assert [line.split()[:2] for line in doctor.splitlines() if not line.startswith(" ")] == [["✓", "ok"]] * 6
     assert "budget: " in doctor, "where each fact comes from"
 
     removed = cli.call("remove", "embeddings").passed()
@@ -102,7 +102,7 @@ def test_the_catalog_can_be_listed_shown_and_checked(cli: Cli) -> None:
     listed = cli.call("catalog", "list").passed().out
     names = [line.split()[0] for line in listed.splitlines()]
     assert names == sorted(names) and {"chat", "embeddings", "text-to-sql"} <= set(names)
-    shown = cli.call("catalog", "show", "sql").passed().out  # an alias
+    shown = cli.call("catalog", "show", "sql", "--all").passed().out  # an alias
     assert "BIRD dev" in shown and "Arctic-Text2SQL-R1-7B" in shown
     assert "qwen-research (research only)" in shown and "from 8 GB" in shown
     model = cli.call("catalog", "show", "qwen3-8b").passed().out

@@ -40,7 +40,7 @@ Row = tuple[CatalogModel, str, float]  # a model, its mode, and the quality by i
 def rows_of(known: Catalog, task: Task) -> list[Row]:
     """What figures alone say of each model at a task, in each mode that some figure is of."""
     bare = replace(task, general=None)
-    found = []
+    found: list[Row] = []
     for model in known.models:
         modes = {score.mode or "direct" for score in model.scores if score.task == task.name and not score.estimated}
         found += [

@@ -208,7 +208,7 @@ class TestBetween:
 
     def test_preferences_change_this_step_alone(self) -> None:
         made = [judged(80, 9, gib=8), judged(40, 2, gib=5), judged(30, 5, gib=2), judged(90, 1, tier=2, gib=1)]
-        assert [found.value for p in ("quality", "speed", "small") if (found := take(made, p))] == [80, 40, 30]  # type: ignore[arg-type]
+        assert [found.value for p in ("quality", "speed", "small") if (found := take(made, p))] == [80, 40, 30]
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -138,9 +138,7 @@ def _model(file: ModelFile) -> LockedModel:
         layers=32,
         files=(file,),
     )
-    return LockedModel(
-        name=file.path.removesuffix(".gguf"), requested={"ref": SOURCE.repo}, candidates=(rung,), min_speed=0.0
-    )
+    return LockedModel(name=file.path.removesuffix(".gguf"), requested={"ref": SOURCE.repo}, candidates=(rung,))
 
 
 def _print(costs: dict[str, list[Cost]], megabytes: int) -> None:

@@ -5,6 +5,7 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -91,7 +92,7 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         """An http or https URL, its `user:password` kept apart. Raises ValueError, which does not quote it."""
         parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or re.search(r"\s", text):
             raise ValueError("not an http or https URL")
         login, _, host = parts.netloc.rpartition("@")
         url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
@@ -379,7 +380,13 @@ class Variant:
     capabilities: frozenset[str] = frozenset()
     score: float | None = None  # of the model on the task, before the quant's loss
     score_source: str = ""
+    score_kind: str = ""  # measured, by its maker, converted, estimated
     quant_loss: float = 0.0  # points of the score that this quant loses at this size
+    mode: Literal["", "direct", "thinking"] = ""  # whether it thinks before it answers; empty: not known
+    answer_tokens: int = 0  # of a usual answer, and of the thoughts before it; 0: what is usual for the task
+    thinking_tokens: int = 0
+    is_native: bool = False  # whether the weights were trained for this quant
+    released: str = ""  # year, month and day of the model, as far as they are known
     trust: int = 0  # rank of the publisher, 0 = most trusted
     gated: bool = False
     min_engine_build: int | None = None

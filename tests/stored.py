@@ -42,7 +42,7 @@ def model(name: str, *pieces: Piece) -> LockedModel:
         source=pieces[0].source, model=name, quant="Q8_0", license="mit", memory=2**20, bytes_per_token=2**10, layers=2,
         files=tuple(item.file for item in pieces),
     )  # fmt: skip
-    return LockedModel(name=name, requested={"ref": "maker/m-GGUF"}, candidates=(rung,), min_speed=0.0)
+    return LockedModel(name=name, requested={"ref": "maker/m-GGUF"}, candidates=(rung,))
 
 
 def bring(store: Store, item: Piece, scratch: Path) -> Path:

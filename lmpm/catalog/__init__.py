@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.catalog import rating as rating
     from lmpm.catalog.catalog import Catalog as Catalog
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
+    from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
     from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
@@ -24,7 +26,14 @@ if TYPE_CHECKING:
         ToolCase as ToolCase,
     )
     from lmpm.catalog.schema.tables import Publisher as Publisher, Quant as Quant
-    from lmpm.catalog.schema.task import Metric as Metric, Task as Task
+    from lmpm.catalog.schema.task import (
+        Metric as Metric,
+        RankingTime as RankingTime,
+        Task as Task,
+        TaskTime as TaskTime,
+        VectorTime as VectorTime,
+        WritingTime as WritingTime,
+    )
 else:
     from lmpm.lazy import expose
 
@@ -34,6 +43,7 @@ else:
             "catalog": "Catalog",
             "checks.coverage": "BUDGETS GB",
             "location": "directory",
+            "rating": "Rating rating",
             "reader": "check load",
             "schema.kinds": "SpeedKind",
             "schema.model": "CatalogModel Score",
@@ -41,6 +51,6 @@ else:
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"
             ),
             "schema.tables": "Publisher Quant",
-            "schema.task": "Metric Task",
+            "schema.task": "Metric RankingTime Task TaskTime VectorTime WritingTime",
         },
     )

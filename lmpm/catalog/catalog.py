@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from lmpm.catalog.rating import rate
 from lmpm.gguf import quant as quants
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.catalog.files import RecordFiles
-    from lmpm.catalog.schema.model import CatalogModel, Repo, RepoFile, Score
+    from lmpm.catalog.rating import Rating
+    from lmpm.catalog.schema.model import CatalogModel, Repo, RepoFile
     from lmpm.catalog.schema.tables import LossRule, Publisher, Quant
-    from lmpm.catalog.schema.task import Metric, Task
+    from lmpm.catalog.schema.task import Task
     from lmpm.catalog.yanked import Yanked
     from lmpm.types import Shape, Source
 
-TOP_QUALITY: Final = 100.0  # every metric is a per cent of right answers or the like
+GENERAL: Final = "chat"  # the task by which general abilities are judged
+# Of models that do not publish how long they think, beside what is usual for the task: at low effort.
+THINKING_TOKENS: Final = {"gpt-oss": 800}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,37 +66,22 @@ class Catalog:
         """The model of this name or title, in any case."""
         return self.model_files.get(slug(name))
 
-    def score(self, model: CatalogModel, task: Task) -> tuple[Score, Metric, float] | None:
-        """The figure that says how well the model does the task, its metric, and the quality it stands for.
-
-        A measured figure goes before an estimated one, then the mode that suits the user's patience, then the task's
-        own metric before the others. None for a model that has no figure, or that always thinks where the user
-        waits for an answer. Above the figures that a metric's line was fitted on, it says what it says at their end.
-        """
-        ranks = {metric.id: rank for rank, metric in enumerate(task.metrics)}
-        known = [score for score in model.scores if score.task == task.name and score.metric in ranks]
-        always_thinks = model.quirks is not None and model.quirks.thinking == "always"
-        if not known or (always_thinks and not task.patient):
-            return None
-        other = "direct" if task.patient else "thinking"
-        best = min(known, key=lambda score: (score.estimated, score.mode == other, ranks[score.metric]))
-        metric = task.metrics[ranks[best.metric]]
-        value = min(best.value, metric.fitted[1]) if metric.fitted else best.value
-        quality = metric.slope * value + metric.intercept
-        return best, metric, round(min(max(quality, 0.0), TOP_QUALITY), 2)
+    def ratings(self, model: CatalogModel, task: Task) -> tuple[Rating, ...]:
+        """What is expected of a model at a task, in each mode that it is run in; none without a figure for it."""
+        return rate(model, task, self.task_files.get(GENERAL))
 
     def variants(self, task: Task) -> tuple[Variant, ...]:
-        """Every quant of every repository of every model with a score for the task."""
+        """Every quant of every repository, in every mode, of every model with a score for the task."""
         return tuple(
             variant
             for model in self.model_files.mentioning(task.name)
-            if self.score(model, task)
             for variant in self.variants_of(model, task)
+            if variant.score is not None
         )
 
     def variants_of(self, model: CatalogModel, task: Task | None = None) -> tuple[Variant, ...]:
-        """Every quant of every repository of a model, judged for the task where one is given."""
-        scored = self.score(model, task) if task else None
+        """Every quant of every repository of a model, in every mode where a task is given that it is rated for."""
+        ratings = self.ratings(model, task) if task else ()
         wants_vision = "vision" in (task.capabilities if task else model.capabilities)
         found = []
         for repo in model.repos:
@@ -112,16 +101,27 @@ class Catalog:
                     trust=self.trust(repo.id),
                     gated=repo.gated,
                     min_engine_build=model.min_engine_build,
+                    is_native=name == (repo.native_quant or model.native_quant),
+                    released=model.released,
                 )
-                if scored:
-                    variant = replace(
-                        variant,
-                        score=scored[2],
-                        score_source=_describe(scored[0], scored[1]),
-                        quant_loss=self._loss(model, repo, name, scored[2]),
-                    )
-                found.append(variant)
+                found += [self.rated(variant, model, item, repo=repo) for item in ratings] or [variant]
         return tuple(found)
+
+    def rated(self, variant: Variant, model: CatalogModel, rating: Rating, *, repo: Repo | None = None) -> Variant:
+        """The variant of a model in a mode, with what is expected of it there, and the loss of its quant."""
+        thinks = rating.mode == "thinking"
+        return replace(
+            variant,
+            mode=rating.mode,
+            score=rating.value,
+            score_source=f"{rating.metric} {rating.published:g}, {rating.source}",
+            score_kind=rating.kind,
+            quant_loss=self._loss(model, repo, variant.quant, rating.value),
+            answer_tokens=rating.answer_tokens or 0,
+            thinking_tokens=(rating.thinking_tokens or THINKING_TOKENS.get(variant.architecture, 0)) if thinks else 0,
+            is_native=variant.quant == (repo.native_quant if repo and repo.native_quant else model.native_quant),
+            released=model.released,
+        )
 
     def starter(self, task: Task) -> Variant | None:
         """The small model of the task that is shipped with lmpm."""
@@ -173,12 +173,12 @@ class Catalog:
         divergence = known.divergence_imatrix if imatrix else known.divergence
         return round(self.loss_rule.share(divergence, parameters) * score, 2)
 
-    def _loss(self, model: CatalogModel, repo: Repo, quant: str, score: float) -> float:
-        trained_in = repo.native_quant or model.native_quant
+    def _loss(self, model: CatalogModel, repo: Repo | None, quant: str, score: float) -> float:
+        trained_in = (repo.native_quant if repo else "") or model.native_quant
         native = quants.bits_per_weight(trained_in) if trained_in else None
         if native is not None and (quants.bits_per_weight(quant) or 0.0) >= native:
             return 0.0  # the model was trained and measured in this precision
-        publisher = self.publisher(repo.id)
+        publisher = self.publisher(repo.id) if repo else None
         imatrix = publisher is not None and publisher.importance_matrix
         return self.quant_loss(quant, model.parameters, score, imatrix=imatrix)
 
@@ -211,8 +211,3 @@ def _shape(model: CatalogModel, repo: Repo) -> Shape | None:
     if model.shape is None or repo.parameters is None:
         return model.shape
     return replace(model.shape, parameters=repo.parameters, tied_embeddings=False)
-
-
-def _describe(score: Score, metric: Metric) -> str:
-    estimated = " (estimated)" if score.estimated else ""
-    return f"{metric.title} {score.value:g}{estimated}, {score.source}"

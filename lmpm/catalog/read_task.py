@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, get_args
 from lmpm.catalog.read_model import read_sha256, read_shape
 from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
 from lmpm.catalog.schema.task import (
+    Expected,
     Gap,
+    General,
     Metric,
     Prompt,
     RankingTime,
@@ -47,6 +49,8 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
         time=_TIMES.get(kind, _writing_time)(table.table("time")),
+        expected=_expected(table.table("expected")) if "expected" in table else None,
+        general=_general(table.table("general")) if "general" in table else None,
         patient=table.flag_or("patient", False),
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
@@ -83,6 +87,7 @@ def _writing_time(table: Table) -> TaskTime:
         thinking_tokens=table.integer("thinking_tokens", low=1),
         first_token=_seconds(table, "first_token"),
         answer=_seconds(table, "answer"),
+        thinking=table.choice_or("thinking", ("either", "on", "off"), "either"),
         shows_thinking=table.flag_or("shows_thinking", False),
         bulk=table.flag_or("bulk", False),
         useful=_useful(table),
@@ -132,6 +137,21 @@ def _useful(table: Table) -> float:
     if not 0 <= value <= 100:
         raise table.fail("useful", "expected a quality from 0 to 100")
     return value
+
+
+def _general(table: Table) -> General:
+    return General(slope=table.number("slope"), intercept=table.number("intercept"), error=table.number("error"))
+
+
+def _expected(table: Table) -> Expected:
+    return Expected(
+        intercept=table.number("intercept"),
+        per_doubling=table.number("per_doubling"),
+        per_year=table.number("per_year"),
+        thinking=table.number("thinking"),
+        year=table.number("year"),
+        error=table.number("error"),
+    )
 
 
 def _gap(table: Table) -> Gap:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.hub import Hub
-    from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+    from lmpm.project.lock.records import Lock, LockedCandidate
     from lmpm.project.manifest import Policy
     from lmpm.project.upstream import ChangeKind
     from lmpm.store import Store
@@ -88,7 +88,7 @@ def audit_lock(
         Finding(rule=RULES[rule], model=model.name, rung=number, title=f"{rung.model} {rung.quant}", detail=detail)
         for model in lock.models
         for number, rung in enumerate(model.candidates, start=1)
-        for rule, detail in (*_of_rung(model, rung, policy, catalog, hub), *_of_template(rung, store))
+        for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, store))
     ]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(findings, key=lambda item: (order[item.rule.level], item.model, item.rung, item.rule.id))
@@ -102,9 +102,7 @@ def audit_exit_code(findings: Iterable[Finding]) -> int:
     return 9 if errors else 0
 
 
-def _of_rung(
-    model: LockedModel, rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub | None
-) -> Iterator[tuple[str, str]]:
+def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub | None) -> Iterator[tuple[str, str]]:
     yield from (("policy", reason) for reason in violations(rung, policy))
     if why := catalog.withdrawn(rung.source, rung.files):
         yield "withdrawn", why
@@ -113,7 +111,7 @@ def _of_rung(
         if catalog.publisher(rung.source.repo) is None:
             who = rung.source.publisher
             yield "publisher-unknown", f"{who} is not among the publishers of the catalog"
-        if rung.template is None and model.speed_kind == "decode":
+        if rung.template is None and rung.answer_tokens:
             yield "template-missing", "no chat template was found when it was pinned"
     if rung.tested is None:
         yield "not-tested", "no smoke test was run when it was pinned"

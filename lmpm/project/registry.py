@@ -76,6 +76,18 @@ class KnownProjects:
                 note.unlink()
         return sorted(path for _, path in gone)
 
+    def forget(self, directory: Path) -> bool:
+        """Forget one project, whatever is in its lock. Returns whether it was known. Raises DiskError."""
+        from lmpm.fs import disk_errors
+
+        note = self.folder / (key(directory) + SUFFIX)
+        with disk_errors(note):
+            try:
+                note.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
     def _forget_the_oldest(self) -> None:
         notes = self._notes()
         if len(notes) > self.limit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError
@@ -50,8 +49,6 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
         yield f"`{name}` is in `lmpm.lock` but not in `{manifest.file}`"
         return
     yield from _changed_fields(wanted, locked)
-    for idle, better in _idle_rungs(locked).items():
-        yield f"`{name}`: no machine takes rung {idle}, rung {better} needs no more and is as fast"
     served = {target: number for number, rung in enumerate(locked.candidates, start=1) for target in rung.targets}
     for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"
@@ -60,18 +57,8 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
     for target in sorted(served.keys() & machines.keys()):
         taken = _taken(locked, machines[target])
         if taken != served[target]:
-            now = f"takes rung {taken}" if taken else "takes none"
-            yield f"`{name}`: the target `{target}` {now}, the lock has it at rung {served[target]}"
-
-
-def _idle_rungs(locked: LockedModel) -> Mapping[int, int]:
-    """The rungs that the order of the ladder keeps from every machine, each with the one that is taken before it."""
-    pairs = pairwise(locked.candidates)
-    if all(rung.memory < above.memory for above, rung in pairs):  # as usual: then each has its use
-        return {}
-    from lmpm.project.lock.ladder import idle_rungs
-
-    return idle_rungs(locked.candidates)
+            now = f"takes variant {taken}" if taken else "takes none"
+            yield f"`{name}`: the target `{target}` {now}, the lock has it at variant {served[target]}"
 
 
 def _taken(locked: LockedModel, machine: Machine) -> int | None:

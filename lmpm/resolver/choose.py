@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import LmpmError, NotFoundError, NotPermittedError
-from lmpm.resolver import rule
 from lmpm.resolver.records import Candidate, Choice, Kind, Rejected, Request, Verdict
+from lmpm.resolver.select import select
 from lmpm.types import HubSource, Machine, Variant
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def choose(
     """
     entries, spare = [_Entry(variant) for variant in variants], list(spare)
     refused: list[tuple[Rejected, Refusal]] = []
-    choice = rule.select(request, machine, variants)
+    choice = select(request, machine, variants)
     for _ in range(MOST_LOOKS):
         found = choice.chosen or (_lacking_least(choice, entries) if explains else None)
         if found is None or len(refused) >= MOST_REFUSALS:
@@ -104,7 +104,7 @@ def choose(
             remarks = (*entry.remarks, *_surprises(choice, entries, refused))
             rejected = (*(item for item, _ in refused), *choice.rejected)
             return Checked(replace(choice, chosen=result, rejected=rejected), _left(entries), remarks)
-        choice = rule.select(request, machine, _left(entries))
+        choice = select(request, machine, _left(entries))
     errors = [refusal.error for _, refusal in refused if refusal.error]
     if errors:
         raise _none_to_be_had(request, errors)
@@ -122,7 +122,7 @@ def _inspect(
             return result
         entry.passed += 1
         entry.remarks += result.remarks
-        is_news = result.candidate.variant is not entry.variant or result.shared is not None
+        is_news = _weight(result.candidate.variant) != _weight(entry.variant) or result.shared is not None
         entry.variant, found = result.candidate.variant, result.candidate
         if result.shared is not None:
             for other in entries:
@@ -130,6 +130,11 @@ def _inspect(
         if is_news:
             return None
     return found if choice.chosen else None
+
+
+def _weight(variant: Variant) -> tuple[object, ...]:
+    """What of a variant the rule looks at, and a check may learn: a commit and digests alone change no choice."""
+    return variant.size, variant.license, variant.gated, variant.withdrawn, variant.shape, variant.memory
 
 
 def _lacking_least(choice: Choice, entries: Sequence[_Entry]) -> Candidate | None:

@@ -9,8 +9,8 @@ from lmpm import licenses
 from lmpm.machine import parse_spec
 from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.resolver import request_for
-from lmpm.resolver.rule import select
-from lmpm.units import human
+from lmpm.resolver.select import is_weak, select
+from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +45,10 @@ What `lmpm install TASK` takes on fifteen machines when nothing else is asked fo
 `lmpm catalog picks > docs/picks.md` writes this page, and CI refuses one that is out of date: the difference shows what
 a change of the catalog does.
 
-Memory is the estimate at the task's usual context, speed the prediction for it. **Slow** marks a pick below the
-task's floor: then nothing on that machine reaches it, and the fastest that does the task is taken.
+Score is what is expected of the quant in its mode, on the scale of the task's own metric. Memory is the estimate at the
+task's usual context; the times are the prediction for its usual request: to the first token that is seen, and for the
+whole. **Slow** marks a pick that takes longer than people wait, or writes fewer than 5 tokens a second; **weak** one of
+little use for the task, with the least memory that would do better.
 """
 
 
@@ -74,16 +76,15 @@ def markdown(catalog: Catalog, chips: Chips) -> str:
 
 def section(task: Task, rows: tuple[Row, ...]) -> Iterator[str]:
     """The lines of one task's table."""
-    what = "read" if task.speed_kind == "prefill" else "written"
     yield f"## {task.name}"
     yield ""
     yield (
-        f"{task.summary}. Ranked by {task.metrics[0].title}, at {task.context:,} tokens of context, "
-        f"from {task.min_speed:g} tokens {what} a second on."
+        f"{task.summary}. Ranked by {task.metrics[0].title}, at {task.context:,} tokens of context; of use from "
+        f"{task.time.useful:g} on."
     )
     yield ""
-    yield "| machine | model | quant | quality | memory | tok/s | licence |"
-    yield "|---|---|---|---:|---:|---:|---|"
+    yield "| machine | model | quant | mode | score | memory | first token | whole | tok/s | licence |"
+    yield "|---|---|---|---|---:|---:|---:|---:|---:|---|"
     for row in rows:
         yield _line(row)
     yield ""
@@ -92,18 +93,28 @@ def section(task: Task, rows: tuple[Row, ...]) -> Iterator[str]:
 def _line(row: Row) -> str:
     choice = row.choice
     if choice.chosen is None:
-        return f"| {row.machine} | nothing: {_nearest(choice)} | | | | | |"
-    variant = choice.chosen.variant
+        return f"| {row.machine} | nothing: {_nearest(choice)} | | | | | | | | |"
+    variant, judged = choice.chosen.variant, choice.chosen.judged
     cells = (
         row.machine,
         variant.title,
         variant.quant,
-        f"{variant.quality:.1f}",
-        human(choice.chosen.memory.total),
+        variant.mode,
+        f"{variant.quality:.1f}{_weak(choice)}",
+        human(choice.chosen.memory.must_fit),
+        "unknown" if judged.first_token_s is None else duration(judged.first_token_s),
+        "unknown" if judged.whole_s is None else duration(judged.whole_s) + (" **slow**" if judged.is_slow else ""),
         _speed(choice.chosen, choice.request),
         licenses.describe(variant.license),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _weak(choice: Choice) -> str:
+    if choice.chosen is None or not is_weak(choice.chosen, choice.request):
+        return ""
+    better = choice.better
+    return f" **weak** ({better.variant.quality:.1f} with {human(better.memory.must_fit)})" if better else " **weak**"
 
 
 def _nearest(choice: Choice) -> str:
@@ -113,6 +124,5 @@ def _nearest(choice: Choice) -> str:
 def _speed(candidate: Candidate, request: Request) -> str:
     if candidate.speed is None:
         return "unknown"
-    speed = candidate.speed.prefill if request.speed_kind == "prefill" else candidate.speed.decode
-    text = f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
-    return text if speed >= request.min_speed else f"{text} **slow**"
+    speed = candidate.speed.prefill if request.is_silent else candidate.speed.decode
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"

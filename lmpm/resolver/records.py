@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from lmpm.resolver.rule import Judged
+    from lmpm.resolver.waiting import Waiting
     from lmpm.types import Machine, MemoryPlan, Speed, Variant
 
 Kind = Literal[
@@ -42,9 +44,10 @@ class Request:
     task: str | None
     context: int  # tokens to plan for
     min_context: int  # tokens that the model must be trained for
-    min_speed: float
-    speed_kind: Literal["decode", "prefill"] = "decode"  # which speed `min_speed` means
-    typical_prompt: int = 512  # tokens of a usual prompt of the task, for the first-token time
+    min_speed: float = 0.0  # tokens a second that were asked for, written or, where it is silent, read
+    max_wait: float | None = None  # seconds to the first token that were asked for
+    waiting: Waiting | None = None  # what a request of the task takes, and how long people wait; None: not known
+    useful: float | None = None  # the quality below which a model is of little use for the task
     quant: str | None = None
     model: str | None = None
     max_size: int | None = None
@@ -60,6 +63,11 @@ class Request:
     asked_in: Literal["options", "manifest"] = "options"  # where
     policy: frozenset[Kind] = frozenset()  # what [policy] of the project narrows
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is written: vectors and scores."""
+        return self.waiting is not None and not self.waiting.answer_tokens
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -67,7 +75,12 @@ class Candidate:
 
     variant: Variant
     memory: MemoryPlan
-    speed: Speed | None  # None: the machine's bandwidth is not known
+    judged: Judged
+
+    @property
+    def speed(self) -> Speed | None:
+        """Its predicted speed; None where the machine's bandwidth is not known."""
+        return self.judged.speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +101,9 @@ class LeftOut(Verdict):
 class Choice:
     """The answer to a request on a machine: what is taken, and everything that was not.
 
-    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `below_floor` says that
-    nothing able reaches the speed floor, so that the fastest was taken. `notes` are sentences for the user.
+    `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `greatest` has the
+    greatest value of those that the choice fell among, `better` is what a larger machine would take where the choice is
+    of little use. `notes` are sentences for the user.
     """
 
     request: Request
@@ -97,7 +111,8 @@ class Choice:
     chosen: Candidate | None
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
-    below_floor: bool = False
+    greatest: Candidate | None = None
+    better: Candidate | None = None
 
     @property
     def considered(self) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.errors import NetworkError, SpecError, UnknownNameError, nearest
 from lmpm.gguf import quant
-from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
+from lmpm.limits import DEFAULT_CONTEXT
 from lmpm.resolver.candidates.funnel import Found
 from lmpm.resolver.checks import pins
 from lmpm.resolver.choose import choose
@@ -27,6 +27,7 @@ from lmpm.resolver.reference import (
     UrlReference,
     parse_reference,
 )
+from lmpm.resolver.waiting import waiting_of
 from lmpm.types import FileSource, UrlSource, Variant
 
 if TYPE_CHECKING:
@@ -74,15 +75,17 @@ def request_for(text: str, constraints: Constraints, task: Task | None, *, model
     usual = task.context if task else DEFAULT_CONTEXT
     context = constraints.context or usual
     least = task.min_context if task else 1
-    default_speed = task.min_speed if task else DEFAULT_MIN_SPEED
+    # the usual context in a manifest, where `install` notes it, is no demand; one that is typed now is
+    is_demand = context != usual or (constraints.context is not None and constraints.asked_in == "options")
     return Request(
         ref=text,
         task=task.name if task else None,
         context=context,
-        min_context=least if context == usual else context,  # the usual context, as `install` notes it, is no demand
-        min_speed=default_speed if constraints.min_speed is None else constraints.min_speed,
-        speed_kind=task.speed_kind if task else "decode",
-        typical_prompt=task.typical_prompt_tokens if task else 512,
+        min_context=context if is_demand else least,
+        min_speed=constraints.min_speed or 0.0,
+        max_wait=constraints.max_wait,
+        waiting=waiting_of(task.time) if task else None,
+        useful=task.time.useful if task else None,
         quant=constraints.quant,
         model=model,
         max_size=task.max_size if task and not model and constraints.max_size is None else constraints.max_size,
@@ -235,7 +238,22 @@ class Resolver:
         first = found.variants[0]
         default = "embeddings" if first.architecture in ENCODERS else "chat"
         task = self._known_task(constraints.task) if constraints.task else self.catalog.task(default)
+        if task:
+            found = replace(found, variants=self._rated(found.variants, task), spare=self._rated(found.spare, task))
         return request_for(text, constraints, task, model=first.model), task, found
+
+    def _rated(self, variants: Iterable[Variant], task: Task) -> tuple[Variant, ...]:
+        """The variants in each mode of their model, with what the catalog expects of it where it knows the model."""
+        rated: list[Variant] = []
+        for variant in variants:
+            known = self.catalog.model(variant.model) or self.catalog.model(variant.title)
+            found = (
+                [self.catalog.rated(variant, known, item) for item in self.catalog.ratings(known, task)]
+                if known
+                else []
+            )
+            rated += found or [variant]
+        return tuple(rated)
 
     def _direct(
         self, reference: FileReference | UrlReference, text: str, constraints: Constraints

@@ -1,230 +1,228 @@
-"""The rule: which variant does a task best on a machine. A pure function, and deterministic.
+"""The rule: which of several models, quants and modes does a task best on a machine. Pure, and deterministic.
 
-1. It fits: memory <= budget, or split over GPU and host.
-2. It is fast enough: predicted decode speed >= the floor. When nothing reaches the floor, the fastest
-   that does the task is taken, and that is said.
-3. It is allowed: licence, gated access, capabilities, context, engine.
-4. It is sound: its quant does not lose so much that a far smaller model would be better. Where nothing sound can
-   be had, what is left is taken, and that is said; a quant that was asked for is taken as it is.
-5. It is best: expected quality on the task; within a point the faster, then the smaller, then the more
-   trusted publisher, then the name.
+1. A candidate is a quant of a model in a mode, thinking or not. F is the time to its first visible token and T that of
+   the whole answer, of the task's usual request at the predicted speed.
+2. With the comfortable times Fc, Tc and the longest Fl, Tl of the task: x = max(1, F / Fc, T / Tc), y = max(1, F / Fl,
+   T / Tl), and value = score * x^-0.09 / y. That is 6 % less for each doubling beyond comfort, and in proportion beyond
+   the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
+   less what the quant loses.
+3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a model that is split over GPU and
+   host a tenth of the one and a fifth of the other, and it counts 5 % less. Tier 0 are candidates that leave it,
+   at 4.25 bits per weight or more; tier 1 are coarser quants that leave it; tier 2 those that do not; tier 3 is bulk
+   work of which a part would be in host memory. A worse tier is taken where its value is 1.25 times the best of those
+   before, or where nothing else is there; tier 3 only there.
+4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
+   before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older types,
+   then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0; where none is, Q4_K_M or
+   what comes nearest above it, or else below.
+5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it is more than a
+   tenth faster, then the value, the later release, the smaller, the more trusted, the name.
 
-Every candidate that is not taken keeps its reason and its figures.
+`prefer` of a request changes step 5 alone: the fastest or the smallest of the best tier.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
-from lmpm import licenses
-from lmpm.estimate import estimate_memory, predict_speed, will_thrash, workload_of
-from lmpm.licenses import permits_commercial_use
-from lmpm.resolver.records import Candidate, Choice, Rejected, Request, Verdict
-from lmpm.types import Machine, Variant
-from lmpm.units import human
+from lmpm.estimate import predict_speed, will_thrash
+from lmpm.gguf import quant as quants
+from lmpm.limits import GIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-SAME_QUALITY_POINTS: Final = 1.0  # closer scores are no difference: the faster one is taken
+    from lmpm.estimate import Workload
+    from lmpm.resolver.waiting import Waiting
+    from lmpm.types import Machine, Speed
 
-# Of the score that a quant may lose. With a quarter of the parameters models of one family in the catalog lose 16 % of
-# their score in the median (2.6 to 5 times fewer, 212 pairs on one metric), and 30 % with 5 to 20 times fewer (293
-# pairs): beyond this share a sibling of a quarter of the size, in half the memory, is expected to be better.
-SPOILT_SHARE: Final = 0.25
+Mode = Literal["", "direct", "thinking"]
+Prefer = Literal["quality", "speed", "small"]
 
-UNUSED_GPU: Final = "{} is not used: the engine here was built for the CPU alone, `lmpm doctor` tells how to mend it"
+DISCOMFORT: Final = 0.09  # the exponent: 2^-0.09 is 6 % less
+AS_GOOD: Final = 0.015  # of the greatest value
+FASTER: Final = 1.10  # times, to be taken among those as good
+BULK_SPLIT: Final = 3  # the tier that is taken where nothing else is there
+WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nevertheless
+RESERVE_SHARE: Final = 0.10
+HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the machine runs in
+SPLIT_SHARE: Final = 0.05  # that a split model counts less: its speed is known less well, and it keeps both busy
+LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
+LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can do
+LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
+USUAL: Final = "Q4_K_M"
+FINEST_BITS: Final = 8.5  # Q8_0
 
 
-def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> Choice:
-    """Judge every variant and take the best. `Choice.chosen` is None when nothing can be taken."""
-    able: list[Candidate] = []
-    rejected: list[Rejected] = []
-    for variant in variants:
-        candidate = judge(request, machine, variant)
-        verdict = refuse(request, machine, candidate)
-        if verdict is None:
-            able.append(candidate)
-        else:
-            rejected.append(Rejected(verdict.kind, verdict.detail, candidate))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """What the rule knows of a candidate, whether it comes from the catalog, a repository or a lock.
 
-    chosen: Candidate | None = None
-    notes: tuple[str, ...] = ()
-    below_floor = False
-    sound = [candidate for candidate in able if is_sound(candidate, request)]
-    spoilt = [candidate for candidate in able if not is_sound(candidate, request)]
-    fast = [candidate for candidate in sound if is_fast(candidate, request)]
-    slow = [candidate for candidate in sound if not is_fast(candidate, request)]
-    if fast:
-        chosen = _best(fast, request)
-        top = max(candidate.variant.quality for candidate in fast)
-        rejected += [_worse(chosen, other, request, top) for other in fast if other is not chosen]
-        rejected += [Rejected("speed", _too_slow(other, request), other) for other in slow]
-    elif slow:
-        chosen = min(slow, key=lambda item: (-speed_of(item, request), *_rank(item)))
-        below_floor = True
-        notes = (f"nothing here reaches {request.min_speed:g} tok/s: this is the fastest that does the task",)
-        rejected += [Rejected("speed", _too_slow(other, request), other) for other in slow if other is not chosen]
-    elif spoilt:
-        chosen = min(spoilt, key=lambda item: (-item.variant.quality, *_rank(item)))
-        notes = (f"{_spoilt(chosen)}, and no better quant of it can be had here: take a smaller model at Q4_K_M",)
-    rejected += [Rejected("worse", _spoilt(other), other) for other in spoilt if other is not chosen]
-    if chosen is not None and not permits_commercial_use(chosen.variant.license):
-        notes += (f"its licence does not permit every commercial use: {licenses.describe(chosen.variant.license)}",)
-    if machine.unused_gpu:
-        notes += (UNUSED_GPU.format(machine.unused_gpu),)
-    return Choice(
-        request=request,
-        machine=machine,
-        chosen=chosen,
-        rejected=_nearest_first(rejected),
-        notes=notes,
-        below_floor=below_floor,
+    `score` is that of the mode less what the quant loses. `name` and `trust` decide between what is alike.
+    """
+
+    model: str
+    quant: str
+    score: float
+    work: Workload
+    mode: Mode = ""
+    answer_tokens: int = 0
+    thinking_tokens: int = 0
+    is_native: bool = False
+    released: str = ""
+    trust: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An option on a machine. Times are seconds; without a known speed there are none, and nothing is slow."""
+
+    option: Option
+    speed: Speed | None
+    first_token_s: float | None
+    whole_s: float | None
+    value: float
+    tier: int
+    is_whole: bool
+    is_comfortable: bool
+    is_slow: bool
+
+
+def fits(option: Option, machine: Machine) -> bool:
+    """Whether the memory of the machine holds it, split where it must be."""
+    return not will_thrash(machine, option.work.need)
+
+
+def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
+    """What an option that fits is worth on a machine: steps 1 to 3."""
+    speed = predict_speed(machine, option.work, prompt=waiting.prompt_tokens if waiting else 512)
+    is_whole = option.work.need <= machine.budget
+    first = whole = None
+    discomfort = excess = 1.0
+    if speed is not None and waiting is not None:
+        thinking = option.thinking_tokens if option.mode == "thinking" else 0
+        first = waiting.first_token_s(speed, thinking=thinking)
+        whole = waiting.whole_s(speed, thinking=thinking, answer=option.answer_tokens)
+        pairs = ((first, waiting.first_token), (whole, waiting.whole))
+        discomfort = max(1.0, *(time / comfortable for time, (comfortable, _) in pairs))
+        excess = max(1.0, *(time / longest for time, (_, longest) in pairs))
+        if option.answer_tokens:
+            excess = max(excess, LEAST_DECODE / speed.decode)
+    return Judged(
+        option=option,
+        speed=speed,
+        first_token_s=first,
+        whole_s=whole,
+        value=option.score * (1.0 if is_whole else 1 - SPLIT_SHARE) * discomfort**-DISCOMFORT / excess,
+        tier=_tier(option, machine, is_bulk=bool(waiting and waiting.bulk)),
+        is_whole=is_whole,
+        is_comfortable=discomfort == 1.0,
+        is_slow=excess > 1.0,
     )
 
 
-def judge(request: Request, machine: Machine, variant: Variant) -> Candidate:
-    """What a variant needs and how fast it would be."""
-    memory = estimate_memory(variant, request.context)
-    speed = predict_speed(machine, workload_of(variant, memory), prompt=request.typical_prompt)
-    return Candidate(variant=variant, memory=memory, speed=speed)
+def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
+    is_whole = option.work.need <= machine.budget
+    if is_bulk and not is_whole:
+        return BULK_SPLIT
+    if is_whole:
+        left, reserve = machine.budget - option.work.need, min(RESERVE_SHARE * machine.budget, MOST_RESERVE)
+    else:
+        left = machine.budget + machine.host_budget - option.work.need
+        reserve = RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
+    if left < max(reserve, LEAST_RESERVE):
+        return 2
+    return 0 if option.is_native or bits_of(option.quant) >= LEAST_BITS else 1
 
 
-def refuse(request: Request, machine: Machine, candidate: Candidate) -> Verdict | None:
-    """The first reason that excludes a candidate whatever its quality, or None."""
-    variant = candidate.variant
-    if variant.withdrawn:
-        return Verdict("withdrawn", f"withdrawn: {variant.withdrawn}")
-    return (
-        _asked_for(request, variant)
-        or _allowed(request, variant)
-        or _able(request, variant)
-        or _fits(machine, candidate)
-    )
+def take(judged: Iterable[Judged], prefer: Prefer = "quality") -> Judged | None:
+    """The one to take of those that fit; None where there is none."""
+    return best(settled(judged), prefer)
 
 
-def _asked_for(request: Request, variant: Variant) -> Verdict | None:
-    if request.quant and variant.quant.upper() != request.quant.upper():
-        return Verdict("quant", f"{variant.quant}, asked for {request.quant}")
-    if request.max_size is not None and variant.size > request.max_size:
-        return Verdict("size", f"{human(variant.size)}, at most {human(request.max_size)} asked for")
-    return None
+def settled(judged: Iterable[Judged]) -> list[Judged]:
+    """The quant of each model in each mode and tier: step 4."""
+    groups: dict[tuple[str, Mode, int], list[Judged]] = {}
+    for item in judged:
+        groups.setdefault((item.option.model, item.option.mode, item.tier), []).append(item)
+    return [_quant(items) for items in groups.values()]
 
 
-def _allowed(request: Request, variant: Variant) -> Verdict | None:
-    if variant.license in request.licenses_denied:
-        return Verdict("license", f"{variant.license} is denied")
-    if request.licenses_allowed is not None:
-        if variant.license not in request.licenses_allowed:
-            return Verdict("license", f"{variant.license} is not among the allowed licences")
-    # a model that was asked for by name is taken with its licence; a task never picks this silently
-    elif request.model is None and not permits_commercial_use(variant.license):
-        return Verdict("license", f"{variant.license or 'unknown licence'} does not permit commercial use")
-    account = variant.publisher.lower()
-    if account in request.publishers_denied or (
-        request.publishers_allowed is not None and account not in request.publishers_allowed
-    ):
-        who = f"the publisher {variant.publisher}" if variant.publisher else "what is built in"
-        return Verdict("publisher", f"the policy does not allow {who}")
-    if variant.gated:
-        return Verdict("gated", "its publisher asks for an account and an agreement")
-    return None
+def best(settled: Sequence[Judged], prefer: Prefer = "quality") -> Judged | None:
+    """The best of settled candidates: the tiers of step 3, and step 5."""
+    chosen: Judged | None = None
+    for tier in sorted({item.tier for item in settled}):
+        found = _of_tier([item for item in settled if item.tier == tier], prefer)
+        if chosen is None or (prefer == "quality" and tier < BULK_SPLIT and found.value > WORSE_TIER * chosen.value):
+            chosen = found
+    return chosen
 
 
-def _able(request: Request, variant: Variant) -> Verdict | None:
-    if variant.context_length and request.min_context > variant.context_length:
-        return Verdict("context", f"trained for {variant.context_length:,} tokens, {request.min_context:,} asked for")
-    missing = request.capabilities - variant.capabilities
-    if missing:
-        return Verdict("capability", f"cannot do {', '.join(sorted(missing))}")
-    if request.engine_build and variant.min_engine_build and request.engine_build < variant.min_engine_build:
-        return Verdict("engine", f"needs llama.cpp b{variant.min_engine_build}, here is b{request.engine_build}")
-    return None
+def greatest(settled: Iterable[Judged], tier: int) -> Judged | None:
+    """The one of the greatest value in a tier."""
+    return min((item for item in settled if item.tier == tier), key=_by_value, default=None)
 
 
-def _fits(machine: Machine, candidate: Candidate) -> Verdict | None:
-    if will_thrash(machine, candidate.memory.total):
-        budget = machine.budget + machine.host_budget
-        return Verdict("memory", f"needs {human(candidate.memory.total)}, budget {human(budget)}")
-    return None
+def _of_tier(items: Sequence[Judged], prefer: Prefer) -> Judged:
+    if prefer == "speed":
+        return min(items, key=lambda item: (_time(item), -item.value, *_alike(item)))
+    if prefer == "small":
+        return min(items, key=lambda item: (item.option.work.size, -item.value, *_alike(item)))
+    top = min(items, key=_by_value)
+    close = [item for item in items if item.value >= (1 - AS_GOOD) * top.value]
+    fastest = min(_time(item) for item in close)
+    if fastest * FASTER >= _time(top):
+        return top
+    return min((item for item in close if _time(item) < fastest * FASTER), key=_by_value)
 
 
-def speed_of(candidate: Candidate, request: Request) -> float:
-    """The speed that the floor means; a machine of unknown bandwidth is not held to a floor."""
-    if candidate.speed is None:
-        return float("inf")
-    return candidate.speed.prefill if request.speed_kind == "prefill" else candidate.speed.decode
+def _by_value(item: Judged) -> tuple[float, str, int, int, str]:
+    return (-item.value, *_alike(item))
 
 
-def is_fast(candidate: Candidate, request: Request) -> bool:
-    """Whether the candidate reaches the floor."""
-    return speed_of(candidate, request) >= request.min_speed
+def _alike(item: Judged) -> tuple[str, int, int, str]:
+    """Between what is alike: the later release, the smaller, the more trusted, the name; the least is taken."""
+    option = item.option
+    later = "".join(chr(ord("9") - int(digit)) if digit.isdigit() else digit for digit in option.released) or "~"
+    return later, option.work.need, option.trust, option.name
 
 
-def is_sound(candidate: Candidate, request: Request) -> bool:
-    """Whether the quant leaves enough of the model, or is the one that was asked for."""
-    variant = candidate.variant
-    return request.quant is not None or variant.quant_loss <= SPOILT_SHARE * (variant.score or 0.0)
+def _time(item: Judged) -> float:
+    return item.whole_s if item.whole_s is not None else 0.0
 
 
-def _spoilt(candidate: Candidate) -> str:
-    variant = candidate.variant
-    return f"{variant.quant} is expected to lose {variant.quant_loss / (variant.score or 1.0):.0%} of what it can do"
+def _quant(items: Sequence[Judged]) -> Judged:
+    """The quant to take of a model in a mode and tier."""
+    whole = [item for item in items if item.is_whole] or items
+    first = min(_class(item.option) for item in whole)
+    able = [item for item in whole if _class(item.option) == first]
+    comfortable = [item for item in able if item.is_comfortable and item.is_whole]
+    if comfortable:
+        fine = [item for item in comfortable if bits_of(item.option.quant) <= FINEST_BITS] or comfortable
+        return min(fine, key=lambda item: (-bits_of(item.option.quant), item.option.trust, item.option.name))
+    return min(able, key=lambda item: (*_from_usual(item.option.quant), item.option.trust, item.option.name))
 
 
-def _too_slow(candidate: Candidate, request: Request) -> str:
-    return f"{speed_of(candidate, request):.1f} tok/s, floor {request.min_speed:g}"
+def _from_usual(quant: str) -> tuple[int, float]:
+    """How far a quant is from Q4_K_M: above it first, the nearest first."""
+    beyond = bits_of(quant) - bits_of(USUAL)
+    return (0, beyond) if beyond >= 0 else (1, -beyond)
 
 
-def _rank(candidate: Candidate) -> tuple[int, int, str]:
-    """Ties after speed: the smaller, then the more trusted, then the name; the least is the best."""
-    variant = candidate.variant
-    return candidate.memory.total, variant.trust, f"{variant.source}/{variant.quant}"
+def _class(option: Option) -> int:
+    """Which kinds of quants go before others of the same model."""
+    if option.is_native:
+        return 0
+    plain = quants.base(option.quant)
+    if plain.startswith(("F16", "BF16", "F32")):
+        return 4
+    if plain.startswith(("Q4_0", "Q4_1", "Q5_0", "Q5_1")):
+        return BULK_SPLIT
+    return 2 if plain.startswith("IQ4") else 1
 
 
-def _best(candidates: list[Candidate], request: Request) -> Candidate:
-    """The candidate to take."""
-    if request.prefer == "speed":
-        return min(candidates, key=lambda item: (-speed_of(item, request), -item.variant.quality, *_rank(item)))
-    if request.prefer == "small":
-        return min(candidates, key=lambda item: (item.variant.size, -item.variant.quality, *_rank(item)))
-    top = max(item.variant.quality for item in candidates)
-    close = [item for item in candidates if item.variant.quality >= top - SAME_QUALITY_POINTS]
-    return min(close, key=lambda item: (-speed_of(item, request), *_rank(item)))
-
-
-def _worse(chosen: Candidate, other: Candidate, request: Request, top: float) -> Rejected:
-    """Why an able and fast candidate was not taken; `top` is the best quality among these."""
-    if request.prefer == "small" and other.variant.size > chosen.variant.size:
-        return Rejected("worse", f"larger, {human(other.variant.size)} against {human(chosen.variant.size)}", other)
-    if request.prefer == "quality" and other.variant.quality < top - SAME_QUALITY_POINTS:
-        what = "a worse quant of it" if other.variant.model == chosen.variant.model else "lower score"
-        near = chosen.variant.quality - other.variant.quality <= SAME_QUALITY_POINTS
-        best = f"the best, {top:.1f}" if near else f"{chosen.variant.quality:.1f}"
-        return Rejected("worse", f"{what}, {other.variant.quality:.1f} against {best}", other)
-    if speed_of(other, request) < speed_of(chosen, request):
-        speeds = f"{speed_of(other, request):.1f} against {speed_of(chosen, request):.1f} tok/s"
-        return Rejected("worse", f"{_as_good(request)}slower, {speeds}", other)
-    if other.memory.total > chosen.memory.total:
-        needs = f"{human(other.memory.total)} against {human(chosen.memory.total)}"
-        return Rejected("worse", f"{_as_good(request)}larger, {needs}", other)
-    if other.variant.trust > chosen.variant.trust:
-        return Rejected("worse", f"alike, but {chosen.variant.publisher} is more trusted", other)
-    return Rejected("worse", f"alike in everything, quality {other.variant.quality:.1f}", other)
-
-
-def _as_good(request: Request) -> str:
-    return "as good within a point, but " if request.prefer == "quality" else ""
-
-
-def _nearest_first(rejected: list[Rejected]) -> tuple[Rejected, ...]:
-    """Runners-up first, then by how little was missing."""
-    order = {"worse": 0, "speed": 1, "memory": 2}
-
-    def key(item: Rejected) -> tuple[int, int, float, str]:
-        candidate, variant = item.candidate, item.candidate.variant
-        need = candidate.memory.total if item.kind == "memory" else 0
-        name = f"{variant.model} {variant.quant} {variant.source}"
-        return order.get(item.kind, 3), need, -variant.quality, name
-
-    return tuple(sorted(rejected, key=key))
+def bits_of(quant: str) -> float:
+    """Bits per weight of a quant; one that is not known passes for the usual one."""
+    return quants.bits_per_weight(quant) or quants.BITS[USUAL]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import NetworkError, NotFoundError, NotPermittedError
 from lmpm.gguf import model_name
-from lmpm.resolver import rule
 from lmpm.resolver.candidates import by_model, variants as listing
+from lmpm.resolver.select import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def _taken(
     except (NotFoundError, NotPermittedError, NetworkError) as error:
         return None, error.message
     variants = listing.variants(repository, listing.contents(repository), finder.catalog, model=group.name)
-    choice = rule.select(request, machine, variants)
+    choice = select(request, machine, variants)
     if choice.chosen is not None:
         return choice.chosen, ""
     nearest = choice.rejected[0].detail if choice.rejected else "holds no complete model that llama.cpp loads"

@@ -273,41 +273,6 @@ def test_a_publisher_may_use_an_importance_matrix_for_all(copy: Path) -> None:
     assert 0 < losses["bartowski"] < losses["Qwen"]
 
 
-def test_a_quality_stays_on_the_scale(copy: Path) -> None:
-    edit(copy / CODER, "value = 50.9", "value = 1000")
-    found = catalog.load(copy)
-    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
-    assert model and task
-    scored = found.score(model, task)
-    assert scored and scored[2] == 100.0
-
-
-def test_a_line_says_no_more_above_the_figures_that_it_was_fitted_on(copy: Path) -> None:
-    edit(copy / CODER, 'metric = "bird-dev"\nvalue = 50.9', 'metric = "bird-test"\nvalue = 50.9')
-    edit(copy / CODER, "value = 82.2", "value = 99")
-    found = catalog.load(copy)
-    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
-    assert model and task
-    line = task.metrics[1]
-    assert line.id == "spider-test" and line.fitted
-    scored = found.score(model, task)
-    assert scored and scored[2] == pytest.approx(line.slope * line.fitted[1] + line.intercept, abs=0.01)
-
-
-def test_between_two_modes_the_task_says_which_counts(copy: Path) -> None:
-    thinks = '[prompt]\nthinking = "optional"\nthinking_off = "/no_think"\nsource = "x"\n[shape]'
-    edit(copy / CODER, "[shape]", thinks)
-    edit(copy / CODER, '"text", "chat"', '"text", "chat", "thinking"')
-    edit(copy / CODER, 'metric = "spider-test"\nvalue = 82.2', 'metric = "bird-dev"\nmode = "direct"\nvalue = 40')
-    edit(copy / CODER, "value = 50.9", 'mode = "thinking"\nvalue = 50.9')
-    found = catalog.load(copy)
-    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
-    assert model and task and not task.patient
-    quick, patient = found.score(model, task), found.score(model, replace(task, patient=True))
-    assert quick and quick[0].mode == "direct" and quick[2] == 40
-    assert patient and patient[0].mode == "thinking" and patient[2] == 50.9
-
-
 def test_a_missing_file_is_told(copy: Path) -> None:
     (copy / "quants.toml").unlink()
     with pytest.raises(CatalogError, match=r"quants.toml: cannot be read"):
@@ -364,19 +329,6 @@ def test_shards_come_in_the_order_of_loading(copy: Path) -> None:
     assert [(file.size, file.role) for file in seen.files] == [(1, "model"), (2, "model"), (3, "mmproj")]
     text = next(item for item in found.variants_of(model, task) if item.quant == "F16")
     assert [file.size for file in text.files] == [1, 2]
-
-
-def test_a_measured_score_goes_before_an_estimated_one(copy: Path) -> None:
-    edit(copy / CODER, "value = 50.9", 'value = 50.9\nestimated = true\nrule = "a guess"')
-    found = catalog.load(copy)
-    model, task = found.model("qwen2.5-coder-7b-instruct"), found.task("text-to-sql")
-    assert model
-    assert task
-    scored = found.score(model, task)
-    assert scored
-    assert scored[0].metric == "spider-test"
-    line = task.metrics[1]
-    assert scored[2] == pytest.approx(line.slope * 82.2 + line.intercept, abs=0.01)
 
 
 def test_the_precision_of_the_training_loses_nothing(copy: Path) -> None:
@@ -481,11 +433,11 @@ def test_estimates_lie_below_the_larger_models_of_the_family(shipped: Catalog) -
     task = shipped.task("text-to-sql")
     assert task
     names = [f"qwen2.5-coder-{size}-instruct" for size in ("0.5b", "1.5b", "3b", "7b", "14b", "32b")]
-    scores = [shipped.score(model, task) for name in names if (model := shipped.model(name))]
-    values = [scored[2] for scored in scores if scored]
+    ratings = [rating for name in names if (model := shipped.model(name)) for rating in shipped.ratings(model, task)]
+    values = [rating.value for rating in ratings]
     assert values == sorted(values)
     assert len(values) == len(names)
-    assert [scored[0].estimated for scored in scores if scored] == [True] * 3 + [False] * 3
+    assert [rating.kind == "estimated" for rating in ratings] == [True] * 3 + [False] * 3
 
 
 @pytest.mark.parametrize(

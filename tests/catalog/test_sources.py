@@ -85,15 +85,16 @@ def test_what_cannot_be_opened_is_no_place(source: str) -> None:
 def test_no_estimate_ranks_a_model_below_a_smaller_one_of_its_family(shipped: Catalog) -> None:
     below = []
     for task in shipped.tasks:
-        scored = [(model, found[0], found[2]) for model in shipped.models if (found := shipped.score(model, task))]
-        for model, score, quality in scored:
+        scored = [(model, rating) for model in shipped.models for rating in shipped.ratings(model, task)]
+        for model, rating in scored:
             below += [
                 (task.name, model.name, other.name)
-                for other, _, better in scored
-                if score.estimated
+                for other, better in scored
+                if rating.kind == "estimated"
+                and rating.mode == better.mode
                 and (other.family, other.released[:7]) == (model.family, model.released[:7])
                 and other.parameters < model.parameters
-                and better > quality
+                and better.value > rating.value
             ]
     assert not below
 
@@ -108,9 +109,11 @@ def test_no_line_puts_a_model_above_the_best_that_was_measured(shipped: Catalog)
             if score.task == task.name and score.metric == task.metrics[0].id and not score.estimated
         ]
         for model in shipped.models:
-            scored = shipped.score(model, task)
-            if scored and scored[1] is not task.metrics[0] and scored[1].fitted and scored[2] > max(own) + 0.5:
-                above.append((task.name, model.name, scored[2], max(own)))
+            above += [
+                (task.name, model.name, rating.value, max(own))
+                for rating in shipped.ratings(model, task)
+                if rating.kind == "converted" and rating.value > max(own) + 0.5
+            ]
     assert not above
 
 
@@ -132,7 +135,7 @@ def test_a_task_states_its_times_in_the_form_of_its_kind(shipped: Catalog) -> No
     forms = {"embeddings": VectorTime, "rerank": RankingTime}
     for task in shipped.tasks:
         assert type(task.time) is forms.get(task.smoke.kind, WritingTime), task.name
-        best = max((score[2] for model in shipped.models if (score := shipped.score(model, task))), default=100.0)
+        best = max(rating.value for model in shipped.models for rating in shipped.ratings(model, task))
         assert 0 < task.time.useful < best, task.name
     bulk = {task.name for task in shipped.tasks if isinstance(task.time, WritingTime) and task.time.bulk}
     shows = {task.name for task in shipped.tasks if isinstance(task.time, WritingTime) and task.time.shows_thinking}

@@ -1,4 +1,4 @@
-"""The rungs of a lock: which there are, in what order, and which one a machine takes."""
+"""The candidates of a lock: which there are, and which one a machine takes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from lmpm.limits import GIB
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.project.lock import build as choosing, ladder
-from lmpm.project.lock.entry import context_of, floor_of, rung_for, task_of
+from lmpm.project.lock.entry import context_of, rung_for, task_of
 from lmpm.project.lock.records import LockedCandidate, LockedModel
+from lmpm.project.manifest import ManifestModel
+from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.records import Request
-from lmpm.resolver.resolver import Resolution, Resolver
-from lmpm.resolver.rule import select
+from lmpm.resolver.resolver import Resolution, Resolver, request_for as ask
+from lmpm.resolver.rule import AS_GOOD
+from lmpm.resolver.select import select
+from lmpm.resolver.waiting import Waiting
 from lmpm.types import HubSource, Machine, ModelFile, StarterSource, Variant
 
 MACHINES = (
@@ -86,17 +90,7 @@ def task_named(real: Catalog, name: str) -> Task:
 
 
 def request_for(task: Task, **changes: object) -> Request:
-    request = Request(
-        ref=task.name,
-        task=task.name,
-        context=task.context,
-        min_context=task.min_context,
-        min_speed=task.min_speed,
-        speed_kind=task.speed_kind,
-        typical_prompt=task.typical_prompt_tokens,
-        capabilities=task.capabilities,
-    )
-    return replace(request, **changes)  # type: ignore[arg-type]
+    return replace(ask(task.name, Constraints(), task, model=None), **changes)  # type: ignore[arg-type]
 
 
 def resolution_for(request: Request, machine: Machine, variants: Iterable[Variant], task: Task) -> Resolution:
@@ -109,29 +103,23 @@ def resolution_for(request: Request, machine: Machine, variants: Iterable[Varian
 
 def build(
     resolution: Resolution, targets: dict[str, Machine], pins: Pins | None = None, classes: Sequence[Machine] = ()
-) -> tuple[tuple[LockedCandidate, ...], tuple[str, ...]]:
-    rungs, remarks = choosing.build(resolution, cast("Resolver", pins or Pins()), targets, classes)
-    return tuple(rung.locked for rung in rungs), remarks
-
-
-def locked(resolution: Resolution, rungs: tuple[LockedCandidate, ...]) -> LockedModel:
+) -> tuple[LockedModel, tuple[str, ...]]:
     request = resolution.choice.request
-    requested: dict[str, str | int | float | bool] = {"task": request.task or "", "context": request.context}
-    if request.prefer != "quality":
-        requested["prefer"] = request.prefer
-    return LockedModel(
+    line = ManifestModel(
         name="x",
-        requested=requested,
-        candidates=rungs,
-        min_speed=request.min_speed,
-        speed_kind=request.speed_kind,
+        task=request.task,
+        context=request.context,
+        min_speed=request.min_speed or None,
+        prefer=None if request.prefer == "quality" else request.prefer,
     )
+    _, entry, remarks = choosing.lock_model(resolution, line, cast("Resolver", pins or Pins()), targets, classes)
+    return entry, remarks
 
 
 @pytest.mark.parametrize("prefer", ["quality", "speed", "small"])
 @pytest.mark.parametrize("task_name", ["text-to-sql", "chat", "embeddings"])
 @pytest.mark.parametrize("here", MACHINES)
-def test_every_machine_takes_what_was_chosen_for_it(
+def test_every_machine_takes_what_is_as_good_as_the_best_for_it(
     real: Catalog,
     machines: dict[str, Machine],
     size_classes: dict[str, Machine],
@@ -140,71 +128,84 @@ def test_every_machine_takes_what_was_chosen_for_it(
     prefer: str,
 ) -> None:
     task = task_named(real, task_name)
-    resolution = resolution_for(request_for(task, prefer=prefer), machines[here], real.variants(task), task)
-    chosen = resolution.choice.chosen
-    if chosen is None:
+    variants = real.variants(task)
+    resolution = resolution_for(request_for(task, prefer=prefer), machines[here], variants, task)
+    request = resolution.choice.request
+    if resolution.choice.chosen is None:
         pytest.skip("nothing fits here")
     rng = random.Random(here)
     targets = {
         f"t{number}": machines[spec]
-        for number, spec in enumerate(rng.sample(MACHINES, 4))
-        if select(resolution.choice.request, machines[spec], real.variants(task)).chosen is not None
+        for number, spec in enumerate(rng.sample(MACHINES, 3))
+        if select(request, machines[spec], variants).chosen is not None
     }
-    classes = list(size_classes.values())
-    for more in ([], classes):
-        rungs, remarks = build(resolution, targets, classes=more)
-        assert remarks == ()
-        assert len(rungs) <= max(len(targets) + 2, choosing.MAX_RUNGS)
-        assert sorted(target for rung in rungs for target in rung.targets) == sorted(targets)
-        model = locked(resolution, rungs)
-        taken = rung_for(model, machines[here])
-        assert (taken.candidate.model, taken.candidate.quant) == (chosen.variant.title, chosen.variant.quant)
-        for name, machine in targets.items():
-            assert name in rung_for(model, machine).candidate.targets
+    for more in ([], list(size_classes.values())):
+        entry, _ = build(resolution, targets, classes=more)
+        assert len(entry.candidates) <= max(len(targets) + 2, choosing.MAX_RUNGS)
+        assert sorted(name for rung in entry.candidates for name in rung.targets) == sorted(targets)
+        for name, machine in {"here": machines[here], **targets}.items():
+            rung = rung_for(entry, machine)
+            assert name == "here" or name in rung.candidate.targets
+            best = select(request, machine, variants).greatest
+            assert best is not None
+            if prefer == "quality":
+                assert rung.judged.tier <= best.judged.tier
+                assert rung.judged.value >= (1 - AS_GOOD) ** 2 * best.judged.value, (name, rung.candidate.model)
 
 
 @pytest.mark.parametrize("task_name", ["text-to-sql", "chat", "embeddings"])
-def test_a_machine_of_a_common_size_that_nobody_declared_finds_its_own_rung(
+def test_what_is_installed_is_what_the_lock_gives(
+    real: Catalog, machines: dict[str, Machine], size_classes: dict[str, Machine], task_name: str
+) -> None:
+    task = task_named(real, task_name)
+    for here in MACHINES[:3]:
+        before = resolution_for(request_for(task), machines[here], real.variants(task), task)
+        line = ManifestModel(name="x", task=task.name)
+        after, entry, _ = choosing.lock_model(
+            before, line, cast("Resolver", Pins()), machines, list(size_classes.values())
+        )
+        chosen = after.choice.chosen
+        assert chosen is not None and after.pinned
+        assert rung_for(entry, machines[here]).candidate.files == chosen.variant.files
+
+
+@pytest.mark.parametrize("task_name", ["text-to-sql", "chat", "embeddings"])
+def test_a_machine_of_a_common_size_that_nobody_declared_finds_its_own(
     real: Catalog, machines: dict[str, Machine], size_classes: dict[str, Machine], task_name: str
 ) -> None:
     task = task_named(real, task_name)
     resolution = resolution_for(request_for(task), machines["CPU, 2 cores, 24GB"], real.variants(task), task)
     bare, _ = build(resolution, {})
-    rungs, _ = build(resolution, {}, classes=list(size_classes.values()))
-    assert len(bare) <= len(rungs) <= choosing.MAX_RUNGS
+    entry, _ = build(resolution, {}, classes=list(size_classes.values()))
+    assert len(bare.candidates) <= len(entry.candidates) <= choosing.MAX_RUNGS
     large = size_classes["RTX 4090, 64GB"]
     best = select(resolution.choice.request, large, real.variants(task)).chosen
     assert best is not None
-    scores = {(v.title, v.quant): v.quality for v in real.variants(task)}
-    taken = rung_for(locked(resolution, rungs), large).candidate
-    assert scores[taken.model, taken.quant] >= best.variant.quality - 1.0, "within the point that is no difference"
+    assert rung_for(entry, large).judged.value >= (1 - AS_GOOD) ** 2 * best.judged.value
 
 
-def test_a_rung_that_no_machine_takes_is_left_out(
+def test_what_no_machine_takes_is_left_out(
     real: Catalog, machines: dict[str, Machine], size_classes: dict[str, Machine]
 ) -> None:
     task = task_named(real, "text-to-sql")
     everywhere = {"M2, 16GB", *choosing.SIZE_CLASSES}
     known = {**machines, **size_classes}
     resolution = resolution_for(request_for(task), machines["M2, 16GB"], real.variants(task), task)
-    rungs, _ = build(resolution, {}, classes=list(size_classes.values()))
-    model = locked(resolution, rungs)
-    taken = {rung_for(model, known[spec]).number for spec in everywhere}
-    floor = min(range(len(rungs)), key=lambda place: rungs[place].memory) + 1
-    assert taken | {floor} == set(range(1, len(rungs) + 1))
+    entry, _ = build(resolution, {}, classes=list(size_classes.values()))
+    taken = {rung_for(entry, known[spec]).number for spec in everywhere}
+    smallest = min(range(len(entry.candidates)), key=lambda place: entry.candidates[place].memory) + 1
+    assert taken | {smallest} == set(range(1, len(entry.candidates) + 1))
 
 
-def test_a_ladder_without_targets_has_the_choice_and_a_floor_for_small_machines(
+def test_a_ladder_without_targets_has_the_choice_and_one_for_small_machines(
     real: Catalog, machines: dict[str, Machine]
 ) -> None:
     task = task_named(real, "text-to-sql")
     resolution = resolution_for(request_for(task), machines["M2, 16GB"], real.variants(task), task)
-    rungs, _ = build(resolution, {})
-    assert len(rungs) == 2
-    best, floor = rungs
-    assert floor.memory < best.memory and floor.memory < GIB
-    assert floor.targets == best.targets == ()
-    assert floor.license in ("apache-2.0", "mit")
+    best, small = build(resolution, {})[0].candidates
+    assert small.memory < best.memory and small.memory < GIB
+    assert small.targets == best.targets == ()
+    assert small.license in ("apache-2.0", "mit")
 
 
 def test_a_starter_alone_serves_every_target(real: Catalog, machines: dict[str, Machine]) -> None:
@@ -214,8 +215,8 @@ def test_a_starter_alone_serves_every_target(real: Catalog, machines: dict[str, 
         real.variants(task)[0], source=StarterSource(task.name), files=(file,), title="starter", shape=None, score=None
     )
     resolution = resolution_for(request_for(task), machines["M2, 16GB"], [starter], task)
-    rungs, _ = build(resolution, {"mac": machines["M1, 8GB"], "card": machines["RTX 4090, 64GB"]})
-    (rung,) = rungs
+    entry, _ = build(resolution, {"mac": machines["M1, 8GB"], "card": machines["RTX 4090, 64GB"]})
+    (rung,) = entry.candidates
     assert rung.targets == ("card", "mac") and rung.source == StarterSource(task.name)
 
 
@@ -234,12 +235,13 @@ def test_a_target_on_which_everything_crawls_has_an_answer_that_says_so(
     real: Catalog, machines: dict[str, Machine]
 ) -> None:
     task = task_named(real, "text-to-sql")
-    request = request_for(task, min_speed=5000.0)
+    hurried = Waiting(prompt_tokens=1000, first_token=(0.01, 0.02), whole=(0.01, 0.02), answer_tokens=80)
+    request = request_for(task, waiting=hurried)
     resolution = resolution_for(request, machines["RTX 4090, 64GB"], real.variants(task), task)
-    rungs, remarks = build(resolution, {"old": machines["CPU, 8 cores, 4GB"]})
-    assert [rung.targets for rung in rungs if rung.targets] == [("old",)]
+    entry, remarks = build(resolution, {"old": machines["CPU, 8 cores, 4GB"]})
+    assert [rung.targets for rung in entry.candidates if rung.targets] == [("old",)]
     (remark,) = (remark for remark in remarks if "`old`" in remark)
-    assert remark.startswith("nothing is fast enough on the target") and "5000 were asked for" in remark
+    assert remark.startswith("slow on the target `old`") and "tok/s" in remark
 
 
 def test_what_the_hub_refuses_is_passed_over_for_a_target(real: Catalog, machines: dict[str, Machine]) -> None:
@@ -249,8 +251,9 @@ def test_what_the_hub_refuses_is_passed_over_for_a_target(real: Catalog, machine
     wanted = select(request, machines["M4 Max, 64GB"], real.variants(task)).chosen
     assert wanted is not None and isinstance(wanted.variant.source, HubSource)
     for error in (NotFoundError("gone"), NotPermittedError("closed")):
-        rungs, remarks = build(resolution, {"max": machines["M4 Max, 64GB"]}, Pins({wanted.variant.source.repo: error}))
-        served = next(rung for rung in rungs if rung.targets)
+        refused = Pins({wanted.variant.source.repo: error})
+        entry, remarks = build(resolution, {"max": machines["M4 Max, 64GB"]}, refused)
+        served = next(rung for rung in entry.candidates if rung.targets)
         assert isinstance(served.source, HubSource) and served.source.repo != wanted.variant.source.repo
         assert error.message in remarks
     with pytest.raises(NetworkError):  # a server that is down must not make another ladder
@@ -268,16 +271,16 @@ def test_what_turns_out_to_be_withdrawn_is_passed_over_for_a_target(
     task = task_named(real, "text-to-sql")
     resolution = resolution_for(request_for(task), machines["CPU, 8 cores, 4GB"], real.variants(task), task)
     target = {"max": machines["M4 Max, 64GB"]}
-    (best, *_), _ = build(resolution, target)
+    best = next(rung for rung in build(resolution, target)[0].candidates if rung.targets)
 
     class Bad(Pins):
         def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
             known, notes = super().pin(variant)
             return replace(known, withdrawn="answers in Latin" if known.files == best.files else ""), notes
 
-    rungs, remarks = build(resolution, target, Bad())
-    assert best.targets == ("max",) and best.files not in [rung.files for rung in rungs]
-    assert "max" in [name for rung in rungs for name in rung.targets]
+    entry, remarks = build(resolution, target, Bad())
+    assert best.files not in [rung.files for rung in entry.candidates]
+    assert "max" in [name for rung in entry.candidates for name in rung.targets]
     assert any("was passed over" in remark and "answers in Latin" in remark for remark in remarks)
 
 
@@ -291,90 +294,97 @@ def test_the_order_of_targets_changes_nothing(real: Catalog, machines: dict[str,
 # -- taking a rung -----------------------------------------------------------
 
 
-def rung(name: str, gib: float, *, read: float | None = None) -> LockedCandidate:
+def rung(name: str, gib: float, score: float, *, read: float | None = None, **changes: object) -> LockedCandidate:
     size = int(gib * GIB)
-    return LockedCandidate(
+    made = LockedCandidate(
         source=HubSource(f"org/{name}", "1" * 40),
         model=name,
         quant="Q8_0",
         license="mit",
+        score=score,
+        answer_tokens=100,
         memory=size,
         bytes_per_token=int((gib if read is None else read) * GIB),
         layers=32,
         files=(ModelFile(path=f"{name}.gguf", size=size, sha256=hashlib.sha256(name.encode()).hexdigest()),),
     )
+    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def machine(gib: float, *, bandwidth: int | None = 100 * GIB, **changes: object) -> Machine:
     made = Machine(
-        name="m", accelerator="cpu", memory=int(64 * GIB), budget=int(gib * GIB), bandwidth=bandwidth, cores=8
+        name="m", accelerator="metal", memory=int(64 * GIB), budget=int(gib * GIB), bandwidth=bandwidth, cores=8
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
 LADDER = LockedModel(
-    name="x", requested={"task": "chat"}, candidates=(rung("large", 20), rung("middle", 8), rung("small", 1))
+    name="x",
+    requested={"task": "chat"},
+    candidates=(rung("large", 20, 80), rung("middle", 8, 70), rung("small", 1, 40)),
+    waiting=Waiting(prompt_tokens=100, first_token=(5.0, 20.0), whole=(10.0, 40.0)),
 )
 
 
 @pytest.mark.parametrize(
-    ("gib", "min_speed", "number", "too_slow"),
+    ("gib", "requested", "number", "is_slow"),
     [
-        (30, 0, 1, False),
-        (20, 0, 1, False),
-        (19.9, 0, 2, False),
-        (8, 0, 2, False),
-        (2, 0, 3, False),
-        (30, 5, 2, False),  # the first fits but does 3.1 tok/s
-        (30, 10, 3, False),
-        (30, 1000, 3, True),  # none is fast enough: the fastest
-        (9, 1000, 3, True),
+        (30, {}, 2, False),  # the large one writes 4.3 tok/s: slow, and worth less
+        (9, {}, 2, False),
+        (8.3, {}, 2, False),  # it would leave 0.3 GiB, and is worth more than a quarter more
+        (2, {}, 3, False),
+        (30, {"min_speed": 20}, 3, False),  # the middle one does 10
+        (30, {"prefer": "speed"}, 3, False),
+        (30, {"prefer": "small"}, 3, False),
     ],
 )
-def test_the_first_rung_that_fits_and_is_fast_enough(gib: float, min_speed: float, number: int, too_slow: bool) -> None:
-    taken = ladder.take(LADDER, machine(gib), min_speed=min_speed)
-    assert (taken.number, taken.too_slow) == (number, too_slow)
+def test_the_greatest_value_is_taken(gib: float, requested: dict[str, str | int], number: int, is_slow: bool) -> None:
+    taken = ladder.take(replace(LADDER, requested={"task": "chat", **requested}), machine(gib))
+    assert (taken.number, taken.judged.is_slow) == (number, is_slow)
     assert taken.candidate is LADDER.candidates[number - 1]
-    assert len(taken.passed_over) == (3 if too_slow else number - 1)
-    for number_passed, words in enumerate(taken.passed_over, start=1):
-        assert words.startswith(f"rung {number_passed} ")
-        assert "budget" in words or "floor" in words
+    assert len(taken.passed_over) == 2
+    assert all("budget" in words or "value" in words or "asked for" in words for words in taken.passed_over)
 
 
-def test_no_rung_fits() -> None:
+def test_the_order_in_the_file_does_not_matter() -> None:
+    backwards = replace(LADDER, candidates=LADDER.candidates[::-1])
+    for gib in (2, 8.3, 9, 30):
+        assert ladder.take(LADDER, machine(gib)).candidate is ladder.take(backwards, machine(gib)).candidate
+
+
+def test_nothing_fits_or_is_fast_enough() -> None:
     with pytest.raises(NothingFitsError) as caught:
-        ladder.take(LADDER, machine(0.5), min_speed=10)
-    assert caught.value.message == "No rung of `x` fits this machine: 512.0 MiB for models"
+        ladder.take(LADDER, machine(0.5))
+    assert caught.value.message.startswith("Nothing that the lock has for `x` can be taken on this machine: 512.0 MiB")
     assert caught.value.details == (
-        "rung 1 needs 20.0 GiB, budget 512.0 MiB",
-        "rung 2 needs 8.0 GiB, budget 512.0 MiB",
-        "rung 3 needs 1.0 GiB, budget 512.0 MiB",
+        "large Q8_0 needs 20.0 GiB, budget 512.0 MiB",
+        "middle Q8_0 needs 8.0 GiB, budget 512.0 MiB",
+        "small Q8_0 needs 1.0 GiB, budget 512.0 MiB",
     )
+    with pytest.raises(NothingFitsError) as caught:
+        ladder.take(replace(LADDER, requested={"min_speed": 1000}), machine(2))
+    assert caught.value.details[-1].endswith("tok/s, at least 1000 asked for")
 
 
-def test_a_model_that_overflows_a_card_is_split_when_it_is_fast_enough() -> None:
+def test_a_model_that_overflows_a_card_is_split_where_that_is_worth_it() -> None:
     card = machine(6, accelerator="cuda", host_budget=32 * GIB, host_bandwidth=40 * GIB, bandwidth=300 * GIB)
-    assert ladder.take(LADDER, card, min_speed=5).number == 2
-    assert ladder.take(LADDER, card, min_speed=0).number == 1
-    assert ladder.take(LADDER, replace(card, host_budget=0), min_speed=0).number == 3
+    sparse = replace(LADDER, candidates=(rung("sparse", 14, 80, read=1.5), *LADDER.candidates[1:]))
+    assert ladder.take(sparse, card).number == 1
+    assert ladder.take(replace(sparse, waiting=replace(LADDER.waiting, bulk=True)), card).number == 3  # type: ignore[type-var]
+    assert ladder.take(sparse, replace(card, host_budget=0)).number == 3
 
 
-def test_a_machine_of_unknown_bandwidth_takes_the_first_that_fits() -> None:
-    taken = ladder.take(LADDER, machine(9, bandwidth=None), min_speed=1000)
-    assert (taken.number, taken.speed, taken.too_slow) == (2, None, False)
+def test_on_a_machine_of_unknown_bandwidth_the_score_alone_counts() -> None:
+    taken = ladder.take(replace(LADDER, requested={"min_speed": 1000}), machine(30, bandwidth=None))
+    assert (taken.number, taken.speed, taken.judged.is_slow) == (1, None, False)
 
 
-def test_reading_is_judged_by_weights_not_by_bytes_of_a_token() -> None:
-    readers = replace(LADDER, candidates=(rung("large", 8, read=0.01), rung("small", 0.1, read=0.01)))
-    taken = ladder.take(readers, machine(30), min_speed=200, kind="prefill")
-    assert taken.number == 2
-    assert "would read" in taken.passed_over[0] and "floor 200" in taken.passed_over[0]
-    assert ladder.take(readers, machine(30), min_speed=0, kind="prefill").number == 1
-    assert ladder.take(readers, machine(30, bandwidth=None), min_speed=200, kind="prefill").number == 1
-
-
-def test_the_same_machine_takes_the_same_rung_every_time() -> None:
-    assert len({ladder.take(LADDER, machine(9), min_speed=10) for _ in range(5)}) == 1
+def test_a_mode_is_a_candidate_of_its_own() -> None:
+    thinks = rung("middle", 8, 85, mode="thinking", thinking_tokens=2000)
+    direct = rung("middle", 8, 72, mode="direct")
+    both = replace(LADDER, candidates=(thinks, direct))
+    assert ladder.take(both, machine(30)).candidate is direct
+    assert ladder.take(both, machine(30, bandwidth=3000 * GIB)).candidate is thinks
 
 
 class TestLocked:
@@ -389,18 +399,6 @@ class TestLocked:
         assert task(ref="bge-m3") == task(ref="bge-m3:Q8_0") == "embeddings"
         assert task(ref="someone/else-GGUF") == "chat"
         assert task(task="unheard-of") is None
-
-    def test_the_floor(self) -> None:
-        assert floor_of(replace(LADDER, requested={"min_speed": 3}, min_speed=7.0)) == 3.0
-        assert floor_of(replace(LADDER, requested={}, min_speed=7.0)) == 7.0
-        assert floor_of(replace(LADDER, requested={})) == 10.0
-        assert floor_of(replace(LADDER, requested={}, min_speed=0.0)) == 0.0
-
-    def test_the_kind_of_the_floor_stands_in_the_lock(self) -> None:
-        readers = replace(LADDER, candidates=(rung("large", 8, read=0.01), rung("small", 0.1, read=0.01)))
-        readers = replace(readers, requested={}, min_speed=200.0)
-        assert rung_for(readers, machine(30)).number == 1
-        assert rung_for(replace(readers, speed_kind="prefill"), machine(30)).number == 2
 
     def test_the_context(self) -> None:
         assert context_of(replace(LADDER, requested={"context": 100})) == 100

@@ -102,10 +102,10 @@ def test_a_newer_revision_is_read_but_not_rewritten(tmp_path: Path) -> None:
     for attempt in (lock, lock.without("chat"), parse_lock(TEXT)):
         with pytest.raises(LockError, match="made by a newer lmpm: revision 9"):
             write_lock(path, attempt)
-    path.write_text("version = 2\nall = 'different'\n")
-    with pytest.raises(LockError, match="made by a newer lmpm: version 2"):
+    path.write_text("version = 3\nall = 'different'\n")
+    with pytest.raises(LockError, match="made by a newer lmpm: version 3"):
         write_lock(path, parse_lock(TEXT))
-    assert path.read_text().startswith("version = 2")
+    assert path.read_text().startswith("version = 3")
 
 
 def test_a_broken_lock_is_replaced(tmp_path: Path) -> None:

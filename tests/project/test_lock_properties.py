@@ -16,6 +16,7 @@ from lmpm.project.lock.reader import parse_lock
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.writer import emit_lock
 from lmpm.proof.result import Tested
+from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 
 BYTES = st.integers(min_value=1, max_value=2**63 - 1)
@@ -56,6 +57,11 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         model=draw(LINES),
         quant=draw(LINES),
         license=draw(LINES),
+        score=draw(st.floats(0, 100)),
+        mode=draw(st.sampled_from(["", "direct", "thinking"])),
+        answer_tokens=draw(st.integers(0, 2**31)),
+        thinking_tokens=draw(st.integers(0, 2**31)),
+        is_native=draw(st.booleans()),
         memory=draw(BYTES),
         bytes_per_token=draw(BYTES),
         layers=draw(st.integers(0, 2**31)),
@@ -66,6 +72,18 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         targets=target_names,
         files=files,
     )
+
+
+SECONDS = st.tuples(st.floats(1e-3, 1e3), st.floats(1e3, 1e6))
+WAITINGS = st.builds(
+    Waiting,
+    prompt_tokens=st.integers(1, 2**31),
+    first_prompt_tokens=st.integers(0, 2**31),
+    first_token=SECONDS,
+    whole=SECONDS,
+    shows_thinking=st.booleans(),
+    bulk=st.booleans(),
+)
 
 
 @st.composite
@@ -81,8 +99,7 @@ def models(draw: st.DrawFn, name: str) -> LockedModel:
         requested=requested,
         candidates=tuple(rungs),
         context=draw(st.none() | st.integers(1, 2**31)),
-        min_speed=draw(st.none() | SPEEDS),
-        speed_kind=draw(st.sampled_from(["decode", "prefill"])),
+        waiting=draw(st.none() | WAITINGS),
     )
 
 

@@ -18,8 +18,7 @@ from lmpm.project.lock.records import Lock
 from lmpm.project.lock.writer import emit_lock
 from lmpm.types import Machine, Processor
 from tests.conftest import ROOT
-from tests.lock_samples import TEXT, random_lock
-from tests.project.test_ladder_order import some_machine
+from tests.lock_samples import TEXT, random_lock, some_machine
 
 # -- the reader: standard library only, each rule from the page ---------------
 
@@ -41,7 +40,7 @@ HEX64, HEX40 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 def read(text: str) -> dict[str, dict[str, Any]]:
     """The models of a lock by name. Raises ValueError for what the page calls an error."""
     document = tomllib.loads(text.removeprefix("\ufeff"))
-    if type(document["version"]) is not int or document["version"] != 1:
+    if type(document["version"]) is not int or document["version"] != 2:
         raise ValueError("version")
     models: dict[str, dict[str, Any]] = {}
     for model in document.get("model", []):
@@ -60,20 +59,112 @@ def read(text: str) -> dict[str, dict[str, Any]]:
     return models
 
 
+def bits_of_page() -> dict[str, float]:
+    """The table of bits per weight."""
+    rows = re.findall(r"^\| ((?:`[A-Z0-9_]+`(?:, )?)+) \| (\d+\.\d+) \|$", PAGE, re.MULTILINE)
+    return {name: float(bits) for names, bits in rows for name in re.findall("`(.+?)`", names)}
+
+
+PAGE = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
+BITS = bits_of_page()
+
+
+def bits(rung: dict[str, Any]) -> float:
+    return BITS.get(re.sub("^(UD|i1)-", "", rung["quant"]), BITS["Q4_K_M"])
+
+
 def take(model: dict[str, Any], machine: Machine) -> int | None:
-    """The number, from 1, of the rung that a machine takes; None when none fits."""
-    floor = model["requested"].get("min_speed", model.get("min_speed", 10))
-    if isinstance(floor, (str, bool)):
-        floor = model.get("min_speed", 10)
-    slow = []
-    for number, rung in enumerate(model["candidate"], start=1):
-        if rung["memory"] > machine.budget + machine.host_budget:
-            continue
-        speed = predict(rung, machine, reading=model.get("speed_kind") == "prefill")
-        if speed is None or speed >= floor:
-            return number
-        slow.append((speed, -number))
-    return -max(slow)[1] if slow else None
+    """The number, from 1, of the candidate that a machine takes; None when there is none."""
+    found = [worth(number, rung, model, machine) for number, rung in enumerate(model["candidate"], start=1)]
+    settled: dict[Any, list[dict[str, Any]]] = {}
+    for item in found:
+        if item is not None:
+            settled.setdefault((item["rung"]["model"], item["rung"].get("mode"), item["tier"]), []).append(item)
+    left = [settle(items) for items in settled.values()]
+    taken = None
+    for tier in range(4):
+        inside = [item for item in left if item["tier"] == tier]
+        if inside:
+            prefer = model["requested"].get("prefer", "quality")
+            best = best_of(inside, prefer)
+            if taken is None or (prefer == "quality" and tier < 3 and best["value"] > 1.25 * taken["value"]):
+                taken = best
+    return taken["number"] if taken else None
+
+
+def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Machine) -> dict[str, Any] | None:
+    """Steps 1 to 3."""
+    need, budget, host = rung["memory"], machine.budget, machine.host_budget
+    if need > budget + host:
+        return None
+    writing, reading = (predict(rung, machine, reading=kind) for kind in (False, True))
+    least = model["requested"].get("min_speed")
+    speed = writing if rung.get("answer_tokens") else reading
+    if speed and isinstance(least, (int, float)) and speed < least:
+        return None
+    whole, x, y, total = need <= budget, 1.0, 1.0, 0.0
+    if writing and reading and "prompt_tokens" in model:
+        thinking = rung.get("thinking_tokens", 0) if rung.get("mode") == "thinking" else 0
+        prompt, answer = model["prompt_tokens"], rung.get("answer_tokens", 0)
+        first = model.get("first_prompt_tokens", prompt) / reading
+        first += 0 if model.get("shows_thinking") else thinking / writing
+        total = prompt / reading + (thinking + answer) / writing
+        (comfort_f, longest_f), (comfort_t, longest_t) = model["first_token_s"], model["whole_s"]
+        x = max(1, first / comfort_f, total / comfort_t)
+        y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
+    reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
+    free = (budget if whole else budget + host) - need
+    tier = 0 if rung.get("native") or bits(rung) >= 4.25 else 1
+    tier = 2 if free < max(reserve, GIB / 2) else tier
+    tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
+    value = rung["score"] * (1 if whole else 0.95) * x**-0.09 / y
+    return {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole, "x": x}
+
+
+def alike(item: dict[str, Any]) -> tuple[int, str]:
+    """Step 6."""
+    source, quant = item["rung"]["source"], item["rung"]["quant"]
+    if "hf" in source:
+        name = f"{source['hf']} @ {source['revision'][:7]}"
+    else:
+        name = source.get("url") or source.get("file") or "built in"
+    return item["rung"]["memory"], f"{name} {quant}"
+
+
+def settle(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Step 4."""
+    kinds = ["IQ4", ("Q4_0", "Q4_1", "Q5_0", "Q5_1"), ("F16", "BF16", "F32")]
+
+    def kind(item: dict[str, Any]) -> int:
+        plain = re.sub("^(UD|i1)-", "", item["rung"]["quant"])
+        if item["rung"].get("native"):
+            return 0
+        return next((place for place, names in enumerate(kinds, start=2) if plain.startswith(names)), 1)  # type: ignore[arg-type]
+
+    items = [item for item in items if item["whole"]] or items
+    items = [item for item in items if kind(item) == min(map(kind, items))]
+    good = [item for item in items if item["whole"] and item["x"] == 1]
+    if good:
+        fine = [item for item in good if bits(item["rung"]) <= 8.5] or good
+        return min(fine, key=lambda item: (-bits(item["rung"]), alike(item)[1]))
+    usual = BITS["Q4_K_M"]
+    return min(items, key=lambda i: (bits(i["rung"]) < usual, abs(bits(i["rung"]) - usual), alike(i)[1]))
+
+
+def best_of(items: list[dict[str, Any]], prefer: object) -> dict[str, Any]:
+    """Step 5."""
+
+    def by_value(item: dict[str, Any]) -> tuple[Any, ...]:
+        return (-item["value"], *alike(item))
+
+    if prefer == "speed":
+        return min(items, key=lambda item: (item["T"], *by_value(item)))
+    if prefer == "small":
+        return min(items, key=lambda item: (sum(f["size"] for f in item["rung"]["files"]), *by_value(item)))
+    top = min(items, key=by_value)
+    close = [item for item in items if item["value"] >= 0.985 * top["value"]]
+    fastest = min(item["T"] for item in close)
+    return min((i for i in close if i["T"] < 1.1 * fastest), key=by_value) if fastest * 1.1 < top["T"] else top
 
 
 def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float | None:
@@ -94,7 +185,7 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
             operations *= (0.864 if cpu.sockets > 1 else 1) * (0.470 if low_bit else 1)
         else:
             operations = machine.bandwidth * SPEED[machine.accelerator][2]
-        operations = max(operations * (0.33 if named_mixture else 1), 1e9)
+        operations = max(operations * (0.33 if mixture else 1), 1e9)
         weights = rung.get("active_parameters") or parameters
         weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
         copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)
@@ -139,19 +230,24 @@ def some_lock(rng: random.Random) -> Lock:
             rungs.append(
                 replace(
                     rung,
+                    model=rng.choice(["A", "A", "B"]),
+                    score=rng.choice([50.0, 50.5, 60.0, 80.0]),
                     memory=memory,
                     bytes_per_token=max(1, int(memory * rng.choice([1, 0.6, 0.2, 0.05]))),
                     layers=rng.choice([0, 16, 64]),
-                    quant=rng.choice(["Q8_0", "Q4_K_M", "UD-IQ2_M", "i1-IQ1_S", "IQ3_XXS", "IQ4_XS"]),
+                    quant=rng.choice(
+                        ["Q8_0", "Q6_K", "Q4_K_M", "UD-Q4_K_XL", "UD-IQ2_M", "i1-IQ1_S", "IQ4_XS", "Q5_0", "BF16"]
+                    ),
                     architecture=rng.choice(["", "llama", "gemma3", "qwen35moe", "jamba"]),
                     parameters=parameters,
                     active_parameters=rng.choice([0, parameters, parameters // 8]),
                     files=files,
                 )
             )
-        asked = {**model.requested, **({"min_speed": rng.choice([3, 40.0])} if rng.random() < 0.4 else {})}
-        floor = rng.choice([None, 0.0, 2.0, 10.0, 30.0])
-        lock = lock.with_model(replace(model, candidates=tuple(rungs), requested=asked, min_speed=floor))
+        asked = {**model.requested, **({"min_speed": rng.choice([3, 40.0])} if rng.random() < 0.3 else {})}
+        if rng.random() < 0.3:
+            asked["prefer"] = rng.choice(["quality", "speed", "small"])
+        lock = lock.with_model(replace(model, candidates=tuple(rungs), requested=asked))
     return lock
 
 
@@ -187,12 +283,11 @@ def test_the_draws_are_worth_something() -> None:
                 for _ in range(20):
                     try:
                         rung = rung_for(model, some_machine(rng))
-                        seen.add((rung.number, rung.too_slow, rung.speed is None, model.speed_kind))
+                        seen.add((rung.number, rung.judged.is_slow, rung.judged.tier))
                     except NothingFitsError:
-                        seen.add((0, False, False, model.speed_kind))
-    for kind in ("decode", "prefill"):
-        assert {(number, slow, False, kind) for number in (1, 2, 3) for slow in (True, False)} <= seen
-        assert {(0, False, False, kind), (1, False, True, kind)} <= seen
+                        seen.add((0, False, 0))
+    assert {(number, slow, tier) for number in (1, 2, 3) for slow in (True, False) for tier in (0, 1, 2)} <= seen
+    assert (0, False, 0) in seen and 3 in {tier for _, _, tier in seen}
 
 
 HEX = "d" * 64
@@ -201,8 +296,9 @@ HEX = "d" * 64
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("version = 1", "version = 2"),
-        ("version = 1", "version = true"),
+        ("version = 2", "version = 3"),
+        ("version = 2", "version = 1"),
+        ("version = 2", "version = true"),
         (f', sha256 = "{HEX}"', ""),
         (HEX, HEX.upper()),
         ("1" * 40, "main"),
@@ -222,15 +318,16 @@ def test_it_refuses_what_lmpm_refuses(old: str, new: str) -> None:
 
 
 def test_the_page_has_these_figures() -> None:
-    page = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
+    from lmpm.gguf import quant
+
+    assert quant.BITS == BITS
     for name, (share, layer, operations) in SPEED.items():
-        assert f"| `{name}` | {share} | {layer * 1e6:.1f} | {operations} |" in page
-    assert all(f"`{name}`" in page for name in HYBRID)
+        assert f"| `{name}` | {share} | {layer * 1e6:.1f} | {operations} |" in PAGE
+    assert all(f"`{name}`" in PAGE for name in HYBRID)
 
 
 def test_the_example_of_the_page_is_a_lock() -> None:
-    page = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
-    example = page.split("```toml\n")[1].split("```")[0]
+    example = PAGE.split("```toml\n")[1].split("```")[0]
     for length in (24, 40, 64):
         example = example.replace(f"<{length} hex>", "a" * length)
     assert emit_lock(parse_lock(example)) == example, "in the one form, too"

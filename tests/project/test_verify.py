@@ -26,6 +26,7 @@ from lmpm.project.actions.report import Report, verify_exit_code
 from lmpm.project.actions.verifier import Verifier, build_number
 from lmpm.project.lock.records import LockedCandidate, LockedModel
 from lmpm.reporter import Reporter
+from lmpm.resolver import Waiting
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine, ModelFile
 
@@ -42,7 +43,7 @@ RUNG = LockedCandidate(
     layers=4,
     files=(FILE,),
 )
-MODEL = LockedModel(name="mine", requested={"ref": "maker/m-GGUF"}, candidates=(RUNG,), min_speed=1.0)
+MODEL = LockedModel(name="mine", requested={"ref": "maker/m-GGUF"}, candidates=(RUNG,))
 MACHINE = Machine(name="m", accelerator="cpu", memory=8 * GIB, budget=6 * GIB, bandwidth=20 * GIB, cores=4)
 
 
@@ -92,7 +93,8 @@ def test_a_file_that_fits_nothing(verifier: Verifier) -> None:
 
 
 def test_remarks_are_no_failures(verifier: Verifier) -> None:
-    slow = replace(MODEL, requested={"ref": "maker/m-GGUF", "min_speed": 1000})
+    waiting = Waiting(prompt_tokens=1, first_token=(0.1, 0.2), whole=(0.1, 0.2))
+    slow = replace(MODEL, waiting=waiting, candidates=(replace(RUNG, answer_tokens=1000),))
     report = replace(verifier, free_memory=1000).check(slow)
     assert report.error is None
     assert any("nothing in the lock is fast enough here" in note for note in report.notes)

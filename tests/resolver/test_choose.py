@@ -29,7 +29,7 @@ def variant(repo: str, quant: str, *, score: float = 50.0, gib: float = 2.0) -> 
 BEST, NEXT, OTHER = (
     variant("a/x", "Q8_0", score=90),
     variant("a/x", "Q4_K_M", score=80),
-    variant("b/x", "Q6_K", score=70),
+    variant("b/x", "Q4_K_S", score=70),
 )
 
 

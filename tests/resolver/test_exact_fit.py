@@ -31,6 +31,7 @@ from lmpm.machine.spec import parse_spec
 from lmpm.project.lock import build, ladder
 from lmpm.project.lock.entry import prove
 from lmpm.project.lock.records import LockedCandidate
+from lmpm.project.manifest import ManifestModel
 from lmpm.proof.result import MemoryCheck
 from lmpm.resolver.checks.fit import ESTIMATE_ERROR, ExactFit
 from lmpm.resolver.constraints import Constraints
@@ -87,9 +88,11 @@ class Desk:
         self.resolver = Resolver(known, client, store)
         self.shelf = FileLocator(store=store, hub=client, catalog=known)
 
-    def choose(self, box: Machine, bench: LocalEngine | None = None, *, appraised: bool = True) -> Resolution:
+    def choose(
+        self, box: Machine, bench: LocalEngine | None = None, *, appraised: bool = True, quant: str | None = None
+    ) -> Resolution:
         appraiser = ExactFit(locator=self.shelf, reach="chosen", bench=bench) if appraised else None
-        constraints = Constraints(context=CONTEXT, min_speed=0.0)
+        constraints = Constraints(context=CONTEXT, quant=quant)
         return self.resolver.resolve(f"hf:{REPO}", box, constraints, where="hub", appraiser=appraiser)
 
 
@@ -110,12 +113,14 @@ def test_the_header_says_what_the_estimate_did_not(desk: Desk) -> None:
     assert (estimated.memory.source, chosen.memory.source) == ("estimated", "header")
     assert chosen.memory.total > estimated.memory.total
     between = machine("CPU, 8 cores, 64GB", budget=(chosen.memory.total + estimated.memory.total) // 2)
-    assert desk.choose(between, appraised=False).choice.chosen == estimated, "the estimate fits"
-    choice = desk.choose(between).choice
-    assert choice.chosen and choice.chosen.variant.quant == "Q4_K_M"
+    guessed = desk.choose(between, appraised=False, quant="Q8_0").choice.chosen
+    assert guessed is not None and guessed.variant == estimated.variant, "the estimate fits"
+    choice = desk.choose(between, quant="Q8_0").choice
+    assert choice.chosen is None
     passed_over = next(item for item in choice.rejected if item.candidate.variant.quant == "Q8_0")
     assert passed_over.reason == "memory" and passed_over.candidate.memory.total == chosen.memory.total
-    assert any("Q8_0 was passed over" in note for note in choice.notes)
+    other = desk.choose(between).choice.chosen
+    assert other is not None and other.variant.quant == "Q4_K_M"
 
 
 def test_llama_cpp_has_the_last_word(desk: Desk) -> None:
@@ -126,8 +131,8 @@ def test_llama_cpp_has_the_last_word(desk: Desk) -> None:
     assert told is not None and first.memory.total == pytest.approx(told.total, rel=0.15)
     tight = replace(bench.machine, budget=first.memory.total - 1)
     if told.total <= tight.budget:  # else the header already says no
-        choice = desk.choose(tight, bench).choice
-        assert choice.chosen and choice.chosen.variant.quant == "Q4_K_M"
+        choice = desk.choose(tight, bench, quant="Q8_0").choice
+        assert choice.chosen is None
         assert "llama.cpp here plans" in choice.rejected[0].detail
 
 
@@ -141,7 +146,7 @@ def test_a_plan_is_asked_for_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmpm.engine.choose.Engines.candidates", ())
+    monkeypatch.setattr("lmpm.engine.engines.Engines.candidates", ())
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     choice = desk.choose(bench.machine, bench).choice
     assert choice.chosen and choice.chosen.memory.source == "header"
@@ -150,9 +155,10 @@ def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypat
 
 def test_what_is_locked_does_not_depend_on_who_locks(desk: Desk) -> None:
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
-    here = build.build(desk.choose(bench.machine, bench), desk.resolver, {})[0][0].locked
+    line = ManifestModel(name="x", ref=f"hf:{REPO}")
+    here = build.lock_model(desk.choose(bench.machine, bench), line, desk.resolver, {})[1].candidates[0]
     card = machine("RTX 4090, 64GB")
-    there = build.build(desk.choose(card), desk.resolver, {})[0][0].locked
+    there = build.lock_model(desk.choose(card), line, desk.resolver, {})[1].candidates[0]
     assert (here.memory, here.bytes_per_token, here.files) == (there.memory, there.bytes_per_token, there.files)
     assert here.architecture == "granitemoe"
     assert 0 < here.active_parameters < here.parameters / 3
@@ -273,9 +279,9 @@ def test_a_rung_knows_that_it_is_a_mixture_of_experts() -> None:
     sparse = replace(known, active_parameters=10**9)
 
     def speed(rung: LockedCandidate, kind: Literal["decode", "prefill"] = "decode") -> float:
-        taken = ladder.take(replace(small_model("m"), candidates=(rung,)), card, min_speed=0.0, kind=kind)
-        assert taken.speed
-        return taken.speed
+        taken = ladder.take(replace(small_model("m"), candidates=(rung,)), card).judged.speed
+        assert taken
+        return taken.decode if kind == "decode" else taken.prefill
 
     assert speed(dense) == speed(known)
     assert speed(sparse) < speed(known), "its layers have more steps"

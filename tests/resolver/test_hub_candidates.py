@@ -51,7 +51,8 @@ REAL = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 TYPED = "deepseek r1 distill qwen 7b"
 
 # What was typed, for which machine, and the repository and quant to be taken. By the rule: the plain model, its most
-# trusted repository that has the quant, and of the quants within a point of the best that fits the fastest.
+# trusted repository that has the quant, and of the quants that leave memory free the finest up to Q8_0 that answers in
+# comfortable time.
 CASES = [
     line.split("|")
     for line in (Path(__file__).parents[1] / "data" / "references.psv").read_text(encoding="utf-8").splitlines()

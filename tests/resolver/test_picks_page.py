@@ -13,7 +13,6 @@ from lmpm.licenses import permits_commercial_use
 from lmpm.machine.chips import Chips, load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver import picks_page
-from lmpm.resolver.rule import is_fast
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "picks.md").read_text(encoding="utf-8")
@@ -57,9 +56,9 @@ def test_what_is_picked_can_be_recommended(shipped: Catalog, chips: Chips) -> No
             assert not variant.gated
             assert task.capabilities <= variant.capabilities
             assert task.max_size is None or variant.size <= task.max_size
-            others = [item.candidate for item in row.choice.rejected if item.reason in ("worse", "speed")]
-            if not is_fast(chosen, row.choice.request):
-                assert not any(is_fast(other, row.choice.request) for other in others), (task.name, row.machine)
+            assert variant.score is not None
+            line = next(line for line in picks_page.section(task, (row,)) if line.startswith(f"| {row.machine} "))
+            assert ("**slow**" in line) == chosen.judged.is_slow
 
 
 def test_more_memory_never_makes_a_worse_pick(shipped: Catalog, chips: Chips) -> None:

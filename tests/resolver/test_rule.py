@@ -1,355 +1,231 @@
-"""The rule: tables of machines, requests and candidates, and what holds for every choice."""
+"""The rule, step by step: what a candidate is worth, which quant of a model, and which model."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from lmpm import catalog
-from lmpm.catalog.catalog import Catalog
+from lmpm.estimate import Workload
 from lmpm.limits import GIB
-from lmpm.machine.chips import load_chips
-from lmpm.machine.spec import parse_spec
-from lmpm.resolver.records import Choice, Request
-from lmpm.resolver.rule import is_sound, judge, refuse, select, speed_of
-from lmpm.types import HubSource, Machine, ModelFile, Shape, StarterSource, Variant
+from lmpm.resolver import rule
+from lmpm.resolver.rule import Judged, Option, judge, take
+from lmpm.resolver.waiting import Waiting
+from lmpm.types import Machine, Speed
 
-SHAPE = Shape(
-    layers=32,
-    embedding_length=4096,
-    heads=32,
-    kv_heads=8,
-    key_length=128,
-    value_length=128,
-    feed_forward_length=14336,
-    vocabulary=32000,
-    parameters=7_000_000_000,
-    active_parameters=7_000_000_000,
-    tied_embeddings=True,
+# 0.883 of 113.25 GB/s is 100 GB/s: a model that reads 5 GB for a token writes 20 a second.
+MAC: Final = Machine(name="mac", accelerator="metal", memory=32 * GIB, budget=20 * GIB, bandwidth=113_250_000_000)
+CARD: Final = replace(
+    MAC, accelerator="cuda", vram=12 * GIB, budget=11 * GIB, gpus=1, host_budget=20 * GIB, host_bandwidth=50 * 10**9
 )
-MAC = Machine(name="mac", accelerator="metal", memory=16 * GIB, budget=11 * GIB, bandwidth=100_000_000_000)
-CARD = Machine(
-    name="card",
-    accelerator="cuda",
-    memory=64 * GIB,
-    vram=8 * GIB,
-    budget=7 * GIB,
-    bandwidth=360_000_000_000,
-    host_budget=48 * GIB,
-    host_bandwidth=50_000_000_000,
-)
-REQUEST = Request(ref="text-to-sql", task="text-to-sql", context=4096, min_context=1024, min_speed=10.0)
+WAITING: Final = Waiting(prompt_tokens=1, first_token=(10.0, 40.0), whole=(10.0, 40.0))
 
 
-def variant(name: str, gib: float = 4, *, score: float | None = 60, **changes: Any) -> Variant:
-    made = Variant(
-        model=name.lower(),
-        title=name,
-        source=HubSource(f"maker/{name}-GGUF"),
-        quant="Q4_K_M",
-        license="apache-2.0",
-        files=(ModelFile(path=f"{name}.gguf", size=int(gib * GIB)),),
-        context_length=32768,
-        architecture="llama",
-        shape=SHAPE,
-        capabilities=frozenset({"text"}),
-        score=score,
-        min_engine_build=None,
+def option(model: str = "a", quant: str = "Q4_K_M", score: float = 60.0, gib: float = 5.0, **changes: Any) -> Option:
+    size = int(gib * GIB)
+    work = Workload(
+        need=size, touched=changes.pop("touched", size), layers=0, active_parameters=1, size=size, quant=quant
     )
+    made = Option(model=model, quant=quant, score=score, work=work, answer_tokens=100, name=f"{model}/{quant}")
     return replace(made, **changes)
 
 
-def chosen(choice: Choice) -> str | None:
-    return choice.chosen.variant.title if choice.chosen else None
-
-
-def reasons(choice: Choice) -> dict[str, str]:
-    return {item.candidate.variant.title: item.reason for item in choice.rejected}
-
-
-def only_rejected(request: Request, machine: Machine, made: Variant) -> tuple[str, str]:
-    choice = select(request, machine, [made])
-    assert choice.chosen is None
-    (item,) = choice.rejected
-    return item.reason, item.detail
-
-
-class TestFit:
-    def test_what_needs_more_than_the_budget_is_out_with_both_figures(self) -> None:
-        reason, detail = only_rejected(REQUEST, MAC, variant("Large", 20))
-        assert reason == "memory"
-        assert detail.startswith("needs 20.") and detail.endswith("GiB, budget 11.0 GiB")
-
-    def test_the_budget_itself_still_fits(self) -> None:
-        made = variant("Exact", 4)
-        need = judge(REQUEST, MAC, made).memory.total
-        assert chosen(select(REQUEST, replace(MAC, budget=need), [made])) == "Exact"
-        assert chosen(select(REQUEST, replace(MAC, budget=need - 1), [made])) is None
-
-    def test_a_longer_context_needs_more(self) -> None:
-        assert (
-            judge(REQUEST, MAC, variant("A")).memory.total
-            < judge(replace(REQUEST, context=32768), MAC, variant("A")).memory.total
-        )
-
-    def test_a_model_larger_than_the_card_is_split_and_counts_with_its_slower_speed(self) -> None:
-        whole, split = (judge(REQUEST, CARD, variant("A", gib)).speed for gib in (4, 12))
-        assert whole is not None and split is not None
-        assert (whole.placement, split.placement) == ("gpu", "split")
-        assert split.decode < whole.decode / 3
-        assert only_rejected(REQUEST, CARD, variant("Huge", 60))[0] == "memory"
-        assert only_rejected(REQUEST, CARD, variant("Huge", 60))[1].endswith("budget 55.0 GiB")
-
-
-class TestSpeed:
-    def test_below_the_floor_is_out_however_good(self) -> None:
-        choice = select(REQUEST, MAC, [variant("Slow", 10, score=90), variant("Fast", 3, score=50)])
-        assert chosen(choice) == "Fast"
-        assert reasons(choice) == {"Slow": "speed"}
-        assert choice.rejected[0].detail.endswith("tok/s, floor 10")
-        assert choice.notes == ()
-
-    def test_when_nothing_is_fast_enough_the_fastest_is_taken_and_that_is_said(self) -> None:
-        demanding = replace(REQUEST, min_speed=1000.0)
-        choice = select(demanding, MAC, [variant("Good", 6, score=90), variant("Quick", 2, score=10)])
-        assert chosen(choice) == "Quick"
-        assert "nothing here reaches 1000 tok/s" in choice.notes[0]
-        assert reasons(choice) == {"Good": "speed"}
-
-    def test_a_floor_of_reading_is_compared_with_reading(self) -> None:
-        reading = replace(REQUEST, speed_kind="prefill", min_speed=100.0)
-        candidate = judge(reading, MAC, variant("A"))
-        assert candidate.speed is not None and speed_of(candidate, reading) == candidate.speed.prefill
-        assert chosen(select(reading, MAC, [variant("A", 9)])) == "A"
-
-    def test_a_machine_of_unknown_bandwidth_is_held_to_no_floor(self) -> None:
-        choice = select(REQUEST, replace(MAC, bandwidth=None), [variant("A", 9, score=70), variant("B", 2, score=50)])
-        assert chosen(choice) == "A"
-        assert "inf" not in choice.rejected[0].detail
-
-
-class TestSound:
-    """A quant that leaves too little of its model is a wrong answer, however fast."""
-
-    SPOILT = variant("Big", 5, quant="IQ1_S", quant_loss=48.0)  # of 60 points
-
-    def test_a_slow_one_that_does_the_task_goes_before(self) -> None:
-        slow = variant("Big", 10, quant="Q2_K", quant_loss=9.0)
-        choice = select(REQUEST, MAC, [self.SPOILT, slow])
-        assert choice.chosen is not None and choice.chosen.variant is slow
-        [left] = choice.rejected
-        assert left.reason == "worse" and left.detail == "IQ1_S is expected to lose 80% of what it can do"
-
-    @pytest.mark.parametrize("prefer", ["quality", "speed", "small"])
-    def test_no_preference_brings_it_back(self, prefer: Any) -> None:
-        good = variant("Big", 6, quant="Q4_K_M", quant_loss=1.0)
-        choice = select(replace(REQUEST, prefer=prefer), MAC, [self.SPOILT, good])
-        assert choice.chosen is not None and choice.chosen.variant is good
-
-    def test_where_nothing_else_is_left_the_least_spoilt_is_taken_and_that_is_said(self) -> None:
-        less = variant("Big", 8, quant="IQ2_XXS", quant_loss=20.0)
-        choice = select(REQUEST, MAC, [self.SPOILT, less, variant("Big", 12)])
-        assert choice.chosen is not None and choice.chosen.variant is less
-        assert any("IQ2_XXS is expected to lose 33%" in note and "smaller model" in note for note in choice.notes)
-        assert not any("does the task" in note for note in choice.notes)
-
-    def test_a_quant_that_was_asked_for_is_taken_as_it_is(self) -> None:
-        choice = select(replace(REQUEST, quant="IQ1_S", min_speed=5.0), MAC, [self.SPOILT])
-        assert choice.chosen is not None and choice.notes == ()
-
-    def test_a_quarter_of_the_score_is_still_sound(self) -> None:
-        edge, beyond = variant("A", 5, quant_loss=15.0), variant("B", 4, quant_loss=15.1)
-        assert {
-            item.variant.title: is_sound(item, REQUEST) for item in (judge(REQUEST, MAC, v) for v in (edge, beyond))
-        } == {
-            "A": True,
-            "B": False,
-        }
-
-
-class TestAllowed:
-    @pytest.mark.parametrize(
-        ("request_changes", "variant_changes", "reason", "words"),
-        [
-            ({}, {"license": "cc-by-nc-4.0"}, "license", "cc-by-nc-4.0 does not permit commercial use"),
-            ({}, {"license": "unknown"}, "license", "unknown"),
-            ({}, {"license": "made-up"}, "license", "made-up"),
-            ({"licenses_denied": frozenset({"apache-2.0"})}, {}, "license", "apache-2.0 is denied"),
-            ({"licenses_allowed": frozenset({"mit"})}, {}, "license", "apache-2.0 is not among"),
-            ({"publishers_denied": frozenset({"maker"})}, {}, "untrusted", "maker"),
-            ({"publishers_allowed": frozenset({"other"})}, {}, "untrusted", "maker"),
-            ({}, {"gated": True}, "gated", "agreement"),
-            ({}, {"context_length": 512}, "context", "trained for 512 tokens, 1,024 asked for"),
-            ({"capabilities": frozenset({"vision", "text"})}, {}, "capability", "cannot do vision"),
-            ({"engine_build": 100}, {"min_engine_build": 200}, "engine", "needs llama.cpp b200, here is b100"),
-            ({"quant": "Q8_0"}, {}, "quant", "Q4_K_M, asked for Q8_0"),
-            ({"max_size": GIB}, {}, "size", "4.0 GiB, at most 1.0 GiB"),
-        ],
+def judged(value: float, whole_s: float = 1.0, tier: int = 0, **changes: Any) -> Judged:
+    """A candidate of a value, however it came by it."""
+    speed = Speed(decode=1, decode_low=1, decode_high=1, prefill=1, first_token_s=1)
+    made = option(**{"model": f"m{value}-{whole_s}-{tier}", **changes})
+    return Judged(
+        option=made, speed=speed, first_token_s=1.0, whole_s=whole_s, value=value, tier=tier, is_whole=True,
+        is_comfortable=True, is_slow=False,
     )  # fmt: skip
-    def test_each_rule_has_its_reason_and_figures(
-        self, request_changes: dict[str, Any], variant_changes: dict[str, Any], reason: str, words: str
+
+
+class TestValue:
+    def test_times_are_those_of_the_formula(self) -> None:
+        found = judge(option(thinking_tokens=200, mode="thinking"), WAITING, MAC)
+        assert found.speed is not None and found.first_token_s is not None and found.whole_s is not None
+        assert found.first_token_s == pytest.approx(1 / found.speed.prefill + 200 / found.speed.decode)
+        assert found.whole_s == pytest.approx(1 / found.speed.prefill + 300 / found.speed.decode)
+
+    def test_thoughts_that_are_shown_are_not_waited_for(self) -> None:
+        shown = judge(option(thinking_tokens=200, mode="thinking"), replace(WAITING, shows_thinking=True), MAC)
+        assert shown.first_token_s is not None and shown.first_token_s < 0.1 and shown.whole_s is not None
+
+    def test_a_model_that_does_not_think_waits_for_no_thoughts(self) -> None:
+        direct = judge(option(thinking_tokens=200, mode="direct"), WAITING, MAC)
+        assert direct.whole_s == judge(option(), WAITING, MAC).whole_s
+
+    @pytest.mark.parametrize(
+        ("answer", "share", "is_slow"),
+        [
+            (100, 1.0, False),  # 5.4 s
+            (2 * 186, 2**-0.09, False),  # 20 s: twice what is comfortable
+            (4 * 186, 4**-0.09, False),
+            (8 * 186, 8**-0.09 / 2, True),  # 80 s: twice the longest
+        ],
+    )
+    def test_waiting_costs_six_per_cent_a_doubling_and_in_proportion_beyond_the_longest(
+        self, answer: int, share: float, is_slow: bool
     ) -> None:
-        made = variant("A", **variant_changes)
-        found = only_rejected(replace(REQUEST, **request_changes), MAC, made)
-        assert found[0] == reason
-        assert words in found[1]
+        found = judge(option(answer_tokens=answer), WAITING, MAC)
+        assert found.value == pytest.approx(60 * share, rel=0.01)
+        assert (found.is_slow, found.is_comfortable) == (is_slow, share == 1.0)
 
-    def test_a_model_asked_for_by_name_is_taken_with_its_licence(self) -> None:
-        research = variant("A", license="qwen-research")
-        choice = select(replace(REQUEST, model="a"), MAC, [research])
-        assert chosen(choice) == "A"
-        assert choice.notes == ("its licence does not permit every commercial use: qwen-research (research only)",)
-        strict = replace(REQUEST, model="a", licenses_allowed=frozenset({"mit"}))
-        assert only_rejected(strict, MAC, research)[0] == "license"
+    def test_below_five_tokens_a_second_is_slow_however_short_the_answer(self) -> None:
+        large = judge(option(gib=19, touched=25 * 10**9, answer_tokens=1), WAITING, MAC)
+        assert large.speed is not None and large.speed.decode < 5 and large.is_slow
+        assert large.value == pytest.approx(60 * large.speed.decode / 5)
 
-    @pytest.mark.parametrize(
-        ("request_changes", "variant_changes"),
-        [
-            ({"quant": "q4_k_m"}, {}),
-            ({"max_size": 4 * GIB}, {}),
-            ({"engine_build": 200}, {"min_engine_build": 200}),
-            ({"engine_build": None}, {"min_engine_build": 200}),
-            ({}, {"context_length": 0}),
-            ({}, {"context_length": 1024}),
-            ({"licenses_allowed": frozenset({"apache-2.0"})}, {}),
-            ({"licenses_allowed": frozenset({"cc-by-nc-4.0"})}, {"license": "cc-by-nc-4.0"}),
-            ({"publishers_allowed": frozenset({"maker"})}, {}),
-        ],
-    )
-    def test_what_is_just_allowed(self, request_changes: dict[str, Any], variant_changes: dict[str, Any]) -> None:
-        candidate = judge(REQUEST, MAC, variant("A", **variant_changes))
-        assert refuse(replace(REQUEST, **request_changes), MAC, candidate) is None
+    def test_without_a_speed_or_a_task_waiting_does_not_count(self) -> None:
+        for found in (judge(option(), WAITING, replace(MAC, bandwidth=None)), judge(option(), None, MAC)):
+            assert (found.value, found.whole_s, found.is_slow, found.is_comfortable) == (60.0, None, False, True)
+
+    def test_a_split_one_counts_five_per_cent_less(self) -> None:
+        assert judge(option(gib=15, touched=1), None, CARD).value == pytest.approx(57.0)
 
 
-class TestBest:
-    @pytest.mark.parametrize(
-        ("candidates", "best"),
-        [
-            ([("A", 4, 60), ("B", 4, 62)], "B"),  # more than a point apart: the better
-            ([("A", 3, 60), ("B", 5, 60.9)], "A"),  # within a point: the faster
-            ([("A", 3, 60), ("B", 5, 61)], "A"),  # a point is still within
-            ([("A", 3, 60), ("B", 5, 61.01)], "B"),
-            ([("A", 3, 60), ("B", 4, 60.9), ("C", 5, 61.8)], "B"),  # A is no match for the best
-        ],
-    )
-    def test_quality_then_speed(self, candidates: list[tuple[str, float, float]], best: str) -> None:
-        made = [variant(name, gib, score=score) for name, gib, score in candidates]
-        assert chosen(select(REQUEST, MAC, made)) == best
+@pytest.mark.parametrize(
+    ("machine", "gib", "changes", "tier"),
+    [
+        (MAC, 17.9, {}, 0),  # 2 GiB stay free
+        (MAC, 18.1, {}, 2),
+        (replace(MAC, budget=3 * GIB), 2.4, {}, 0),  # half a GiB stays free
+        (replace(MAC, budget=3 * GIB), 2.6, {}, 2),
+        (CARD, 9.8, {}, 0),
+        (CARD, 10.5, {}, 2),
+        (CARD, 25.8, {}, 0),  # 1.1 of the card and 4 of the host
+        (CARD, 26.2, {}, 2),
+        (MAC, 5, {"quant": "IQ4_XS"}, 0),
+        (MAC, 5, {"quant": "Q3_K_M"}, 1),
+        (MAC, 5, {"quant": "UD-IQ2_M"}, 1),
+        (MAC, 5, {"quant": "Q1_0", "is_native": True}, 0),
+        (MAC, 5, {"quant": "made-up"}, 0),
+        (MAC, 18.1, {"quant": "Q3_K_M"}, 2),
+    ],
+)
+def test_tiers(machine: Machine, gib: float, changes: dict[str, Any], tier: int) -> None:
+    assert judge(option(gib=gib, **changes), WAITING, machine).tier == tier
 
-    def test_the_loss_of_a_quant_counts(self) -> None:
-        made = [variant("A", 3, score=60, quant_loss=5), variant("B", 4, score=58)]
-        assert chosen(select(REQUEST, MAC, made)) == "B"
 
-    def test_ties_go_to_the_smaller_then_the_more_trusted_then_the_name(self) -> None:
-        unknown = replace(MAC, bandwidth=None)  # all are equally fast
-        assert chosen(select(REQUEST, unknown, [variant("A", 4), variant("B", 3)])) == "B"
-        assert chosen(select(REQUEST, unknown, [variant("A", trust=2), variant("B", trust=1)])) == "B"
-        assert chosen(select(REQUEST, unknown, [variant("B"), variant("A")])) == "A"
-        assert chosen(select(REQUEST, unknown, [variant("Ab"), variant("A")])) == "A"
+def test_bulk_work_is_not_split_while_anything_else_is_there() -> None:
+    bulk = replace(WAITING, bulk=True)
+    assert judge(option(gib=15), bulk, CARD).tier == 3 and judge(option(gib=5), bulk, CARD).tier == 0
 
-    def test_preferences(self) -> None:
-        made = [variant("Good", 8, score=80), variant("Quick", 2, score=40)]
-        relaxed = replace(REQUEST, min_speed=1.0)
-        assert chosen(select(relaxed, MAC, made)) == "Good"
-        assert chosen(select(replace(relaxed, prefer="speed"), MAC, made)) == "Quick"
-        small = select(replace(relaxed, prefer="small"), MAC, made)
-        assert chosen(small) == "Quick"
-        assert small.rejected[0].detail == "larger, 8.0 GiB against 2.0 GiB"
+
+class TestQuant:
+    """Of one model, on a Mac that writes 100 tokens comfortably with 9 GiB and less."""
 
     @pytest.mark.parametrize(
-        ("other", "words"),
+        ("quants", "taken"),
         [
-            (variant("B", 4, score=50), "lower score, 50.0 against 60.0"),
-            (variant("A", 4, score=50, quant="Q2_K"), "a worse quant of it, 50.0 against 60.0"),
-            (variant("B", 5, score=60), "as good within a point, but slower"),
-            (variant("B", trust=3), "maker is more trusted"),
+            ({"Q4_K_M": 4.5, "Q5_K_M": 5.3, "Q6_K": 6.2, "Q8_0": 8.0}, "Q8_0"),  # all are comfortable
+            ({"Q4_K_M": 6.5, "Q6_K": 8.5, "Q8_0": 11.0}, "Q6_K"),  # Q8_0 is not
+            ({"Q4_K_M": 10.0, "Q5_K_M": 12.0, "Q6_K": 14.0}, "Q4_K_M"),  # none is
+            ({"Q3_K_L": 9.5, "Q4_K_S": 9.8, "Q5_K_M": 12.0}, "Q5_K_M"),  # the nearest above
+            ({"Q3_K_L": 9.5, "Q4_K_S": 9.8}, "Q4_K_S"),  # else the most below
+            ({"Q8_0": 8.0, "F16": 8.5}, "Q8_0"),
+            ({"F16": 8.5, "BF16": 8.6}, "BF16"),
+            ({"Q4_K_M": 4.5, "Q5_0": 5.0, "Q5_1": 5.5}, "Q4_K_M"),  # the older types are no match
+            ({"Q4_0": 4.5, "Q5_0": 5.0}, "Q5_0"),
+            ({"IQ4_XS": 4.2, "Q4_K_M": 4.5}, "Q4_K_M"),
+            ({"IQ4_XS": 17.5, "Q4_K_M": 18.5}, "IQ4_XS"),  # only that keeps the reserve
+            ({"Q3_K_M": 17.0, "IQ4_XS": 18.5}, "Q3_K_M"),
         ],
     )
-    def test_why_another_was_not_taken_has_figures(self, other: Variant, words: str) -> None:
-        choice = select(REQUEST, MAC, [variant("A"), other])
-        assert chosen(choice) == "A"
-        assert choice.rejected[0].reason == "worse"
-        assert words in choice.rejected[0].detail
+    def test_of_one_model(self, quants: dict[str, float], taken: str) -> None:
+        made = [option("a", quant, gib=gib) for quant, gib in quants.items()]
+        found = take(judge(item, WAITING, MAC) for item in made)
+        assert found is not None and found.option.quant == taken
 
-    def test_a_starter_is_a_candidate_like_any_other(self) -> None:
-        starter = variant("Starter", 0.003, score=None, source=StarterSource("text-to-sql"))
-        assert chosen(select(REQUEST, MAC, [starter])) == "Starter"
-        assert chosen(select(REQUEST, MAC, [starter, variant("A")])) == "A"
+    def test_the_native_one_goes_before_finer_ones(self) -> None:
+        made = [option("a", "MXFP4", is_native=True), option("a", "Q8_0", gib=5.2)]
+        found = take(judge(item, WAITING, MAC) for item in made)
+        assert found is not None and found.option.quant == "MXFP4"
+
+    def test_bits_never_move_a_model_off_the_card(self) -> None:
+        made = [option("a", "IQ4_XS", score=55, gib=9.5), option("a", "Q6_K", score=60, gib=14, touched=10**9)]
+        found = take(judge(item, WAITING, CARD) for item in made)
+        assert found is not None and found.option.quant == "IQ4_XS"
+
+    def test_modes_are_settled_apart(self) -> None:
+        made = [
+            option("a", quant, mode=mode, gib=gib, thinking_tokens=300)
+            for mode in ("direct", "thinking")
+            for quant, gib in (("Q4_K_M", 3.0), ("Q8_0", 6.0))
+        ]
+        found = {item.option.mode: item.option.quant for item in rule.settled(judge(o, WAITING, MAC) for o in made)}
+        assert found == {"direct": "Q8_0", "thinking": "Q4_K_M"}
 
 
-def test_nothing_at_all_is_no_choice() -> None:
-    choice = select(REQUEST, MAC, [])
-    assert choice.chosen is None and choice.rejected == () and choice.considered == 0
+class TestBetween:
+    @pytest.mark.parametrize(
+        ("candidates", "value"),
+        [
+            ([(60, 1), (62, 9)], 62),  # more than 1.5 % apart
+            ([(60, 5), (60.5, 9)], 60),  # as good, and much faster
+            ([(60, 8.5), (60.5, 9)], 60.5),  # not a tenth faster
+            ([(60, 5), (60.2, 5.2), (60.5, 9)], 60.2),  # of the fast ones the best
+            ([(59, 1), (60.5, 9)], 60.5),  # 2.5 % less
+        ],
+    )
+    def test_the_greatest_value_and_the_faster_of_those_as_good(
+        self, candidates: list[tuple[float, float]], value: float
+    ) -> None:
+        found = take(judged(v, t) for v, t in candidates)
+        assert found is not None and found.value == value
+
+    @pytest.mark.parametrize(("other", "tier"), [(74, 0), (75, 0), (76, 2)])
+    def test_a_worse_tier_has_to_be_a_quarter_better(self, other: float, tier: int) -> None:
+        found = take([judged(60), judged(other, tier=2)])
+        assert found is not None and found.tier == tier
+
+    def test_a_worse_tier_is_taken_where_nothing_else_is(self) -> None:
+        found = take([judged(20, tier=3), judged(10, tier=2)])
+        assert found is not None and found.value == 10, "bulk work is split only where nothing else is there"
+        assert take([judged(20, tier=3)]) is not None
+        assert take([]) is None
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"released": "2026-07"}, {"released": "2026-02-20"}),
+            ({"released": "2026-02"}, {"released": ""}),
+            ({"gib": 4.0}, {"gib": 5.0}),
+            ({"trust": 1}, {"trust": 2}),
+            ({"name": "a"}, {"name": "b"}),
+        ],
+    )
+    def test_between_what_is_alike(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+        for pair in ((one, other), (other, one)):
+            found = take(judged(60, model=f"m{n}", **changes) for n, changes in enumerate(pair))
+            assert found is not None
+            expected = option(**one)
+            assert (found.option.released, found.option.trust, found.option.work.need) == (
+                expected.released, expected.trust, expected.work.need,
+            )  # fmt: skip
+
+    def test_preferences_change_this_step_alone(self) -> None:
+        made = [judged(80, 9, gib=8), judged(40, 2, gib=5), judged(30, 5, gib=2), judged(90, 1, tier=2, gib=1)]
+        assert [found.value for p in ("quality", "speed", "small") if (found := take(made, p))] == [80, 40, 30]
 
 
-def random_variants(seed: int, count: int = 40) -> list[Variant]:
+@pytest.mark.parametrize("seed", range(30))
+def test_the_order_does_not_matter_and_what_is_not_taken_neither(seed: int) -> None:
     rng = random.Random(seed)
-    return [
-        variant(
-            f"M{rng.randrange(12)}",
-            rng.choice([0.5, 2, 2, 4, 6, 9, 14, 40]),
-            score=rng.choice([None, 40, 60, 60.5, 61, 80]),
-            quant=rng.choice(["Q4_K_M", "Q8_0", "IQ4_XS"]),
-            license=rng.choice(["mit", "apache-2.0", "cc-by-nc-4.0"]),
-            trust=rng.randrange(3),
-            gated=rng.random() < 0.1,
-            source=HubSource(f"maker{number}/x-GGUF"),
+    quants = ["Q8_0", "Q6_K", "Q4_K_M", "IQ4_XS", "Q3_K_M", "Q5_0", "F16"]
+    made = [
+        judge(
+            option(rng.choice("abcd"), rng.choice(quants), rng.uniform(40, 80), rng.uniform(1, 25), name=str(number)),
+            WAITING,
+            CARD,
         )
-        for number in range(count)
+        for number in range(30)
     ]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_order_of_the_candidates_changes_nothing_and_each_is_accounted_for_once(seed: int) -> None:
-    made = random_variants(seed)
-    rng = random.Random(seed)
-    request = replace(
-        REQUEST, min_speed=rng.choice([0.0, 10.0, 500.0]), prefer=rng.choice(["quality", "speed", "small"])
-    )
-    machine = rng.choice([MAC, CARD, replace(MAC, budget=GIB)])
-    choice = select(request, machine, made)
+    found = take(made)
     for _ in range(3):
         rng.shuffle(made)
-        assert select(request, machine, made) == choice
-    taken = [choice.chosen] if choice.chosen else []
-    seen = [item.variant.source for item in (*taken, *(rejected.candidate for rejected in choice.rejected))]
-    assert len(seen) == choice.considered == len(made)
-    assert set(seen) == {item.source for item in made}
-    assert all(item.detail for item in choice.rejected)
-
-
-@pytest.fixture(scope="module")
-def real() -> Catalog:
-    return catalog.load(catalog.directory())
-
-
-@pytest.mark.parametrize("spec", ["M2, 16GB", "RTX 4090, 64GB", "CPU, 8 cores, 16GB", "M1, 8GB", "CPU, 2GB", "1GB"])
-@pytest.mark.parametrize("task_name", ["text-to-sql", "chat", "embeddings"])
-def test_the_real_catalog_on_real_machines(real: Catalog, spec: str, task_name: str) -> None:
-    machine = parse_spec(spec, load_chips(catalog.directory()))
-    task = real.task(task_name)
-    assert task is not None
-    request = replace(
-        REQUEST,
-        ref=task.name,
-        task=task.name,
-        context=task.context,
-        min_context=task.min_context,
-        min_speed=task.min_speed,
-        speed_kind=task.speed_kind,
-        capabilities=task.capabilities,
-    )
-    variants = real.variants(task)
-    choice = select(request, machine, variants)
-    assert choice.considered == len(variants)
-    if choice.chosen is None:
-        assert all(item.reason in ("memory", "license", "gated") for item in choice.rejected)
-        return
-    assert choice.chosen.memory.total <= machine.budget + machine.host_budget
-    if not choice.notes:
-        assert speed_of(choice.chosen, request) >= task.min_speed
-    fast = [item.candidate for item in choice.rejected if item.reason == "worse"]
-    assert all(item.variant.quality <= choice.chosen.variant.quality + 1.0 for item in fast)
+        assert take(made) is found
+    settled = rule.settled(made)
+    assert take(settled) is found, "a quant that is settled stays so"

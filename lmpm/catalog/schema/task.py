@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lmpm.catalog.schema.kinds import SILENT
 
@@ -66,7 +66,8 @@ class Starter(NamedTuple):
 class WritingTime(NamedTuple):
     """What one request reads and writes, and how long a user waits for it.
 
-    `thinking_tokens` are for a model that does not publish its own. `cold_prompt_tokens` are read once, before
+    `thinking_tokens` are for a model that does not publish its own; where thinking is `on` or `off`, a model that can
+    do both is run so. `cold_prompt_tokens` are read once, before
     the engine keeps them. `bulk` work is done by the thousand, so no model is split between GPU and RAM for it.
     Below a quality of `useful` the best model there is does not help much.
     """
@@ -77,6 +78,7 @@ class WritingTime(NamedTuple):
     first_token: Seconds
     answer: Seconds
     useful: float
+    thinking: Literal["either", "on", "off"] = "either"
     shows_thinking: bool = False
     bulk: bool = False
     cold_prompt_tokens: int = 0
@@ -99,6 +101,33 @@ class RankingTime(NamedTuple):
     document_tokens: int
     ranking: Seconds
     useful: float
+
+
+class Expected(NamedTuple):
+    """What the size and the date of a model let expect of its general abilities, where it has no figure of them.
+
+    Quality is `intercept + per_doubling * log2(parameters in billions) + per_year * (released - year)`, of a mixture
+    of experts the geometric mean of all and of the active parameters, and `thinking` more in that mode. `error` is the
+    standard error on families that the fit did not see, in points. By `benchmarks/robust_scores.py`.
+    """
+
+    intercept: float
+    per_doubling: float
+    per_year: float
+    thinking: float
+    year: float
+    error: float
+
+
+class General(NamedTuple):
+    """What general abilities let expect of a task: the line from the quality at chat, and its standard error in points.
+
+    By `benchmarks/robust_scores.py`.
+    """
+
+    slope: float
+    intercept: float
+    error: float
 
 
 TaskTime = WritingTime | VectorTime | RankingTime
@@ -126,6 +155,8 @@ class Task:
     time: TaskTime
     smoke_kind: SmokeKind
     read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
+    expected: Expected | None = None
+    general: General | None = None
     patient: bool = False
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()

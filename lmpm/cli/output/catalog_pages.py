@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm import licenses
 from lmpm.catalog import BUDGETS, GB
-from lmpm.cli.output.console import put, put_table
+from lmpm.cli.output.console import put, put_rest, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.estimate import estimate_memory
-from lmpm.units import human
+from lmpm.units import human, parameters
 
 if TYPE_CHECKING:
-    from lmpm.catalog import Catalog, CatalogModel, Metric, Score, Task
+    from lmpm.catalog import Catalog, CatalogModel, Rating, Task
+
+SHOWN: Final = 16  # models of a task
+SHOWN_SCORES: Final = 6  # of a model
+SHOWN_FILES: Final = 8
+MODELS: Final = Fit(drop=(6, 2, 5), shorten=(4, 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model of a task: its figure, what it stands for, and the budgets in which some quant of it fits."""
+    """A model of a task in a mode: what is expected of it, and the budgets in which some quant of it fits."""
 
     model: CatalogModel
-    score: Score
-    metric: Metric
-    quality: float
+    rating: Rating
     budgets: tuple[int, ...]
 
 
@@ -30,13 +34,13 @@ def entries(catalog: Catalog, task: Task) -> list[Entry]:
     """The models of a task, best first."""
     found = []
     for model in catalog.models:
-        scored = catalog.score(model, task)
-        if scored is not None:
+        ratings = catalog.ratings(model, task)
+        if ratings:
             needs = [estimate_memory(variant, task.context).total for variant in catalog.variants_of(model, task)]
             least = min(needs, default=None)
             fitting = tuple(budget for budget in BUDGETS if least is not None and least <= budget)
-            found.append(Entry(model, *scored, fitting))
-    return sorted(found, key=lambda entry: (-entry.quality, entry.model.name))
+            found += [Entry(model, item, fitting) for item in ratings]
+    return sorted(found, key=lambda entry: (-entry.rating.value, entry.model.name))
 
 
 def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
@@ -47,8 +51,7 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
         "aliases": list(task.aliases),
         "context": task.context,
         "min_context": task.min_context,
-        "min_speed": task.min_speed,
-        "speed_kind": task.speed_kind,
+        "useful": task.time.useful,
         "capabilities": sorted(task.capabilities),
         "metrics": [{"id": item.id, "title": item.title, "why": item.why, "rule": item.rule} for item in task.metrics],
         "models": [
@@ -58,42 +61,45 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
                 "budgets": list(entry.budgets),
                 "license": entry.model.license,
                 "commercial": licenses.permits_commercial_use(entry.model.license),
-                "quality": entry.quality,
-                "metric": entry.metric.title,
-                "value": entry.score.value,
-                "estimated": entry.score.estimated,
-                "rule": entry.score.rule,
-                "source": entry.score.source,
-                "date": entry.score.date,
+                "mode": entry.rating.mode,
+                "quality": entry.rating.value,
+                "metric": entry.rating.metric,
+                "value": entry.rating.published,
+                "kind": entry.rating.kind,
+                "estimated": entry.rating.kind == "estimated",
+                "source": entry.rating.source,
             }
             for entry in found
         ],
     }
 
 
-def put_task(task: Task, found: list[Entry]) -> None:
+def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
     """A task and its models for people."""
     put(f"{task.title}: {task.summary}")
-    read = " read" if task.speed_kind == "prefill" else ""
-    put(f"ranked by {task.metrics[0].title}; at least {task.min_speed:g} tok/s{read}, {task.context:,} tokens")
+    put(f"ranked by {task.metrics[0].title}; of use from {task.time.useful:g} on, {task.context:,} tokens")
     if task.aliases:
         put(f"also {', '.join(task.aliases)}")
     if task.smoke.gap:
         put(f"smoke test: {task.smoke.gap}")
     put("")
-    put_table([_row(entry) for entry in found], right=frozenset({1, 2, 3}))
+    shown = found if everything else found[:SHOWN]
+    heads = ("model", "size", "memory", "score", "figure behind it", "licence", "from")
+    put_table([_row(entry) for entry in shown], heads=heads, right=frozenset({1, 2, 3}), fit=MODELS)
+    put_rest(len(found) - len(shown), "model")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    estimated = " (estimated)" if entry.score.estimated else ""
+    rating = entry.rating
     return (
         entry.model.title,
-        f"{entry.model.parameters / 1e9:.1f}B",
+        parameters(entry.model.parameters),
         f"from {entry.budgets[0] // GB} GB" if entry.budgets else "over 48 GB",
-        f"{entry.quality:.1f}",
-        f"{entry.metric.title} {entry.score.value:g}{estimated}",
+        rating.mode,
+        f"{rating.value:.1f}",
+        f"{rating.metric} {rating.published:g} ({rating.kind})",
         _license(entry.model.license),
-        entry.score.rule if entry.score.estimated else f"{entry.score.source}, {entry.score.date}",
+        rating.source,
     )
 
 
@@ -150,10 +156,10 @@ def model_json(model: CatalogModel) -> dict[str, Any]:
     }
 
 
-def put_model(model: CatalogModel) -> None:
+def put_model(model: CatalogModel, *, everything: bool) -> None:
     """What is known of a model for people."""
-    active = f", {model.active_parameters / 1e9:.1f}B active" if model.active_parameters < model.parameters else ""
-    put(f"{model.title}: {model.parameters / 1e9:.1f}B parameters{active}, by {model.publisher}")
+    active = f", {parameters(model.active_parameters)} active" if model.active_parameters < model.parameters else ""
+    put(f"{model.title}: {parameters(model.parameters)} parameters{active}, by {model.publisher}")
     rows = [
         ("licence", licenses.describe(model.license)),
         ("base model", model.base_model),
@@ -162,22 +168,26 @@ def put_model(model: CatalogModel) -> None:
         ("llama.cpp", f"b{model.min_engine_build} or newer" if model.min_engine_build else ""),
         *_quirks(model),
     ]
-    put_table([row for row in rows if row[1]], indent="  ")
+    put_table([row for row in rows if row[1]], indent="  ", fit=Fit(wraps=True))
     put("")
-    put_table(
-        [
-            (
-                score.task,
-                f"{score.metric} {score.value:g}",
-                "estimated: " + score.rule if score.estimated else score.source,
-            )
-            for score in model.scores
-        ],
-        indent="  ",
-    )
+    figures: dict[tuple[str, str], list[str]] = {}  # each once, for all tasks that it counts for
+    for score in model.scores:
+        source = "estimated: " + score.rule if score.estimated else score.source
+        figures.setdefault((f"{score.metric} {score.value:g}", source), []).append(score.task)
+    scores = [(figure, f"{', '.join(tasks)}: {source}") for (figure, source), tasks in figures.items()]
+    shown_scores = scores if everything else scores[:SHOWN_SCORES]
+    put_table(shown_scores, indent="  ", fit=Fit(wraps=True))
+    put_rest(len(scores) - len(shown_scores), "score", indent="  ")
     put("")
     files = [(repo.id, file) for repo in model.repos for file in repo.files]
-    put_table([(repo, file.quant, human(file.size), file.path) for repo, file in files], indent="  ")
+    shown = files if everything else files[:SHOWN_FILES]
+    put_table(
+        [(repo, file.quant, human(file.size), file.path) for repo, file in shown],
+        indent="  ",
+        right=frozenset({2}),
+        fit=Fit(drop=(3,), shorten=(0,)),
+    )
+    put_rest(len(files) - len(shown), "file", indent="  ")
 
 
 def _quirks(model: CatalogModel) -> list[tuple[str, str]]:

@@ -31,7 +31,8 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
         return
     variant = chosen.variant
     built_in = "   (built in)" if isinstance(variant.source, StarterSource) else ""
-    facts = (variant.title, variant.quant, human(variant.size), variant.license)
+    mode = {"thinking": "thinking", "direct": "not thinking"}.get(variant.mode, "")
+    facts = (variant.title, variant.quant, human(variant.size), variant.license, *filter(None, (mode,)))
     console.say("Chosen", "  ".join(facts) + built_in)
     if not built_in:
         console.say("", f"from {variant.source}")
@@ -47,7 +48,7 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
 
 def needs(choice: Choice, candidate: Candidate) -> str:
     """`5.3 GiB of 10.7 GiB · about 15-18 tok/s · first token about 3 s · memory as llama.cpp plans it`."""
-    words = speed_words(candidate.speed, choice.request.speed_kind)
+    words = speed_words(candidate.speed, is_silent=choice.request.is_silent, first_s=candidate.judged.first_token_s)
     return " · ".join((fit(candidate, choice.machine), *words, KNOWN_AS[candidate.memory.source]))
 
 
@@ -61,7 +62,7 @@ def reason(
     chosen, request = choice.chosen, choice.request
     if chosen is None:
         return ""
-    from lmpm.resolver import is_sound
+    from lmpm.resolver import describe_choice
 
     if isinstance(chosen.variant.source, UrlSource | FileSource):
         return "you named this very file"
@@ -72,22 +73,7 @@ def reason(
         instead += f": {remedy[0].lower()}{remedy[1:]}" if better and remedy else ""
         return f"offline: the only {what} model on this machine.{instead}"
     where = "offline: " if offline else ""
-    here = " on this machine" if offline else ""
-    context = f"{chosen.memory.context:,} tokens"
-    if not is_sound(chosen, request):
-        return f"{where}the least spoilt quant of it{here} that fits at {context}"
-    if choice.below_floor:
-        return f"{where}the fastest{here} that fits at {context}"
-    if request.prefer != "quality":
-        word = "fastest" if request.prefer == "speed" else "smallest"
-        return f"{where}the {word}{here} that fits at {context}, as `--prefer {request.prefer}` asks"
-    kind = "reads" if request.speed_kind == "prefill" else "answers"
-    floor = f"{kind} at {request.min_speed:g} tok/s or more"
-    if request.model:
-        return f"{where}best quant of it{here} that fits at {context} and {floor}"
-    figure = chosen.variant.score_source.partition(", ")[0]  # its source stands in `lmpm catalog show`
-    scored = f" ({figure})" if figure else ""
-    return f"{where}best {request.task} score{here} that fits at {context} and {floor}{scored}"
+    return f"{where}{describe_choice(choice)}"
 
 
 def fit(candidate: Candidate, machine: Machine) -> str:
@@ -98,38 +84,39 @@ def fit(candidate: Candidate, machine: Machine) -> str:
     return words
 
 
-def speed_words(speed: Speed | None, kind: str = "decode") -> tuple[str, ...]:
+def speed_words(speed: Speed | None, *, is_silent: bool = False, first_s: float | None = None) -> tuple[str, ...]:
     """`about 15-18 tok/s` and `first token about 3 s`; for a task that only reads, how fast it reads."""
     if speed is None:
         return ("speed unknown",)
     doubt = "" if speed.confident else ", low confidence"
-    if kind == "prefill":
+    if is_silent:
         return (f"reads about {speed.prefill:,.0f} tok/s{doubt}",)
-    return (f"about {tok_range(speed)}{doubt}", f"first token about {duration(speed.first_token_s)}")
+    first = speed.first_token_s if first_s is None else first_s
+    return (f"about {tok_range(speed)}{doubt}", f"time to first token about {duration(first)}")
 
 
-def tok_range(speed: Speed | None, kind: str = "decode") -> str:
+def tok_range(speed: Speed | None, *, is_silent: bool = False) -> str:
     """`15-18 tok/s`: a single figure would claim too much; `1,199 tok/s` for what only reads."""
     if speed is None:
         return "-"
-    if kind == "prefill":
+    if is_silent:
         return f"{speed.prefill:,.0f} tok/s"
     low, high = speed.decode_low, speed.decode_high
-    return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:.0f}-{high:.0f} tok/s"
+    return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:,.0f}-{high:,.0f} tok/s"
 
 
 def show_smoke(console: Console, result: SmokeResult | None) -> None:
     """The question, the answer, and the figures of the run."""
     if result is None:
-        console.say("Smoke", "no smoke test for this kind of model")
+        console.say("Test", "none for this kind of model")
         return
     question = " ".join(result.question.split())
     if question:
-        console.say("Smoke", f'"{question}"')
+        console.say("Test", f'"{question}"')
     answer = " ".join(result.answer.split())
     if answer:
         console.say("", answer if len(answer) <= SHOWN_ANSWER else answer[: SHOWN_ANSWER - 1] + "…")
-    console.say("" if question or answer else "Smoke", result.detail)
+    console.say("" if question or answer else "Test", result.detail)
     for check in result.checks:
         console.detail(f"          {check}")
     figures = smoke_figures(result)
@@ -162,5 +149,5 @@ def smoke_figures(result: SmokeResult) -> str:
 
 
 def variant_words(count: int) -> str:
-    """`, chosen for this machine from 3 variants`; nothing where the lock has a single one."""
-    return f", chosen for this machine from {count} variants" if count > 1 else ""
+    """`, 1 of 3 variants`, the one for this machine; nothing where the lock has a single one."""
+    return f", 1 of {count} variants" if count > 1 else ""

@@ -212,7 +212,7 @@ class Verifier:
         notes = []
         if why := self.catalog.withdrawn(candidate.source, candidate.files):
             notes.append(f"nobody should use it any more: {why}; `lmpm update {name}` takes another")
-        if rung.too_slow and rung.speed is not None:
+        if rung.judged.is_slow and rung.speed is not None:
             notes.append(f"nothing in the lock is fast enough here: about {rung.speed:.1f} tok/s")
         if self.free_memory is not None and candidate.memory > self.free_memory:
             notes.append(f"only {human(self.free_memory)} of memory is free now, it needs {human(candidate.memory)}")

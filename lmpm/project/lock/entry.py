@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm import limits
 from lmpm.errors import EngineError, IntegrityError, LmpmError
 from lmpm.fs import rules
-from lmpm.limits import DEFAULT_CONTEXT, DEFAULT_MIN_SPEED
+from lmpm.limits import DEFAULT_CONTEXT
 from lmpm.project.lock import ladder
 
 if TYPE_CHECKING:
@@ -53,17 +53,9 @@ def context_of(model: LockedModel) -> int:
     return asked if isinstance(asked, int) else model.context or DEFAULT_CONTEXT
 
 
-def floor_of(model: LockedModel) -> float:
-    """The speed floor that chooses a rung, tokens per second of the locked kind."""
-    asked = model.requested.get("min_speed")
-    if isinstance(asked, int | float):
-        return float(asked)
-    return DEFAULT_MIN_SPEED if model.min_speed is None else model.min_speed
-
-
 def rung_for(model: LockedModel, machine: Machine) -> Rung:
     """The rung of a locked model that a machine takes, from the lock alone. Raises NothingFitsError."""
-    return ladder.take(model, machine, min_speed=floor_of(model), kind=model.speed_kind)
+    return ladder.take(model, machine)
 
 
 def prove(

@@ -15,6 +15,7 @@ from lmpm.gguf import parse_shard
 from lmpm.limits import MAX_FILE_BYTES, MAX_LOCK_BYTES
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.proof import Tested
+from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 LOCK_NAME: Final = "lmpm.lock"
 MAX_SPEED: Final = 1e6  # tokens per second
 MAX_FIRST_TOKEN_S: Final = 86400.0
+MAX_WAIT_S: Final = 1e6
+MAX_SCORE: Final = 100.0
 
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -65,7 +68,10 @@ def _format(document: Table, name: str) -> int:
     if version > VERSION:
         raise newer_lock(name, f"version {version}")
     if version < VERSION:
-        raise document.fail("version", f"expected {VERSION}, found {version}")
+        raise LockError(
+            f"`{name}` has version {version}, this lmpm reads and writes version {VERSION}",
+            hint="To choose anew, delete it and run `lmpm lock`",
+        )
     return document.integer("revision")
 
 
@@ -88,10 +94,7 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
     name = rules.field(table, "name", rules.model_name)
     requested = _requested(table.table("requested"), row["requested"])
     context = table.integer("context", low=1) if "context" in table else None
-    min_speed = _speed(table, "min_speed")
-    speed_kind = table.text("speed_kind") if "speed_kind" in table else "decode"
-    if speed_kind not in ("decode", "prefill"):
-        raise table.fail("speed_kind", "expected `prefill`, or nothing where the floor is one of decoding")
+    waiting = _waiting(table) if "prompt_tokens" in table else None
     candidates: list[LockedCandidate] = []
     for rung in table.tables("candidate"):
         candidate = _candidate(rung, strict=strict)
@@ -105,9 +108,31 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         requested=requested,
         candidates=tuple(candidates),
         context=context,
-        min_speed=min_speed,
-        speed_kind="prefill" if speed_kind == "prefill" else "decode",
+        waiting=waiting,
     )
+
+
+def _waiting(table: Table) -> Waiting:
+    """What one request takes, and the times that people wait."""
+    return Waiting(
+        prompt_tokens=table.integer("prompt_tokens", low=1),
+        first_prompt_tokens=table.integer("first_prompt_tokens", low=1) if "first_prompt_tokens" in table else 0,
+        first_token=_seconds(table, "first_token_s"),
+        whole=_seconds(table, "whole_s"),
+        shows_thinking=table.flag_or("shows_thinking", False),
+        bulk=table.flag_or("bulk", False),
+    )
+
+
+def _seconds(table: Table, key: str) -> tuple[float, float]:
+    """The comfortable time and the longest."""
+    match table.rows(key):
+        case [float() | int() as low, float() | int() as high] if not isinstance(low, bool) and not isinstance(
+            high, bool
+        ):
+            if 0 < low <= high <= MAX_WAIT_S:
+                return float(low), float(high)
+    raise table.fail(key, f"expected two numbers of seconds, the comfortable one first, at most {MAX_WAIT_S:.0f}")
 
 
 def _speed(table: Table, key: str) -> float | None:
@@ -147,6 +172,11 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
         model=rules.field(table, "model", rules.line),
         quant=rules.field(table, "quant", rules.line),
         license=rules.field(table, "license", rules.line),
+        score=_score(table),
+        mode=table.choice_or("mode", ("direct", "thinking"), ""),
+        answer_tokens=table.integer("answer_tokens", low=1) if "answer_tokens" in table else 0,
+        thinking_tokens=table.integer("thinking_tokens", low=1) if "thinking_tokens" in table else 0,
+        is_native=table.flag_or("native", False),
         memory=table.integer("memory", low=1),
         bytes_per_token=table.integer("bytes_per_token", low=1),
         layers=table.integer("layers"),
@@ -162,6 +192,14 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
     _check_files(candidate.files, table.at("files"))
     _finish(table, strict=strict)
     return candidate
+
+
+def _score(table: Table) -> float:
+    """What is expected of a candidate, of 100."""
+    score = table.number("score")
+    if not 0 <= score <= MAX_SCORE:
+        raise table.fail("score", f"expected a number from 0 to {MAX_SCORE:.0f}")
+    return score
 
 
 def _source(table: Table, *, strict: bool) -> tuple[Source, str | None]:

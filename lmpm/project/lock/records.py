@@ -10,12 +10,12 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.catalog import SpeedKind
     from lmpm.fs import Scalar
     from lmpm.proof import Tested
+    from lmpm.resolver import Mode, Waiting
     from lmpm.types import ModelFile, Source
 
-VERSION: Final = 1  # a greater one is refused
+VERSION: Final = 2  # another one is refused
 REVISION: Final = 0  # a greater one is read, but not written
 
 
@@ -25,6 +25,8 @@ class LockedCandidate:
 
     `memory` is the need at the locked context. `bytes_per_token`, `layers`, `architecture` and the numbers of
     parameters (0: not known) feed the speed rule; of a mixture of experts a token goes through the active ones.
+    `score` is what is expected of it at the task in its `mode` after the loss of its quant, `is_native` says that the
+    weights were trained for this quant; `answer_tokens` and `thinking_tokens` are those of a usual answer.
     `engine` is the smallest llama.cpp build that loads it, `tested` what was seen with it. `template` is the
     sha256 of the chat template, `identity` what the Hub calls the repository whatever its name. `targets`
     are the declared machines that it serves. `files` stand in load order, an mmproj last.
@@ -38,6 +40,11 @@ class LockedCandidate:
     bytes_per_token: int
     layers: int
     files: tuple[ModelFile, ...]
+    score: float = 0.0
+    mode: Mode = ""
+    answer_tokens: int = 0
+    thinking_tokens: int = 0
+    is_native: bool = False
     architecture: str = ""
     parameters: int = 0
     active_parameters: int = 0
@@ -63,19 +70,17 @@ class LockedCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedModel:
-    """One line of the manifest with its ladder, best first.
+    """One line of the manifest with its ladder: the candidates that machines take from, in an order for reading.
 
-    `requested` is that line. `context` and `min_speed` are what it came to with the defaults of its task
-    when the ladder was made; None where the line says them itself or nothing does. `speed_kind` says which
-    speed the floor means.
+    `requested` is that line. `context` is what it came to with the default of its task when the ladder was made; None
+    where the line says it itself. `waiting` is what a request takes and how long people wait for it; None: not known.
     """
 
     name: str
     requested: Mapping[str, Scalar]
     candidates: tuple[LockedCandidate, ...]
     context: int | None = None
-    min_speed: float | None = None
-    speed_kind: SpeedKind = "decode"
+    waiting: Waiting | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requested", dict(sorted(self.requested.items())))

@@ -6,7 +6,7 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -219,7 +219,7 @@ class FileSource:
     """
 
     path: str
-    first: str = ""
+    first: str = field(default="", compare=False)  # follows from the files
     publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ from tests.loopback import LoopbackHub
 def zipped() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", b"x")
+        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), b"x")
     return file.getvalue()
 
 

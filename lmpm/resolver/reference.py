@@ -109,6 +109,8 @@ def parse_reference(text: str) -> Reference:
 def on_hub(typed: str, endpoint: str) -> str:
     """What was typed, its URL that of the Hub where it begins with the `endpoint` that stands for it."""
     text, bare = typed.strip(), endpoint.partition("://")[2]
+    if "#sha256=" in text:  # pinned by its hash, wherever it comes from
+        return typed
     for start in (f"{endpoint}/", f"{bare}/"):
         if text.lower().startswith(start.lower()):
             return f"https://huggingface.co/{text[len(start) :]}"

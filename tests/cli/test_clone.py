@@ -226,7 +226,9 @@ class TestOtherMachines:
         huge = tuple(replace(rung, memory=40 << 30) for rung in model.candidates)
         write_lock(cli.lock, lock.with_model(replace(model, candidates=huge)))
         shown = cli.call("path", "embeddings", "--hardware", "M2, 16GB")
-        shown.failed(3, "No variant of `embeddings` fits this machine", "needs 40.0 GiB, budget 10.7 GiB", "[targets]")
+        shown.failed(
+            3, "Nothing that the lock has for `embeddings` can be taken", "needs 40.0 GiB, budget 10.7 GiB", "[targets]"
+        )
         verified = cli.call("verify", "--hardware", "M2, 16GB")
         verified.failed(3, "0 of 1 models verified")
         (row,) = cli.call("list", "--json", "--hardware", "M2, 16GB").passed().json["models"]

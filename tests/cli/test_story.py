@@ -71,7 +71,7 @@ def test_install_downloads_hashes_loads_and_pins_and_the_other_commands_agree(cl
     assert "unchanged since it was hashed" in cli.call("verify", "--quick", "--no-smoke").passed().out
     assert "embeddings works" in cli.call("smoke", "embeddings").passed().err
     why = cli.call("why", "embeddings").passed().out
-    assert "chosen" in why and re.search(rf"› +{re.escape(rung.model)} +{rung.quant}", why) and "200 are wanted" in why
+    assert "chosen" in why and re.search(rf"› +{re.escape(rung.model)} +{rung.quant}", why)
     assert cli.call("cache", "dir").passed().out.strip() == str(cli.store)
     assert len(hub.requests) == 0  # nothing of all this asks the network
 
@@ -170,8 +170,8 @@ def test_why_is_answered_for_tasks_models_repositories_and_entries(cli: Cli, hub
     assert "context 128" in cli.call("why", "mine", "--context", "128").passed().out
     everything = cli.call("why", "text-to-sql", "--all", "--hardware", "M2, 16GB").passed().out
     some = cli.call("why", "text-to-sql", "--hardware", "M2, 16GB").passed().out
-    assert "more: " in some and "`--all`" in some
-    assert "more: " not in everything and len(everything.splitlines()) > len(some.splitlines())
+    assert "more candidates: " in some and "`--all`" in some
+    assert "more candidates: " not in everything and len(everything.splitlines()) > len(some.splitlines())
 
 
 def test_several_references_are_installed_one_after_another(cli: Cli, hub: LoopbackHub) -> None:

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.peers import PEERS
 from lmpm import engine
 from lmpm.errors import EngineError
+from lmpm.estimate.memory.constants import BUILD
 from lmpm.estimate.memory.exact import exact_memory
 from lmpm.estimate.memory.ggml.backend import repacking
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM
+from lmpm.estimate.memory.run_plan import LLAMA_SERVER, LMPM
 from lmpm.gguf.header import read_file
 from lmpm.run_config import RunConfig
 from tests.shapes import MODELS, write
@@ -31,6 +32,7 @@ from tests.shapes import MODELS, write
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lmpm.engine import Engine
     from lmpm.run_config import Repacking
 
 MIB: Final = 1024 * 1024
@@ -81,28 +83,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="part of a model's name")
+    parser.add_argument("--engine", default="xllamacpp", help="whose plan is the truth: xllamacpp or llama-cpp-python")
     options = parser.parse_args()
+    planner = named(options.engine)
+    print(f"the formula follows {BUILD}, the truth is that of {planner.probe().build}")
     names = [name for name in MODELS if options.only.lower() in name.lower()]
     refused: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = list(compare(names, SETTINGS[:: 5 if options.quick else 1], Path(folder), refused))
+        rows = list(compare(names, SETTINGS[:: 5 if options.quick else 1], Path(folder), refused, planner))
     print_tables(rows)
     for line in refused:
         print(f"llama.cpp cannot plan {line}")
 
 
+def named(name: str) -> Engine:
+    """The engine of this name. Raises SystemExit when there is none here."""
+    for candidate in engine.Engines(home=Path(tempfile.gettempdir())).candidates:
+        if candidate.name == name and candidate.installation():
+            return candidate
+    raise SystemExit(f"{name} is not installed here")
+
+
 def compare(
-    names: Iterable[str], settings: Sequence[RunConfig], folder: Path, refused: list[str] | None = None
+    names: Iterable[str],
+    settings: Sequence[RunConfig],
+    folder: Path,
+    refused: list[str] | None = None,
+    planner: Engine | None = None,
 ) -> Iterable[Row]:
     """A row for each model at each setting; what llama.cpp itself cannot do is noted in `refused`."""
-    processor = repacking(engine.default_engine().probe().system_info)
+    planner = planner or engine.default_engine()
+    processor = repacking(planner.probe().system_info)
     jobs: list[tuple[str, Path, RunConfig]] = []
     for number, name in enumerate(names):
         quant = QUANTS[number % len(QUANTS)]
         path = write(folder / f"{number}-{quant}.gguf", MODELS[name](), quant)
         jobs += [(name, path, item) for item in settings]
     with ThreadPoolExecutor(WORKERS) as pool:
-        for (name, _, item), row in zip(jobs, pool.map(partial(_row, processor), jobs), strict=True):
+        for (name, _, item), row in zip(jobs, pool.map(partial(_row, planner, processor), jobs), strict=True):
             if row is not None:
                 yield row
             elif refused is not None:
@@ -115,13 +133,13 @@ def _described(settings: RunConfig) -> str:
     return ", ".join(f"{key} {value}" for key, value in changed.items())
 
 
-def _row(processor: Repacking, job: tuple[str, Path, RunConfig]) -> Row | None:
+def _row(planner: Engine, processor: Repacking, job: tuple[str, Path, RunConfig]) -> Row | None:
     name, path, settings = job
     model = HParams(read_file(path))
     # a dry run reads nothing, so nothing is mapped
     settings = replace(settings, mmap=False, repack="none" if settings.repack == "none" else processor)
     try:
-        planned = engine.default_engine().plan(path, settings)
+        planned = planner.plan(path, settings)
     except EngineError:
         return None
     found = exact_memory(model, settings)

@@ -5,7 +5,8 @@ Sizes are bytes, bandwidths bytes per second, speeds tokens per second, times se
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -91,7 +92,7 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         """An http or https URL, its `user:password` kept apart. Raises ValueError, which does not quote it."""
         parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or re.search(r"\s", text):
             raise ValueError("not an http or https URL")
         login, _, host = parts.netloc.rpartition("@")
         url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
@@ -211,9 +212,14 @@ class UrlSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A file of the user's own, by its hash. `path` is where it was, seen from the project's directory."""
+    """A file of the user's own, by its hash, with the other shards of its set.
+
+    `path` is where it was, seen from the project's directory. `first` is the sha256 of the set's first file: all of a
+    set stand side by side under it, as llama.cpp looks for them.
+    """
 
     path: str
+    first: str = field(default="", compare=False)  # follows from the files
     publisher: ClassVar[str] = ""
 
     def __str__(self) -> str:

@@ -10,6 +10,8 @@ from lmpm.errors import SpecError
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _TYPED: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
+_TOKENS: Final = re.compile(r"\s*([0-9]{1,9}|[0-9]{1,3}(?:[,_][0-9]{3})+)\s*(k?)\s*", re.IGNORECASE)
+
 
 def human(size: float) -> str:
     """`4683074144` as `4.4 GiB`."""
@@ -27,6 +29,20 @@ def parse(text: str) -> int:
         raise SpecError(f"`{text}` is not a size", hint="Write it like `8GB` or `500MB`")
     power = " kmgt".index(found[2].lower() or " ")
     return int(float(found[1]) * 1024**power)
+
+
+def tokens(text: str) -> int | None:
+    """`8192`, `8,192` or `8k` as a number of tokens, of which a k is 1,024; None for anything else."""
+    found = _TOKENS.fullmatch(text)
+    return int(found[1].replace(",", "").replace("_", "")) * (1024 if found[2] else 1) if found else None
+
+
+def parameters(number: int) -> str:
+    """`7615616512` as `7.6B`, `3069024` as `3.1M`; `unknown` for 0."""
+    for unit, size in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        if number >= 0.1 * size and (unit != "B" or number >= 0.95 * size):
+            return f"{number / size:.1f}{unit}"
+    return str(number) if number else "unknown"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli.output.console import Console, is_terminal, listen
+from lmpm.cli.output.console import AnsweredError, Console, is_terminal, listen
 from lmpm.errors import LmpmError, SpecError
 from lmpm.limits import CONNECTIONS
 from lmpm.project import Environment, Workspace, global_directory, hub_token, project_directory
@@ -78,6 +78,11 @@ class App:
             self._once(self.console.note, "[tool.lmpm] of pyproject.toml is not read: there is an lmpm.toml beside it")
         return found
 
+    @property
+    def is_global(self) -> bool:
+        """Whether this is about the user's own models, of no project."""
+        return self.workspace.directory == global_directory(self.workspace.environment)
+
     def _once(self, say: Any, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
@@ -118,6 +123,10 @@ class App:
             if hint == error.hint:
                 raise
             raise error.with_hint(hint) from error
+
+    def answered(self, error: LmpmError, data: dict[str, Any]) -> Exception:
+        """The error to raise where there is `data` for programs beside it."""
+        return AnsweredError(error.with_hint(self.hint_for(error)), data) if self.as_json else error
 
     def hint_for(self, error: LmpmError) -> str | None:
         """The hint that follows from the kind of an error and from what this user really set."""

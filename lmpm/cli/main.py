@@ -5,156 +5,127 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import time
-from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from lmpm.errors import LmpmError, SpecError, nearest
+from lmpm.cli.group import LazyGroup
+from lmpm.errors import LmpmError, SpecError
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# In the order of the help page; each is a module of `commands`, imported only when it is called.
-COMMANDS: Final = (
-    "init",
-    "install",
-    "resolve",
-    "search",
-    "why",
-    "list",
-    "path",
-    "verify",
-    "lock",
-    "sync",
-    "update",
-    "outdated",
-    "diff",
-    "audit",
-    "remove",
-    "smoke",
-    "inspect",
-    "hardware",
-    "doctor",
-    "catalog",
-    "cache",
-)
-EVERYWHERE = frozenset({"-q", "--quiet", "-v", "--verbose"})  # options of each command, understood before it, too
+EPILOG = """\b
+Every command: `lmpm COMMAND --help`, with an example.
+Exit codes: 0 ok, 1 other, 2 usage, 3 unknown name or nothing fits,
+4 integrity, 5 network, 6 disk, 7 lock, 8 engine or test, 9 not permitted,
+130 interrupted. Treat a code that you do not know as a failure."""
 _ECHO_S = 0.5  # within which a second interrupt is taken for the first one, passed on
-ALIASES = {"add": "install", "i": "install", "rm": "remove", "uninstall": "remove", "ls": "list", "hw": "hardware"}
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called; `--help` imports them all."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the help page."""
-        return [*COMMANDS]
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The words as they are usually written: `-q list` is `list -q`, `help list` is `list --help`."""
-        early = [*takewhile(EVERYWHERE.__contains__, args)]
-        words = args[len(early) :]
-        if words[:1] == ["help"]:
-            words = [*words[1:], "--help"]
-        end = words.index("--") if "--" in words else len(words)
-        return super().parse_args(ctx, [*words[:end], *early, *words[end:]] if words else early)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name or alias, imported now."""
-        from importlib import import_module
-
-        name = ALIASES.get(cmd_name, cmd_name)
-        if name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"lmpm.cli.commands.{name}").command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant, or a usage error with the nearest name."""
-        if args and args[0] not in (*COMMANDS, *ALIASES):
-            near = nearest(args[0], COMMANDS, most=1)
-            raise SpecError(
-                f"There is no command `{args[0]}`",
-                hint=f"Did you mean `lmpm {near[0]}`?" if near else "All commands: `lmpm --help`",
-            )
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
 @click.version_option(__version__, message="lmpm %(version)s")
 def cli() -> None:
-    """Install, pin and prove local language models.
+    """A package manager for local language models.
 
     \b
-    lmpm install text-to-sql     choose for this machine, download, test, pin in lmpm.lock
-    lmpm search "qwen3 8b"       models on the Hub, and what fits this machine
-    lmpm verify                  prove on this machine what lmpm.lock pins
-    lmpm why text-to-sql         every candidate, and why it was not taken
-
-    Exit codes: 0 ok, 1 other, 2 usage, 3 unknown name or nothing fits, 4 integrity, 5 network,
-    6 disk, 7 lock, 8 engine or smoke test, 9 not permitted, 130 interrupted. Treat a code that
-    you do not know as a failure.
+    lmpm install text-to-sql    choose for this machine, download, test, pin
+    lmpm search "qwen3 8b"      models on the Hub, and what fits this machine
+    lmpm verify                 test on this machine what lmpm.lock pins
+    lmpm why text-to-sql        the candidates, and why each was not taken
     """  # noqa: D301 - \b tells click to keep the lines as they are
 
 
+class _InterruptedError(LmpmError):
+    """The user ended the command."""
+
+    exit_code = 130
+    kind = "interrupted"
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return the exit code; the one place where errors become words."""
-    from lmpm.cli.output.console import ReaderGoneError, flush, show_error
+    """Run the command line and return the exit code; the one place where errors become words, and with `--json` data.
+
+    On an error stdout then holds one object with `error`, and with what the command has to say all the same.
+    """
+    from lmpm.cli.output.console import ReaderGoneError, flush
 
     _interrupt_on_termination()
     _write_any_name()
     try:
         code = cli.main([*arguments], prog_name="lmpm", standalone_mode=False)
         flush()
-    except LmpmError as error:
-        _trace()
-        _silence_stdout()
-        show_error(error.message, details=error.details, hint=error.hint)
-        return error.exit_code
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
-    except click.ClickException as error:
-        show_error(error.format_message().rstrip("."), hint=_usage_hint(error))
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        show_error("Interrupted", hint="Run the same command again to resume")
-        return 130
     except ReaderGoneError:
         _silence_stdout()
         return 141  # what a shell reports for a writer whose reader has gone
-    except Exception as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug
-        _trace()
-        if isinstance(error, OSError) and isinstance(error.filename, str):
-            from lmpm.fs import disk_error
-
-            failure = disk_error(error, Path(error.filename), "use")
-            show_error(failure.message, hint=failure.hint)
-            return failure.exit_code
-        show_error(
-            f"lmpm failed unexpectedly: {type(error).__name__}: {error}",
-            hint="Run it again with `LMPM_LOG=debug` and report what it prints",
-        )
-        return 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug
+        _trace(error)
+        options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        return _report(error, as_json="--json" in options)
     return code if isinstance(code, int) else 0
 
 
-def _trace() -> None:
+def _report(error: BaseException, *, as_json: bool) -> int:
+    """Say what went wrong, and return its exit code."""
+    from lmpm.cli.output.console import AnsweredError, ReaderGoneError, put_json, show_error
+
+    data = error.data if isinstance(error, AnsweredError) else {}
+    failure = _failure(error)
+    if as_json:
+        from lmpm.cli.output.json import error_json
+
+        with contextlib.suppress(LmpmError, ReaderGoneError):  # stdout itself may be what is wrong
+            put_json({"error": error_json(failure), **data})
+    _silence_stdout()
+    show_error(failure.message, details=failure.details, hint=failure.hint)
+    return failure.exit_code
+
+
+def _failure(error: BaseException) -> LmpmError:
+    """Whatever was raised as an error of lmpm's own."""
+    from lmpm.cli.output.console import AnsweredError
+
+    if isinstance(error, AnsweredError):
+        return error.error
+    if isinstance(error, LmpmError):
+        return error
+    if isinstance(error, click.ClickException):
+        message = re.sub(r"(?<!\w)'([^']*)'", r"`\1`", error.format_message().rstrip("."))  # literals as everywhere
+        return SpecError(message, hint=_usage_hint(error))
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _InterruptedError("Interrupted", hint="Run the same command again to resume")
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        from lmpm.fs import disk_error
+
+        return disk_error(error, Path(error.filename), "use")
+    return LmpmError(
+        f"lmpm failed unexpectedly: {type(error).__name__}: {error}",
+        hint="Run it again with `LMPM_LOG=debug` and report what it prints",
+        kind="unexpected",
+    )
+
+
+def _trace(error: BaseException) -> None:
     """Print where the error came from, for those who asked to see it."""
-    if os.environ.get("LMPM_LOG", "").lower() == "debug":
+    if os.environ.get("LMPM_LOG", "").lower() == "debug" and not isinstance(error, click.ClickException):
         import traceback
 
-        traceback.print_exc()
+        traceback.print_exception(error)
 
 
 def _usage_hint(error: click.ClickException) -> str | None:

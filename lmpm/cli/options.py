@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from lmpm import limits
+from lmpm.cli import complete
 from lmpm.cli.app import App, listen_until_closed
 from lmpm.errors import SpecError
-from lmpm.units import human, parse
+from lmpm.units import human, parse, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+MOST_TOKENS: Final = 2**24
 KEPT: Final = "lmpm.options"  # where options of the preamble are kept in click's context
 
 
@@ -122,11 +124,24 @@ class Size(click.ParamType[int]):
             self.fail(f"{error.message}. {error.hint}", param, ctx)
 
 
+class Tokens(click.ParamType[int]):
+    """A number of tokens: `8192`, `8k` or `128K`, of which a k is 1,024."""
+
+    name = "tokens"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number from what was typed."""
+        found = value if isinstance(value, int) else tokens(value)
+        if found is None or not 1 <= found <= MOST_TOKENS:
+            self.fail(f"`{value}` is not a number of tokens such as `8192` or `8k`", param, ctx)
+        return found
+
+
 def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a choice to a command."""
     for option in reversed(
         (
-            click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to plan for."),
+            click.option("-c", "--context", type=Tokens(), metavar="N", help="Tokens to plan for, such as 8192 or 8k."),
             click.option("--quant", help="Only this quant, such as Q5_K_M."),
             click.option(
                 "--prefer", type=click.Choice(["quality", "speed", "small"]), default="quality", show_default=True
@@ -134,7 +149,7 @@ def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--license", "licenses", metavar="ID,...", help="Only these licences, such as mit."),
             click.option("--max-size", type=Size(), metavar="SIZE", help="Download at most this, such as 5GB."),
             click.option("--min-speed", type=click.FloatRange(0), help="Tokens a second that it must reach."),
-            click.option("--task", help="The task that a model is meant for."),
+            click.option("--task", shell_complete=complete.tasks, help="The task that a model is meant for."),
         )
     ):
         function = option(function)

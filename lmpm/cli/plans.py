@@ -54,7 +54,15 @@ def conclude_dry_run(app: App, plan: Plan) -> None:
     comes = [step for step in plan.steps if step.downloads]
     if comes and plan.action != "lock":
         app.console.say("Download", f"{human(plan.download_size)} for {count(len(comes), 'model')}")
-    app.console.done("Nothing was changed: this was a dry run")
+    nothing = "Nothing would change" if plan.is_empty else "Nothing was changed"
+    app.console.done(f"{nothing}: this was a dry run")
+
+
+def pinned_words(app: App, *, commit_with_manifest: bool = False) -> str:
+    """Where something was pinned, and that it is to be committed where others use it, too."""
+    if app.is_global:
+        return "Pinned for all your projects: use it with `--global`"
+    return f"Pinned in lmpm.lock; commit it{f' with {app.project.manifest_name}' if commit_with_manifest else ''}"
 
 
 class ActionWords(ActionReporter):
@@ -79,7 +87,7 @@ class ActionWords(ActionReporter):
         elif self.plan.action == "install":
             self.app.console.blank()
             if self.plan.saves:
-                pinned = f". Pinned in lmpm.lock; commit it with {self.plan.workspace.project.manifest_name}"
+                pinned = f". {pinned_words(self.app, commit_with_manifest=True)}"
         self.app.console.done(f"Installed {model.name} in {duration(model.took_s)}{pinned}")
 
     def unpinned(self, names: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.engine.choose import (
+    from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
         default_engine as default_engine,
@@ -34,7 +34,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "choose": "Engines Found default_engine gpu_hint",
+            "engines": "Engines Found default_engine gpu_hint",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",
             "planner": "MemoryPlanner",

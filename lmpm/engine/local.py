@@ -10,7 +10,7 @@ from lmpm.errors import EngineError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lmpm.engine.choose import Engines, Found
+    from lmpm.engine.engines import Engines, Found
     from lmpm.engine.measure import Measured
     from lmpm.engine.planner import MemoryPlanner
     from lmpm.engine.protocol import EngineInfo, EngineLimits, Files, Service
@@ -42,7 +42,7 @@ class LocalEngine:
     @cached_property
     def engines(self) -> Engines:
         """The engines here."""
-        from lmpm.engine.choose import Engines
+        from lmpm.engine.engines import Engines
 
         named, binary, libraries = self._options
         return Engines(self._home, named=named, binary=binary, libraries=libraries)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmpm.engine.choose import default_engine
+from lmpm.engine.engines import default_engine
 from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
 from lmpm.limits import HEADER_PREFIX_BYTES

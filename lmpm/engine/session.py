@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import dataclasses
 import http.client
 import json
 import os
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lmpm.engine.http.client import RefusedError
 from lmpm.engine.protocol import GREEDY, Generation, SessionMemory
-from lmpm.engine.server_process import ServerProcess, forget_spawner
+from lmpm.engine.sharing import acquire, release
 from lmpm.errors import EngineError
 from lmpm.fs import printable
 from lmpm.units import duration
@@ -23,78 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 
     from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
+    from lmpm.engine.server_process import ServerProcess
     from lmpm.run_config import RunConfig
 
 TOO_LONG: Final = "exceed_context_size_error"
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
-
-
-@dataclass(slots=True)
-class _Shared:
-    """One child and how many sessions use it."""
-
-    users: int = 0
-    process: ServerProcess | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-_shared: dict[Hashable, _Shared] = {}
-_guard = threading.Lock()
-
-
-def _acquire(key: Hashable, start: Callable[[], ServerProcess]) -> ServerProcess:
-    """The living child of this key, started if there is none; others who ask for it meanwhile wait for it."""
-    with _guard:
-        entry = _shared.setdefault(key, _Shared())
-        entry.users += 1
-    try:
-        with entry.lock:
-            if entry.process is None or not entry.process.is_alive:
-                entry.process = start()
-            return entry.process
-    except BaseException:
-        _release(key)
-        raise
-
-
-def _release(key: Hashable) -> None:
-    """End the child when nobody uses it any more."""
-    with _guard:
-        entry = _shared.get(key)
-        if entry is None:
-            return
-        entry.users -= 1
-        if entry.users > 0:
-            return
-        del _shared[key]
-    if entry.process is not None:
-        entry.process.close()
-
-
-@atexit.register
-def close_all() -> None:
-    """End every child of this process."""
-    with _guard:
-        entries = list(_shared.values())
-        _shared.clear()
-    for entry in entries:
-        if entry.process is not None:
-            entry.process.close()
-
-
-def _after_fork() -> None:
-    """Leave the parent's children alone: this process starts its own when it needs them."""
-    global _guard
-    for entry in _shared.values():
-        if entry.process is not None:
-            entry.process.let_go()
-    _shared.clear()
-    _guard = threading.Lock()
-    forget_spawner()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Session:
@@ -118,7 +49,7 @@ class Session:
         self._key, self._start = key, start
         self._error: EngineError | None = None
         self._pid = os.getpid()
-        self._process: ServerProcess | None = _acquire(key, start)
+        self._process: ServerProcess | None = acquire(key, start)
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +61,7 @@ class Session:
         """Give the model back; its child ends with the last session that uses it."""
         process, self._process = self._process, None
         if process is not None and self._pid == os.getpid():
-            _release(self._key)
+            release(self._key)
 
     @property
     def process(self) -> ServerProcess:
@@ -140,7 +71,7 @@ class Session:
         if self._process is None:
             raise EngineError(f"The session with `{printable(self._files.model.name)}` is closed")
         if self._pid != os.getpid():
-            self._process, self._pid = _acquire(self._key, self._start), os.getpid()
+            self._process, self._pid = acquire(self._key, self._start), os.getpid()
         return self._process
 
     @property

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lmpm.estimate.memory.from_keys import SKETCH_ERROR as SKETCH_ERROR
     from lmpm.estimate.memory.ggml.backend import repacking as repacking
     from lmpm.estimate.memory.hparams import HParams as HParams
-    from lmpm.estimate.memory.plan import PRESETS as PRESETS
     from lmpm.estimate.memory.quick import estimate_memory as estimate_memory, trained as trained
+    from lmpm.estimate.memory.run_plan import PRESETS as PRESETS
     from lmpm.estimate.memory.shape import shape_of as shape_of
     from lmpm.estimate.speed import (
         FITTED as FITTED,
@@ -43,7 +43,7 @@ else:
             "memory.from_keys": "SKETCH_ERROR",
             "memory.ggml.backend": "repacking",
             "memory.hparams": "HParams",
-            "memory.plan": "PRESETS",
+            "memory.run_plan": "PRESETS",
             "memory.quick": "estimate_memory trained",
             "memory.shape": "shape_of",
             "speed": (

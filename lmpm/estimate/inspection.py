@@ -16,8 +16,8 @@ from lmpm.estimate.memory.exact import complete_plan, exact_memory, exact_shape
 from lmpm.estimate.memory.fit import fits, gpus_of, largest_context, placed
 from lmpm.estimate.memory.from_keys import SKETCH_ERROR, sketch
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LMPM, refusal
 from lmpm.estimate.memory.quick import read_per_token
+from lmpm.estimate.memory.run_plan import LMPM, refusal
 from lmpm.estimate.memory.shape import shape_of
 from lmpm.estimate.speed import Workload, kind_of, predict_speed
 from lmpm.fs import printable

@@ -13,17 +13,18 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm import limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SUFFIX: Final = ".note"
 SEAL_BYTES: Final = 32  # of BLAKE2b, the fastest hash that Python has
 LARGEST_SHARE: Final = 8  # one note takes at most this part of all bytes
+SMALL_SHARE: Final = 1000  # a note below this part of all bytes that replaces another needs no sweep
 KEPT_SHARE: Final = 0.75  # of the bounds, when they are reached: the next notes need no second sweep
 # without O_NONBLOCK, opening a FIFO would wait for its other end; Windows has no such flag
 _NEVER_BLOCK: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -68,10 +69,12 @@ class JsonCache:
         path = self._path(key)
         with suppress(OSError):
             self._make_folder()
+            is_new = not path.exists()
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NEVER_BLOCK | getattr(os, "O_NOFOLLOW", 0)
             with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
                 file.write(_seal(path, data) + data)
-            self._make_room()
+            if is_new or len(data) > self.most_bytes // SMALL_SHARE:
+                self._make_room()
 
     def drop(self, *key: str) -> None:
         """Forget what is kept under a key."""
@@ -80,8 +83,8 @@ class JsonCache:
 
     def values(self) -> Iterator[Any]:
         """Every JSON value that holds, in no order."""
-        for path in self._paths():
-            value = _decoded(_read(path, self.most_bytes))
+        for _, _, path in self._facts():
+            value = _decoded(_read(Path(path), self.most_bytes))
             if value is not None:
                 yield value
 
@@ -95,7 +98,7 @@ class JsonCache:
         notes = size = 0
         for _, length, path in self._facts():
             with suppress(OSError):
-                path.unlink()
+                Path(path).unlink()
                 notes, size = notes + 1, size + length
         return Usage(notes, size)
 
@@ -103,19 +106,15 @@ class JsonCache:
         name = hashlib.sha256("\0".join(key).encode("utf-8", "surrogateescape")).hexdigest()
         return self.folder / f"{name}{SUFFIX}"
 
-    def _paths(self) -> list[Path]:
-        try:
-            return [entry for entry in self.folder.iterdir() if entry.suffix == SUFFIX]
-        except OSError:
-            return []
-
-    def _facts(self) -> list[tuple[int, int, Path]]:
-        """When each note was last used, its size and its place."""
+    def _facts(self) -> list[tuple[int, int, str]]:
+        """When each note was last used, its size and its path."""
         found = []
-        for path in self._paths():
-            with suppress(OSError):
-                status = path.lstat()
-                found.append((status.st_mtime_ns, status.st_size, path))
+        with suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX):
+                    with suppress(OSError):
+                        status = entry.stat(follow_symlinks=False)
+                        found.append((status.st_mtime_ns, status.st_size, entry.path))
         return found
 
     def _make_folder(self) -> None:
@@ -134,7 +133,7 @@ class JsonCache:
             if left <= KEPT_SHARE * self.most_notes and total <= KEPT_SHARE * self.most_bytes:
                 return
             with suppress(OSError):
-                path.unlink()
+                Path(path).unlink()
                 left, total = left - 1, total - size
 
 

@@ -29,7 +29,7 @@ _OBJECT_ID: Final = re.compile(r"[0-9a-f]{24}")
 _URL: Final = re.compile(r"https?://[!$->@-~]+")  # printable ASCII without `"`, `#` and `?`
 _NO_HEX: Final = re.compile(r"[^0-9a-f]")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME: Final = re.compile(r"[^\W_][\w.-]*")
 _NOT_IN_PATHS: Final = frozenset('\\:*?"<>|')
 _DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
 # control, format (bidi marks, zero-width), surrogate, line separator, paragraph separator
@@ -106,10 +106,12 @@ def file_url(text: object) -> str:
 
 
 def model_name(text: object) -> str:
-    """The name of a model or target in `lmpm.toml`, or of a task."""
-    expected = "a name of letters, digits, `-`, `_` and `.`"
+    """The name of a model or target in `lmpm.toml`, or of a task. Letters may be those of any language."""
+    expected = "a name of letters, digits, `-`, `_` and `.`, which begins with a letter or digit and ends without `.`"
     value = _text(text, expected, MAX_NAME_CHARS)
-    if not _NAME.fullmatch(value) or value.endswith(".") or _DEVICE.fullmatch(value.split(".")[0]):
+    if _DEVICE.fullmatch(value.split(".")[0]):
+        raise ValueError("expected a name other than those of Windows devices, such as `con` or `nul`")
+    if not _NAME.fullmatch(value) or value.endswith(".") or not unicodedata.is_normalized("NFC", value):
         raise ValueError(f"expected {expected}")
     return value
 

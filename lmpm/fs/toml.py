@@ -24,7 +24,7 @@ _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of documen
 _TWICE: Final = re.compile(r"cannot overwrite a value|cannot declare \(.*\) twice|duplicate inline table key")
 # tomllib takes quadratic time for a.a.a.a...: 10 s for 1 MiB of keys with 500 parts
 # converting a float of 3 MB takes 11 s, matching an integer of 3 MB takes 370 MB
-_LONG_NUMBER: Final = re.compile(r"(?<![\w.])[0-9a-fA-Fxob_.]{400}")
+_LONG_NUMBER: Final = re.compile(r"(?<![\w.])[0-9][0-9a-fA-Fxob_.]{399}")
 _DEEP_KEY: Final = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')\s*+\.\s*+){24}""")
 
 

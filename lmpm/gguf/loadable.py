@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import IntegrityError
+from lmpm.fs import printable
 from lmpm.gguf import foreign
 from lmpm.gguf.shards import parse_shard
 from lmpm.gguf.tensor_types import ARCHITECTURES
@@ -26,6 +27,8 @@ _BY_LAYER: Final = ("attention.head_count", "attention.head_count_kv", "feed_for
 _BESIDE: Final = {
     "adapter": "a LoRA adapter", "imatrix": "the data of an importance matrix", "controlvector": "a control vector",
 }  # fmt: skip
+# Tensors whose first dimension is the width of the model, whatever its architecture.
+_WIDTH: Final = (".attn_norm.weight", ".ffn_norm.weight", ".output_norm.weight", ".token_embd.weight")
 _PLAIN: Final = (*_REQUIRED, "attention.key_length", "attention.value_length", "expert_count", "rope.dimension_count")
 
 
@@ -44,6 +47,33 @@ def require_loadable(headers: Sequence[Header], paths: Sequence[str]) -> None:
                 hint="Bring all shards into one folder under their first names, or join them: "
                 "`llama-gguf-split --merge`",
             )
+    if len(headers) == len(paths) > 1 and (why := set_refusal(headers)):
+        raise IntegrityError(
+            f"The shards of `{PurePath(paths[0]).name}` are not of one model: {why}",
+            hint="Bring all of them from the same place again",
+        )
+
+
+def set_refusal(headers: Sequence[Header]) -> str | None:
+    """Why shards that are all there make no model, None where nothing speaks against it.
+
+    Every tensor stands once, there are as many as the first shard counts, and those along the width of the model are
+    as wide as it says.
+    """
+    first = headers[0]
+    tensors = [(number, tensor) for number, header in enumerate(headers, start=1) for tensor in header.tensors]
+    if not all(header.tensors for header in headers[1:]):
+        return None  # not read
+    width = first.integer("embedding_length")
+    seen: dict[str, int] = {}
+    for number, tensor in tensors:
+        if tensor.name in seen:
+            return f"`{printable(tensor.name)}` is in shard {seen[tensor.name]} and in shard {number}"
+        seen[tensor.name] = number
+        if f".{tensor.name}".endswith(_WIDTH) and tensor.shape and tensor.shape[0] != width:
+            return f"`{printable(tensor.name)}` of shard {number} is {tensor.shape[0]} wide, the model {width}"
+    expected = first.metadata.get("split.tensors.count", len(seen))
+    return None if expected == len(seen) else f"they hold {len(seen)} tensors, the first one counts {expected}"
 
 
 def refusal(header: Header) -> str | None:

@@ -102,9 +102,13 @@ class Hub:
         deadline = HeadDeadline(silence_s)
         with self._translated(repo, revision):
             api = self._api(deadline)
-            return _as_json(
-                deadline.call(lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=silence_s))
+            info = deadline.call(
+                lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=silence_s)
             )
+            # the Hub redirects from a former name; who answers for another one without doing so is not to be believed
+            if not deadline.redirected and str(info.id).lower() != repo.lower():
+                raise ValueError(f"it is of `{info.id}`")
+            return _as_json(info)
 
     def _api(self, deadline: HeadDeadline) -> Any:
         import huggingface_hub

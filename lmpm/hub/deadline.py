@@ -47,20 +47,23 @@ def limit_head(manager: Any, seconds: float) -> None:
 class HeadDeadline:
     """The same for huggingface_hub's client, which offers no way to end a connection: it is waited for no longer.
 
-    Its hooks call `asked` and `answered`. The thread that is left waiting holds nothing that is needed.
+    Its hooks call `asked` and `answered`; `redirected` says whether an answer led elsewhere. The thread that is left
+    waiting holds nothing that is needed.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.redirected = False
         self._asked_at: float | None = None
 
     def asked(self, _request: object) -> None:
         """Called when a request is about to be sent."""
         self._asked_at = time.monotonic()
 
-    def answered(self, _response: object) -> None:
+    def answered(self, response: Any) -> None:
         """Called when the head of an answer is here."""
         self._asked_at = None
+        self.redirected = self.redirected or response.has_redirect_location
 
     def call(self, ask: Callable[[], Answer]) -> Answer:
         """What `ask` returns or raises; TimeoutError when an answer does not begin in time."""

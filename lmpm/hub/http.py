@@ -263,7 +263,7 @@ def status_error(response: Any, what: str, *, host: str, terms: str = "", gone: 
         return RateLimitedError(
             f"`{host}` limits requests" + (f": try again in {duration(wait)}" if wait else ""),
             retry_after_s=wait,
-            hint="What has arrived is kept; a token (`hf auth login`) raises the limit",
+            hint="Wait and run it again, or log in with `hf auth login`: a token raises the limit",
         )
     return NetworkError(
         f"`{host}` answered {status} for `{what}`",

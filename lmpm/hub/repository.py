@@ -90,7 +90,10 @@ def repository(data: Any) -> Repository:
     Raises KeyError, ValueError or TypeError for anything else.
     """
     files, pieces = [], []
-    for sibling in data.get("siblings") or ():
+    siblings = data.get("siblings") or ()
+    if sum(".gguf" in str(item).lower() for item in siblings) > limits.MAX_GGUF_FILES:  # a name takes 0.3 ms to read
+        raise ValueError(f"more than {limits.MAX_GGUF_FILES:,} GGUF files")
+    for sibling in siblings:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             path = rules.file_path(sibling["rfilename"])
             kind = file_name.parse_file_name(path).kind if ".gguf" in path.lower() else None

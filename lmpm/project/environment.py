@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import DiskError, SpecError
+from lmpm.fs import rules
 from lmpm.types import Endpoint
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ CERTIFICATES: Final = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )  # requests, curl, OpenSSL
-TRUE: Final = frozenset({"1", "true", "yes", "on"})
+TRUE: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
+FALSE: Final = frozenset({"0", "false", "no", "off", "n", "f"})
 OFFLINE_VARIABLES: Final = ("LMPM_OFFLINE", "HF_HUB_OFFLINE")
 
 
@@ -44,12 +46,16 @@ class Environment:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Environment:
-        """Read the variables. Raises DiskError without any place to write to, SpecError for what makes no sense."""
+        """Read the variables. Raises DiskError without any place to write to, SpecError for what makes no sense.
+
+        Blanks around a value are not part of it, and one of nothing else counts as not set.
+        """
+        environment = {name: text.strip() for name, text in environment.items() if text.strip()}
         return cls(
             home=_home(environment),
             store=_store(environment),
             endpoint=_endpoint(environment),
-            offline_by=next((name for name in OFFLINE_VARIABLES if environment.get(name, "").lower() in TRUE), None),
+            offline_by=next((name for name in OFFLINE_VARIABLES if _switch(environment, name)), None),
             hardware=environment.get("LMPM_HARDWARE") or None,
             retry_base_s=_seconds(environment, "LMPM_RETRY_BASE"),
             silence_s=_seconds(environment, "HF_HUB_DOWNLOAD_TIMEOUT", least=1.0),
@@ -63,16 +69,35 @@ class Environment:
 
 
 def hub_token(environment: Environment) -> str | None:
-    """The token of the Hub, where huggingface_hub looks for it. Raises DiskError for a file that cannot be read."""
-    os.environ.setdefault(
-        "HF_HUB_DISABLE_TELEMETRY", "1"
-    )  # lmpm sends none, and neither do the libraries that it calls
+    """The token of the Hub, where huggingface_hub looks for it.
+
+    Raises DiskError for a file that cannot be read, SpecError for what cannot be a token.
+    """
+    if "HF_ENDPOINT" in os.environ:  # huggingface_hub reads it once more, blanks and all
+        os.environ["HF_ENDPOINT"] = str(environment.endpoint)
+    # lmpm sends none, and neither do the libraries that it calls
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
 
     from lmpm.fs import disk_errors
 
     with disk_errors(environment.store):
-        return huggingface_hub.get_token()
+        token = huggingface_hub.get_token()
+    if token and (strange := next((char for char in token if not "!" <= char <= "~"), None)):
+        shown = "a blank" if strange.isspace() else f"`{rules.printable(strange)}`"
+        raise SpecError(
+            f"The Hugging Face token holds {shown}, which no token does",
+            hint="Copy it once more: it is in HF_TOKEN, or in the file that `hf auth login` wrote",
+        )
+    return token
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    """Whether a variable is on. Raises SpecError for what is neither on nor off: it may be meant to be on."""
+    text = environment.get(name, "0")
+    if text.lower() not in TRUE | FALSE:
+        raise SpecError(f"{name} is `{rules.printable(text[:40])}`, expected `1` or `0`")
+    return text.lower() in TRUE
 
 
 def _endpoint(environment: Mapping[str, str]) -> Endpoint:
@@ -135,5 +160,5 @@ def _seconds(environment: Mapping[str, str], name: str, *, least: float = 0.0) -
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
-        raise SpecError(f"{name} is `{text}`, expected seconds")
+        raise SpecError(f"{name} is `{rules.printable(text[:40])}`, expected seconds")
     return max(least, found)

@@ -53,7 +53,8 @@ def model_line(model: ManifestModel) -> str:
     if model.max_size is not None and model.max_size % MIB == 0:
         unit, name = (GIB, "GiB") if model.max_size % GIB == 0 else (MIB, "MiB")
         items["max_size"] = f"{model.max_size // unit} {name}"
-    key = toml.value(model.name) if "." in model.name else model.name
+    is_bare = model.name.isascii() and "." not in model.name
+    key = model.name if is_bare else toml.value(model.name)
     return f"{key} = {toml.inline_table(items)}"
 
 

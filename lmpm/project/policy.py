@@ -51,7 +51,7 @@ def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> 
 def require_all_permitted(models: Iterable[LockedModel], policy: Policy) -> None:
     """Raise NotPermittedError, with every reason, when the policy does not allow something that is pinned."""
     reasons = [
-        f"`{model.name}` rung {number}, {rung.model} {rung.quant}: {reason}"
+        f"`{model.name}` variant {number}, {rung.model} {rung.quant}: {reason}"
         for model in models
         for number, rung in enumerate(model.candidates, start=1)
         for reason in violations(rung, policy)

@@ -51,7 +51,7 @@ class KnownProjects:
             try:
                 os.utime(note)
             except FileNotFoundError:
-                self.folder.mkdir(parents=True, exist_ok=True)
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 note.write_bytes(os.fsencode(directory))
                 self._forget_the_oldest()
 
@@ -75,6 +75,18 @@ class KnownProjects:
             with contextlib.suppress(OSError):
                 note.unlink()
         return sorted(path for _, path in gone)
+
+    def forget(self, directory: Path) -> bool:
+        """Forget one project, whatever is in its lock. Returns whether it was known. Raises DiskError."""
+        from lmpm.fs import disk_errors
+
+        note = self.folder / (key(directory) + SUFFIX)
+        with disk_errors(note):
+            try:
+                note.unlink()
+            except FileNotFoundError:
+                return False
+        return True
 
     def _forget_the_oldest(self) -> None:
         notes = self._notes()

@@ -57,8 +57,8 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
     for target in sorted(served.keys() & machines.keys()):
         taken = _taken(locked, machines[target])
         if taken != served[target]:
-            now = f"takes rung {taken}" if taken else "takes none"
-            yield f"`{name}`: the target `{target}` {now}, the lock has it at rung {served[target]}"
+            now = f"takes variant {taken}" if taken else "takes none"
+            yield f"`{name}`: the target `{target}` {now}, the lock has it at variant {served[target]}"
 
 
 def _taken(locked: LockedModel, machine: Machine) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,10 @@ def plan_prune(store: Store, projects: list[Known], *, now: float | None = None)
     """
     broken = next((project for project in projects if project.error), None)
     if broken is not None:
+        directory = printable(shlex.quote(str(broken.directory)))
         raise LockError(
             f"Cannot tell what `{printable(str(broken.directory))}` needs: {broken.error}",
-            hint="Mend its `lmpm.lock`, or remove it with the project",
+            hint=f"Mend its `lmpm.lock`, or forget the project: `lmpm cache forget {directory}`",
         )
     return prune.plan(store, uses_of(store, projects), now=now)
 

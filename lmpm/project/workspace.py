@@ -115,9 +115,10 @@ class Workspace:
         return machines
 
     def reference(self, ref: str) -> str:
-        """What the user typed, the path of a file as it is seen from the project's directory."""
-        from lmpm.resolver import FileReference, parse_reference
+        """What the user typed: a file by its path from the project's directory, a mirror's URL as that of the Hub."""
+        from lmpm.resolver import FileReference, on_hub, parse_reference
 
+        ref = on_hub(ref, str(self.environment.endpoint))
         reference = parse_reference(ref)
         if not isinstance(reference, FileReference):
             return ref

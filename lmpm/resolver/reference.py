@@ -1,8 +1,9 @@
 """What the user named: a task, a model, a repository, one file of it, or a local file.
 
 `text-to-sql` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
-`user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `user/repo/path/file.gguf` · a resolve URL · `./file.gguf` ·
-`https://example.org/file.gguf#sha256=<64 hex digits>` · words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`
+`user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `hf://user/repo` · `user/repo/path/file.gguf` · a resolve URL ·
+`./file.gguf` · `file:///path/file.gguf` · `https://example.org/file.gguf#sha256=<64 hex digits>` ·
+words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MAX_TEXT_CHARS: Final = 120
 _TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?: +[A-Za-z0-9][A-Za-z0-9._+-]*)+")
 _PULL: Final = re.compile(r"refs/[a-z]+/[^/]+")  # a revision with slashes in it: `refs/pr/1`
+_HUB_SCHEMES: Final = ("hf://", "huggingface://", "hf:")
+_PAGES: Final = ("resolve", "blob", "tree")  # what stands behind the repository in the Hub's URLs
+_OLLAMA: Final = re.compile(r"(?:ollama\s+(?:run|pull)\s+)?([a-z0-9][a-z0-9._-]*)(?::([a-z0-9._-]+))?", re.IGNORECASE)
+_OLLAMA_SIZE: Final = re.compile(r"(?:e?\d+x)?e?\d+(?:\.\d+)?[bm](?![a-z0-9])", re.IGNORECASE)
 _HINT: Final = "Write a task, a model, or `user/repo:Q4_K_M`; all tasks: `lmpm catalog list`"
 
 
@@ -84,16 +89,47 @@ def parse_reference(text: str) -> Reference:
     typed = text.strip()
     if not typed:
         raise SpecError("The reference is empty", hint=_HINT)
+    if typed.lower().startswith("file://"):
+        return FileReference(_path_of(typed))
+    for scheme in _HUB_SCHEMES:
+        if typed.lower().startswith(scheme):
+            return _hub(typed[len(scheme) :].strip("/"), typed)
     if "://" in typed:
         return _from_url(typed)
     if typed.startswith(("./", "../", "/", "~")) or _is_local_file(typed):
         return FileReference(Path(typed).expanduser())
-    rest = typed.removeprefix("hf:")
-    for host in HUB_HOSTS:
-        rest = rest.removeprefix(f"{host}/")
-    if "/" in rest:
-        return _hub(rest, typed)
+    host, _, rest = typed.partition("/")
+    if host.lower() in HUB_HOSTS and rest:
+        return _from_url(f"https://{typed}") if _is_page(rest) else _hub(rest, typed)
+    if "/" in typed:
+        return _hub(typed, typed)
     return _name(typed)
+
+
+def on_hub(typed: str, endpoint: str) -> str:
+    """What was typed, its URL that of the Hub where it begins with the `endpoint` that stands for it."""
+    text, bare = typed.strip(), endpoint.partition("://")[2]
+    for start in (f"{endpoint}/", f"{bare}/"):
+        if text.lower().startswith(start.lower()):
+            return f"https://huggingface.co/{text[len(start) :]}"
+    return typed
+
+
+def _is_page(rest: str) -> bool:
+    """Whether this is what stands behind a host in the URL of a file or a page: `user/repo/resolve/main/x.gguf`."""
+    parts = rest.split("/")
+    return len(parts) > 3 and parts[2] in _PAGES
+
+
+def _path_of(url: str) -> Path:
+    """The path in a `file://` URL. Raises SpecError for one on another computer."""
+    address = urlsplit(url)
+    if address.netloc not in ("", "localhost"):
+        raise SpecError(
+            f"`{rules.printable(url[:80])}` names a file on another computer",
+            hint="A path on this one has three slashes: `file:///home/me/model.gguf`",
+        )
+    return Path(unquote(address.path))
 
 
 def reference_to(variant: Variant, typed: str) -> str:
@@ -115,18 +151,36 @@ def reference_to(variant: Variant, typed: str) -> str:
 
 
 def _is_local_file(text: str) -> bool:
-    return text.lower().endswith(".gguf") and text.count("/") < 2 and Path(text).is_file()
+    return text.lower().endswith(".gguf") and Path(text).is_file()
 
 
 def _name(text: str) -> NameReference | TextReference:
+    _require_no_ollama(text)
     name, _, tag = text.partition(":")
     if len(name) <= MAX_TEXT_CHARS and _TEXT.fullmatch(name):
         words, typed = _without_quant(" ".join(name.split()), tag)
         return TextReference(words, typed) if " " in words else NameReference(words, typed)
     if not _NAME.fullmatch(name):
         shown = rules.printable(text[:80])
-        raise SpecError(f"`{shown}` is no name of a task or model", hint=_HINT)
+        raise SpecError(f"`{shown}` is not the name of a task or model", hint=_HINT)
     return NameReference(*_without_quant(name, tag))
+
+
+def _require_no_ollama(text: str) -> None:
+    """Raise SpecError for a name of Ollama's, such as `qwen3:8b`, with what it is likely called here."""
+    found = _OLLAMA.fullmatch(text)
+    name, tag = (found[1], found[2] or "") if found else ("", "")
+    if not found or not (text.lower().startswith("ollama") or _OLLAMA_SIZE.match(tag)):
+        return
+    named = quant.find(tag) if tag else None
+    size = tag[: named.start].rstrip("-_.") if named else tag
+    model = f"{name}-{size}" if size and size != "latest" else name
+    raise SpecError(
+        f"`{text}` is a name of Ollama's library, which lmpm does not download from",
+        hint=f"Did you mean `{model}{f':{named.label}' if named else ''}`? "
+        f'Models of that name: `lmpm search "{model.replace("-", " ")}"`',
+        kind="ollama-name",
+    )
 
 
 def _without_quant(name: str, tag: str) -> tuple[str, str | None]:
@@ -158,7 +212,7 @@ def _hub(rest: str, typed: str) -> HubReference:
             rules.file_path(path)
     except ValueError as error:
         shown = rules.printable(typed[:80])
-        raise SpecError(f"`{shown}` is no reference to a model: {error}", hint=_HINT) from error
+        raise SpecError(f"`{shown}` is not a reference to a model: {error}", hint=_HINT) from error
     return HubReference(repo, revision, _tagged(tag) if tag else None, path)
 
 
@@ -168,6 +222,12 @@ def _from_url(text: str) -> HubReference | UrlReference:
         address = urlsplit(text)
     except ValueError as error:
         raise SpecError("The URL cannot be used: its host is not a name or an address") from error
+    if address.scheme.lower() not in ("http", "https"):
+        scheme = rules.printable(text.partition("://")[0][:40])
+        raise SpecError(
+            f"`{scheme}://` is not supported: lmpm downloads from the Hugging Face Hub, and from a URL by its sha256",
+            hint="Write `hf:user/repo:Q4_K_M`, or `https://example.org/model.gguf#sha256=` and the 64 hex digits",
+        )
     if "@" in address.netloc or address.query not in ("", "download=true"):
         raise SpecError(
             f"The URL at `{rules.printable(address.hostname or '')}` holds a login or a query",
@@ -186,7 +246,7 @@ def _from_url(text: str) -> HubReference | UrlReference:
         except ValueError as error:
             raise SpecError(f"The address at `{host}` cannot be used: {error}") from error
     parts = [unquote(part) for part in address.path.strip("/").split("/")]
-    if len(parts) > 3 and parts[2] in ("resolve", "blob", "tree"):
+    if len(parts) > 3 and parts[2] in _PAGES:
         own = "/".join(parts[3:])
         ref = _PULL.match(own)
         revision = ref[0] if ref else parts[3]
@@ -205,5 +265,5 @@ def parse_quant(tag: str) -> str:
         width = quant.VAGUE_BEST.get(tag.upper())
         near = [width] if width else nearest(tag.upper(), quant.BITS)
         hint = did_you_mean(near) or "Examples: `Q4_K_M`, `Q8_0`, `F16`"
-        raise SpecError(f"`{rules.printable(tag[:40])}` is no quant", hint=hint)
+        raise SpecError(f"`{rules.printable(tag[:40])}` is not a quant", hint=hint)
     return found

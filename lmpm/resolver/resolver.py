@@ -75,11 +75,13 @@ def request_for(text: str, constraints: Constraints, task: Task | None, *, model
     usual = task.context if task else DEFAULT_CONTEXT
     context = constraints.context or usual
     least = task.min_context if task else 1
+    # the usual context in a manifest, where `install` notes it, is no demand; one that is typed now is
+    is_demand = context != usual or (constraints.context is not None and constraints.asked_in == "options")
     return Request(
         ref=text,
         task=task.name if task else None,
         context=context,
-        min_context=least if context == usual else context,  # the usual context, as `install` notes it, is no demand
+        min_context=context if is_demand else least,
         min_speed=constraints.min_speed or 0.0,
         max_wait=constraints.max_wait,
         waiting=waiting_of(task.time) if task else None,

@@ -30,7 +30,7 @@ from lmpm.hub import HeaderCache
 from lmpm.store import shared_blobs
 from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
-from lmpm.types import HubSource, ModelFile, Source, StarterSource, UrlSource
+from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
@@ -75,7 +75,11 @@ class Store:
         Raises ValueError for a source that is not pinned and a path that leaves the snapshot: the last
         guard of several.
         """
-        revision = source.revision if isinstance(source, HubSource) else _digest(file)[:40]
+        if isinstance(source, HubSource):
+            revision = source.revision
+        else:
+            first = source.first if isinstance(source, FileSource) else ""
+            revision = (first or _digest(file))[:40]
         snapshot = self.folder(source) / "snapshots" / rules.revision(revision)
         return snapshot / rules.file_path(file.path)
 

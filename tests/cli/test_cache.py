@@ -177,7 +177,11 @@ class TestAdopt:
 
     def test_nothing_there(self, cli: Cli, store: Store) -> None:
         result = cli.call("cache", "adopt").passed()
-        assert result.out == "" and "Nothing found" in result.err and "1 file not on this machine" in result.err
+        assert (
+            result.out == ""
+            and "No other tool keeps models here" in result.err
+            and "1 file not on this machine" in result.err
+        )
         assert [file["path"] for file in cli.call("cache", "adopt", "--json").json["lacking"]] == ["absent.gguf"]
 
     def test_bad_input(self, cli: Cli, store: Store) -> None:

@@ -88,8 +88,8 @@ class TestErrors:
     def test_a_report_says_the_kind(self, cli: Cli) -> None:
         cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()
         error = cli.clone().call("verify", "--json").json["models"][0]["error"]
-        assert error["kind"] == "missing-files" and error["exit_code"] == 4
-        assert set(error) == {"kind", "exit_code", "message", "hint", "place"}
+        assert error["kind"] == "missing-files" and error["code"] == 4
+        assert set(error) == {"kind", "code", "message", "hint", "place"}
 
 
 @pytest.mark.parametrize(

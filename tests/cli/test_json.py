@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.conftest import Cli, Result
 from tests.loopback import LoopbackHub, faults
 
@@ -152,13 +154,74 @@ def test_a_failed_verify_is_json_with_its_reason(cli: Cli, hub: LoopbackHub) -> 
     assert shown.code == 4
     assert shown.json["verified"] is False
     (report,) = shown.json["models"]
-    assert report["ok"] is False and report["error"]["exit_code"] == 4 and report["missing"]
+    assert report["ok"] is False and report["error"]["code"] == 4 and report["missing"]
 
 
-def test_an_error_leaves_stdout_empty(cli: Cli) -> None:
-    for command in ("install nonsense --json", "list --json", "path x --json", "resolve nonsense --json"):
-        shown = cli.call(*command.split())
-        assert shown.code in (3, 7) and shown.out == ""
+ERRORS = {
+    "install nonsense": (3, "unknown-name"),
+    "resolve nonsense": (3, "unknown-name"),
+    "list": (7, "no-lock"),
+    "path x": (7, "no-lock"),
+    "lock": (2, "no-manifest"),
+    "inspect /no/such/file.gguf": (2, "usage"),
+    "resolve text-to-sql --context nonsense": (2, "usage"),
+    "resolve text-to-sql --no-such-option": (2, "usage"),
+    "frobnicate": (2, "unknown-command"),
+    "resolve text-to-sql --offline --hardware banana": (2, "usage"),
+    "install hf:nobody/nothing --offline": (5, "offline"),
+}
+
+
+@pytest.mark.parametrize("command", ERRORS)
+def test_on_an_error_stdout_holds_one_object_and_stderr_the_words(cli: Cli, command: str) -> None:
+    code, kind = ERRORS[command]
+    cli.environment["LMPM_OFFLINE"] = "1"
+    shown = cli.call(*command.split(), "--json").failed(code)
+    assert shown.json.keys() == {"schema", "error"}
+    error = shown.json["error"]
+    assert error.keys() == {"kind", "code", "message", "hint", "place"}
+    assert (error["kind"], error["code"]) == (kind, code)
+    assert f"error: {error['message'].splitlines()[0]}" in shown.err
+    assert error["hint"] is None or f"hint: {error['hint']}" in " ".join(shown.err.split())
+    assert cli.call(*command.split()).failed(code).out == ""
+
+
+def test_an_error_says_the_line_that_it_is_about(cli: Cli) -> None:
+    cli.manifest.write_text('[models]\nsql = { task = "text-to-sq" }\n')
+    error = cli.call("lock", "--offline", "--json").failed(3).json["error"]
+    assert error["place"] == "`sql` in lmpm.toml"
+
+
+def test_an_error_with_an_answer_stands_beside_it(cli: Cli) -> None:
+    nothing = cli.call("resolve", "text-to-sql", "--hardware", "CPU, 1GB", "--offline", "--max-size", "1MB", "--json")
+    assert nothing.failed(3).json["error"]["kind"] == "nothing-fits"
+    assert nothing.json["choice"] is None and nothing.json["rejected"]
+    cli.manifest.write_text('[models]\nsql = { task = "text-to-sql" }\n')
+    stale = cli.call("lock", "--check", "--json").failed(7)
+    assert stale.json["error"]["kind"] == "no-lock" and stale.json["up_to_date"] is False
+    cli.call("install", "text-to-sql", "--offline", "--no-smoke", "--no-save").passed()
+
+
+def test_an_interrupt_is_an_error_for_programs_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lmpm.project import Workspace
+
+    def interrupt(self: Workspace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Workspace, "catalog", property(interrupt))
+    shown = cli.call("catalog", "list", "--json").failed(130, "Interrupted")
+    assert shown.json["error"]["kind"] == "interrupted" and shown.json["error"]["code"] == 130
+
+
+def test_what_nobody_expected_is_an_object_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lmpm.project import Workspace
+
+    def fail(self: Workspace) -> None:
+        raise ZeroDivisionError("by none")
+
+    monkeypatch.setattr(Workspace, "catalog", property(fail))
+    shown = cli.call("catalog", "list", "--json").failed(1, "ZeroDivisionError: by none")
+    assert shown.json["error"]["kind"] == "unexpected"
 
 
 def test_stdout_has_nothing_but_the_object_even_when_much_is_said(cli: Cli, hub: LoopbackHub) -> None:

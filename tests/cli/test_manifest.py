@@ -16,8 +16,8 @@ from tests.conftest import Cli
     ("line", "code", "words"),
     [
         ('task = "chatt"', 3, ["`chatt`", "`chat`"]),
-        ('task = "text-to-sql", quant = "Q99"', 2, ["`Q99` is no quant"]),
-        ('ref = "a b/c"', 2, ["is no reference to a model"]),
+        ('task = "text-to-sql", quant = "Q99"', 2, ["`Q99` is not a quant"]),
+        ('ref = "a b/c"', 2, ["is not a reference to a model"]),
         ('ref = "./no.gguf"', 2, ["There is no file"]),
         (
             'task = "text-to-sql", license = "mit"',

@@ -10,7 +10,8 @@ import pytest
 
 from lmpm.cli.output import progress
 from lmpm.cli.output.console import Console
-from lmpm.cli.output.meter import Meter, cells, clip
+from lmpm.cli.output.layout import cells, clip
+from lmpm.cli.output.meter import Meter
 from lmpm.cli.output.progress import LiveReporter, PlainReporter
 from tests.conftest import Cli
 
@@ -25,7 +26,7 @@ class Clock:
 
 
 class Screen(io.StringIO):
-    """A terminal as far as progress needs one; `most` is the longest line it ever had to show."""
+    """A terminal as far as progress needs one; `drawn` is the longest line that was ever written over another."""
 
     encoding = "utf-8"
 
@@ -33,7 +34,7 @@ class Screen(io.StringIO):
         super().__init__()
         self.lines = [""]
         self.row = 0
-        self.most = 0
+        self.drawn = 0
         self.writes = 0
 
     def isatty(self) -> bool:
@@ -54,6 +55,7 @@ class Screen(io.StringIO):
                 self.row -= int(token[2:-1] or 1)
                 assert self.row >= 0, "above what was written"
             elif token.endswith("K"):
+                self.drawn = max(self.drawn, cells(self.lines[self.row][:column]))
                 self.lines[self.row] = self.lines[self.row][:column]
             elif token.endswith("J"):
                 self.lines[self.row] = self.lines[self.row][:column]
@@ -62,7 +64,6 @@ class Screen(io.StringIO):
                 line = self.lines[self.row].ljust(column)
                 self.lines[self.row] = line[:column] + token + line[column + len(token) :]
                 column += len(token)
-                self.most = max(self.most, cells(self.lines[self.row]))
         return len(text)
 
     @property
@@ -173,24 +174,16 @@ class TestLive:
         self, screen: Screen, monkeypatch: pytest.MonkeyPatch, width: int
     ) -> None:
         monkeypatch.setattr(sys, "stderr", screen)  # not in the fixture: pytest sets it between the two
-        monkeypatch.setattr(progress, "_width", lambda: width)
-        drawn: list[int] = []
-        real = LiveReporter._write
-
-        def write(reporter: LiveReporter, text: str) -> None:
-            real(reporter, text)
-            drawn.extend(cells(line) for line in re.sub(r"\x1b\[\d*[A-Z]|\r", "", text).split("\n"))
-
-        monkeypatch.setattr(LiveReporter, "_write", write)
+        monkeypatch.setenv("COLUMNS", str(width))
         tell(LiveReporter(Console()), ["one.gguf", "other-" + "long-" * 30 + ".gguf"])
-        assert max(drawn) < width
+        assert 0 < screen.drawn < width
         text = "\n".join(screen.shown)
         assert "━" not in text and "\x1b" not in text
         assert text.count("Verified") == 2 and text.count("Present") == 1
 
     def test_it_shows_each_file_and_all_of_them(self, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stderr", screen)
-        monkeypatch.setattr(progress, "_width", lambda: 120)
+        monkeypatch.setenv("COLUMNS", "120")
         reporter = LiveReporter(Console())
         reporter.planned(2, 20 * MIB)
         reporter.started("one.gguf", 10 * MIB, 0)

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from lmpm.cli import ALIASES, COMMANDS
+from lmpm.cli.group import ELSEWHERE, GROUPS
 from tests.conftest import ROOT, Cli
-from tests.loopback import LoopbackHub, Token
+from tests.loopback import LoopbackHub, Token, faults
 
 PAGES = [*COMMANDS, "catalog list", "catalog show", "catalog check", "catalog picks", "cache dir"]
 HEAVY = {"requests", "huggingface_hub", "numpy", "llama_cpp", "tqdm", "tomlkit", "httpx"}
@@ -35,15 +36,65 @@ def test_every_command_has_help_with_an_example(cli: Cli, name: str) -> None:
     assert "-h, --help" in options
 
 
-def test_the_first_page_names_every_command_in_full_and_the_exit_codes(cli: Cli) -> None:
-    shown = cli.call("--help").passed().out
-    rows = shown.partition("Commands:")[2]
-    for name in COMMANDS:
-        (row,) = re.findall(rf"^  {name} +(.+)$", rows, re.MULTILINE)
-        assert not row.endswith("..."), f"{name}: its summary is too long for a line"
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_first_page_names_every_command_in_its_group_on_one_line(cli: Cli, width: int) -> None:
+    shown = cli.run("--help", COLUMNS=str(width)).passed().out
+    for title, names in GROUPS.items():
+        rows = shown.partition(f"\n{title}:\n")[2].partition("\n\n")[0].splitlines()
+        assert [row.split()[0] for row in rows] == [*names], "a row for each, and no second line"
+        assert not [row for row in rows if row.endswith("...")]
+    assert all(len(line) <= 80 for line in shown.splitlines())
     assert "130 interrupted" in shown
+    assert not set(ALIASES) & {row.split()[0] for row in shown.splitlines() if row.startswith("  ") and row.split()}
     assert cli.call().out + cli.call().err != ""
     assert cli.call().code == 2
+
+
+def test_the_maintainers_commands_are_not_in_the_users_help(cli: Cli) -> None:
+    shown = cli.call("catalog", "--help").passed().out
+    assert "  list" in shown and "  show" in shown
+    assert "  check" not in shown and "  picks" not in shown
+
+
+@pytest.mark.parametrize("word", ELSEWHERE)
+def test_words_of_other_tools_are_answered_with_what_does_the_same_here(cli: Cli, word: str) -> None:
+    said = cli.call(word).failed(2, f"There is no command `{word}`", "hint:").err
+    assert "Did you mean" not in said
+    for name in re.findall(r"`lmpm (\w+)", said):
+        assert name in COMMANDS
+    assert "lmpm" in said
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest(cli: Cli) -> None:
+    cli.call("instal").failed(2, "Did you mean `lmpm install`?")
+    cli.call("zzz").failed(2, "All commands: `lmpm --help`")
+
+
+def complete(cli: Cli, line: str) -> list[str]:
+    """What bash is offered for the last word of a line."""
+    words = line.split(" ")
+    asked = {"_LMPM_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    script = "from lmpm.cli import run; run([])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=cli.directory, env=cli.environment | asked, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not done.stderr, done.stderr
+    return [row.partition(",")[2] for row in done.stdout.splitlines() if row]
+
+
+def test_the_shell_completes_tasks_models_and_names(cli: Cli) -> None:
+    assert complete(cli, "lmpm install text-to") == ["text-to-sql"]
+    assert complete(cli, "lmpm install qwen3-8") == ["qwen3-8b"]
+    assert complete(cli, "lmpm catalog show qwen3-8") == ["qwen3-8b"]
+    assert complete(cli, "lmpm resolve x --task embed") == ["embeddings"]
+    assert complete(cli, "lmpm path ") == []
+    cli.call("install", "text-to-sql", "--offline", "--no-smoke", "--name", "my-sql").passed()
+    for command in ("path", "verify", "remove", "update", "smoke", "why", "inspect"):
+        assert "my-sql" in complete(cli, f"lmpm {command} my"), command
+    assert "verify" in complete(cli, "lmpm ver")
+    cli.lock.write_text("not a lock")
+    assert complete(cli, "lmpm path my") == [], "a shell that completes has no place for errors"
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -100,6 +151,7 @@ def test_the_version_needs_no_library_at_all(cli: Cli) -> None:
 
 
 def test_what_needs_no_network_imports_none(cli: Cli, hub: LoopbackHub) -> None:
+    hub.faults.add(faults.Status(404, "Repository not found", "RepoNotFound"), "*mbeddinggemma*")
     cli.call("install", "embeddings").passed()
     commands = (
         "resolve text-to-sql --offline",

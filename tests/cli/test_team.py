@@ -64,7 +64,7 @@ class TestSync:
     def test_nothing_to_do_is_one_line_and_no_request(self, cli: Cli, world: LoopbackHub) -> None:
         before = (cli.lock.stat().st_ino, cli.lock.stat().st_mtime_ns)
         shown = cli.call("sync", *MAC).passed()
-        assert shown.err == "1 model as lmpm.lock pins them, nothing to do\n" and shown.out == ""
+        assert shown.err == "1 model as lmpm.lock pins it, nothing to do\n" and shown.out == ""
         assert len(world.requests) == 0 and before == (cli.lock.stat().st_ino, cli.lock.stat().st_mtime_ns)
 
     def test_a_clone_gets_what_the_lock_pins(self, cli: Cli, world: LoopbackHub) -> None:
@@ -85,7 +85,7 @@ class TestSync:
 
     def test_a_target_that_became_too_small_is_stale(self, cli: Cli, world: LoopbackHub) -> None:
         cli.manifest.write_text(cli.manifest.read_text().replace("M2, 16GB", "CPU, 1 core, 64MB"))
-        cli.call("lock", "--check").failed(7, "the target `mac` takes none, the lock has it at rung 1")
+        cli.call("lock", "--check").failed(7, "the target `mac` takes none, the lock has it at variant 1")
 
     def test_bytes_that_changed_under_the_commit_are_refused(
         self, cli: Cli, world: LoopbackHub, tiny: Callable[..., bytes]

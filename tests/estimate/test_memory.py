@@ -20,8 +20,8 @@ from lmpm.estimate.memory.ggml import tensor as op
 from lmpm.estimate.memory.ggml.allocator import Buffer, allocate
 from lmpm.estimate.memory.ggml.backend import Backend, repacking
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LLAMA_SERVER, LMPM, refusal, resolve
 from lmpm.estimate.memory.projector import projector_need
+from lmpm.estimate.memory.run_plan import LLAMA_SERVER, LMPM, refusal, resolve
 from lmpm.estimate.memory.weights import Placement
 from lmpm.gguf.header import read_file
 from lmpm.gguf.parts import Part
@@ -60,7 +60,7 @@ def test_every_part_is_what_llama_cpp_plans(tmp_path: Path) -> None:
 
 def test_a_loaded_model_takes_what_was_planned(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf", layers=4, dim=256, vocab=2000, quant="Q4_0")[0]
-    settings = replace(LMPM, context=1024, repack=repacking(engine.default_engine().probe().system_info))
+    settings = replace(LMPM, context=512, repack=repacking(engine.default_engine().probe().system_info))
     with engine.default_engine().open(engine.Files(path), settings, engine.EngineLimits()) as session:
         session.complete("x", max_tokens=1)
         measured = session.memory().total
@@ -133,10 +133,9 @@ def test_numbers_that_llama_cpp_refuses(tmp_path: Path, key: str, value: int, re
 
 def test_keys_that_may_mean_more_are_named(tmp_path: Path) -> None:
     header = read_file(write_unknown_architecture(tmp_path / "u.gguf"))
-    more = {
-        f"{header.architecture}.{key}": 2 for key in ("num_loops", "attention.indexer.head_count", "rope.freq_base")
-    }
-    found = needed(replace(header, metadata={**header.metadata, **more}), replace(LMPM, context=512))
+    keys = ("num_loops", "attention.indexer.head_count", "rope.freq_base")
+    more = dict(header.metadata) | {f"{header.architecture}.{key}": 2 for key in keys}
+    found = needed(replace(header, metadata=more), replace(LMPM, context=512))
     assert found.unknown_keys == ("attention.indexer.head_count", "num_loops")
     known = read_file(write_llama(tmp_path / "k.gguf", layers=1)[0])
     assert needed(known, replace(LMPM, context=512)).unknown_keys == ()
@@ -259,7 +258,7 @@ def test_a_gpu_with_everything_leaves_the_host_little(tmp_path: Path) -> None:
     gpu, host = needed(model, replace(LLAMA_SERVER, context=8192), (CUDA,)).devices
     assert gpu.parts.kv_cache == 8192 * 128 * 1024
     assert host.parts.kv_cache == 0
-    assert gpu.parts.compute == pytest.approx(116 * 2**20, rel=0.01)  # as a CUDA build logs it
+    assert gpu.parts.compute == pytest.approx(124 * 2**20, rel=0.01)  # 8 MiB more than builds before b11500
 
 
 def test_memory_grows_with_what_is_asked(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from lmpm.estimate.memory.constants import BUILD
 from lmpm.estimate.memory.exact import exact_memory
 from lmpm.estimate.memory.ggml.backend import Backend
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.plan import LMPM
+from lmpm.estimate.memory.run_plan import LMPM
 from lmpm.gguf.header import read_file
 from lmpm.run_config import Repacking
 from lmpm.types import MemoryParts, MemoryPlan

@@ -175,8 +175,9 @@ def test_cpus_are_predicted_by_cores_and_instructions(chips: Chips) -> None:
         assert summary(errors).median <= median
         low, high = speed.RANGES["cpu" if group == "PCs" else "low-bit"]
         assert share_within(errors, low, high) >= 0.85
-        unnamed = [cpu_bench.before_unnamed(run) / run.decode - 1 for run in inside]
-        assert summary(errors).median < 0.5 * summary(unnamed).median
+        if group == "PCs":
+            unnamed = [cpu_bench.before_unnamed(run) / run.decode - 1 for run in inside]
+            assert summary(errors).median < 0.5 * summary(unnamed).median
 
 
 def test_cleaning_drops_what_is_not_one_plain_run(rows: list[Row]) -> None:

@@ -26,6 +26,7 @@ GOOD = [
     (rules.model_name, "text-to-sql"),
     (rules.model_name, "qwen2.5-coder"),
     (rules.model_name, "7b_Chat"),
+    (rules.model_name, "ärztin-名前"),
     (rules.line, "Llama 3.1 (8B) “fine-tuned”"),
 ]
 
@@ -50,7 +51,7 @@ BAD_SHA256 = [
     "g" * 64, None, 0, True,
 ]  # fmt: skip
 BAD_NAMES = [
-    "", " ", "a b", "-a", ".a", "_a", "a.", "a/b", "a\\b", "..", "con", "NUL.x", "a\n", "a\x1b", "ä",
+    "", " ", "a b", "-a", ".a", "_a", "a.", "a/b", "a\\b", "..", "con", "NUL.x", "a\n", "a\x1b", "a\u0308",
     "x" * 97, None, 1,
 ]  # fmt: skip
 BAD_LINES = ["", "   ", "a\nb", "a\tb", "\x1b[2J", "a\u202eb", "x" * 2000, None, 3]

@@ -22,7 +22,7 @@ from tests.loopback import LoopbackHub
 def zipped() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", b"x")
+        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), b"x")
     return file.getvalue()
 
 
@@ -40,7 +40,7 @@ CASES: list[tuple[Kind, bytes, str]] = [
     ("ggml", b"algg" + struct.pack("<I", 1), "GGUF"),
     ("safetensors", struct.pack("<Q", len(SAFETENSORS)) + SAFETENSORS, "convert_hf_to_gguf.py"),
     ("archive", zipped(), "Unpack it"),
-    ("archive", gzip.compress(raw_gguf()), "Unpack it"),
+    ("archive", gzip.compress(raw_gguf(), mtime=0), "Unpack it"),
     ("pickle", pickle.dumps({"model": [1]}, protocol=2), "convert_hf_to_gguf.py"),
     ("big-endian", b"FUGG" + raw_gguf()[4:], "gguf_convert_endian.py"),
     ("blank", bytes(4096), "Download it again"),

@@ -16,6 +16,7 @@ import pytest
 
 from lmpm import limits
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NotPermittedError, OfflineError, RateLimitedError
+from lmpm.gguf import file_name
 from lmpm.hub.client import Hub
 from lmpm.hub.http import Http, asked_wait_s, explain, header_number
 from lmpm.hub.patience import Patience
@@ -111,6 +112,12 @@ class TestFacts:
         server.faults.add(faults.EditJson(lambda document: document | {"sha": "0" * 40}), API)
         with pytest.raises(NetworkError, match="0000000"):
             client(server).repository(REPO, commit)
+
+    @pytest.mark.parametrize("name", ["evil/tiny-GGUF", "acme/tiny-GGUF-2", "tiny-GGUF", None])
+    def test_an_answer_for_another_repository_is_refused(self, server: LoopbackHub, name: str | None) -> None:
+        server.faults.add(faults.EditJson(lambda page: page | {"id": name, "modelId": name}), API)
+        error = fails(server, NetworkError, 5)
+        assert "does not describe `acme/tiny-GGUF`" in error.message
 
     def test_a_renamed_repository_says_its_name(self, server: LoopbackHub) -> None:
         server.rename(REPO, "acme/renamed-GGUF")
@@ -440,6 +447,31 @@ class TestJson:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 40_000_000
+
+    @pytest.mark.parametrize("name", ["m{}-Q4_K_M.gguf", "f{}/m-Q4_K_M.gguf", "M-Q4_K_M-{:05}-of-10000.gguf"])
+    def test_more_names_than_any_repository_has_are_not_taken_apart(
+        self, server: LoopbackHub, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taken: list[str] = []
+        real = file_name.parse_file_name
+
+        def parse(path: str, **options: Any) -> Any:
+            taken.append(path)
+            return real(path, **options)
+
+        monkeypatch.setattr(file_name, "parse_file_name", parse)
+
+        def listing(count: int) -> faults.EditJson:
+            lfs = {"sha256": "a" * 64, "size": 9, "pointerSize": 1}
+            names = [{"rfilename": name.format(number), "lfs": lfs, "size": 9} for number in range(count)]
+            return faults.EditJson(lambda page: page | {"siblings": names})
+
+        server.faults.add(listing(10_000), API)
+        assert "GGUF files" in fails(server, NetworkError, 5, patience=Patience(attempts=1)).message
+        assert taken == []
+        server.faults.clear()
+        server.faults.add(listing(limits.MAX_GGUF_FILES), API)
+        assert len(client(server).repository(REPO).files) == len(taken) == limits.MAX_GGUF_FILES
 
     def test_a_packed_answer_of_sound_size_is_read(self, server: LoopbackHub) -> None:
         server.faults.add(faults.Gzip(), API)

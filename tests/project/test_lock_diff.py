@@ -59,7 +59,7 @@ def test_other_bytes_under_one_commit_are_shouted() -> None:
 def test_a_changed_request_and_order() -> None:
     old = small_model("a")
     new = replace(old, requested={"task": "chat", "context": 4096}, candidates=old.candidates[::-1])
-    assert told(old, new) == ["a: asks for context none -> 4096", "a: its rungs are in another order"]
+    assert told(old, new) == ["a: asks for context none -> 4096", "a: its variants are in another order"]
 
 
 def test_escapes_do_not_reach_the_terminal() -> None:

@@ -83,7 +83,9 @@ def test_requested_is_what_the_line_says() -> None:
 HOSTILE = [
     ("[models]", "[model]", "`model` is not known here; did you mean `models`?"),
     ("context = 8192", "contxt = 8192", "`models.chat.contxt` is not known here; did you mean `context`?"),
-    ("[models]", "[engine]\n[models]", "`engine` is not known here; known are `models`, `policy`, `targets`"),
+    ("[models]", "[cloud]\n[models]", "`cloud` is not known here; known are `engine`, `models`, `policy`, `targets`"),
+    ("[models]", "[engine]\nname = 'x'\n[models]", "`engine.name` is not known here"),
+    ("[models]", "[engine]\nprefer = 1\n[models]", "`engine.prefer` expected a string"),
     ("[models]", "models = 1\n[x]", "`models` expected a table, found a whole number"),
     ("[models]", "[[models]]", "`models` expected a table, found a list"),
     ("chat = {", "chat = [] #", "`models.chat` expected a table, found a list"),
@@ -251,3 +253,8 @@ def test_reading_needs_no_editor_and_no_network() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_manifest_names_its_engine() -> None:
+    assert parse_manifest('[engine]\nprefer = "llama-server"\n').engine == "llama-server"
+    assert parse_manifest("").engine is None

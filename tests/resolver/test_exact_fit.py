@@ -146,7 +146,7 @@ def test_a_plan_is_asked_for_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmpm.engine.choose.Engines.candidates", ())
+    monkeypatch.setattr("lmpm.engine.engines.Engines.candidates", ())
     bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     choice = desk.choose(bench.machine, bench).choice
     assert choice.chosen and choice.chosen.memory.source == "header"

@@ -122,7 +122,7 @@ def test_a_reference_reads_its_own_text(reference: HubReference) -> None:
         "https://example.com/a/b",
         "https://user:pass@example.com/a/b",
         "https://huggingface.co.evil.com/a/b",
-        "file:///etc/passwd",
+        "file://server/etc/passwd",
         "https://huggingface.co/",
         "a/b\x1b[2J",
         "a/" + "b" * 300,

@@ -31,6 +31,7 @@ from lmpm.resolver.resolver import Resolver, Where
 from lmpm.store.cache import Store
 from lmpm.types import HubSource, Machine, Variant
 from tests.loopback import Bytes, LoopbackHub, faults, listed
+from tests.loopback.families import QWEN_7B, header
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,39 @@ def add(hub: LoopbackHub, repo: str, sizes: dict[str, int], **facts: Any) -> str
 
 
 class TestCatalog:
+    @pytest.mark.parametrize(
+        ("typed", "model"),
+        [
+            ("qwen3 8b", "qwen3-8b"),
+            ("Qwen3 8B", "qwen3-8b"),
+            ("qwen 3 8b", "qwen3-8b"),
+            ("qwen3 8b q4_k_m", "qwen3-8b"),
+            ("qwen2.5 coder 7b instruct", "qwen2.5-coder-7b-instruct"),
+            ("llama 3.2 3b instruct", "llama-3.2-3b-instruct"),
+            ("qwen3 30b a3b thinking 2507", "qwen3-30b-a3b-thinking-2507"),
+        ],
+    )
+    def test_words_that_spell_a_title_are_that_model(
+        self, online: Resolver, hub: LoopbackHub, machine: Machine, typed: str, model: str
+    ) -> None:
+        """Without a search: the catalog knows it."""
+        found = online.resolve(typed, machine, Constraints(), where="catalog")
+        assert found.choice.request.model == model
+        assert not hub.requests
+
+    def test_a_word_more_searches_the_hub(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
+        with pytest.raises(UnknownNameError):
+            online.resolve("qwen3 8b finance", machine, Constraints(), where="catalog")
+        assert any("search=" in request.query for request in hub.requests)
+
+    def test_what_made_a_quant_may_be_left_out(self, online: Resolver, hub: LoopbackHub, machine: Machine) -> None:
+        head = header(QWEN_7B)
+        files = {"m-UD-Q4_K_XL.gguf": 5 * 2**30, "m-Q8_0.gguf": 8 * 2**30}
+        hub.add_repo("org/m-GGUF", {path: listed(size, path, head) for path, size in files.items()})
+        found = online.resolve("org/m-GGUF:q4_k_xl", machine, Constraints(), where="catalog")
+        assert found.choice.request.quant == "UD-Q4_K_XL"
+        assert found.choice.chosen and found.choice.chosen.variant.quant == "UD-Q4_K_XL"
+
     def test_a_task_takes_its_defaults(self, offline: Resolver, machine: Machine) -> None:
         found = offline.resolve("text-to-sql", machine, Constraints(), where="catalog")
         request = found.choice.request

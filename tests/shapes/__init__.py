@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.shapes import encoders, latent, others, recurrent, transformers
+from tests.shapes import encoders, latent, more, others, recurrent, transformers
 from tests.shapes.files import ModelShape, write
 
 MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
@@ -32,6 +32,7 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     "nomic-embed-v1.5": lambda: encoders.bert("nomic-bert"),
     "nomic-embed-v2-moe": lambda: encoders.bert("nomic-bert-moe"),
     "EmbeddingGemma": encoders.embedding_gemma,
+    **more.MODELS,
 }
 
 __all__ = ["MODELS", "ModelShape", "write"]

@@ -520,9 +520,6 @@ class TestRedirects:
         with pytest.raises(NetworkError, match="not safe"):
             http.get(f"http://{host}/x")
 
-    def test_14_secrets_of_an_address_are_not_shown(self) -> None:
-        assert Http("https://ada:secret@hub.example:8443/prefix").host == "hub.example:8443"
-
 
 class TestParts:
     def test_29_a_part_longer_than_the_file(self, site: Site) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @json_option
 @pass_app()
 def command(app: App, form: str) -> int:
-    """Say what is risky about the models that `lmpm.lock` pins.
+    """Say what is risky about the models that the lock pins.
 
     Licences, the project's policy, publishers, files that nobody should use, and what changed on the Hub:
     with `--offline` that is left out. Ends with 9 for what is forbidden, 4 for bytes or repositories that are

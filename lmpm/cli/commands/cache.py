@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
+from lmpm.cli.output.layout import Fit
+from lmpm.errors import UnknownNameError, nearest
 from lmpm.fs import JsonCache
 from lmpm.project import global_directory
 from lmpm.units import count, human
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Source
 
 # Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
-NOTES: Final = ("catalog", "engine", "headers", "hub", "plans", "records", "verified")
+NOTES: Final = ("catalog", "engines", "headers", "hub", "measured", "plans", "records", "verified")
 
 
 @click.group()
 def command() -> None:
-    """Look after the store: the Hugging Face cache.
+    """See, clean and fill the store, which is the Hugging Face cache.
 
     It is shared with `hf`, llama.cpp and transformers. HF_HUB_CACHE, HF_HOME or `--store` say where it is.
     """
@@ -61,12 +64,11 @@ def show_files(app: App) -> None:
     if app.as_json:
         put_json(_inventory_json(app, found, known))
         return
-    put_table(
-        [(human(file.size), f"{file.repo}  {file.title}", _users(file)) for file in found.files], right=frozenset({0})
-    )
+    rows = [(human(file.size), file.repo, file.title, _users(file)) for file in found.files]
     for part in found.unfinished:
         whose = f"{_uses(part.used_by)}, `lmpm install` goes on" if part.is_ours else "of another tool"
-        put(f"{human(part.size)}  {part.repo}  unfinished, {whose}")
+        rows.append((human(part.size), part.repo, "unfinished", whose))
+    put_table(rows, right=frozenset({0}), fit=Fit(shorten=(1, 2), wraps=True))
     _say_broken(app, known)
     app.console.blank()
     more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
@@ -96,11 +98,32 @@ def prune_files(app: App, yes: bool) -> None:
     for project in vanished:
         app.console.note(f"`{project}` has no lock any more and is forgotten")
     put_table(
-        [(human(file.freed), f"{file.repo}  {file.title}") for file in done.files]
-        + [(human(part.size), f"{part.repo}  unfinished") for part in done.unfinished],
+        [(human(file.freed), file.repo, file.title) for file in done.files]
+        + [(human(part.size), part.repo, "unfinished") for part in done.unfinished],
         right=frozenset({0}),
+        fit=Fit(shorten=(1, 2)),
     )
     _conclude_prune(app.console, done, removed=yes)
+
+
+@command.command("forget", epilog="Example: `lmpm cache forget ~/old-project`, and then `lmpm cache prune`")
+@click.argument("directory", type=click.Path())
+@json_option
+@pass_app(local=True)
+def forget_project(app: App, directory: str) -> None:
+    """Forget a project: what only its lock names may be pruned.
+
+    For a project that is given up, or whose lock is broken. Nothing in DIRECTORY is changed; lmpm knows it again once
+    it is used there.
+    """
+    place = (app.workspace.current / Path(directory).expanduser()).resolve()
+    known = app.workspace.known_projects
+    if not known.forget(place):
+        names = [str(path) for path in known.directories()]
+        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names))
+    if app.as_json:
+        put_json({"forgotten": str(place)})
+    app.console.done(f"Forgot `{place}`. What no other lock names: `lmpm cache prune`")
 
 
 @command.command("clean", epilog="Example: `lmpm cache clean`, or only one kind: `lmpm cache clean headers`")
@@ -112,9 +135,10 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
     \b
     catalog   the catalog, compiled
-    engine    what the installed llama.cpp says of itself
+    engines   what the installed engines say of themselves
     headers   headers of files on the Hub
     hub       answers of the Hub
+    measured  what `lmpm hardware --measure` found out about this machine
     plans     how llama.cpp would spend memory
     records   how fast models were here
     verified  which files were hashed and have not changed
@@ -137,7 +161,7 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
 
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--from", "folders", multiple=True, metavar="DIR", help="Look in this folder, too.")
 @global_option
 @json_option
@@ -199,7 +223,7 @@ def _places(app: App, folders: tuple[str, ...]) -> list[OtherTool]:
     named = [Path(folder).expanduser().absolute() for folder in folders]
     for folder in named:
         if not folder.is_dir():
-            raise SpecError(f"`{folder}` is no directory")
+            raise SpecError(f"`{folder}` is not a directory")
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - without a home directory it stays as it is
     return [
         *(OtherTool(str(folder), folder) for folder in named),
@@ -232,8 +256,9 @@ def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None
         console.note(f"{count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
     if done.foreign_bytes:
         console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
-    console.blank()
     number = len(done.files) + len(done.unfinished)
+    if number:
+        console.blank()
     if not number:
         console.done("Nothing to prune")
     elif removed:
@@ -246,8 +271,8 @@ def _conclude_adopt(
     console: Console, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]], places: list[OtherTool]
 ) -> None:
     """How many were taken over, in which way, and what is still missing."""
-    where = ", ".join(dict.fromkeys(place.tool for place in places)) or "no folder of another tool"
-    console.detail(f"Looked in {where}")
+    where = ", ".join(dict.fromkeys(place.tool for place in places))
+    console.detail(f"Looked in {where or 'no folder: no other tool keeps models here'}")
     if any(item.how == "symlink" for item in adopted):
         console.note("a symlink leads nowhere once the other tool removes its file; `lmpm verify` tells")
     console.blank()
@@ -256,7 +281,13 @@ def _conclude_adopt(
         return
     ways = ", ".join(f"{number} by {how}" for how, number in sorted(Counter(item.how for item in adopted).items()))
     size = human(sum(item.file.size for item in adopted))
-    taken = f"Adopted {count(len(adopted), 'file')}, {size}: {ways}" if adopted else f"Nothing found in {where}"
+    taken = (
+        f"Adopted {count(len(adopted), 'file')}, {size}: {ways}"
+        if adopted
+        else f"Nothing found in {where}"
+        if where
+        else "No other tool keeps models here"
+    )
     rest = f". {count(len(absent), 'file')} not on this machine: `lmpm install`" if absent else ""
     console.done(taken + rest)
 

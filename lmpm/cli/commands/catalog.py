@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import json_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_raw, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.errors import UnknownNameError, nearest
+from lmpm.units import count
 
 
 @click.group()
 def command() -> None:
-    """Show and check the catalog of tasks and models."""
+    """Show the tasks and models that lmpm knows."""
 
 
 @command.command("list", epilog="Example: `lmpm catalog list`")
@@ -32,14 +35,16 @@ def list_tasks(app: App) -> None:
             }
         )
         return
-    put_table([(task.name, task.summary, f"{counts[task.name]} models") for task in catalog.tasks])
+    rows = [(task.name, count(counts[task.name], "model"), task.summary) for task in catalog.tasks]
+    put_table(rows, right=frozenset({1}), fit=Fit(wraps=True))
 
 
 @command.command("show", epilog="Example: `lmpm catalog show text-to-sql`")
-@click.argument("name", metavar="TASK|MODEL")
+@click.argument("name", metavar="TASK|MODEL", shell_complete=complete.catalog_names)
+@click.option("--all", "everything", is_flag=True, help="Every model and every file.")
 @json_option
 @pass_app(local=True)
-def show(app: App, name: str) -> None:
+def show(app: App, name: str, everything: bool) -> None:
     """Show the models of a task, best first, or what is known of a model."""
     from lmpm.cli.output import catalog_pages as pages
 
@@ -50,7 +55,7 @@ def show(app: App, name: str) -> None:
         if app.as_json:
             put_json(pages.task_json(task, entries))
         else:
-            pages.put_task(task, entries)
+            pages.put_task(task, entries, everything=everything)
         return
     model = catalog.model(name)
     if model is None:
@@ -61,10 +66,10 @@ def show(app: App, name: str) -> None:
     if app.as_json:
         put_json(pages.model_json(model))
     else:
-        pages.put_model(model)
+        pages.put_model(model, everything=everything)
 
 
-@command.command("picks", epilog="Example: `lmpm catalog picks > docs/picks.md`")
+@command.command("picks", hidden=True, epilog="Example: `lmpm catalog picks > docs/picks.md`")
 @pass_app(local=True)
 def show_picks(app: App) -> None:
     """Print what each task takes on fifteen machines, as a page of Markdown."""
@@ -73,7 +78,7 @@ def show_picks(app: App) -> None:
     put_raw(picks_page.markdown(app.workspace.catalog, app.workspace.chips).rstrip())
 
 
-@command.command("check", epilog="Example: `lmpm catalog check`")
+@command.command("check", hidden=True, epilog="Example: `lmpm catalog check`")
 @pass_app(local=True)
 def check_files(app: App) -> int:
     """Check every file of the catalog and print every problem."""

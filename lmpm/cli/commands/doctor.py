@@ -46,11 +46,14 @@ def command(app: App) -> int:
         put_json({"ok": well, "checks": [{**check._asdict(), "sources": dict(check.sources)} for check in checks]})
         return 0 if well else 1
     for check in checks:
-        put(f"{'ok  ' if check.ok else 'fail'}  {check.name:<8}  {check.found}")
+        if check.ok and app.console.quiet:
+            continue
+        state = "✓ ok  " if check.ok else "✗ fail"
+        put(f"{state}  {check.name:<8}  {check.found}", hang=18)
         for fact, source in check.sources.items():
-            put(f"{'':<16}{fact.replace('_', ' ')}: {source}")
+            put(f"{'':<18}{fact.replace('_', ' ')}: {source}")
         if check.hint:
-            put(f"{'':<16}hint: {check.hint}")
+            put(f"{'':<18}hint: {check.hint}")
     return 0 if well else 1
 
 

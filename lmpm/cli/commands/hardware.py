@@ -8,6 +8,7 @@ from lmpm.cli.app import App
 from lmpm.cli.options import engine_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json
 from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.errors import SpecError
 from lmpm.units import human
 
@@ -19,7 +20,7 @@ from lmpm.units import human
 @json_option
 @pass_app(local=True)
 def command(app: App, measure: bool) -> None:
-    """Show the machine that lmpm chooses for."""
+    """Show the machine that lmpm chooses for, and how it knows."""
     from lmpm.machine import describe
 
     if measure:
@@ -44,7 +45,9 @@ def command(app: App, measure: bool) -> None:
         "host_bandwidth": f"{machine.host_bandwidth / 1e9:.0f} GB/s" if machine.host_bandwidth else "",
     }
     rows = [(name.replace("_", " "), value, str(origins.pop(name, ""))) for name, value in shown.items() if value]
-    put_table([*rows, *((name.replace("_", " "), str(origin), "") for name, origin in origins.items())])
+    put_table(
+        [*rows, *((name.replace("_", " "), "", str(origin)) for name, origin in origins.items())], fit=Fit(wraps=True)
+    )
 
 
 def _measure(app: App) -> None:

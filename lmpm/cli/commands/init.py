@@ -32,7 +32,7 @@ MANIFEST = (
 @click.command(epilog="Example: `lmpm init`, then `lmpm install text-to-sql`")
 @pass_app(local=True)
 def command(app: App) -> None:
-    """Write an `lmpm.toml` without models here."""
+    """Begin a project: an `lmpm.toml` without models, here."""
     found, here = app.project, app.workspace.current
     if found.directory == here and found.manifest_path.exists():
         raise SpecError(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
-from lmpm.cli.options import engine_option, hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.options import Tokens, engine_option, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
 from lmpm.cli.output.words import tok_range
 from lmpm.errors import EngineError, SpecError
-from lmpm.units import duration, human
+from lmpm.units import count, duration, human, parameters
 
 if TYPE_CHECKING:
     from lmpm.estimate import Inspection
@@ -27,8 +28,8 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 
 
 @click.command(epilog="Example: `lmpm inspect hf:Qwen/Qwen3-8B-GGUF:Q4_K_M --context 32768`")
-@click.argument("ref", metavar="REF|FILE")
-@click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens; else what the model was trained for.")
+@click.argument("ref", metavar="REF|FILE", shell_complete=complete.references)
+@click.option("-c", "--context", type=Tokens(), metavar="N", help="Tokens; else what the model was trained for.")
 @click.option("--preset", type=click.Choice(["lmpm", "llama-server"]), default="lmpm", show_default=True)
 @click.option("--kv-type", help="Type of the cache: f16, q8_0, q4_0, ...")
 @click.option("--flash-attn", type=click.Choice(["on", "off", "auto"]))
@@ -47,7 +48,7 @@ WORDS = {"kv_cache": "KV cache", "repack": "repacked", "recurrent": "state"}
 @json_option
 @pass_app()
 def command(app: App, ref: str, **options: Any) -> None:
-    """Show what a GGUF is, needs and does, from its header alone.
+    """Show what a GGUF is and needs, from its header alone.
 
     REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
     or a file.
@@ -73,10 +74,11 @@ def command(app: App, ref: str, **options: Any) -> None:
 
 def _parts(app: App, ref: str) -> Parts:
     """The files of what the lock pins under this name, else of what the reference names."""
-    from lmpm.resolver import parts_of
+    from lmpm.resolver import on_hub, parts_of
 
     locked = app.project.lock().get(ref)
     if locked is None:
+        ref = on_hub(ref, str(app.workspace.environment.endpoint))
         return parts_of(app.workspace.resolver, ref, app.workspace.machine)
     from lmpm.project import rung_for, variant_of
 
@@ -135,9 +137,9 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
     facts = [
         found.title,
         found.architecture,
-        f"{found.parameters / 1e9:.1f}B" if found.parameters >= 1e8 else f"{found.parameters / 1e6:.1f}M",
+        parameters(found.parameters),
         found.quant,
-        f"{found.layers} layers",
+        count(found.layers, "layer"),
         f"trained for {found.context_length:,} tokens",
     ]
     if found.has_chat_template is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lmpm.cli import plans
+from lmpm.cli import complete, plans
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     constraint_options,
@@ -26,7 +26,7 @@ from lmpm.project import actions
 @click.command(
     epilog="Example: `lmpm install text-to-sql`, or `lmpm install` after `git clone` of a project with a lock."
 )
-@click.argument("refs", nargs=-1, metavar="[REF]...")
+@click.argument("refs", nargs=-1, metavar="[REF]...", shell_complete=complete.references)
 @constraint_options
 @engine_option
 @hardware_option
@@ -50,12 +50,17 @@ def command(
     no_smoke: bool,
     **options: Any,
 ) -> None:
-    """Choose, download, test and pin a model for this machine.
+    """Choose, download, test and pin; without REF, what the lock pins.
 
     REF is a task (`text-to-sql`), a model of the catalog, a repository (`user/repo:Q4_K_M`), or words of a
     model's name (`"qwen3 8b"`), searched for on the Hub. What `lmpm.toml` asks of it already stays, options go
-    before it. Without REF everything in `lmpm.lock` is installed.
+    before it.
+
+    Without REF the lock is brought up to date with `lmpm.toml`, and what it pins for this machine is downloaded;
+    `lmpm install --locked` is `lmpm sync`, which never changes the lock.
     """
+    if refs[:1] == ("ollama",):  # a command for another tool, pasted: the error names what is meant
+        refs = (" ".join(refs),)
     app.remark(licenses=options["licenses"])
     plan = actions.install.plan(
         app.workspace,

@@ -10,6 +10,7 @@ from lmpm.cli.app import App
 from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import put_json, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.errors import NothingFitsError
 from lmpm.units import human
 
@@ -20,7 +21,7 @@ from lmpm.units import human
 @json_option
 @pass_app(local=True)
 def command(app: App) -> None:
-    """List what `lmpm.lock` pins, as this machine sees it."""
+    """List this project's models, and whether each is here."""
     from lmpm.project import rung_for, stale_remarks
     from lmpm.store import missing_hint
 
@@ -35,14 +36,14 @@ def command(app: App) -> None:
         try:
             rung = rung_for(model, machine)
         except NothingFitsError as error:
-            rows.append((model.name, "-", "", "", "", "does not fit this machine"))
+            rows.append((model.name, "-", "", "", "", "✗ does not fit this machine"))
             data.append({"name": model.name, "present": False, "error": error.message})
             continue
         candidate = rung.candidate
         lacking = [file for file in candidate.files if not store.find(candidate.source, file)]
         present = not lacking
         hints += [f"`{model.name}` is missing here. {missing_hint(candidate.source, lacking)}"] if lacking else []
-        state = "installed" if present else "missing"
+        state = "✓ installed" if present else "✗ missing"
         rows.append(
             (
                 model.name,
@@ -57,7 +58,7 @@ def command(app: App) -> None:
     if app.as_json:
         put_json({"models": data})
     elif rows:
-        put_table(rows, right=frozenset({3}))
+        put_table(rows, right=frozenset({3}), fit=Fit(drop=(4,), shorten=(1, 0), wraps=True))
         for hint in dict.fromkeys(hints):
             app.console.note(hint)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli import plans
+from lmpm.cli import complete, plans
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     dry_run_option,
@@ -15,12 +15,13 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output.console import put, put_json
+from lmpm.errors import LockError
 from lmpm.project import Plan, actions
 from lmpm.units import count
 
 
 @click.command(epilog="Example: `lmpm lock --check` in continuous integration")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--check", is_flag=True, help="Change nothing; fail if the lock is missing or stale.")
 @click.option("--upgrade", is_flag=True, help="Choose anew for NAME, or for every model.")
 @dry_run_option
@@ -32,6 +33,7 @@ from lmpm.units import count
 def command(app: App, names: tuple[str, ...], check: bool, upgrade: bool, dry_run: bool) -> None:
     """Pin what `lmpm.toml` asks for, download nothing.
 
+    `lmpm install` does this and downloads, `lmpm lock --upgrade` is `lmpm update` without the download.
     What is pinned already and still asked for in the same words stays as it is, unless `--upgrade` is given.
     """
     app.project.require_manifest()
@@ -63,10 +65,14 @@ def command(app: App, names: tuple[str, ...], check: bool, upgrade: bool, dry_ru
 
 
 def _check(app: App) -> None:
+    reasons: list[str] = []
+    try:
+        actions.lock.require_current(app.workspace)
+    except LockError as error:
+        reasons = [*error.details] if error.kind == "lock-stale" else []
+        raise app.answered(error, {"up_to_date": False, "reasons": reasons}) from error
     if app.as_json:
-        reasons = actions.lock.check(app.workspace)
-        put_json({"up_to_date": not reasons, "reasons": reasons})
-    actions.lock.require_current(app.workspace)
+        put_json({"up_to_date": True, "reasons": reasons})
     app.console.done("lmpm.lock is up to date")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output.console import Console, put, put_json
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: `lmpm outdated --json`")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @hardware_option
 @global_option
 @json_option
 @pass_app(asks_anew=True)
 def command(app: App, names: tuple[str, ...]) -> int:
-    """Say what has changed since `lmpm.lock` was made.
+    """Say what is newer than what the lock pins.
+
+    Nothing is changed: `lmpm update` does that.
 
     Newer commits, files uploaded again, changed templates and licences, repositories that are gone or belong
     to somebody else, and better choices of a newer catalog. Files that changed under the pinned commit end in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json
@@ -11,15 +12,17 @@ from lmpm.cli.output.console import put_json, put_raw
 
 
 @click.command(epilog='Example: `llama-server -m "$(lmpm path text-to-sql)"`')
-@click.argument("name")
+@click.argument("name", shell_complete=complete.names)
+@click.option("--all", "everything", is_flag=True, help="Every file, one a line: shards, and what lets it see.")
 @hardware_option
 @global_option
 @json_option
 @pass_app(local=True)
-def command(app: App, name: str) -> None:
+def command(app: App, name: str, everything: bool) -> None:
     """Print where a model's GGUF file is.
 
-    Of a model in shards it is the first; with `--json`, every file.
+    It is the file to load: of a model in shards the first. `--all` and `--json` give every file, also the mmproj
+    of a vision model.
     """
     from lmpm.project import find_model, rung_for
     from lmpm.store import missing_files
@@ -39,4 +42,5 @@ def command(app: App, name: str) -> None:
         ]
         put_json({"name": name, "path": str(paths[0]), **json.rung_json(rung, len(model.candidates)), "files": files})
     else:
-        put_raw(str(paths[0]))
+        for path in paths if everything else paths[:1]:
+            put_raw(str(path))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, pass_app
 from lmpm.project import actions
 
 
 @click.command(epilog="Example: `lmpm remove text-to-sql`")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete.names)
 @global_option
 @pass_app(local=True)
 def command(app: App, names: tuple[str, ...]) -> None:
-    """Take models out of `lmpm.toml` and `lmpm.lock`.
+    """Take models out of the project; their files stay in the cache.
 
     The files stay in the Hugging Face cache, which other projects and tools share.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     constraint_options,
@@ -17,6 +18,7 @@ from lmpm.cli.options import (
 )
 from lmpm.cli.output import candidates, funnel, json, words
 from lmpm.cli.output.console import put, put_json
+from lmpm.errors import LmpmError
 from lmpm.units import human
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog='Example: `lmpm resolve text-to-sql --hardware "M2, 16GB" --explain`')
-@click.argument("ref")
+@click.argument("ref", shell_complete=complete.references)
 @constraint_options
 @hardware_option
 @click.option("--explain", is_flag=True, help="Show the other candidates and why they were not taken.")
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 def command(app: App, ref: str, explain: bool, **options: Any) -> None:
     """Choose a variant for a machine without downloading it.
 
+    `lmpm why` lists the other candidates; `lmpm install --dry-run` says what would be downloaded and pinned.
+
     REF is a task, a model, a repository, or words of a model's name. Without a network a task or model is
     answered from the catalog alone, anything else from what the Hub answered before.
     """
@@ -42,13 +46,17 @@ def command(app: App, ref: str, explain: bool, **options: Any) -> None:
     app.remark(licenses=options["licenses"])
     resolution = resolve_reference(app.workspace, ref, constraints_from(options))
     choice = resolution.choice
-    if app.as_json:
-        put_json({**json.choice_json(choice), "funnel": funnel.as_json(resolution.funnel)})
+    data = {**json.choice_json(choice), "funnel": funnel.as_json(resolution.funnel)} if app.as_json else {}
     if choice.chosen is None:
         from lmpm.resolver import require_choice
 
-        require_choice(choice)
-    if not app.as_json:
+        try:
+            require_choice(choice)
+        except LmpmError as error:
+            raise app.answered(error, data) from error
+    if app.as_json:
+        put_json(data)
+    else:
         _show(app, resolution, ref, explain=explain)
 
 

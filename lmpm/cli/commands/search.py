@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lmpm.cli.app import App
-from lmpm.cli.options import hardware_option, json_option, offline_option, pass_app
+from lmpm.cli.options import Tokens, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output import json
 from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.cli.output.words import tok_range
-from lmpm.units import count, duration, human
+from lmpm.units import count, duration, human, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ SHOWN_REPOS: Final = 2  # of a model, beside the one that would be taken
 
 @click.command(epilog='Example: `lmpm search "deepseek r1 distill qwen 7b"`')
 @click.argument("words", nargs=-1, required=True, metavar="TEXT...")
-@click.option("-c", "--context", type=click.IntRange(1, 2**24), default=8192, show_default=True, help="Tokens.")
+@click.option("-c", "--context", type=Tokens(), metavar="N", default=8192, show_default=True, help="Tokens.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=SHOWN, show_default=True, help="Models to list.")
 @click.option("--all", "everything", is_flag=True, help="List derived models and every repository, too.")
 @hardware_option
@@ -32,7 +33,9 @@ SHOWN_REPOS: Final = 2  # of a model, beside the one that would be taken
 @json_option
 @pass_app()
 def command(app: App, words: tuple[str, ...], everything: bool, limit: int, context: int) -> None:
-    """Search the Hub for models, grouped by what they were made from.
+    """Find models on the Hub by words, and what fits this machine.
+
+    To choose by what a model does, name a task: `lmpm install TASK`.
 
     What would be taken, its memory and its speed are estimates for this machine; `lmpm resolve` looks closer.
     """
@@ -68,10 +71,10 @@ def _show(matches: Matches, limit: int, *, everything: bool) -> None:
     others = sum(len(match.rows) for match in rest if not match.is_derived)
     rows = []
     if derived:
-        rows.append(("Derived models", f"{derived} repos", "(fine-tunes, merges, abliterated ones; `--all`)"))
+        rows.append(("Derived models", count(derived, "repo"), "(fine-tunes, merges, abliterated ones; `--all`)"))
     if others:
-        rows.append(("Others", f"{others} repos", "(`--limit`)"))
-    put_table(rows)
+        rows.append(("Others", count(others, "repo"), "(`--limit`)"))
+    put_table(rows, fit=Fit(wraps=True))
     if not matches.is_complete:
         put(f"These are the {matches.repositories:,} most downloaded matches: type more of the name to see others")
 
@@ -79,11 +82,11 @@ def _show(matches: Matches, limit: int, *, everything: bool) -> None:
 def _put_match(match: Match, *, everything: bool) -> None:
     group = match.group
     known = match.known
-    parameters = known.parameters if known else group.title.parameters
+    size = known.parameters if known else group.title.parameters
     licenses = [row.license for row in match.rows if row.license != "unknown"]
     license_ = known.license if known else licenses[0] if licenses else "licence unknown"
     repos = count(len(match.rows), "repo") if match.rows else ""
-    facts = (repos, f"{parameters / 1e9:.2g}B" if parameters else "", license_)
+    facts = (repos, parameters(size) if size else "", license_)
     mark = " · in the catalog" if known else ""
     name = known.title if known and not match.rows else group.name
     put(f"{name}   {' · '.join(fact for fact in facts if fact)}{mark}")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
-from lmpm.cli.options import engine_option, global_option, hardware_option, json_option, pass_app
+from lmpm.cli.options import Tokens, engine_option, global_option, hardware_option, json_option, pass_app
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import put_json
 from lmpm.errors import SmokeTestError, UnknownNameError
@@ -21,16 +22,16 @@ FILE_CONTEXT: Final = 4096  # tokens that a file is loaded for where nobody says
 
 
 @click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
-@click.argument("name")
-@click.option("--task", help="The task whose questions are asked.")
-@click.option("-c", "--context", type=click.IntRange(1, 2**24), help="Tokens to load it for.")
+@click.argument("name", shell_complete=complete.names)
+@click.option("--task", shell_complete=complete.tasks, help="The task whose questions are asked.")
+@click.option("-c", "--context", type=Tokens(), metavar="N", help="Tokens to load it for.")
 @engine_option
 @hardware_option
 @global_option
 @json_option
 @pass_app(local=True)
 def command(app: App, name: str, task: str | None, context: int | None) -> None:
-    """Run a model once and check its answers.
+    """Run one model and check its answers.
 
     NAME is a model of the lock, or a GGUF file. It is asked the questions of its task.
     """
@@ -48,16 +49,18 @@ def command(app: App, name: str, task: str | None, context: int | None) -> None:
         need=subject.need,
         bench=app.workspace.engine,
     )
-    if app.as_json:
-        put_json({"name": name, "path": str(subject.paths[0]), "smoke": json.smoke_json(result)})
-    else:
+    data = {"name": name, "path": str(subject.paths[0]), "smoke": json.smoke_json(result)}
+    if not app.as_json:
         words.show_smoke(app.console, result)
     if result is not None and not result.passed:
-        raise SmokeTestError(
+        error = SmokeTestError(
             f"`{name}` does not do its task: {result.detail}",
             hint=TASK_HINT if asked is None and subject.is_task_assumed else None,
         )
-    if result is not None and not app.as_json:
+        raise app.answered(error, data)
+    if app.as_json:
+        put_json(data)
+    elif result is not None:
         app.console.blank()
         app.console.done(f"{name} works")
 

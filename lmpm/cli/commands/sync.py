@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli import plans
+from lmpm.cli import complete, plans
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     download_options,
@@ -22,7 +22,7 @@ from lmpm.units import count
 
 
 @click.command(epilog="Example: `lmpm sync` after `git pull`, or `lmpm sync --target ci` when an image is built")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--target", metavar="NAME", help="Download what this machine of [targets] takes.")
 @dry_run_option
 @no_smoke_option
@@ -34,6 +34,8 @@ from lmpm.units import count
 @pass_app()
 def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool, no_smoke: bool) -> None:
     """Download what `lmpm.lock` pins for this machine, and test it.
+
+    This is `lmpm install --locked`.
 
     The lock is taken as it is: a stale one is an error (exit code 7), and so is what the policy forbids (9).
     A model that cannot be downloaded does not keep the others from coming. Nothing is removed.
@@ -51,6 +53,7 @@ def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool,
         put_json({"dry_run": dry_run, "target": target, "models": models, "download_size": plan.download_size})
     total = count(len(plan.steps), "model")
     if plan.is_empty:
-        app.console.done(f"{total} as lmpm.lock pins them, nothing to do" if plan.steps else "The lock is empty")
+        pinned = "as lmpm.lock pins it" if len(plan.steps) == 1 else "as lmpm.lock pins them"
+        app.console.done(f"{total} {pinned}, nothing to do" if plan.steps else "The lock is empty")
     elif dry_run:
         plans.conclude_dry_run(app, plan)

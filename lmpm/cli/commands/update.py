@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli import plans
+from lmpm.cli import complete, plans
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     download_options,
@@ -21,7 +21,7 @@ from lmpm.project import actions
 
 
 @click.command(epilog="Example: `lmpm update text-to-sql`")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @dry_run_option
 @no_smoke_option
 @hardware_option
@@ -32,6 +32,8 @@ from lmpm.project import actions
 @pass_app(asks_anew=True)
 def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> None:
     """Choose models anew, download the choice, test it and pin it.
+
+    `lmpm lock --upgrade` chooses anew and downloads nothing; `lmpm outdated` only says what is newer.
 
     What would change is said first, in words. All of it is fetched and tested before the lock changes: what
     cannot be downloaded, or does not do its task, leaves the lock as it was.
@@ -55,6 +57,6 @@ def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> 
     if dry_run:
         plans.conclude_dry_run(app, plan)
     elif plan.changes:
-        app.console.done(f"Pinned in {app.project.lock_path.name}; commit it")
+        app.console.done(plans.pinned_words(app))
     elif plan.is_empty:
-        app.console.done("Everything is up to date")
+        app.console.done("Nothing was changed" if app.workspace.offline else "Everything is up to date")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     download_options,
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from lmpm.types import Machine
 
 NAME_GAP = 3
+WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 
 
 @click.command(epilog="Example: `lmpm verify --fetch` on a new machine, or in continuous integration")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
@@ -47,7 +49,7 @@ NAME_GAP = 3
 @json_option
 @pass_app()
 def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_smoke: bool) -> int:
-    """Test on this machine what `lmpm.lock` pins.
+    """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
     Exits with the code of the gravest failure, 0 when everything is right.
@@ -73,7 +75,9 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
 
         atomic.write_text(junit_file, junit_xml(list(reports)))
     if app.as_json:
-        put_json({"verified": code == 0, "models": [_json(report) for report in reports]})
+        info = app.workspace.engine.info if any(report.smoke for report in reports) else None
+        engine = {"name": info.name, "package": info.package, "build": info.build} if info else None
+        put_json({"verified": code == 0, "engine": engine, "models": [_json(report) for report in reports]})
     else:
         _conclude(app.console, reports)
     return code
@@ -91,48 +95,64 @@ class _Shown(ActionReporter):
         super().__init__(app.transfers)
         self.app = app
         self.width = width
+        self.engine = ""  # that ran the first model, said once
 
     def checked(self, report: Report) -> None:
         """Show the lines of one model."""
         if not self.app.as_json:
-            _show(report, self.width, self.app.workspace.machine)
+            if self.app.console.quiet and report.error is None:
+                return
+            if report.smoke is not None and not self.engine:
+                self.engine = report.smoke.engine_build
+                put(f"{'engine':<{self.width}}{self.engine}")
+            _show(report, self.width, self.app.workspace.machine, self.engine)
             for why in report.rung.passed_over if report.rung else ():
                 self.app.console.detail(f"{'':<{self.width}}{why}")
 
 
-def _show(report: Report, width: int, machine: Machine) -> None:
+def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
     """The lines of one model: what is taken, its bytes, its test, and what is wrong."""
-    name, indent = f"{report.name:<{width}}", " " * width
+
+    def line(word: str, text: str, *, name: str = "") -> None:
+        put(f"{name:<{width}}{word:<{WORD_WIDTH}}{text}".rstrip(), hang=width + WORD_WIDTH)
+
+    def failed(text: str, *, name: str = "", word: str = "failed") -> None:
+        line(f"✗ {word}", text, name=name)
+
     rung = report.rung
     if rung is None:
-        put(f"{name}failed       {report.error.message if report.error else ''}")
-        for line in report.error.details if report.error else ():
-            put(f"{indent}             {line}")
+        failed(report.error.message if report.error else "", name=report.name)
+        for detail in report.error.details if report.error else ():
+            line("", detail)
         return
     candidate = rung.candidate
     title = f"{candidate.model} {candidate.quant}"
     if report.missing:
-        put(f"{name}missing      {title}, {human(sum(file.size for file in report.missing))}")
+        size = human(sum(file.size for file in report.missing))
+        failed(f"{title}, {size}", name=report.name, word="missing")
         return
     budget = human(machine.budget + machine.host_budget)
     chosen = words.variant_words(report.rungs)
-    put(f"{name}{'model':<13}{title}  fits {human(candidate.memory)} of {budget}{chosen}")
+    line("model", f"{title}  fits {human(candidate.memory)} of {budget}{chosen}", name=report.name)
     if report.hashed_bytes:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
-        put(f"{indent}{'bytes':<13}{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
+        line("bytes", f"{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
     if report.smoke is not None:
-        asks = f", lock asks for b{candidate.engine} or newer" if candidate.engine else ""
-        put(f"{indent}{'engine':<13}{report.smoke.engine_build}{asks}")
-        lock_has = _recorded(report)
-        put(f"{indent}{'smoke':<13}{report.smoke.detail} · {words.smoke_figures(report.smoke)}{lock_has}")
+        if report.smoke.engine_build != engine:
+            line("engine", report.smoke.engine_build)
+        if candidate.engine:
+            line("engine", f"the lock asks for llama.cpp b{candidate.engine} or newer")
+        line("test", f"{report.smoke.detail} · {words.smoke_figures(report.smoke)}{_recorded(report)}")
         if report.smoke.memory and report.smoke.memory.is_notable:
-            put(f"{indent}{'note':<13}{words.memory_words(report.smoke.memory)}")
+            line("note", words.memory_words(report.smoke.memory))
     for note in report.notes:
-        put(f"{indent}{'note':<13}{note}")
+        line("note", note)
     if report.error is not None:
-        put(f"{indent}{'failed':<13}{report.error.message}")
-        for line in report.error.details:
-            put(f"{indent}{'':<13}{line}")
+        failed(report.error.message)
+        for detail in report.error.details:
+            line("", detail)
+    else:
+        line("✓ verified", "")
 
 
 def _can_be_downloaded(report: Report) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     constraint_options,
@@ -16,13 +17,16 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output import candidates, funnel, json
-from lmpm.cli.output.console import put, put_json
+from lmpm.cli.output.console import put, put_json, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.resolver import NameReference, parse_reference
 from lmpm.units import count, human
 
+SHOWN_VARIANTS: Final = 5  # of the lock
+
 
 @click.command(epilog="Example: `lmpm why text-to-sql --all`")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.references)
 @constraint_options
 @hardware_option
 @offline_option
@@ -30,7 +34,9 @@ from lmpm.units import count, human
 @json_option
 @pass_app()
 def command(app: App, name: str, everything: bool, **options: Any) -> None:
-    """Show every candidate and why it was taken or not.
+    """List the candidates for a task or model, and why not each.
+
+    `lmpm resolve` gives the choice alone.
 
     NAME is a task, a model, a repository, words of a model's name or an entry of the lock. Tasks and models
     are answered from the catalog's facts; others are asked for over the network.
@@ -64,10 +70,15 @@ def command(app: App, name: str, everything: bool, **options: Any) -> None:
         taken = rung_for(locked, machine).number
         put("")
         put("In lmpm.lock, best first; `›` is what this machine takes:")
-        for number, rung in enumerate(locked.candidates, start=1):
-            mark = "›" if number == taken else " "
-            targets = f"  for {', '.join(rung.targets)}" if rung.targets else ""
-            put(f"  {mark} {rung.model}  {rung.quant}  needs {human(rung.memory)}{targets}")
+        rows = [
+            ("›" if number == taken else " ", rung.model, rung.quant, human(rung.memory), ", ".join(rung.targets))
+            for number, rung in enumerate(locked.candidates, start=1)
+        ]
+        heads = ("", "model", "quant", "needs", "for")
+        shown = rows if everything else rows[:SHOWN_VARIANTS]
+        put_table(shown, heads=heads, right=frozenset({3}), fit=Fit(shorten=(1,), wraps=True))
+        if len(shown) < len(rows):
+            put(f"  {count(len(rows) - len(shown), 'more variant')}: `--all`")
 
 
 def _is_known(app: App, ref: str) -> bool:

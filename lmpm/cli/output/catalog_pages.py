@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm import licenses
 from lmpm.catalog import BUDGETS, GB
-from lmpm.cli.output.console import put, put_table
+from lmpm.cli.output.console import put, put_rest, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.estimate import estimate_memory
-from lmpm.units import human
+from lmpm.units import human, parameters
 
 if TYPE_CHECKING:
     from lmpm.catalog import Catalog, CatalogModel, Rating, Task
+
+SHOWN: Final = 16  # models of a task
+SHOWN_SCORES: Final = 6  # of a model
+SHOWN_FILES: Final = 8
+MODELS: Final = Fit(drop=(6, 2, 5), shorten=(4, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
     }
 
 
-def put_task(task: Task, found: list[Entry]) -> None:
+def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
     """A task and its models for people."""
     put(f"{task.title}: {task.summary}")
     put(f"ranked by {task.metrics[0].title}; of use from {task.time.useful:g} on, {task.context:,} tokens")
@@ -77,14 +83,17 @@ def put_task(task: Task, found: list[Entry]) -> None:
     if task.smoke.gap:
         put(f"smoke test: {task.smoke.gap}")
     put("")
-    put_table([_row(entry) for entry in found], right=frozenset({1, 2, 4}))
+    shown = found if everything else found[:SHOWN]
+    heads = ("model", "size", "memory", "score", "figure behind it", "licence", "from")
+    put_table([_row(entry) for entry in shown], heads=heads, right=frozenset({1, 2, 3}), fit=MODELS)
+    put_rest(len(found) - len(shown), "model")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     rating = entry.rating
     return (
         entry.model.title,
-        f"{entry.model.parameters / 1e9:.1f}B",
+        parameters(entry.model.parameters),
         f"from {entry.budgets[0] // GB} GB" if entry.budgets else "over 48 GB",
         rating.mode,
         f"{rating.value:.1f}",
@@ -147,10 +156,10 @@ def model_json(model: CatalogModel) -> dict[str, Any]:
     }
 
 
-def put_model(model: CatalogModel) -> None:
+def put_model(model: CatalogModel, *, everything: bool) -> None:
     """What is known of a model for people."""
-    active = f", {model.active_parameters / 1e9:.1f}B active" if model.active_parameters < model.parameters else ""
-    put(f"{model.title}: {model.parameters / 1e9:.1f}B parameters{active}, by {model.publisher}")
+    active = f", {parameters(model.active_parameters)} active" if model.active_parameters < model.parameters else ""
+    put(f"{model.title}: {parameters(model.parameters)} parameters{active}, by {model.publisher}")
     rows = [
         ("licence", licenses.describe(model.license)),
         ("base model", model.base_model),
@@ -159,22 +168,26 @@ def put_model(model: CatalogModel) -> None:
         ("llama.cpp", f"b{model.min_engine_build} or newer" if model.min_engine_build else ""),
         *_quirks(model),
     ]
-    put_table([row for row in rows if row[1]], indent="  ")
+    put_table([row for row in rows if row[1]], indent="  ", fit=Fit(wraps=True))
     put("")
-    put_table(
-        [
-            (
-                score.task,
-                f"{score.metric} {score.value:g}",
-                "estimated: " + score.rule if score.estimated else score.source,
-            )
-            for score in model.scores
-        ],
-        indent="  ",
-    )
+    figures: dict[tuple[str, str], list[str]] = {}  # each once, for all tasks that it counts for
+    for score in model.scores:
+        source = "estimated: " + score.rule if score.estimated else score.source
+        figures.setdefault((f"{score.metric} {score.value:g}", source), []).append(score.task)
+    scores = [(figure, f"{', '.join(tasks)}: {source}") for (figure, source), tasks in figures.items()]
+    shown_scores = scores if everything else scores[:SHOWN_SCORES]
+    put_table(shown_scores, indent="  ", fit=Fit(wraps=True))
+    put_rest(len(scores) - len(shown_scores), "score", indent="  ")
     put("")
     files = [(repo.id, file) for repo in model.repos for file in repo.files]
-    put_table([(repo, file.quant, human(file.size), file.path) for repo, file in files], indent="  ")
+    shown = files if everything else files[:SHOWN_FILES]
+    put_table(
+        [(repo, file.quant, human(file.size), file.path) for repo, file in shown],
+        indent="  ",
+        right=frozenset({2}),
+        fit=Fit(drop=(3,), shorten=(0,)),
+    )
+    put_rest(len(files) - len(shown), "file", indent="  ")
 
 
 def _quirks(model: CatalogModel) -> list[tuple[str, str]]:

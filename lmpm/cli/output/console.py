@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from lmpm.cli.output.layout import Fit, columns, fit_table, wrap
 from lmpm.errors import DiskError
 from lmpm.fs import printable
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-LABEL_WIDTH = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
+    from lmpm.errors import LmpmError
+
+WHOLE: Final = Fit()
+PLAIN_SIGNS: Final = str.maketrans("✓✗›", "+x>")
+COLOURS: Final = {"✓": "green", "✗": "red", "›": "green", "+": "green", "x": "red", ">": "green"}
+_SIGNED: Final = re.compile(
+    r"(?:^|(?<=\s))[✓✗›+x>] (?:installed|verified|ok|chosen|missing|failed|fail|does not fit)\b"
+)
+LABEL_WIDTH: Final = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
 
 
-def colour_wanted() -> bool:
+def colour_wanted(stream: TextIO | None) -> bool:
     """Colour goes to a terminal that did not ask for none, or where it is asked for."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return os.environ.get("TERM") != "dumb" and sys.stderr is not None and sys.stderr.isatty()
+    return os.environ.get("TERM") != "dumb" and stream is not None and stream.isatty()
 
 
 def is_terminal() -> bool:
@@ -45,17 +56,18 @@ class Console:
         """A line for people: a word in the margin, and what there is to say."""
         if not self.quiet:
             word = f"{label:<{LABEL_WIDTH}}"
-            _write(f"{style(word, bold=True) if label else word}{printable(text)}")
+            _write_wrapped(style(word, bold=True) if label else word, LABEL_WIDTH, printable(text))
 
     def note(self, text: str) -> None:
         """A remark that the user should not miss."""
         if not self.quiet:
-            _write(f"{style('note:', fg='yellow')} {printable(text)}")
+            _write_wrapped(style("note: ", fg="yellow"), 6, printable(text))
 
     def detail(self, text: str) -> None:
         """A line for `--verbose`."""
         if self.verbose and not self.quiet:
-            _write(style(printable(text), dim=True))
+            for line in wrap(printable(text), columns(sys.stderr), hang=LABEL_WIDTH):
+                _write(style(line, dim=True))
 
     def blank(self) -> None:
         """An empty line between parts."""
@@ -65,7 +77,8 @@ class Console:
     def done(self, text: str) -> None:
         """The most important line, last."""
         if not self.quiet:
-            _write(style(printable(text), fg="green"))
+            for line in wrap(printable(text), columns(sys.stderr)):
+                _write(style(line, fg="green"))
 
 
 def listen() -> Callable[[], None]:
@@ -86,25 +99,42 @@ def listen() -> Callable[[], None]:
 
 def style(text: str, **looks: Any) -> str:
     """Coloured where colour is wanted."""
-    return click.style(text, **looks) if colour_wanted() else text
+    return click.style(text, **looks) if colour_wanted(sys.stderr) else text
 
 
 def show_error(message: str, *, details: Sequence[str] = (), hint: str | None = None) -> None:
     """An error as uv writes it: what, then the figures, a blank line, and what to do."""
-    _write(f"{style('error:', fg='red', bold=True)} {printable(message)}")
+    _write_wrapped(style("error: ", fg="red", bold=True), 7, printable(message))
     for line in details:
-        _write(f"  {printable(line)}")
+        _write_wrapped("  ", 4, printable(line), first=2)
     if hint:
-        _write(f"\n{style('hint:', fg='cyan', bold=True)} {printable(hint)}")
+        _write("")
+        _write_wrapped(style("hint: ", fg="cyan", bold=True), 6, printable(hint))
 
 
 class ReaderGoneError(Exception):
     """Whoever read our output has read enough, as `head` does; click would make a failure of it."""
 
 
-def put(text: str) -> None:
-    """A line for people on stdout, which nothing from outside can turn into commands for the terminal."""
-    put_raw(printable(text))
+class AnsweredError(Exception):
+    """An error of a command that has an answer all the same: `data` is what it says as JSON."""
+
+    def __init__(self, error: LmpmError, data: dict[str, Any]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.data = data
+
+
+def put(text: str, *, hang: int | None = None) -> None:
+    """A line for people on stdout, which nothing from outside can turn into commands for the terminal.
+
+    On a terminal it goes on in further lines, `hang` columns in: two more than the first one unless said.
+    """
+    text = printable(text)
+    if hang is None:
+        hang = len(text) - len(text.lstrip()) + 2
+    for line in wrap(text, columns(sys.stdout), hang=hang):
+        put_raw(_signed(line))
 
 
 def put_raw(text: str) -> None:
@@ -138,18 +168,52 @@ def put_json(data: dict[str, Any]) -> None:
     put_raw(json.dumps({"schema": 1, **data}, indent=2, ensure_ascii=False))
 
 
-def put_table(rows: Iterable[Sequence[str]], *, indent: str = "", right: frozenset[int] = frozenset()) -> None:
-    """Rows in columns as wide as their widest cell; the columns of `right` are flush right."""
+def put_table(
+    rows: Iterable[Sequence[str]],
+    *,
+    heads: Sequence[str] = (),
+    indent: str = "",
+    right: frozenset[int] = frozenset(),
+    fit: Fit = WHOLE,
+) -> None:
+    """Rows in columns as wide as their widest cell; those of `right` are flush right.
+
+    `heads` stand above them, `fit` says what gives way first where a terminal is too narrow.
+    """
     table = [[printable(cell) for cell in row] for row in rows]
     if not table:
         return
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    for row in table:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        put((indent + "  ".join(cells)).rstrip())
+    if heads:
+        table.insert(0, [head if any(row[number] for row in table) else "" for number, head in enumerate(heads)])
+    for line in fit_table(table, columns(sys.stdout), indent=len(indent), right=right, fit=fit, has_heads=bool(heads)):
+        put_raw(_signed(line))
+
+
+def _signed(line: str) -> str:
+    """A line whose status words have their colour; the sign before them says the same where there is none."""
+    if not _SIGNED.search(line):
+        return line
+    try:
+        "✓✗›".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        line = line.translate(PLAIN_SIGNS)
+    if not colour_wanted(sys.stdout):
+        return line
+    return _SIGNED.sub(lambda found: click.style(found[0], fg=COLOURS[found[0][0]]), line)
+
+
+def put_rest(number: int, noun: str, *, indent: str = "") -> None:
+    """How many more there are of what was listed, and how to see them."""
+    if number:
+        put(f"{indent}{count(number, f'more {noun}')}: `--all`")
+
+
+def _write_wrapped(prefix: str, hang: int, text: str, *, first: int | None = None) -> None:
+    """A text behind a prefix, whose later lines begin below it."""
+    line, *rest = wrap(text, columns(sys.stderr), hang=hang, first=hang if first is None else first)
+    _write(prefix + line)
+    for more in rest:
+        _write(more)
 
 
 def _write(text: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.cli.output.console import put, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.units import duration
 
 if TYPE_CHECKING:
     from lmpm.resolver import Funnel
 
-SHOWN_LEFT_OUT: Final = 8
+SHOWN_LEFT_OUT: Final = 4
 JSON_LEFT_OUT: Final = 2000
 
 
@@ -18,16 +19,16 @@ def put_funnel(funnel: Funnel | None, *, everything: bool) -> None:
     """The steps on one line, the repositories that were taken, and why others were not."""
     if funnel is None:
         return
-    put("  " + " → ".join(funnel.steps()))
+    put("  " + " → ".join(funnel.steps()), hang=4)
     if funnel.age_s:
         put(f"  from what the Hub answered {duration(funnel.age_s)} ago")
     rows = [("from", repo, "; ".join(reasons)) for repo, reasons in funnel.taken]
     near = [item for item in funnel.left_out if item.reason != "other model"]
     shown = near if everything else near[:SHOWN_LEFT_OUT]
     rows += [("not", item.repo, f"{item.reason}: {item.detail}") for item in shown]
-    put_table(rows, indent="  ")
+    put_table(rows, indent="  ", fit=Fit(shorten=(1,), wraps=True))
     if len(shown) < len(near):
-        put(f"  {len(near) - len(shown)} more of {funnel.model}   `--all`")
+        put(f"  {len(near) - len(shown)} more repositories of {funnel.model}: `--all`")
     if funnel.others:
         put(f"  other models: {funnel.other_models}, {funnel.derived_models} of them derived: {_names(funnel)}")
     put("")

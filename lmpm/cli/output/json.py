@@ -134,10 +134,10 @@ def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
 
 
 def error_json(error: LmpmError) -> dict[str, Any]:
-    """An error as programs read it: decisions follow from `kind` and `exit_code`, never from the message."""
+    """An error as programs read it: decisions follow from `kind` and `code`, never from the message."""
     return {
         "kind": error.kind,
-        "exit_code": error.exit_code,
+        "code": error.exit_code,
         "message": str(error),
         "hint": error.hint,
         "place": error.place,

@@ -6,8 +6,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from unicodedata import combining, east_asian_width
 
+from lmpm.cli.output.layout import clip, padded
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
@@ -90,33 +90,3 @@ class Meter:
     def _bar(self, width: int, *, plain: bool) -> str:
         full = min(width, width * self.done // self.size) if self.size else width
         return ("#" * full + "." * (width - full)) if plain else ("━" * full + "─" * (width - full))
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def padded(text: str, width: int) -> str:
-    """A text with spaces up to a width."""
-    return text + " " * (width - cells(text))
-
-
-def clip(text: str, width: int, *, plain: bool = False) -> str:
-    """A text of at most `width` columns; what is left out of its middle is marked."""
-    if cells(text) <= width:
-        return text
-    mark = "~" if plain else "…"
-    if width < 3:
-        return mark[:width]
-    front, back = "", ""
-    chars = list(text)
-    while chars:
-        char = chars.pop(0 if cells(front) <= cells(back) else -1)
-        if cells(front) + cells(back) + cells(char) > width - 1:
-            break
-        if cells(front) <= cells(back):
-            front += char
-        else:
-            back = char + back
-    return front + mark + back

@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from lmpm.cli.output.meter import Meter, cells
+from lmpm.cli.output.layout import cells, columns
+from lmpm.cli.output.meter import Meter
 from lmpm.fs import printable
 from lmpm.reporter import Reporter
 from lmpm.units import count, duration, human
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL_S: Final = 5.0  # between two lines where nothing can move
 REDRAW_INTERVAL_S: Final = 0.1
+WIDTH: Final = 80  # columns where a terminal does not say
 MOST_LINES: Final = 8  # of files; further ones are in the total
 HASH_WORTH_SAYING: Final = 256 * 1024 * 1024  # bytes; less is hashed before one could read the line
 
@@ -188,7 +190,7 @@ class LiveReporter(PlainReporter):
         self._drawn = time.monotonic()
         meters = [*self.meters.values()][:MOST_LINES]
         meters += [self.total] if meters and self.files > 1 else []
-        width = _width() - 1  # a full last column makes some terminals begin a new line
+        width = (columns(sys.stderr) or WIDTH) - 1  # a full last column makes some terminals begin a new line
         names = max((cells(meter.name) for meter in meters), default=0)
         plain = not _can_draw()
         lines = [meter.line(width, name_width=names, plain=plain) for meter in meters]
@@ -207,13 +209,6 @@ class LiveReporter(PlainReporter):
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
-
-
-def _width() -> int:
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
 
 
 def _can_draw() -> bool:

@@ -92,7 +92,7 @@ def speed_words(speed: Speed | None, *, is_silent: bool = False, first_s: float 
     if is_silent:
         return (f"reads about {speed.prefill:,.0f} tok/s{doubt}",)
     first = speed.first_token_s if first_s is None else first_s
-    return (f"about {tok_range(speed)}{doubt}", f"first token about {duration(first)}")
+    return (f"about {tok_range(speed)}{doubt}", f"time to first token about {duration(first)}")
 
 
 def tok_range(speed: Speed | None, *, is_silent: bool = False) -> str:
@@ -102,21 +102,21 @@ def tok_range(speed: Speed | None, *, is_silent: bool = False) -> str:
     if is_silent:
         return f"{speed.prefill:,.0f} tok/s"
     low, high = speed.decode_low, speed.decode_high
-    return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:.0f}-{high:.0f} tok/s"
+    return f"{low:.1f}-{high:.1f} tok/s" if high < 10 else f"{low:,.0f}-{high:,.0f} tok/s"
 
 
 def show_smoke(console: Console, result: SmokeResult | None) -> None:
     """The question, the answer, and the figures of the run."""
     if result is None:
-        console.say("Smoke", "no smoke test for this kind of model")
+        console.say("Test", "none for this kind of model")
         return
     question = " ".join(result.question.split())
     if question:
-        console.say("Smoke", f'"{question}"')
+        console.say("Test", f'"{question}"')
     answer = " ".join(result.answer.split())
     if answer:
         console.say("", answer if len(answer) <= SHOWN_ANSWER else answer[: SHOWN_ANSWER - 1] + "…")
-    console.say("" if question or answer else "Smoke", result.detail)
+    console.say("" if question or answer else "Test", result.detail)
     for check in result.checks:
         console.detail(f"          {check}")
     figures = smoke_figures(result)
@@ -149,5 +149,5 @@ def smoke_figures(result: SmokeResult) -> str:
 
 
 def variant_words(count: int) -> str:
-    """`, chosen for this machine from 3 variants`; nothing where the lock has a single one."""
-    return f", chosen for this machine from {count} variants" if count > 1 else ""
+    """`, 1 of 3 variants`, the one for this machine; nothing where the lock has a single one."""
+    return f", 1 of {count} variants" if count > 1 else ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "decoder", "delta", "encoder", "gemma3n", "gemma4", "gemma_encoder", "hybrid", "latent", "mamba", "nemotron_h",
-    "rwkv7", "side_by_side",
+    "pre_norm_encoder", "rwkv7", "side_by_side",
 ]  # fmt: skip
 Keeps = Literal["cache", "state", "both", "nothing"]
 Experts = Literal["softmax", "sigmoid", "softmax_weight", "sigmoid_first", "key"]
@@ -30,6 +30,7 @@ class Style:
     first_norm: bool = True  # before the attention (False: only after it)
     parallel: bool = False  # attention and feed forward read the same input
     attention_first: bool = False  # of what is added up then
+    attention_second: bool = False  # behind the feed forward
     relu_squared: bool = False  # the activation of a feed forward without gate: two operations
     flat_qk_norm: bool = False  # queries and keys are normalized before they are cut into heads
     norm_after_rope: bool = False  # queries and keys
@@ -50,6 +51,8 @@ class Style:
     normalized_experts: bool = False
     interleaved_gate: bool = False  # a delta net whose heads bring their gates along (Qwen3-Next)
     vectors_or_logits: bool = False  # no logits where vectors are asked for
+    normed_embeddings: bool = False  # by a norm without weights
+    scaled_values: bool = False  # where the key is there, behind the attention
     positions: int = 1  # numbers for each token's position (4 with M-RoPE)
 
 
@@ -61,6 +64,7 @@ class Architecture:
     keeps: Keeps = "cache"
     style: Style = field(default_factory=Style)
     window_period: int | None = None  # every such layer sees all (0: only the key's array says); None: no windows
+    window_dense_first: bool = False  # the first of a period sees all, not the last
     window_default: int = 0  # tokens, when the key is absent; 0: no windows then
     window_only_at_layers: int = 0  # windows exist only in models of so many layers
     fixed_window: int = 0  # tokens, whatever the key says, unless it is 0
@@ -87,7 +91,8 @@ class Architecture:
         period = pattern if isinstance(pattern, int) else self.window_period
         if not period:
             return (True,) * layers
-        return tuple((layer + 1) % period != 0 for layer in range(layers))
+        shift = 0 if self.window_dense_first else 1
+        return tuple((layer + shift) % period != 0 for layer in range(layers))
 
 
 UNKNOWN: Final = Architecture(state_rule="by_tensors")  # and a full cache in every layer
@@ -109,6 +114,14 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "smollm3": Architecture(style=Style(unturned_every=4)),
     "granite": Architecture(style=replace(_GRANITE, normalized_experts=True)),
     "granitemoe": Architecture(style=replace(_GRANITE, normalized_experts=True)),
+    "xverse": Architecture(),
+    "baichuan": Architecture(),
+    "orion": Architecture(style=Style(layer_norm=True)),
+    "olmo": Architecture(style=Style(layer_norm=True)),
+    "stablelm": Architecture(style=Style(layer_norm=True)),
+    "falcon": Architecture(style=Style(layer_norm=True, parallel=True, attention_second=True)),
+    "gpt2": Architecture(style=Style(layer_norm=True, rope="none")),
+    "starcoder": Architecture(style=Style(layer_norm=True, rope="none")),
     "qwen2": Architecture(),
     "qwen2vl": Architecture(style=Style(positions=4)),
     "qwen3": Architecture(),
@@ -123,6 +136,20 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "ernie4_5-moe": Architecture(style=Style(normalized_experts=True)),
     "hunyuan-dense": Architecture(style=Style(norm_after_rope=True)),
     "hunyuan-moe": Architecture(style=Style(norm_after_rope=True, normalized_experts=True)),
+    "chatglm": Architecture(),
+    "maincoder": Architecture(style=Style(norm_after_rope=True)),
+    "mellum": Architecture(style=Style(normalized_experts=True), window_period=4),
+    "pangu-embedded": Architecture(),
+    "bailingmoe": Architecture(style=Style(gating="key")),
+    "hunyuan_vl": Architecture(style=Style(norm_after_rope=True, positions=4)),
+    "paddleocr": Architecture(style=Style(positions=4)),
+    "laguna": Architecture(style=Style(gating="key"), window_period=4, window_dense_first=True),
+    "step35": Architecture(style=Style(gating="key"), window_period=0),
+    "mimo2": Architecture(style=Style(gating="sigmoid", normalized_experts=True, scaled_values=True), window_period=0),
+    "afmoe": Architecture(style=Style(scaled_embeddings="always", unturned_every=4, gating="key"), window_period=4),
+    "muse-glimmer": Architecture(
+        style=Style(rope="window", normed_embeddings=True, scaled_logits=True, soft_cap=True), window_period=4
+    ),
     "minimax-m2": Architecture(style=Style(flat_qk_norm=True, gating="key", normalized_experts=True)),
     "dots1": Architecture(style=Style(gating="key")),
     "bailingmoe2": Architecture(style=Style(gating="key")),
@@ -196,5 +223,10 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "nomic-bert": Architecture(kind="encoder", keeps="nothing"),
     "nomic-bert-moe": Architecture(kind="encoder", keeps="nothing"),
     "jina-bert-v2": Architecture(kind="encoder", keeps="nothing"),
+    "jina-bert-v3": Architecture(kind="encoder", keeps="nothing"),
+    "modern-bert": Architecture(
+        kind="pre_norm_encoder", keeps="nothing", style=Style(layer_norm=True), window_period=3, window_dense_first=True
+    ),
+    "eurobert": Architecture(kind="pre_norm_encoder", keeps="nothing"),
     "gemma-embedding": Architecture(kind="gemma_encoder", keeps="nothing", style=_GEMMA, window_period=6),
 }

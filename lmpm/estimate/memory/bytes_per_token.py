@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.estimate.memory.constants import filled
 from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
-from lmpm.estimate.memory.plan import resolve
+from lmpm.estimate.memory.run_plan import resolve
 from lmpm.estimate.memory.weights import BLOCK, EXPERTS, LOOKED_UP, is_loaded, is_tied
 
 if TYPE_CHECKING:

@@ -18,15 +18,15 @@ from lmpm.estimate.memory.graphs import build
 from lmpm.estimate.memory.graphs.graph import Graph
 from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
-from lmpm.estimate.memory.plan import resolve
 from lmpm.estimate.memory.projector import projector_need
+from lmpm.estimate.memory.run_plan import resolve
 from lmpm.estimate.memory.shape import shape_of
 from lmpm.estimate.memory.weights import Placement, is_tied, mapped_bytes
 from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
-    from lmpm.estimate.memory.plan import Plan
+    from lmpm.estimate.memory.run_plan import Plan
     from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
     from lmpm.types import Shape
@@ -132,7 +132,7 @@ def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
         DeviceMemory(
             name,
             own.parts._replace(
-                weights=other.weights if own.is_host else own.parts.weights,
+                weights=other.weights if own.is_host and own.parts.repack == other.repack else own.parts.weights,
                 output=own.parts.output or (other.output if own.is_host else 0),  # llama.cpp says hundredths of a MiB
                 mmproj=other.mmproj,
                 tokenizer=other.tokenizer,

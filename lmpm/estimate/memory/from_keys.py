@@ -14,12 +14,12 @@ from lmpm.estimate.memory.exact import output_bytes
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
-from lmpm.estimate.memory.plan import resolve
+from lmpm.estimate.memory.run_plan import resolve
 from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
-    from lmpm.estimate.memory.plan import Plan
+    from lmpm.estimate.memory.run_plan import Plan
     from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
 

@@ -14,7 +14,7 @@ from lmpm.estimate.memory.graphs.attention import value_width
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
     from lmpm.estimate.memory.hparams import HParams
-    from lmpm.estimate.memory.plan import Plan
+    from lmpm.estimate.memory.run_plan import Plan
 
 
 def layer_cache(model: HParams, plan: Plan, layer: int, backend: Backend = CPU) -> int:

@@ -32,6 +32,7 @@ FIRST: Final = re.compile(r"(?:token_embd_norm|per_layer_model_proj|per_layer_pr
 EXPERTS: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)_(?:ch)?exps")
 BLOCK: Final = re.compile(r"(?:blk|cache)\.(\d+)\.")
 FREQUENCIES: Final = re.compile(r"rope_(?:freqs|factors_long|factors_short)\.weight")
+HEADLESS: Final = frozenset({"encoder", "pre_norm_encoder"})  # kinds without an output matrix
 LAZY_BYTES: Final = 4 * 1024**3  # larger tables of rows are read from the file as needed; lazy_read::add
 LAZY: Final = frozenset({"per_layer_token_embd.weight"})
 
@@ -144,7 +145,7 @@ def is_loaded(model: HParams, name: str) -> bool:
 
 def is_tied(model: HParams) -> bool:
     """Whether the token embeddings are the output matrix, too."""
-    return "output.weight" not in model.tensors and model.architecture.kind != "encoder"
+    return "output.weight" not in model.tensors and model.architecture.kind not in HEADLESS
 
 
 def is_repacked(tensor: header.Tensor, types: Mapping[str, int]) -> bool:

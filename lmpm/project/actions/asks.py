@@ -48,6 +48,7 @@ def overlaid(line: ManifestModel, asked: Constraints, ref: str | None = None) ->
         **changes,
         quant=asked.quant if names_quant else asked.quant or own.quant,
         prefer=asked.prefer if asked.prefer != "quality" else own.prefer,
+        asked_in=asked.asked_in if asked.context is not None else own.asked_in,
     )
 
 
@@ -82,13 +83,20 @@ def manifest_line(resolution: Resolution, constraints: Constraints, name: str | 
         name=name or _as_name(title or request.ref),
         task=request.task if is_task or constraints.task else None,
         ref=None if is_task else request.ref,
-        context=request.context,
+        context=None if _is_shorter(resolution) else request.context,
         quant=request.quant if is_task else constraints.quant,  # `text-to-sql:Q8_0` names one too
         min_speed=constraints.min_speed,
         max_size=constraints.max_size,
         license=_licenses(constraints),
         prefer=constraints.prefer if constraints.prefer != "quality" else None,
     )
+
+
+def _is_shorter(resolution: Resolution) -> bool:
+    """Whether the choice was trained for fewer tokens than were planned for, which nobody demanded."""
+    choice = resolution.choice
+    trained = choice.chosen.variant.context_length if choice.chosen else 0
+    return 0 < trained < choice.request.context
 
 
 def _as_name(text: str) -> str:
@@ -129,7 +137,7 @@ def find_request(
         same_ref = _is_same(catalog, ref, task=asked.get("task"), asked=asked.get("ref"))
         context = constraints.context or (task.context if task else asked.get("context"))
         wanted = {
-            "context": context,
+            "context": context if "context" in asked or constraints.context else None,
             "quant": constraints.quant or named,
             "min_speed": constraints.min_speed,
             "max_size": constraints.max_size,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError, SpecError
+from lmpm.fs import rules
 from lmpm.project.actions import pinning
 from lmpm.project.actions.asks import (
     find_line,
@@ -51,12 +53,22 @@ def plan(
     manifest. `locked` forbids that the lock changes, `save` False that the project's files are written.
     Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
     """
-    if name and len(refs) != 1:
-        raise SpecError("`--name` goes with exactly one reference")
+    if name is not None:
+        name = _as_typed_name(name, refs)
     if refs:
         steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
         return _plan(workspace, steps, smoke=smoke, save=save)
     return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+
+
+def _as_typed_name(name: str, refs: Sequence[str]) -> str:
+    """The name that was given for one reference. Raises SpecError before anything is chosen or fetched for it."""
+    if len(refs) != 1:
+        raise SpecError("`--name` goes with exactly one reference")
+    try:
+        return rules.model_name(unicodedata.normalize("NFC", name.strip()))
+    except ValueError as error:
+        raise SpecError(f"`{rules.printable(name[:80])}` cannot be a name: {error}") from error
 
 
 def _plan(

@@ -42,15 +42,15 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
     for rung in after.candidates:
         twin = next((item for item in before.candidates if _key(item) == _key(rung)), None)
         if twin is None:
-            yield f"{name}: new rung {_title(rung)}, memory {human(rung.memory)}"
+            yield f"{name}: new variant {_title(rung)}, memory {human(rung.memory)}"
         else:
             kept.append(twin)
             yield from (f"{name}, {_title(rung)}: {change}" for change in _rung(twin, rung))
     for rung in before.candidates:
         if not any(rung is item for item in kept):
-            yield f"{name}: rung {_title(rung)} is gone"
+            yield f"{name}: variant {_title(rung)} is gone"
     if len(kept) == len(after.candidates) == len(before.candidates) and kept != list(before.candidates):
-        yield f"{name}: its rungs are in another order"
+        yield f"{name}: its variants are in another order"
 
 
 def _targets(before: LockedModel, after: LockedModel) -> Iterator[str]:

@@ -6,6 +6,7 @@ An error names the place (`model[0].candidate[1].files[0].sha256`).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LockError
@@ -162,6 +163,9 @@ def _requested(table: Table, items: Mapping[str, object]) -> dict[str, toml.Scal
 
 def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
     source, identity = _source(table.table("source"), strict=strict)
+    files = tuple(_file(row, strict=strict) for row in table.tables("files"))
+    if isinstance(source, FileSource) and files:
+        source = replace(source, first=files[0].sha256 or "")
     candidate = LockedCandidate(
         source=source,
         identity=identity,
@@ -183,7 +187,7 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
         template=rules.field(table, "template", rules.sha256) if "template" in table else None,
         tested=_tested(table.table("tested"), strict=strict) if "tested" in table else None,
         targets=_targets(table),
-        files=tuple(_file(row, strict=strict) for row in table.tables("files")),
+        files=files,
     )
     _check_files(candidate.files, table.at("files"))
     _finish(table, strict=strict)

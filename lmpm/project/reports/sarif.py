@@ -52,7 +52,7 @@ def _result(finding: Finding, lines: dict[tuple[str, int], int]) -> dict[str, An
         "ruleId": finding.rule.id,
         "ruleIndex": list(RULES).index(finding.rule.id),
         "level": finding.rule.level,
-        "message": {"text": printable(f"{finding.model}, rung {finding.rung}, {finding.title}: {finding.detail}")},
+        "message": {"text": printable(f"{finding.model}, variant {finding.rung}, {finding.title}: {finding.detail}")},
         "locations": [
             {
                 "physicalLocation": {

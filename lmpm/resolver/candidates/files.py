@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lmpm.errors import NetworkError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import header as gguf_header, parse_shard, quant, require_harmless, require_loadable
+from lmpm.gguf import file_name, header as gguf_header, parse_shard, quant, require_harmless, require_loadable
 from lmpm.hub import explain, status_error, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
@@ -52,7 +52,7 @@ def of_file(path: Path, store: Store, *, directory: Path) -> Variant:
             raise SpecError(f"`{part}` cannot be pinned under its name: {error}") from error
         digest, size = store.digest(part)
         files.append(ModelFile(path=name, size=size, sha256=digest))
-    return _variant(headers[0], FileSource(files[0].path), tuple(files))
+    return _variant(headers[0], FileSource(files[0].path, files[0].sha256 or ""), tuple(files))
 
 
 def of_url(reference: UrlReference, http: Http, store: Store, *, offline: bool) -> Variant:
@@ -119,7 +119,7 @@ def _variant(header: Header, source: Source, files: tuple[ModelFile, ...]) -> Va
     parameters = sum(tensor.elements for tensor in header.tensors)
     if len(files) > 1 or not parameters:  # the table of tensors is not known, or only that of one shard
         parameters = int(weights / (quant.bits_per_weight(label) or 8.0))
-    title = _line(header, "general.name") or PurePath(files[0].path).stem
+    title = file_name.parse_file_name(PurePath(files[0].path).name).model or _line(header, "general.name") or "model"
     bare = Variant(
         model=title.lower(),
         title=title,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lmpm.units import count
+
 if TYPE_CHECKING:
     from lmpm.resolver.records import LeftOut
     from lmpm.types import Variant
@@ -41,13 +43,13 @@ class Funnel:
 
     def steps(self) -> tuple[str, ...]:
         """`663 repositories`, `41 of this model`, `9 trusted`, `74 variants`."""
-        found = f"{'' if self.is_complete else 'the first '}{self.matches} repositories"
+        found = f"{'' if self.is_complete else 'the first '}{count(self.matches, 'repository', 'repositories')}"
         return (
             found,
             f"{self.of_model} of {self.model}",
             f"{self.trusted} trusted",
             f"{self.looked_at} looked at",
-            f"{self.variants} variants",
+            count(self.variants, "variant"),
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.estimate.memory.graphs.decoder import decoder
 from lmpm.estimate.memory.graphs.delta import delta
-from lmpm.estimate.memory.graphs.encoder import encoder, gemma_encoder
+from lmpm.estimate.memory.graphs.encoder import encoder, gemma_encoder, pre_norm_encoder
 from lmpm.estimate.memory.graphs.gemma3n import gemma3n
 from lmpm.estimate.memory.graphs.gemma4 import gemma4
 from lmpm.estimate.memory.graphs.hybrid import hybrid, mamba, nemotron_h, side_by_side
@@ -30,6 +30,7 @@ BUILDERS: Final[Mapping[Kind, Callable[[Graph], None]]] = {
     "latent": latent,
     "mamba": mamba,
     "nemotron_h": nemotron_h,
+    "pre_norm_encoder": pre_norm_encoder,
     "rwkv7": rwkv7,
     "side_by_side": side_by_side,
 }

@@ -22,6 +22,10 @@ LARGEST_LLAMA_4: Final = 128  # experts: Maverick's queries and keys are not nor
 def decoder(graph: Graph) -> None:
     """Build the whole graph."""
     cur = graph.embeddings()
+    if graph.style.normed_embeddings:
+        cur = op.like("rms_norm", cur)
+    if places := graph.weight("position_embd.weight"):
+        cur = op.like("add", cur, op.get_rows(places, graph.positions()))
     last = graph.model.layers - 1
     for layer in range(graph.model.layers):
         cur = _layer(graph, cur, layer, chooses_rows=layer == last and not graph.style.rows_at_end)
@@ -34,6 +38,8 @@ def _layer(graph: Graph, inp: Tensor, layer: int, *, chooses_rows: bool) -> Tens
     style, name = graph.style, f"blk.{layer}"
     cur = graph.norm(inp, f"{name}.attn_norm") if style.first_norm else inp
     feed = cur
+    if f"{name}.attn_norm_2.weight" in graph.model.tensors:  # Falcon 40B
+        cur = graph.norm(inp, f"{name}.attn_norm_2")
     cur = self_attention(graph, cur, layer)
     if chooses_rows:
         cur = op.get_rows(cur, graph.output_rows())
@@ -43,6 +49,8 @@ def _layer(graph: Graph, inp: Tensor, layer: int, *, chooses_rows: bool) -> Tens
         out = graph.feed_forward(feed, name)
         if style.attention_first:
             return op.like("add", op.like("add", cur, out), inp)
+        if style.attention_second:
+            return op.like("add", op.like("add", out, cur), inp)
         return op.like("add", op.like("add", out, inp), cur)
     cur = residual_scale(graph, post_norm(graph, cur, name, "post_attention_norm"))
     middle = op.like("add", cur, inp)
@@ -84,7 +92,24 @@ def self_attention(graph: Graph, cur: Tensor, layer: int) -> Tensor:
     k = _normalized_and_turned(graph, k, layer, f"{name}.attn_k_norm", model.kv_heads(layer))
     if style.flat_qk_norm:
         v = op.reshape(v, model.value_length(layer), model.kv_heads(layer), graph.tokens)
-    return attend(graph, layer, q, k, v, sinks=graph.weight(f"{name}.attn_sinks.weight"))
+    sinks = graph.weight(f"{name}.attn_sinks.weight")
+    if f"{name}.attn_gate.weight" in model.tensors:
+        out = attend(graph, layer, q, k, v, sinks=sinks, output="")
+        return graph.linear(_gated(graph, out, cur, layer), f"{name}.attn_output")
+    out = attend(graph, layer, q, k, v, sinks=sinks)
+    scales = style.scaled_values and "attention.value_scale" in graph.keys
+    return op.like("scale", out) if scales else out
+
+
+def _gated(graph: Graph, out: Tensor, cur: Tensor, layer: int) -> Tensor:
+    """What came out of the attention, weighed by a gate on its input: for each head, or for each element."""
+    gate = op.like("unary", graph.linear(cur, f"blk.{layer}.attn_gate"))
+    heads, wide = graph.model.heads(layer), out.ne[0]
+    if gate.ne[0] != heads:
+        return op.like("mul", out, gate)
+    by_head = op.reshape(out, wide // heads, heads, graph.tokens)
+    by_head = op.like("mul", by_head, op.reshape(gate, 1, heads, graph.tokens))
+    return op.reshape(by_head, wide, graph.tokens)
 
 
 def _normalized_and_turned(graph: Graph, cur: Tensor, layer: int, norm: str, heads: int) -> Tensor:

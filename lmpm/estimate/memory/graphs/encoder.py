@@ -80,6 +80,27 @@ def gemma_encoder(graph: Graph) -> None:
     pool(graph, cur)
 
 
+def pre_norm_encoder(graph: Graph) -> None:
+    """Build the whole graph of an encoder whose layers begin with their norms (ModernBERT, EuroBERT)."""
+    tensors, inp = graph.model.tensors, graph.embeddings()
+    if "token_embd_norm.weight" in tensors:
+        inp = graph.norm(inp, "token_embd_norm")
+    for layer in range(graph.model.layers):
+        name = f"blk.{layer}"
+        cur = graph.norm(inp, f"{name}.attn_norm") if f"{name}.attn_norm.weight" in tensors else inp
+        q, k, v = graph.queries_keys_values(cur, layer)
+        cur = attend_whole(graph, layer, graph.rope(q), graph.rope(k), v)
+        if layer == graph.model.layers - 1:
+            cur, inp = (op.get_rows(item, graph.output_rows()) for item in (cur, inp))
+        middle = op.like("add", cur, inp)
+        cur = graph.feed_forward(graph.norm(middle, f"{name}.ffn_norm"), name)
+        inp = op.like("add", cur, middle)
+    cur = graph.norm(inp, "output_norm")
+    cur.is_output = True
+    graph.expand(cur)
+    pool(graph, cur)
+
+
 def pool(graph: Graph, cur: Tensor) -> None:
     """One vector for each text, where vectors are asked for."""
     if not graph.plan.settings.embeddings:

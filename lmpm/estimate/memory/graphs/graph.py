@@ -16,7 +16,7 @@ from lmpm.estimate.memory.ggml.builder import Builder
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.tensor import Tensor
     from lmpm.estimate.memory.hparams import HParams
-    from lmpm.estimate.memory.plan import Plan
+    from lmpm.estimate.memory.run_plan import Plan
     from lmpm.estimate.memory.weights import Placement
 
 

@@ -11,7 +11,7 @@ import pytest
 from lmpm.engine import Device, Engine, EngineInfo, Engines, Found
 from lmpm.engine.adapters.llama_server import DEVICE, VERSION, LlamaServer
 from lmpm.engine.adapters.xllamacpp import require_avx2
-from lmpm.engine.choose import gpu_hint
+from lmpm.engine.engines import gpu_hint
 from lmpm.engine.local import LocalEngine
 from lmpm.errors import EngineError, SpecError
 from lmpm.types import Machine
@@ -83,7 +83,7 @@ def test_a_proof_is_kept_until_the_engine_changes(tmp_path: Path) -> None:
     place = program(tmp_path / "llama-server", "exit 1")
     assert Engines(tmp_path / "home", binary=str(place)).examine(LlamaServer(place)).standing == "failed"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmpm.engine.choose._prove", lambda _: pytest.fail("proved again"))
+        patch.setattr("lmpm.engine.engines._prove", lambda _: pytest.fail("proved again"))
         assert Engines(tmp_path / "home", binary=str(place)).examine(LlamaServer(place)).standing == "failed"
     before = LlamaServer(place).installation()
     place.write_text(place.read_text() + "\n")
@@ -132,7 +132,7 @@ def test_the_engine_of_a_machine_is_looked_at_once(tmp_path: Path, monkeypatch: 
     bench = LocalEngine(Machine(name="CPU", accelerator="cpu", memory=1 << 34, budget=1 << 33), tmp_path)
     info = bench.info
     assert info is not None and bench.oracle is not None and bench.repack in ("avx2", "avx512", "neon")
-    monkeypatch.setattr("lmpm.engine.choose._prove", lambda _: pytest.fail("proved again"))
+    monkeypatch.setattr("lmpm.engine.engines._prove", lambda _: pytest.fail("proved again"))
     assert LocalEngine(bench.computer, tmp_path).info == info
 
 

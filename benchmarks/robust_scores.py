@@ -66,6 +66,12 @@ def _line(pairs: list[tuple[str, float, float]]) -> tuple[float, float]:
     return slope, statistics.mean(own) - slope * statistics.mean(general)
 
 
+def best(known: Catalog, task: Task) -> float:
+    """The best figure that was measured on the task's own metric."""
+    own = (score for model in known.models for score in model.scores if score.task == task.name)
+    return max(score.value for score in own if score.metric == task.metrics[0].id and not score.estimated)
+
+
 def features(model: CatalogModel, mode: str) -> list[float]:
     """Intercept, doublings of a billion parameters, years since 2026, and whether it thinks."""
     size = np.log2(np.sqrt(float(model.parameters) * float(model.active_parameters)) / 1e9)
@@ -120,7 +126,7 @@ def main() -> None:
         slope, intercept, error = line(pairs)
         print(f"{task.name:18} {len(pairs):6} {slope:6.2f} {intercept:10.1f} {error:6.1f}")
         if "--write" in sys.argv:
-            write(task, "general", {"slope": slope, "intercept": intercept, "error": error})
+            write(task, "general", {"slope": slope, "intercept": intercept, "error": error, "most": best(known, task)})
     if "--show" in sys.argv:
         show(known, sys.argv[sys.argv.index("--show") + 1])
 

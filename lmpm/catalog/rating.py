@@ -146,7 +146,7 @@ def _expectation(model: CatalogModel, line: General, general: Task, mode: Mode) 
         ability, error = expect(general.expected, model, mode), general.expected.error
     else:
         return 0.0, math.inf
-    return line.slope * ability + line.intercept, math.hypot(line.error, line.slope * error)
+    return min(line.slope * ability + line.intercept, line.most), math.hypot(line.error, line.slope * error)
 
 
 def _figure(model: CatalogModel, task: Task, mode: Mode, score: Score, metric: Metric) -> _Figure:

@@ -140,7 +140,12 @@ def _useful(table: Table) -> float:
 
 
 def _general(table: Table) -> General:
-    return General(slope=table.number("slope"), intercept=table.number("intercept"), error=table.number("error"))
+    return General(
+        slope=table.number("slope"),
+        intercept=table.number("intercept"),
+        error=table.number("error"),
+        most=table.number("most"),
+    )
 
 
 def _expected(table: Table) -> Expected:

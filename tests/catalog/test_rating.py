@@ -94,8 +94,8 @@ def test_of_several_sources_the_mean_counts_and_the_surer_one_more() -> None:
     two = model(score(60), score(80, source="paper B"))
     assert value(two) == pytest.approx(70)
     assert 60 < value(model(score(60), score(80, by="maker", source="card"))) < 69
-    same = model(score(60), score(80, "other"))
-    assert value(same) == pytest.approx((60 / 4 + 76 / 16) / (1 / 4 + 1 / 16)), "one source shares its error"
+    same = model(score(60), score(70, "other"))
+    assert value(same) == pytest.approx((60 / 4 + 71 / 16) / (1 / 4 + 1 / 16)), "one source shares its error"
 
 
 class TestExpectation:
@@ -104,7 +104,7 @@ class TestExpectation:
     @staticmethod
     def rated(*scores: Score, error: float = 5.0, expected: Expected | None = None) -> float:
         general = replace(task(expected=expected), name="g")
-        made = replace(task(), general=General(1.0, 0.0, error))
+        made = replace(task(), general=General(1.0, 0.0, error, 100.0))
         found = rating.rate(model(*scores), made, general)
         return found[0].value
 

@@ -122,12 +122,15 @@ class Expected(NamedTuple):
 class General(NamedTuple):
     """What general abilities let expect of a task: the line from the quality at chat, and its standard error in points.
 
+    It goes no higher than `most`, the best that was measured on the task's own metric.
+
     By `benchmarks/robust_scores.py`.
     """
 
     slope: float
     intercept: float
     error: float
+    most: float
 
 
 TaskTime = WritingTime | VectorTime | RankingTime

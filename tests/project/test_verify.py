@@ -93,8 +93,8 @@ def test_a_file_that_fits_nothing(verifier: Verifier) -> None:
 
 
 def test_remarks_are_no_failures(verifier: Verifier) -> None:
-    waiting = Waiting(prompt_tokens=10**6, first_token=(0.1, 0.2), whole=(0.1, 0.2))
-    slow = replace(MODEL, waiting=waiting)
+    waiting = Waiting(prompt_tokens=1, first_token=(0.1, 0.2), whole=(0.1, 0.2))
+    slow = replace(MODEL, waiting=waiting, candidates=(replace(RUNG, answer_tokens=1000),))
     report = replace(verifier, free_memory=1000).check(slow)
     assert report.error is None
     assert any("nothing in the lock is fast enough here" in note for note in report.notes)

@@ -165,14 +165,14 @@ class _Ladder:
             name=self.line.name,
             requested=self.line.requested(),
             candidates=tuple(map(_locked, self.candidates)),
-            context=self._planned() if self.line.context is None else None,
+            context=self._planned_context() if self.line.context is None else None,
             waiting=self.request.waiting and replace(self.request.waiting, answer_tokens=0, thinking_tokens=0),
         )
 
-    def _planned(self) -> int:
+    def _planned_context(self) -> int:
         """Tokens to run the choice for: no more than it was trained for."""
-        asked, chosen = self.request.context, self.choice.chosen
-        return min(asked, (chosen.variant.context_length if chosen else 0) or asked)
+        trained = self.choice.chosen.variant.context_length if self.choice.chosen else 0
+        return min(self.request.context, trained or self.request.context)
 
     def _choice_on(self, machine: Machine) -> Choice | None:
         """What is chosen for a machine, pinned; None where it takes something of the ladder that is as good."""

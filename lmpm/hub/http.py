@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import requests
 
+    from lmpm.endpoint import Secret
     from lmpm.errors import LmpmError
     from lmpm.hub.tls import Bundle
-    from lmpm.types import Secret
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 FORBIDDEN: Final = frozenset({401, 403, 451})

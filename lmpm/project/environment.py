@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lmpm.endpoint import Endpoint
 from lmpm.errors import DiskError, SpecError
 from lmpm.fs import rules
-from lmpm.types import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lmpm.endpoint import Endpoint, Secret
 from lmpm.hub import Http
-from lmpm.types import Endpoint, Secret, UrlSource
+from lmpm.types import UrlSource
 from tests.conftest import Cli
 from tests.loopback import LoopbackHub, faults
 

@@ -53,6 +53,7 @@ class Rating(NamedTuple):
     kind: Kind
     metric: str
     source: str
+    date: str = ""
     answer_tokens: int | None = None
     thinking_tokens: int | None = None
 
@@ -108,6 +109,7 @@ def _rate(model: CatalogModel, task: Task, mode: Mode, general: Task | None) -> 
         kind=_kind(best),
         metric=best.metric.title,
         source=best.score.source,
+        date=best.score.date,
         answer_tokens=tokens.answer_tokens if tokens else None,
         thinking_tokens=tokens.thinking_tokens if tokens else None,
     )

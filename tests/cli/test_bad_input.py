@@ -108,9 +108,10 @@ BROKEN_LOCKS = {
     "a size with a point": ("size = 2147483648", "size = 2147483648.0", "model[0].candidate[1].files[0].size"),
     "a repository with three parts": ("org/small-3b-GGUF", "org/small/GGUF", "model[0].candidate[1].source.hf"),
     "memory of nothing": ("memory = 2899102924", "memory = 0", "model[0].candidate[1].memory"),
-    "a newer version": ("version = 1", "version = 2", "newer lmpm"),
-    "a version in words": ("version = 1", 'version = "1"', "version"),
-    "no version": ("version = 1\n", "", "version"),
+    "a newer version": ("version = 2", "version = 3", "newer lmpm"),
+    "an older version": ("version = 2", "version = 1", "`lmpm lock`"),
+    "a version in words": ("version = 2", 'version = "2"', "version"),
+    "no version": ("version = 2\n", "", "version"),
     "conflict markers": ("[[model]]", "<<<<<<< HEAD\n[[model]]", "line 5"),
     "no toml": ("[[model]]", "[[model", "line 5"),
     "an unknown key": ("layers = 28", "layers = 28\nsurprise = 1", "surprise"),
@@ -133,7 +134,7 @@ def test_a_broken_lock_is_refused_at_its_place_before_anything_is_done(cli: Cli,
 
 
 def test_a_lock_of_bytes_that_are_no_text_is_refused(cli: Cli) -> None:
-    cli.lock.write_bytes(b"version = 1\n\xff\xfe\x00")
+    cli.lock.write_bytes(b"version = 2\n\xff\xfe\x00")
     cli.call("list").failed(7, "lmpm.lock")
     cli.lock.write_bytes(b"# " + b"x" * (5 << 20))
     cli.call("list").failed(7, "lmpm.lock")

@@ -72,5 +72,5 @@ def test_a_spoilt_choice_is_no_best_quant(cli: Cli) -> None:
         add_listed(server, listed, shape=Shape(architecture="granite"))  # its size does not follow from its keys
         found = cli.run("resolve", "big 24b", *M2, HF_ENDPOINT=server.endpoint).passed()
     assert "IQ1_S" in found.out
-    assert "the least spoilt quant of it that fits" in found.err and "take a smaller model" in found.err
-    assert "best quant" not in found.err and "10 tok/s or more" not in found.err
+    assert "the best of it that fits: no quant of 4 bits or more does" in found.err
+    assert "IQ1_S loses much of the model" in found.err and "finest" not in found.err

@@ -149,7 +149,7 @@ def test_what_people_wrote_into_the_manifest_stays_when_it_is_installed_again(cl
 def test_what_is_installed_is_what_the_lock_gives_here(cli: Cli, hub: LoopbackHub) -> None:
     """The files of this Hub are far smaller than the catalog knows, so that larger models fit here, too."""
     cli.manifest.write_text('[targets]\nm2 = { hardware = "M2, 16GB" }\nci = { hardware = "CPU, 4 cores, 8GB" }\n')
-    here = ("--hardware", "CPU, 2 cores, 24GB")
+    here = ("--hardware", "CPU, 4 cores, 4GB")
     by_the_catalog = cli.call("resolve", "text-to-sql", *here, "--offline", "--json").passed().json["choice"]
     shown = cli.call("install", "text-to-sql", *here, "--no-smoke", "--json").passed().json["models"][0]
     assert shown["choice"]["model"] != by_the_catalog["model"], "else this test shows nothing"

@@ -68,6 +68,7 @@ def task_json(task: Task, found: list[Entry]) -> dict[str, Any]:
                 "kind": entry.rating.kind,
                 "estimated": entry.rating.kind == "estimated",
                 "source": entry.rating.source,
+                "date": entry.rating.date,
             }
             for entry in found
         ],
@@ -99,7 +100,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{rating.value:.1f}",
         f"{rating.metric} {rating.published:g} ({rating.kind})",
         _license(entry.model.license),
-        rating.source,
+        f"{rating.source}, {rating.date}",
     )
 
 

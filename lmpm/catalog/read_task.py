@@ -51,7 +51,6 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         time=_TIMES.get(kind, _writing_time)(table.table("time")),
         expected=_expected(table.table("expected")) if "expected" in table else None,
         general=_general(table.table("general")) if "general" in table else None,
-        patient=table.flag_or("patient", False),
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
         prompt=_prompt(table.table("prompt")) if "prompt" in table else None,

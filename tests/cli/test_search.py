@@ -12,6 +12,7 @@ from tests.loopback import LoopbackHub
 from tests.loopback.families import FAMILY, Listed, Shape, add_listed, add_story
 
 TEXT = "deepseek r1 distill qwen 7b"
+WORDS = "deepseek distill qwen 7b"  # not the title of the catalog's model: the Hub is searched
 REAL = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 M2 = ("--hardware", "M2, 16GB")
 
@@ -46,16 +47,16 @@ def test_search_as_json_and_offline(cli: Cli, crowd: LoopbackHub) -> None:
 
 
 def test_words_are_resolved_explained_and_kept(cli: Cli, crowd: LoopbackHub) -> None:
-    explained = cli.run("resolve", TEXT, "--explain", *M2, HF_ENDPOINT=crowd.endpoint).passed()
+    explained = cli.run("resolve", WORDS, "--explain", *M2, HF_ENDPOINT=crowd.endpoint).passed()
     steps = next(line for line in explained.out.splitlines() if "→" in line)
     assert "60 repositories" in steps and f"of {FAMILY}" in steps and "trusted" in steps and "variants" in steps
     assert REAL in explained.out and "runner" not in explained.err
     crowd.reset_log()
-    why = cli.run("why", TEXT, *M2, HF_ENDPOINT=crowd.endpoint).passed()
+    why = cli.run("why", WORDS, *M2, HF_ENDPOINT=crowd.endpoint).passed()
     assert steps in why.out and len(crowd.requests) == 0
-    again = cli.run("resolve", TEXT, "--offline", *M2, HF_ENDPOINT=crowd.endpoint).passed()
+    again = cli.run("resolve", WORDS, "--offline", *M2, HF_ENDPOINT=crowd.endpoint).passed()
     assert REAL in again.out and "what the Hub answered" in again.err
-    data = cli.run("resolve", TEXT, "--json", *M2, HF_ENDPOINT=crowd.endpoint).passed().json
+    data = cli.run("resolve", WORDS, "--json", *M2, HF_ENDPOINT=crowd.endpoint).passed().json
     assert data["funnel"]["matches"] == 60 and data["choice"]["repo"] == REAL
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import requests
 from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils._http import default_client_factory
 
 from tests.gguf_files import write_llama
 from tests.loopback import ContentLike, File, Generated, LoopbackHub, Sparse, Token, listed
@@ -112,6 +114,7 @@ class TestMetadata:
         assert info.gguf["context_length"] == 32768
 
     def test_other_case_and_former_names_are_redirected(self, hub: LoopbackHub) -> None:
+        huggingface_hub.set_client_factory(default_client_factory)  # whatever bounds lmpm's own client has set here
         assert api(hub).model_info("ACME/Tiny-gguf").id == REPO
         hub.rename(REPO, "acme/renamed-GGUF")
         assert api(hub).model_info(REPO).id == "acme/renamed-GGUF"

@@ -140,8 +140,8 @@ TaskTime = WritingTime | VectorTime | RankingTime
 class Task:
     """What a user wants done, and how it is judged.
 
-    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. Where the user
-    is not `patient`, no model is taken that always thinks before it answers. `read_smoke` raises CatalogError.
+    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. `read_smoke` raises
+    CatalogError.
     """
 
     name: str
@@ -160,7 +160,6 @@ class Task:
     read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
     expected: Expected | None = None
     general: General | None = None
-    patient: bool = False
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()
     prompt: Prompt | None = None

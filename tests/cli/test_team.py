@@ -255,7 +255,8 @@ class TestChanges:
         cli.call("lock", *small).passed()
         lock = load_lock(cli.lock)
         (model,) = lock.models
-        last = replace(model.candidates[-1], targets=("big",))
+        weakest = min(model.candidates, key=lambda rung: rung.score)
+        last = replace(weakest, targets=("big",))
         write_lock(cli.lock, lock.with_model(replace(model, candidates=(last,))))
         rows = cli.call("outdated", "--json", *small).passed().json["changes"]
         assert any("`big`" in row["detail"] and "the catalog takes" in row["detail"] for row in rows)

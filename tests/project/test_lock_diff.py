@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lmpm.limits import GIB
 from lmpm.project.lock.diff import differences
 from lmpm.project.lock.records import Lock, LockedModel
-from lmpm.types import HubSource, ModelFile
+from lmpm.types import HubSource, Machine, ModelFile
 from tests.lock_samples import small_model
 
 
@@ -65,3 +66,19 @@ def test_a_changed_request_and_order() -> None:
 def test_escapes_do_not_reach_the_terminal() -> None:
     lines = told(small_model("a"), small_model("a", model="\x1b[2J", quant="Q8_0"))
     assert all(line.isprintable() for line in lines)
+
+
+def test_what_this_machine_takes_is_said_where_it_changes() -> None:
+    machine = Machine(name="m", accelerator="metal", memory=16 * GIB, budget=10 * GIB, bandwidth=10**11)
+    before = small_model("chat", score=50.0)
+    file = ModelFile(path="better.gguf", size=1000, sha256="4" * 64)
+    better = replace(before.candidates[0], model="Better", score=80.0, quant="Q8_0", files=(file,))
+    after = replace(before, candidates=(better, *before.candidates))
+    here = "chat, this machine: chat Q4_K_M -> Better Q8_0"
+    assert here in list(differences(Lock((before,)), Lock((after,)), machine))
+    assert here not in told(before, after)
+    larger = replace(after, candidates=(replace(better, memory=30 * GIB), *before.candidates))
+    assert not any("this machine" in line for line in differences(Lock((before,)), Lock((larger,)), machine))
+    alone = replace(after, candidates=(replace(better, memory=30 * GIB),))
+    lines = list(differences(Lock((before,)), Lock((alone,)), machine))
+    assert "chat, this machine: chat Q4_K_M -> nothing that fits" in lines

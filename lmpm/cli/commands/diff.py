@@ -43,7 +43,7 @@ def command(app: App, locks: tuple[str, ...]) -> None:
     else:
         old = _read(locks[0], project) if locks else _committed(project)
         new = _read(locks[1], project) if len(locks) > 1 else project.require_lock()
-    lines = list(differences(old, new))
+    lines = list(differences(old, new, app.workspace.machine))
     if app.as_json:
         put_json({"changes": lines})
         return

@@ -90,7 +90,7 @@ def _plan(
         action="install",
         workspace=workspace,
         steps=steps,
-        changes=lock_changes(before, entries, unpinned) if entries or unpinned else (),
+        changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
         unpinned=unpinned,
         smoke=smoke,
         saves=save,

@@ -63,7 +63,7 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
         action="lock",
         workspace=workspace,
         steps=tuple(chosen_step(workspace, item) for item in chosen),
-        changes=lock_changes(before, entries, unpinned) if entries or unpinned else (),
+        changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
         unpinned=unpinned,
         remarks=remarks,
         saves=True,

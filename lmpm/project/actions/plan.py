@@ -237,8 +237,10 @@ def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...
     return tuple(file for file in files if not file.sha256 or workspace.store.find(source, file) is None)
 
 
-def lock_changes(before: Lock, entries: Iterable[LockedModel], unpinned: Iterable[str] = ()) -> tuple[str, ...]:
-    """What pinning entries and unpinning names changes in a lock, in words."""
+def lock_changes(
+    before: Lock, entries: Iterable[LockedModel], unpinned: Iterable[str] = (), *, machine: Machine
+) -> tuple[str, ...]:
+    """What pinning entries and unpinning names changes in a lock, and for this machine, in words."""
     from lmpm.project.lock.diff import differences
 
     after = before
@@ -246,4 +248,4 @@ def lock_changes(before: Lock, entries: Iterable[LockedModel], unpinned: Iterabl
         after = after.with_model(entry)
     for name in unpinned:
         after = after.without(name)
-    return tuple(differences(before, after))
+    return tuple(differences(before, after, machine))

@@ -35,7 +35,7 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, smoke: bool = True)
         action="update",
         workspace=workspace,
         steps=tuple(steps),
-        changes=lock_changes(before, [step.locked for step in steps if step.locked]),
+        changes=lock_changes(before, [step.locked for step in steps if step.locked], machine=workspace.machine),
         remarks=remarks,
         smoke=smoke,
         saves=True,

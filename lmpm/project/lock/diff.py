@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmpm.errors import NothingFitsError
 from lmpm.fs import printable
 from lmpm.limits import GIB, MIB
+from lmpm.project.lock import ladder
 from lmpm.types import HubSource
 from lmpm.units import human
 
@@ -13,10 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+    from lmpm.types import Machine
 
 
-def differences(old: Lock, new: Lock) -> Iterator[str]:
-    """A line for each thing that changed, by model; nothing when the locks mean the same."""
+def differences(old: Lock, new: Lock, machine: Machine | None = None) -> Iterator[str]:
+    """A line for each thing that changed, by model; nothing when the locks mean the same.
+
+    With a machine also what it took and takes now, where these are not the same.
+    """
     for name in sorted({model.name for model in (*old.models, *new.models)}):
         before, after = old.get(name), new.get(name)
         if before is None and after is not None:
@@ -25,6 +31,25 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
             yield f"{name}: removed, {_ladder(before)}"
         elif before is not None and after is not None and before != after:
             yield from _model(before, after)
+            if machine is not None:
+                yield from _here(before, after, machine)
+
+
+def _here(before: LockedModel, after: LockedModel, machine: Machine) -> Iterator[str]:
+    """`chat, this machine: Qwen3.5-9B Q6_K -> Qwen3.5-4B Q8_0`."""
+    old, new = _taken(before, machine), _taken(after, machine)
+    if old is not None and new is None:
+        yield f"{after.name}, this machine: {_title(old)} -> nothing that fits"
+    elif new is not None and (old is None or _key(old) != _key(new)):
+        was = f"{_title(old)} -> " if old else "takes "
+        yield f"{after.name}, this machine: {was}{_title(new)}" + ("" if old else " now")
+
+
+def _taken(model: LockedModel, machine: Machine) -> LockedCandidate | None:
+    try:
+        return ladder.take(model, machine).candidate
+    except NothingFitsError:
+        return None
 
 
 def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
@@ -97,9 +122,9 @@ def _served(model: LockedModel) -> dict[str, LockedCandidate]:
     return {target: rung for rung in model.candidates for target in rung.targets}
 
 
-def _key(rung: LockedCandidate) -> tuple[str, str]:
+def _key(rung: LockedCandidate) -> tuple[str, str, str]:
     """A rung stays the same one when only its commit changes."""
-    return rung.source.name, rung.quant
+    return rung.source.name, rung.quant, rung.mode
 
 
 def _title(rung: LockedCandidate) -> str:

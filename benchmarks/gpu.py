@@ -58,7 +58,7 @@ def steps(bench: LocalEngine, path: Path) -> Iterator[tuple[str, Callable[[], st
     layers = "all" if config.gpu_layers is None else config.gpu_layers
     yield "layers on GPU", lambda: str(layers)
     yield "computed", lambda: human(exact_memory(model, config, gpus_of(bench.machine)).total)
-    yield "planned", lambda: human(bench.oracle.ask(parts, config).total) if bench.oracle else "cannot be asked"
+    yield "planned", lambda: human(bench.planner.ask(parts, config).total) if bench.planner else "cannot be asked"
 
     def run() -> str:
         with bench.open(Files(path), config, EngineLimits()) as session:

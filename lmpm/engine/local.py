@@ -105,7 +105,7 @@ class LocalEngine:
         return repacking(self.info.system_info)
 
     @cached_property
-    def oracle(self) -> MemoryPlanner | None:
+    def planner(self) -> MemoryPlanner | None:
         """Who says how the engine would spend memory here; None where it is missing, or cannot be asked."""
         from lmpm.engine.planner import MemoryPlanner
 

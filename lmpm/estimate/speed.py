@@ -83,7 +83,7 @@ class Workload(NamedTuple):
         return is_sparse(self.touched, self.need) if self.sparse is None else self.sparse
 
 
-# Fitted by `benchmarks/speed.py` in November 2026 on published llama-bench tables (llama.cpp discussions
+# Fitted by `benchmarks/speed.py` in November 2026 on published llama-local_engine tables (llama.cpp discussions
 # 4167, 15013, 10879 and 15396, XiongjieDai/GPU-Benchmarks-on-LLM-Inference) and llmfit's community uploads.
 # ROCm and Vulkan share the rows of AMD cards. SYCL has no row: it takes what the GPUs have in common, less
 # a quarter.

@@ -252,7 +252,7 @@ class Workspace:
         """The check that looks closely at a choice."""
         from lmpm.resolver import ExactFit
 
-        return ExactFit(locator=self.locator, reach=reach, bench=self.engine if self.is_this_machine else None)
+        return ExactFit(locator=self.locator, reach=reach, local_engine=self.engine if self.is_this_machine else None)
 
     # -- the bytes -------------------------------------------------------------
 

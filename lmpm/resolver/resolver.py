@@ -1,7 +1,7 @@
 """From what the user named to a choice: candidates of the catalog, the Hub or this machine, judged.
 
 On the Hub the choice is confirmed: one request tells the commit, sizes and digests of its files, and
-whether they may be had. With an appraiser its header tells what it needs to the byte, and llama.cpp is asked.
+whether they may be had. With an exact_fit its header tells what it needs to the byte, and llama.cpp is asked.
 A choice that cannot be had, or does not fit after all, is rejected and the next one taken.
 """
 
@@ -112,12 +112,12 @@ class Resolver:
     directory: Path = Path()  # the project's: paths of local files start there
 
     def resolve(
-        self, text: str, machine: Machine, constraints: Constraints, *, where: Where, appraiser: ExactFit | None = None
+        self, text: str, machine: Machine, constraints: Constraints, *, where: Where, exact_fit: ExactFit | None = None
     ) -> Resolution:
         """The choice for a reference on a machine; `choice.chosen` is None when nothing can be taken.
 
         `where` says who answers: the catalog's facts alone, the Hub (the choice is confirmed there), or
-        what is on this machine already. An `appraiser` looks closely at what is chosen.
+        what is on this machine already. An `exact_fit` looks closely at what is chosen.
         Raises UnknownNameError or SpecError for the reference, and the
         errors of `Hub.repository`.
         """
@@ -134,8 +134,8 @@ class Resolver:
             checks.append(HeaderCheck(self.catalog, self.hub))
         if where == "hub" and not is_named:
             checks.append(pins.PinCheck(self.pin))
-        if appraiser and not is_named:
-            checks += appraiser.checks
+        if exact_fit and not is_named:
+            checks += exact_fit.checks
         spare = tuple(self._marked(variant) for variant in found.spare) if looks else ()
         done = choose(request, machine, variants, checks, spare=spare, explains=looks)
         choice = replace(done.choice, notes=(*done.choice.notes, *done.remarks, *found.notes))

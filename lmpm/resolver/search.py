@@ -97,7 +97,7 @@ def _match(finder: HubFinder, group: Group, request: Request, machine: Machine, 
 
 
 def _trusted_first(finder: HubFinder, group: Group) -> tuple[Row, ...]:
-    judged = [(finder.sieve.judge_row(row, group), row) for row in group.rows]
+    judged = [(finder.shortlist.judge_row(row, group), row) for row in group.rows]
     judged.sort(key=lambda item: (item[0].imitates is not None, item[1].gated, -item[0].points, item[1].id))
     return tuple(row for _, row in judged)
 

@@ -129,11 +129,11 @@ def test_how_to_get_one_for_the_gpu(accelerator: str, system: str, words: str) -
 
 
 def test_the_engine_of_a_machine_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = LocalEngine(Machine(name="CPU", accelerator="cpu", memory=1 << 34, budget=1 << 33), tmp_path)
-    info = bench.info
-    assert info is not None and bench.oracle is not None and bench.repack in ("avx2", "avx512", "neon")
+    local_engine = LocalEngine(Machine(name="CPU", accelerator="cpu", memory=1 << 34, budget=1 << 33), tmp_path)
+    info = local_engine.info
+    assert info is not None and local_engine.planner is not None and local_engine.repack in ("avx2", "avx512", "neon")
     monkeypatch.setattr("lmpm.engine.engines._prove", lambda _: pytest.fail("proved again"))
-    assert LocalEngine(bench.computer, tmp_path).info == info
+    assert LocalEngine(local_engine.computer, tmp_path).info == info
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,9 @@ class Desk:
         )  # fmt: skip
 
     def choose(self, ref: str) -> Resolution:
-        appraiser = ExactFit(locator=self.shelf, reach="chosen")
+        exact_fit = ExactFit(locator=self.shelf, reach="chosen")
         box = parse_spec("M2, 16GB", load_chips(ROOT / "catalog"))
-        return self.resolver.resolve(ref, box, Constraints(), where="hub", appraiser=appraiser)
+        return self.resolver.resolve(ref, box, Constraints(), where="hub", exact_fit=exact_fit)
 
 
 @pytest.fixture

@@ -89,11 +89,11 @@ class Desk:
         self.shelf = FileLocator(store=store, hub=client, catalog=known)
 
     def choose(
-        self, box: Machine, bench: LocalEngine | None = None, *, appraised: bool = True, quant: str | None = None
+        self, box: Machine, local_engine: LocalEngine | None = None, *, appraised: bool = True, quant: str | None = None
     ) -> Resolution:
-        appraiser = ExactFit(locator=self.shelf, reach="chosen", bench=bench) if appraised else None
+        exact_fit = ExactFit(locator=self.shelf, reach="chosen", local_engine=local_engine) if appraised else None
         constraints = Constraints(context=CONTEXT, quant=quant)
-        return self.resolver.resolve(f"hf:{REPO}", box, constraints, where="hub", appraiser=appraiser)
+        return self.resolver.resolve(f"hf:{REPO}", box, constraints, where="hub", exact_fit=exact_fit)
 
 
 @pytest.fixture
@@ -124,39 +124,39 @@ def test_the_header_says_what_the_estimate_did_not(desk: Desk) -> None:
 
 
 def test_llama_cpp_has_the_last_word(desk: Desk) -> None:
-    bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
-    first = desk.choose(bench.machine, bench).choice.chosen
+    local_engine = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
+    first = desk.choose(local_engine.machine, local_engine).choice.chosen
     assert first and first.memory.source == "dry-run"
     told = first.variant.memory
     assert told is not None and first.memory.total == pytest.approx(told.total, rel=0.15)
-    tight = replace(bench.machine, budget=first.memory.total - 1)
+    tight = replace(local_engine.machine, budget=first.memory.total - 1)
     if told.total <= tight.budget:  # else the header already says no
-        choice = desk.choose(tight, bench, quant="Q8_0").choice
+        choice = desk.choose(tight, local_engine, quant="Q8_0").choice
         assert choice.chosen is None
         assert "llama.cpp here plans" in choice.rejected[0].detail
 
 
 def test_a_plan_is_asked_for_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
-    first = desk.choose(bench.machine, bench).choice.chosen
+    local_engine = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
+    first = desk.choose(local_engine.machine, local_engine).choice.chosen
     desk.hub.reset_log()
     monkeypatch.setattr(XLlamaCpp, "plan", lambda *_, **__: pytest.fail("llama.cpp was asked again"))
-    assert desk.choose(bench.machine, LocalEngine(bench.computer, desk.home)).choice.chosen == first
+    assert desk.choose(local_engine.machine, LocalEngine(local_engine.computer, desk.home)).choice.chosen == first
     assert desk.hub.bytes_sent(".gguf") == 0, "the headers are kept"
 
 
 def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lmpm.engine.engines.Engines.candidates", ())
-    bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
-    choice = desk.choose(bench.machine, bench).choice
+    local_engine = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
+    choice = desk.choose(local_engine.machine, local_engine).choice
     assert choice.chosen and choice.chosen.memory.source == "header"
     assert any("llama.cpp cannot be asked here" in note for note in choice.notes)
 
 
 def test_what_is_locked_does_not_depend_on_who_locks(desk: Desk) -> None:
-    bench = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
+    local_engine = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     line = ManifestModel(name="x", ref=f"hf:{REPO}")
-    here = build.lock_model(desk.choose(bench.machine, bench), line, desk.resolver, {})[1].candidates[0]
+    here = build.lock_model(desk.choose(local_engine.machine, local_engine), line, desk.resolver, {})[1].candidates[0]
     card = machine("RTX 4090, 64GB")
     there = build.lock_model(desk.choose(card), line, desk.resolver, {})[1].candidates[0]
     assert (here.memory, here.bytes_per_token, here.files) == (there.memory, there.bytes_per_token, there.files)
@@ -266,9 +266,9 @@ def test_the_planned_layers_reach_the_engine(tmp_path: Path, monkeypatch: pytest
         return open_session(self, files, config, limits)
 
     monkeypatch.setattr(XLlamaCpp, "open", watched)
-    bench = LocalEngine(card, tmp_path)
-    bench.machine = card  # as with a build that can use it
-    prove([path], catalog.load(CATALOG).task("text-to-sql"), context=512, need=0, bench=bench)
+    local_engine = LocalEngine(card, tmp_path)
+    local_engine.machine = card  # as with a build that can use it
+    prove([path], catalog.load(CATALOG).task("text-to-sql"), context=512, need=0, local_engine=local_engine)
     assert plans[-1].gpu_layers == expected
 
 

@@ -90,8 +90,8 @@ def _parts(app: App, ref: str) -> Parts:
 
 def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
     """llama.cpp's own plan, None where it cannot be asked. Raises EngineError when it cannot plan."""
-    oracle = app.workspace.engine.oracle
-    return oracle.ask(parts.files, found.settings) if oracle else None
+    planner = app.workspace.engine.planner
+    return planner.ask(parts.files, found.settings) if planner else None
 
 
 def _ask_about_unknown(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:

@@ -47,7 +47,7 @@ def command(app: App, name: str, task: str | None, context: int | None) -> None:
         asked or subject.task,
         context=context or subject.context,
         need=subject.need,
-        bench=app.workspace.engine,
+        local_engine=app.workspace.engine,
     )
     data = {"name": name, "path": str(subject.paths[0]), "smoke": json.smoke_json(result)}
     if not app.as_json:

@@ -42,12 +42,12 @@ def resolve_as_meant(
     """The resolution; where words may mean several models the workspace is asked which, if it can be asked."""
     resolver, machine = workspace.resolver, workspace.machine
     try:
-        return resolver.resolve(ref, machine, constraints, where=where, appraiser=fit)
+        return resolver.resolve(ref, machine, constraints, where=where, exact_fit=fit)
     except AmbiguousNameError as error:
         if workspace.pick_model is None:
             raise
         model = workspace.pick_model(error)
-    return resolver.resolve(ref, machine, replace(constraints, model=model), where=where, appraiser=fit)
+    return resolver.resolve(ref, machine, replace(constraints, model=model), where=where, exact_fit=fit)
 
 
 def _noted(resolution: Resolution, note: str) -> Resolution:

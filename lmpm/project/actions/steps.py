@@ -72,7 +72,7 @@ def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporte
     else:
         raise ValueError("a step takes something from the lock, or a choice")
     models = [path for path, file in zip(paths, step.files, strict=True) if file.role == "model"]
-    smoke = prove(models, task, context=context, need=need, bench=workspace.engine)
+    smoke = prove(models, task, context=context, need=need, local_engine=workspace.engine)
     reporter.tested(step, smoke)
     if smoke is not None and not smoke.passed:
         raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=_hint(plan, step))

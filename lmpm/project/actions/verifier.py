@@ -56,7 +56,7 @@ class Verifier:
     policy: Policy = field(default_factory=Policy)
     targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
     records: History | None = None  # of this machine
-    bench: LocalEngine | None = None
+    local_engine: LocalEngine | None = None
     hashed: Mapping[Path, Hashed | LmpmError] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)  # names of locked files by sha256
 
@@ -145,7 +145,7 @@ class Verifier:
             task = task_of(model, self.catalog)
             models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
             context = context_of(model)
-            result = prove(models, task, context=context, need=candidate.memory, bench=self.bench)
+            result = prove(models, task, context=context, need=candidate.memory, local_engine=self.local_engine)
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:

@@ -103,7 +103,7 @@ def _verifier(plan: VerifyPlan, reporter: ActionReporter) -> Verifier:
         policy=manifest.policy,
         targets=workspace.targets(manifest) if here else {},
         records=workspace.history if here else None,
-        bench=workspace.engine,
+        local_engine=workspace.engine,
     )
 
 

@@ -59,11 +59,11 @@ def rung_for(model: LockedModel, machine: Machine) -> Rung:
 
 
 def prove(
-    paths: Sequence[Path], task: Task | None, *, context: int, need: int, bench: LocalEngine | None = None
+    paths: Sequence[Path], task: Task | None, *, context: int, need: int, local_engine: LocalEngine | None = None
 ) -> SmokeResult | None:
     """Load a model as planned and ask it its task's questions; None when the task is not known.
 
-    `paths` are its files in load order, without an encoder of pictures. On a `bench` whose GPUs do not hold all
+    `paths` are its files in load order, without an encoder of pictures. On a `local_engine` whose GPUs do not hold all
     layers the rest is kept in host memory, and what the formula, llama.cpp's plan and the run itself say of
     memory is compared; without one the engine offloads what it can.
     Raises EngineError when llama.cpp cannot run the file.
@@ -82,21 +82,23 @@ def prove(
             model,
             context,
             embeddings=task.is_silent,
-            repack=bench.repack if bench else "avx2",
-            machine=bench.machine if bench else None,
+            repack=local_engine.repack if local_engine else "avx2",
+            machine=local_engine.machine if local_engine else None,
         )
     except IntegrityError as error:  # the bytes are those that were promised, but they are no model
         raise EngineError(error.message, details=error.details) from error
     except ValueError as error:
         raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
-    engine = bench.chosen.engine if bench else None
+    engine = local_engine.chosen.engine if local_engine else None
     result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed), engine=engine)
-    return replace(result, memory=_compared(result.memory, model, settings, parts, bench)) if bench else result
+    if local_engine is None:
+        return result
+    return replace(result, memory=_compared(result.memory, model, settings, parts, local_engine))
 
 
 def _compared(
-    check: MemoryCheck | None, model: HParams, settings: RunConfig, parts: Sequence[Part], bench: LocalEngine
+    check: MemoryCheck | None, model: HParams, settings: RunConfig, parts: Sequence[Part], local_engine: LocalEngine
 ) -> MemoryCheck | None:
     """What was measured beside what was to be expected. llama.cpp plans without mapping the file."""
     from lmpm.estimate import exact_memory, gpus_of
@@ -104,8 +106,8 @@ def _compared(
     if check is None:
         return None
     try:
-        needed = exact_memory(model, settings, gpus_of(bench.machine))
-        planned = bench.oracle.ask(parts, settings).total + needed.reclaimable if bench.oracle else None
+        needed = exact_memory(model, settings, gpus_of(local_engine.machine))
+        planned = local_engine.planner.ask(parts, settings).total + needed.reclaimable if local_engine.planner else None
     except (ValueError, LmpmError):  # the model runs, that is what counts
         return check
     return replace(check, estimated=needed.parts.buffers, planned=planned)

@@ -44,7 +44,7 @@ class HubFinder:
     now: Callable[[], float] = time.time
 
     @property
-    def sieve(self) -> Shortlist:
+    def shortlist(self) -> Shortlist:
         """What tells the repositories of one model apart."""
         return Shortlist(self.catalog, self.hub, self.now)
 
@@ -110,7 +110,7 @@ class HubFinder:
 
     def require_access(self, repository: Repository, *, offers_copy: bool = False) -> None:
         """Raise NotPermittedError, with a copy that may be had, for a repository that takes a token to open it."""
-        if self.sieve.opens(repository):
+        if self.shortlist.opens(repository):
             return
         if repository.private:
             raise NotPermittedError(
@@ -183,7 +183,7 @@ class HubFinder:
         if group is None:
             return None
         rows = [row for row in group.rows if not row.gated and not row.private and row.id != repository.id]
-        judged = self.sieve.judged(rows, group, None)
+        judged = self.shortlist.judged(rows, group, None)
         allowed = [
             row
             for row, points in judged
@@ -221,10 +221,10 @@ class HubFinder:
         self, text: str, group: Group, found: Listing, ranked: Sequence[Group], *, wanted: str | None, sees: bool
     ) -> Found:
         """Look at the best trusted repositories of a model and put their variants together."""
-        original = self.sieve.original(group)
-        judged = self.sieve.judged(group.rows, group, original)
-        left, able = self.sieve.sifted(judged)
-        looked = self.sieve.look(able, original, wanted, left)
+        original = self.shortlist.original(group)
+        judged = self.shortlist.judged(group.rows, group, original)
+        left, able = self.shortlist.sifted(judged)
+        looked = self.shortlist.look(able, original, wanted, left)
         if not looked and any(item.kind == "gated" for item in left):
             raise self._all_gated(group, judged)
         if not looked:
@@ -233,7 +233,7 @@ class HubFinder:
                 details=[f"{item.repo}: {item.detail}" for item in left[:8]],
             )
         model = group.name
-        merged, spare = self.sieve.merged(model, looked, sees)
+        merged, spare = self.shortlist.merged(model, looked, sees)
         seen = {repository.id for repository, _, _ in looked} | {item.repo for item in left}
         left += [
             LeftOut("less trusted", "; ".join(points.reasons), row.id) for row, points in able if row.id not in seen
@@ -264,7 +264,7 @@ class HubFinder:
         return Found(model, merged, funnel, notes, spare, is_unproven=True)
 
     def _all_gated(self, group: Group, judged: Sequence[tuple[Row, Reputation]]) -> NotPermittedError:
-        row = next(row for row, points in judged if not self.sieve.opens(row) and not points.imitates)
+        row = next(row for row, points in judged if not self.shortlist.opens(row) and not points.imitates)
         if row.private:
             return NotPermittedError(
                 f"`{row.id}` is private, and there is no trusted copy of {group.name} that is not",

@@ -39,12 +39,12 @@ ESTIMATE_ERROR: Final = 0.10
 class ExactFit:
     """Reads headers and, for the machine that it runs on, asks llama.cpp.
 
-    `bench` is where that runs; None for another machine.
+    `local_engine` is where that runs; None for another machine.
     """
 
     locator: FileLocator
     reach: Reach
-    bench: LocalEngine | None = None
+    local_engine: LocalEngine | None = None
     _read: dict[tuple[str | None, ...], list[Header]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -116,19 +116,19 @@ class ExactFit:
         variant = candidate.variant
         parts = self._parts(variant)
         headers = self._read.get(_key(parts)) if parts else None
-        if variant.memory is None or parts is None or headers is None or self.bench is None:
+        if variant.memory is None or parts is None or headers is None or self.local_engine is None:
             return Learned(candidate)
-        bench = self.bench
-        if bench.oracle is None:
+        local_engine = self.local_engine
+        if local_engine.planner is None:
             return Learned(candidate, ("llama.cpp cannot be asked here: memory is computed from the header",))
         from lmpm.estimate import complete_plan, fits, settings_for
 
         model = _model(headers[: len(parts.files)], variant)
         settings = settings_for(
-            model, request.context, embeddings=request.embeddings, repack=bench.repack, machine=machine
+            model, request.context, embeddings=request.embeddings, repack=local_engine.repack, machine=machine
         )
         try:
-            plan = bench.oracle.ask(parts.files, settings)
+            plan = local_engine.planner.ask(parts.files, settings)
         except EngineError as error:
             return Learned(candidate, (f"llama.cpp cannot plan it, memory is computed: {error.message}",))
         planned = replace(candidate, memory=complete_plan(plan, variant.memory))

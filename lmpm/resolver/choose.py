@@ -173,15 +173,16 @@ def _surprises(choice: Choice, entries: Sequence[_Entry], refused: Sequence[tupl
     """What was chosen by its name and is something else, or turned out not to fit."""
     looked_at = {id(entry.variant) for entry in entries if entry.passed}
     late: tuple[Kind, ...] = ("worse", "speed")
-    for item in (*(item for item, _ in refused), *choice.rejected):
+    checked = [(item, True) for item, _ in refused]
+    for item, was_refused in (*checked, *((item, False) for item in choice.rejected)):
         variant = item.candidate.variant
         if item.kind == "contradiction":
             yield f"{_repository(variant)} was passed over for its {variant.quant}: {item.detail}"
-        elif item.kind == "memory" and (id(variant) in looked_at or item not in choice.rejected):
+        elif item.kind == "memory" and (id(variant) in looked_at or was_refused):
             yield f"{variant.title} {variant.quant} was passed over, it does not fit after all: {item.detail}"
         elif id(variant) in looked_at and item.kind not in late:
             yield f"{variant.title} {variant.quant} was passed over: {item.detail}"
-        elif item.kind in ("gated", "unreadable") and item not in choice.rejected:
+        elif item.kind in ("gated", "unreadable") and was_refused:
             yield item.detail
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.engine.code import CodeRun as CodeRun, run_code as run_code
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
@@ -34,6 +35,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "code": "CodeRun run_code",
             "engines": "Engines Found default_engine gpu_hint",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.proof.cases.read import Wanted as Wanted, read_cases as read_cases
+    from lmpm.proof.cases.records import Case as Case, CaseSet as CaseSet, digest_of as digest_of
+    from lmpm.proof.checks.code import Code as Code
+    from lmpm.proof.checks.ranking import Ranking as Ranking
+    from lmpm.proof.checks.read import Check as Check, CheckKind as CheckKind
     from lmpm.proof.history import History as History
+    from lmpm.proof.judge import Verdict as Verdict
     from lmpm.proof.result import MemoryCheck as MemoryCheck, SmokeResult as SmokeResult, Tested as Tested
     from lmpm.proof.smoke import run_smoke as run_smoke
 else:
@@ -14,7 +20,13 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "cases.read": "Wanted read_cases",
+            "cases.records": "Case CaseSet digest_of",
+            "checks.code": "Code",
+            "checks.ranking": "Ranking",
+            "checks.read": "Check CheckKind",
             "history": "History",
+            "judge": "Verdict",
             "result": "MemoryCheck SmokeResult Tested",
             "smoke": "run_smoke",
         },

@@ -33,6 +33,8 @@ class ManifestModel:
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
+    checks: str | None = None  # a file of cases in the project, which the model is asked
+    pass_share: float | None = None  # of them that must be right; None: any
 
     def requested(self) -> dict[str, toml.Scalar]:
         """What is asked for, without the name, as the lock keeps it."""
@@ -45,6 +47,8 @@ class ManifestModel:
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
+            "checks": self.checks,
+            "pass": self.pass_share,
         }
         return {key: item for key, item in fields.items() if item is not None}
 
@@ -144,6 +148,8 @@ def _model(models: Table, name: str) -> ManifestModel:
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+        checks=rules.field(table, "checks", rules.project_path) if "checks" in table else None,
+        pass_share=_share(table),
     )
     for place in table.unknown_keys():
         key = place.removeprefix(f"{table.place}.")
@@ -210,6 +216,18 @@ def _speed(table: Table) -> float | None:
     if speed < 0:
         raise table.fail("min_speed", "expected tokens per second, found a negative number")
     return speed
+
+
+def _share(table: Table) -> float | None:
+    """What part of the checks must be right, from 0 to 1."""
+    if "pass" not in table:
+        return None
+    share = table.number("pass")
+    if not 0 <= share <= 1:
+        raise table.fail("pass", "expected a share from 0 to 1, such as 0.8")
+    if "checks" not in table:
+        raise table.fail("pass", "is the share of the `checks` that must be right, and there are none")
+    return share
 
 
 def _size(table: Table) -> int | None:

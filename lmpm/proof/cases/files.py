@@ -130,8 +130,10 @@ def _csv(text: str) -> Iterator[Row | Mistake]:
 
 
 JSON_CELLS: Final = frozenset(
-    "also depth documents fields ignore_case json_schema least must must_not ordered relevance tags tolerance tools".split()
-)
+    """
+    also depth documents fields ignore_case json_schema least must must_not ordered relevance tags tolerance tools
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)  # keys that have lists, numbers or truth values
 
 
 def _cell(name: str, cell: str) -> Any:

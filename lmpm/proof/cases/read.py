@@ -45,7 +45,7 @@ CHECK_KEYS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the cases are for: names of the recipe's inputs (None: any), which of them must be there, the usual check."""
+    """What cases are for: the recipe's inputs by name (None: any), those that must be there, and the usual check."""
 
     inputs: Collection[str] | None = None
     required: Collection[str] = ()
@@ -122,8 +122,8 @@ class _Reader:
         if kind is None:
             raise table.missing("check", "one of " + ", ".join(f"`{known}`" for known in KINDS))
         name, tags = table.text_or("id", f"line {row.line}"), table.texts("tags")
-        inputs = self._inputs(table, row, kind)
-        script, schema = self._database(table, kind, inputs)
+        inputs = self._inputs(row, kind)
+        script, schema = self._database(table, kind)
         if script and "schema" not in inputs and self._takes("schema"):
             inputs["schema"] = schema
         check = read_check(kind, table, Subject(inputs, script))
@@ -143,14 +143,14 @@ class _Reader:
     def _takes(self, name: str) -> bool:
         return self.wanted.inputs is None or name in self.wanted.inputs
 
-    def _inputs(self, table: Table, row: Row, kind: CheckKind) -> dict[str, Any]:
+    def _inputs(self, row: Row, kind: CheckKind) -> dict[str, Any]:
         """What the recipe is given, and what the check needs to know of it."""
         apart = {*OWN_KEYS, *CHECK_KEYS[kind]}
         if self.wanted.inputs is not None:
             return {key: row.data[key] for key in self.wanted.inputs if key in row.data}
         return {key: value for key, value in row.data.items() if key not in apart}
 
-    def _database(self, table: Table, kind: CheckKind, inputs: dict[str, Any]) -> tuple[str, str]:
+    def _database(self, table: Table, kind: CheckKind) -> tuple[str, str]:
         """A script that makes the database of a case, and the statements that make its tables."""
         if kind != "sql":
             return "", ""

@@ -19,7 +19,7 @@ from lmpm.proof.sqlite import QueryError, extract_sql, run_query, same_rows
 from lmpm.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     Row = Sequence[object]
 
@@ -128,7 +128,7 @@ def _derive(database: str, kind: Derivation) -> str | None:
         changes = [(name, _changed(written, number, name, sql, kind)) for number, (name, sql) in enumerate(tables)]
         try:
             for name, rows in changes:
-                written.execute(f"DELETE FROM {_named(name)}")
+                written.execute(f"DELETE FROM {_named(name)}")  # noqa: S608 - a quoted name
                 places = ", ".join("?" * len(rows[0])) if rows else ""
                 written.executemany(f"INSERT INTO {_named(name)} VALUES ({places})", rows)  # noqa: S608
         except sqlite3.Error:

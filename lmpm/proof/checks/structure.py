@@ -99,7 +99,7 @@ def find_call(answer: str) -> tuple[str, dict[str, Any]] | None:
 
 def same(found: object, expected: object) -> bool:
     """Whether two JSON values are the same but for case, punctuation, the order of lists, and rounding."""
-    return _plain(found) == _plain(expected)
+    return bool(_plain(found) == _plain(expected))
 
 
 def _plain(value: object) -> Any:

@@ -79,10 +79,12 @@ class Facts:
 
 def has_fact(text: str, wordings: Sequence[str]) -> bool:
     """Whether a text has one of the wordings, at the beginning of a word; a number is not part of a longer one."""
-    return any(
-        re.search(r"(?<![\w.,])" + re.escape(words) + (r"(?!\d|[.,]\d)" if words[-1].isdigit() else ""), text, re.I)
-        for words in wordings
-    )
+    return any(_fact_pattern(words).search(text) for words in wordings)
+
+
+def _fact_pattern(words: str) -> re.Pattern[str]:
+    end = r"(?!\d|[.,]\d)" if words[-1].isdigit() else ""
+    return re.compile(rf"(?<![\w.,]){re.escape(words)}{end}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,163 @@
+"""Asking contenders the cases, one after another; each answer is kept, so that a second run asks what is new."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, Protocol
+
+from lmpm.errors import EngineError
+from lmpm.evaluation.records import Answer, Evaluation, Result, Score
+from lmpm.fs import JsonCache
+from lmpm.limits import MIB
+from lmpm.proof import Code, Ranking, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from lmpm.proof import Case, CaseSet
+
+SEED: Final = 0  # of every answer; recipes decode greedily unless they say otherwise
+MOST_ANSWERS: Final = 100_000
+MOST_ANSWER_BYTES: Final = 256 * MIB
+
+
+class Asker(Protocol):
+    """A model that is loaded."""
+
+    load_s: float
+
+    def ask(self, case: Case) -> Answer:
+        """Its answer to a case. Raises EngineError and NetworkError."""
+
+    def peak_memory(self) -> int | None:
+        """The most memory that it took so far, in bytes; None where nobody says."""
+
+
+class Contender(Protocol):
+    """What is evaluated: a model's files, or a service, and a recipe. Opening it loads the model."""
+
+    label: str
+    quant: str
+    identity: str  # sha256 of the files, or what a service calls the model
+    recipe: str  # a hash of the recipe
+    build: str  # of the engine
+
+    def open(self) -> AbstractContextManager[Asker]:
+        """The loaded model. Raises EngineError."""
+
+
+class Watcher:
+    """Told how far an evaluation is. Every method does nothing here."""
+
+    def began(self, contender: Contender, kept: int, number: int) -> None:
+        """Called before a contender is asked; `kept` of the `number` answers are known from an earlier run."""
+
+    def answered(self, contender: Contender, result: Result, done: int, number: int) -> None:
+        """Called after each answer."""
+
+    def ended(self, score: Score) -> None:
+        """Called when a contender has answered all."""
+
+
+def evaluate(
+    name: str,
+    cases: CaseSet,
+    contenders: Sequence[Contender],
+    *,
+    kept: Path,
+    machine: str,
+    runs_code: bool = False,
+    watcher: Watcher | None = None,
+) -> Evaluation:
+    """Ask each contender each case; answers are kept in the folder `kept`.
+
+    A `KeyboardInterrupt` ends it: what was answered by then is in the result. Raises EngineError when a contender cannot
+    be loaded.
+    """
+    told = watcher or Watcher()
+    asked = tuple(case for case in cases.cases if runs_code or not isinstance(case.check, Code))
+    answers = JsonCache(kept, most_bytes=MOST_ANSWER_BYTES, most_notes=MOST_ANSWERS)
+    scores = []
+    for contender in contenders:
+        score = _score(contender, asked, answers, told)
+        scores.append(score)
+        told.ended(score)
+        if score.is_cut_short:
+            break
+    return Evaluation(
+        name=name, cases=cases, machine=machine, scores=tuple(scores), left_out=len(cases) - len(asked)
+    )
+
+
+def known_answers(cases: CaseSet, contender: Contender, kept: Path) -> int:
+    """How many of the cases a contender has answered in earlier runs."""
+    answers = JsonCache(kept, most_bytes=MOST_ANSWER_BYTES, most_notes=MOST_ANSWERS)
+    return sum(_known(answers, contender, case) is not None for case in cases.cases)
+
+
+def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told: Watcher) -> Score:
+    known = {case.id: answer for case in cases if (answer := _known(answers, contender, case)) is not None}
+    told.began(contender, len(known), len(cases))
+    results: list[Result] = []
+    asker: Asker | None = None
+    is_cut_short = False
+    with ExitStack() as stack:
+        try:
+            for case in cases:
+                answer = known.get(case.id)
+                if answer is None:
+                    asker = asker or stack.enter_context(contender.open())
+                    answer = _ask(asker, case)
+                    if not answer.error:
+                        answers.put(answer.as_json(), *_key(contender, case))
+                results.append(
+                    Result(case=case, answer=answer, verdict=judge(case, answer), is_kept=case.id in known)
+                )
+                told.answered(contender, results[-1], len(results), len(cases))
+        except KeyboardInterrupt:
+            is_cut_short = True
+        peak = asker.peak_memory() if asker and not is_cut_short else None
+    return Score(
+        label=contender.label,
+        quant=contender.quant,
+        build=contender.build,
+        sha256=contender.identity,
+        recipe=contender.recipe,
+        results=tuple(results),
+        peak_memory=peak,
+        load_s=asker.load_s if asker else None,
+        is_cut_short=is_cut_short,
+    )
+
+
+def _ask(asker: Asker, case: Case) -> Answer:
+    """An answer; one that the engine refuses, such as to a question that is too long, counts as wrong."""
+    try:
+        return asker.ask(case)
+    except EngineError as error:
+        return Answer(error=error.message)
+
+
+def judge(case: Case, answer: Answer) -> Verdict:
+    """Whether an answer is as its case expects."""
+    if answer.error:
+        return Verdict(False, answer.error)
+    if isinstance(case.check, Ranking):
+        return case.check.judge(answer.scores)
+    if not answer.text.strip() and not isinstance(case.check, Code):
+        return Verdict(False, "the answer is empty")
+    return case.check.judge(answer.text)
+
+
+def _known(answers: JsonCache, contender: Contender, case: Case) -> Answer | None:
+    found = answers.get(*_key(contender, case))
+    try:
+        return Answer.from_json(found)
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
+def _key(contender: Contender, case: Case) -> tuple[str, ...]:
+    return contender.identity, contender.recipe, case.asked, contender.build, str(SEED)

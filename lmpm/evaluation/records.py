@@ -103,7 +103,9 @@ class Score:
     @property
     def first_token_s(self) -> float | None:
         """The median time to the first token."""
-        return median([result.answer.first_token_s for result in self.results if result.answer.first_token_s is not None])
+        return median(
+            [result.answer.first_token_s for result in self.results if result.answer.first_token_s is not None]
+        )
 
     @property
     def took_s(self) -> float | None:

@@ -73,8 +73,8 @@ def evaluate(
 ) -> Evaluation:
     """Ask each contender each case; answers are kept in the folder `kept`.
 
-    A `KeyboardInterrupt` ends it: what was answered by then is in the result. Raises EngineError when a contender cannot
-    be loaded.
+    A `KeyboardInterrupt` ends it: what was answered by then is in the result. Raises EngineError when a contender
+    cannot be loaded.
     """
     told = watcher or Watcher()
     asked = tuple(case for case in cases.cases if runs_code or not isinstance(case.check, Code))
@@ -86,9 +86,7 @@ def evaluate(
         told.ended(score)
         if score.is_cut_short:
             break
-    return Evaluation(
-        name=name, cases=cases, machine=machine, scores=tuple(scores), left_out=len(cases) - len(asked)
-    )
+    return Evaluation(name=name, cases=cases, machine=machine, scores=tuple(scores), left_out=len(cases) - len(asked))
 
 
 def known_answers(cases: CaseSet, contender: Contender, kept: Path) -> int:
@@ -112,9 +110,7 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
                     answer = _ask(asker, case)
                     if not answer.error:
                         answers.put(answer.as_json(), *_key(contender, case))
-                results.append(
-                    Result(case=case, answer=answer, verdict=judge(case, answer), is_kept=case.id in known)
-                )
+                results.append(Result(case=case, answer=answer, verdict=judge(case, answer), is_kept=case.id in known))
                 told.answered(contender, results[-1], len(results), len(cases))
         except KeyboardInterrupt:
             is_cut_short = True

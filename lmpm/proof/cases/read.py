@@ -15,7 +15,7 @@ from lmpm.fs import DocumentError, Table, printable
 from lmpm.limits import MAX_CASE_DATABASE_BYTES, MAX_CASES
 from lmpm.proof.cases.files import Mistake, is_known, read_text, rows_of
 from lmpm.proof.cases.records import Case, CaseSet, digest_of
-from lmpm.proof.checks.read import CheckKind, Subject, read_check
+from lmpm.proof.checks.read import CheckKind, read_check
 from lmpm.units import count
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ class _Reader:
         script, schema = self._database(table, kind)
         if script and "schema" not in inputs and self._takes("schema"):
             inputs["schema"] = schema
-        check = read_check(kind, table, Subject(inputs, script))
-        if kind == "code":
-            table.text_or("reference")
+        check = read_check(kind, table, script)
         if self.wanted.inputs is not None:
             for key in self.wanted.inputs:
                 key in table  # noqa: B015 - asked for: known to `finish`

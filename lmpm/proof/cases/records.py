@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.proof.checks.read import Check
+
+ASKED: Final = ("question", "prompt", "query", "text", "prefix")  # inputs that show what a case is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +33,10 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What is asked, in a line: the shortest text among the inputs that is not a label."""
-        texts = [" ".join(str(text).split()) for text in self.inputs.values() if isinstance(text, str)]
-        return min(filter(None, texts), key=len, default=self.id)
+        """What is asked, in a line."""
+        texts = {name: text for name, text in self.inputs.items() if isinstance(text, str) and text.strip()}
+        asked = next((texts[name] for name in ASKED if name in texts), next(iter(texts.values()), self.id))
+        return " ".join(asked.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm.fs import DocumentError
@@ -15,7 +14,7 @@ from lmpm.proof.checks.text import Exact, Facts, Label, Number, Pattern, Transla
 from lmpm.proof.sqlite import QueryError, run_query, same_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from lmpm.fs import Table
 
@@ -25,31 +24,23 @@ CheckKind = Literal["exact", "regex", "facts", "label", "number", "chrf", "json"
 NO_CALL: Final = "none"  # where a file cannot say null
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a check may need to know of a case beside its own keys: the inputs, and a script that makes its database."""
-
-    inputs: Mapping[str, Any]
-    database: str = ""
+def read_check(kind: CheckKind, table: Table, database: str = "") -> Check:
+    """The check of a case; `database` is a script that makes its database. Raises DocumentError."""
+    return _sql(table, database) if kind == "sql" else _READERS[kind](table)
 
 
-def read_check(kind: CheckKind, table: Table, subject: Subject) -> Check:
-    """The check of a case. Raises DocumentError."""
-    return _READERS[kind](table, subject)
-
-
-def _exact(table: Table, _: Subject) -> Check:
+def _exact(table: Table) -> Check:
     return Exact(expected=_texts(table, "expected"), ignore_case=table.flag_or("ignore_case", False))
 
 
-def _regex(table: Table, _: Subject) -> Check:
+def _regex(table: Table) -> Check:
     try:
         return Pattern(expected=re.compile(table.text("expected"), re.MULTILINE))
     except re.error as error:
         raise table.fail("expected", f"is not a regular expression: {error}") from error
 
 
-def _facts(table: Table, _: Subject) -> Check:
+def _facts(table: Table) -> Check:
     must = _wordings(table, "must")
     if "expected" in table:
         must = (*must, _texts(table, "expected"))
@@ -58,34 +49,35 @@ def _facts(table: Table, _: Subject) -> Check:
     return Facts(must=must, must_not=_wordings(table, "must_not"))
 
 
-def _label(table: Table, subject: Subject) -> Check:
-    labels = subject.inputs.get("labels")
-    if isinstance(labels, str):
-        labels = [label.strip() for label in labels.split(",")]
-    if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(item, str) and item for item in labels):
+def _label(table: Table) -> Check:
+    if table.is_text("labels"):
+        labels = tuple(label.strip() for label in table.text("labels").split(","))
+    else:
+        labels = table.texts("labels")
+    if len(labels) < 2 or not all(labels):
         raise table.missing("labels", "a list of two labels or more")
-    return Label(labels=tuple(labels), expected=table.choice("expected", tuple(labels)))
+    return Label(labels=labels, expected=table.choice("expected", labels))
 
 
-def _number(table: Table, _: Subject) -> Check:
+def _number(table: Table) -> Check:
     tolerance = table.number_or("tolerance", 1e-6)
     if tolerance < 0:
         raise table.fail("tolerance", "expected a number that is not negative")
     return Number(expected=table.number("expected"), tolerance=tolerance)
 
 
-def _chrf(table: Table, _: Subject) -> Check:
+def _chrf(table: Table) -> Check:
     return Translation(expected=_texts(table, "expected"), least=_between(table, "least", 50.0, 100.0))
 
 
-def _json(table: Table, _: Subject) -> Check:
+def _json(table: Table) -> Check:
     schema = _object(table, "json_schema") if "json_schema" in table else None
     if "expected" not in table and schema is None:
         raise table.missing("expected", "a table of values, or a `json_schema`")
     return Fields(expected=_object(table, "expected") if "expected" in table else None, schema=schema)
 
 
-def _tool(table: Table, _: Subject) -> Check:
+def _tool(table: Table) -> Check:
     if table.is_text("expected"):
         table.choice("expected", (NO_CALL,))
         return Call(function=None, arguments={})
@@ -97,23 +89,23 @@ def _tool(table: Table, _: Subject) -> Check:
     return found
 
 
-def _sql(table: Table, subject: Subject) -> Check:
-    if not subject.database:
+def _sql(table: Table, database: str) -> Check:
+    if not database:
         raise table.missing("schema", "`schema` and `rows`, or a `database`")
     ordered = table.flag_or("ordered", False)
     rows = _rows(table) if "expected" in table else None
     readings = []
     if "reference" in table:
-        readings.append(_query(table, "reference", table.text("reference"), subject.database))
-        given = run_query(subject.database, (), readings[0].sql or "")
+        readings.append(_query(table, "reference", table.text("reference"), database))
+        given = run_query(database, (), readings[0].sql or "")
         if rows is not None and not same_rows(given, rows, ordered=ordered):
             raise table.fail("expected", "is not what the `reference` returns")
     elif rows is not None:
         readings.append(Reading(rows=rows))
     else:
         raise table.missing("expected", "the rows of the right answer, or a `reference` that returns them")
-    readings += [_query(table, "also", sql, subject.database) for sql in table.texts("also")]
-    return Rows(database=subject.database, readings=tuple(readings), ordered=ordered)
+    readings += [_query(table, "also", sql, database) for sql in table.texts("also")]
+    return Rows(database=database, readings=tuple(readings), ordered=ordered)
 
 
 def _query(table: Table, key: str, sql: str, database: str) -> Reading:
@@ -133,8 +125,9 @@ def _rows(table: Table) -> tuple[tuple[object, ...], ...]:
     return tuple(map(tuple, rows))
 
 
-def _code(table: Table, subject: Subject) -> Check:
-    prefix, suffix = (str(subject.inputs.get(name) or "") for name in ("prefix", "suffix"))
+def _code(table: Table) -> Check:
+    table.text_or("reference")  # for people
+    prefix, suffix = (table.string(name) if name in table else "" for name in ("prefix", "suffix"))
     test = table.text("test")
     try:
         compile(test, "test", "exec")
@@ -143,13 +136,12 @@ def _code(table: Table, subject: Subject) -> Check:
     return Code(test=test, prefix=prefix, suffix=suffix)
 
 
-def _ranking(table: Table, subject: Subject) -> Check:
+def _ranking(table: Table) -> Check:
     relevance = table.rows("relevance")
     for index, value in enumerate(relevance):
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 10:
             raise DocumentError(f"{table.at('relevance')}[{index}]", "expected a number from 0 to 10")
-    documents = subject.inputs.get("documents")
-    if not isinstance(documents, list) or len(documents) != len(relevance):
+    if len(table.texts("documents")) != len(relevance):
         raise table.fail("relevance", "expected one number for each of the `documents`")
     if not any(relevance):
         raise table.fail("relevance", "expected at least one relevant document")
@@ -193,7 +185,7 @@ def _between(table: Table, key: str, default: float, high: float) -> float:
     return value
 
 
-_READERS: dict[CheckKind, Callable[[Table, Subject], Check]] = {
+_READERS: dict[CheckKind, Callable[[Table], Check]] = {
     "exact": _exact,
     "regex": _regex,
     "facts": _facts,
@@ -202,7 +194,6 @@ _READERS: dict[CheckKind, Callable[[Table, Subject], Check]] = {
     "chrf": _chrf,
     "json": _json,
     "tool": _tool,
-    "sql": _sql,
     "code": _code,
     "ranking": _ranking,
 }

@@ -16,55 +16,17 @@ SEED = 4_711
 ENTRIES = 230  # of one logbook
 OUT = Path(__file__).parents[1] / "catalog" / "evals" / "long-context.jsonl"
 SHIPS = [
-    "Albatross",
-    "Borealis",
-    "Cormorant",
-    "Dunlin",
-    "Estuary",
-    "Fulmar",
-    "Gannet",
-    "Heron",
-    "Isabella",
-    "Juno",
-    "Kestrel",
-    "Lodestar",
-    "Marigold",
-    "Narwhal",
-    "Osprey",
-    "Petrel",
-    "Quill",
-    "Razorbill",
-    "Sandpiper",
-    "Tern",
+    *("Albatross", "Borealis", "Cormorant", "Dunlin", "Estuary", "Fulmar", "Gannet", "Heron", "Isabella", "Juno"),
+    *("Kestrel", "Lodestar", "Marigold", "Narwhal", "Osprey", "Petrel", "Quill", "Razorbill", "Sandpiper", "Tern"),
 ]
 GOODS = ["timber", "salt", "barley", "coal", "slate", "wool", "copper", "tiles", "herring", "cement", "paper", "glass"]
 PORTS = [
-    "Bergen",
-    "Calais",
-    "Danzig",
-    "Esbjerg",
-    "Faro",
-    "Ghent",
-    "Hull",
-    "Inverness",
-    "Jersey",
-    "Kiel",
-    "Leith",
-    "Malmo",
+    *("Bergen", "Calais", "Danzig", "Esbjerg", "Faro", "Ghent"),
+    *("Hull", "Inverness", "Jersey", "Kiel", "Leith", "Malmo"),
 ]
 PEOPLE = [
-    "Adeyemi",
-    "Brandt",
-    "Castro",
-    "Dubois",
-    "Eriksen",
-    "Farouk",
-    "Greco",
-    "Haas",
-    "Ivanov",
-    "Jensen",
-    "Kowalski",
-    "Lopes",
+    *("Adeyemi", "Brandt", "Castro", "Dubois", "Eriksen", "Farouk"),
+    *("Greco", "Haas", "Ivanov", "Jensen", "Kowalski", "Lopes"),
 ]
 
 

@@ -40,7 +40,7 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
     first = evaluation.scores[0]
     yield from (f"# {evaluation.name}: {count(len(evaluation.cases), 'case')} of {evaluation.cases.name}", "")
     yield f"On {evaluation.machine}, {first.build}. Intervals are of 95 %: of a share by Wilson, of a difference by"
-    yield "resampling the pairs. A difference is called too close where McNemar's exact test gives 5 % or more to chance."
+    yield "resampling the pairs. A difference is too close to call where McNemar's exact test gives chance 5 %."
     yield ""
     heads = ["model", "quant", "right", "share", "difference", "p", "", "first token", "answer", "tokens", "memory"]
     graded = any(score.is_graded for score in evaluation.scores)

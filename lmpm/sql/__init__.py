@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.sql.answer import extract_sql as extract_sql
+    from lmpm.sql.asking import (
+        SMALL_PARAMETERS as SMALL_PARAMETERS,
+        Asking as Asking,
+        prepare as prepare,
+        prepare_text as prepare_text,
+    )
     from lmpm.sql.demo import QUESTIONS as QUESTIONS, fill as fill, make_demo as make_demo
     from lmpm.sql.grammar import gbnf as gbnf
     from lmpm.sql.narrowing import narrow as narrow, rank as rank
@@ -39,6 +45,7 @@ else:
         __name__,
         {
             "answer": "extract_sql",
+            "asking": "SMALL_PARAMETERS Asking prepare prepare_text",
             "demo": "QUESTIONS fill make_demo",
             "grammar": "gbnf",
             "narrowing": "narrow rank",

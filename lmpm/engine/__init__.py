@@ -6,6 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.engine.code import CodeRun as CodeRun, run_code as run_code
+    from lmpm.engine import asking as asking
+    from lmpm.engine.asking import (
+        Answer as Answer,
+        AnswerStream as AnswerStream,
+        Options as Options,
+        TextKind as TextKind,
+        Usage as Usage,
+    )
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
@@ -36,6 +44,7 @@ else:
         __name__,
         {
             "code": "CodeRun run_code",
+            "asking": "asking Answer AnswerStream Options TextKind Usage",
             "engines": "Engines Found default_engine gpu_hint",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",

@@ -97,7 +97,7 @@ class Label:
 
     def judge(self, answer: str) -> Verdict:
         """Find the first label."""
-        return judge_label(LabelCase(prompt="", labels=self.labels, expected=self.expected), answer)
+        return judge_label(LabelCase(inputs={"labels": self.labels}, expected=self.expected), answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

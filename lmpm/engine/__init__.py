@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.engine.code import CodeRun as CodeRun, run_code as run_code
     from lmpm.engine import asking as asking
     from lmpm.engine.asking import (
         Answer as Answer,
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
         TextKind as TextKind,
         Usage as Usage,
     )
+    from lmpm.engine.code import CodeRun as CodeRun, run_code as run_code
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.evaluation.statistics import Interval, bootstrap_mean, mcnemar, median, wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from lmpm.proof import Case, CaseSet, Verdict
+    from lmpm.proof import Case, CaseAnswer, CaseSet, Verdict
 
 Standing = Literal["better", "worse", "close"]
 SURE: Final = 0.05  # the chance of error above which a difference is too close to call
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a model answered and what that took; `scores` are those of documents, of a model that ranks them."""
-
-    text: str = ""
-    scores: tuple[float, ...] = ()
-    first_token_s: float | None = None
-    took_s: float | None = None
-    prompt_tokens: int = 0
-    tokens: int = 0
-    is_cut: bool = False  # at the greatest number of tokens
-    error: str = ""  # why there is no answer
-
-    def as_json(self) -> dict[str, Any]:
-        """The answer as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Answer:
-        """The answer that `as_json` made. Raises TypeError and ValueError."""
-        return cls(**{**values, "scores": tuple(map(float, values["scores"]))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +20,7 @@ class Result:
     """One case with its answer and verdict; `is_kept` says that it was answered in an earlier run."""
 
     case: Case
-    answer: Answer
+    answer: CaseAnswer
     verdict: Verdict
     is_kept: bool = False
 

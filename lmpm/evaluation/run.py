@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Protocol
 
-from lmpm.errors import EngineError
-from lmpm.evaluation.records import Answer, Evaluation, Result, Score
+from lmpm.evaluation.records import Evaluation, Result, Score
 from lmpm.fs import JsonCache
 from lmpm.limits import MIB
-from lmpm.proof import Code, Ranking, Verdict
+from lmpm.proof import CaseAnswer, Code, judge_case
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from lmpm.proof import Case, CaseSet
 
-SEED: Final = 0  # of every answer; recipes decode greedily unless they say otherwise
+SEED: Final = 0  # of every answer
 MOST_ANSWERS: Final = 100_000
 MOST_ANSWER_BYTES: Final = 256 * MIB
 
@@ -28,7 +27,7 @@ class Asker(Protocol):
 
     load_s: float
 
-    def ask(self, case: Case) -> Answer:
+    def ask(self, case: Case) -> CaseAnswer:
         """Its answer to a case. Raises EngineError and NetworkError."""
 
     def peak_memory(self) -> int | None:
@@ -107,10 +106,12 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
                 answer = known.get(case.id)
                 if answer is None:
                     asker = asker or stack.enter_context(contender.open())
-                    answer = _ask(asker, case)
+                    answer = asker.ask(case)
                     if not answer.error:
                         answers.put(answer.as_json(), *_key(contender, case))
-                results.append(Result(case=case, answer=answer, verdict=judge(case, answer), is_kept=case.id in known))
+                results.append(
+                    Result(case=case, answer=answer, verdict=judge_case(case, answer), is_kept=case.id in known)
+                )
                 told.answered(contender, results[-1], len(results), len(cases))
         except KeyboardInterrupt:
             is_cut_short = True
@@ -128,29 +129,10 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
     )
 
 
-def _ask(asker: Asker, case: Case) -> Answer:
-    """An answer; one that the engine refuses, such as to a question that is too long, counts as wrong."""
-    try:
-        return asker.ask(case)
-    except EngineError as error:
-        return Answer(error=error.message)
-
-
-def judge(case: Case, answer: Answer) -> Verdict:
-    """Whether an answer is as its case expects."""
-    if answer.error:
-        return Verdict(False, answer.error)
-    if isinstance(case.check, Ranking):
-        return case.check.judge(answer.scores)
-    if not answer.text.strip() and not isinstance(case.check, Code):
-        return Verdict(False, "the answer is empty")
-    return case.check.judge(answer.text)
-
-
-def _known(answers: JsonCache, contender: Contender, case: Case) -> Answer | None:
+def _known(answers: JsonCache, contender: Contender, case: Case) -> CaseAnswer | None:
     found = answers.get(*_key(contender, case))
     try:
-        return Answer.from_json(found)
+        return CaseAnswer.from_json(found)
     except (TypeError, ValueError, KeyError):
         return None
 

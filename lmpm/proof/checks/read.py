@@ -11,7 +11,8 @@ from lmpm.proof.checks.ranking import DEPTH, Measure, Ranking
 from lmpm.proof.checks.rows import Reading, Rows
 from lmpm.proof.checks.structure import Call, Fields
 from lmpm.proof.checks.text import Exact, Facts, Label, Number, Pattern, Translation
-from lmpm.proof.sqlite import QueryError, run_query, same_rows
+from lmpm.proof.sqlite import rows_on, same_rows
+from lmpm.sql import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ def _sql(table: Table, database: str) -> Check:
     readings = []
     if "reference" in table:
         readings.append(_query(table, "reference", table.text("reference"), database))
-        given = run_query(database, (), readings[0].sql or "")
+        given = rows_on(database, (), readings[0].sql or "")
         if rows is not None and not same_rows(given, rows, ordered=ordered):
             raise table.fail("expected", "is not what the `reference` returns")
     elif rows is not None:
@@ -111,7 +112,7 @@ def _sql(table: Table, database: str) -> Check:
 def _query(table: Table, key: str, sql: str, database: str) -> Reading:
     sql = sql.strip().rstrip(";")
     try:
-        run_query(database, (), sql)
+        rows_on(database, (), sql)
     except QueryError as error:
         raise table.fail(key, f"is not a query that runs: {error}") from error
     return Reading(sql=sql)

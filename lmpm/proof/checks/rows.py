@@ -15,13 +15,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from lmpm.proof.judge import Verdict
-from lmpm.proof.sqlite import QueryError, extract_sql, run_query, same_rows
+from lmpm.proof.sqlite import rows_on, same_rows
+from lmpm.sql import QueryError, extract_sql
 from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    Row = Sequence[object]
+    from lmpm.sql import Row
 
 DIGITS: Final = 4  # to which numbers are compared: many queries round
 MOST_COLUMNS: Final = 7  # of an answer whose columns are tried in other orders
@@ -57,7 +58,7 @@ class Rows:
         if not sql:
             return Verdict(False, "the answer holds no SQL", answer=shown)
         try:
-            rows = _rounded(run_query(self.database, (), sql))
+            rows = _rounded(rows_on(self.database, (), sql))
         except QueryError as error:
             return Verdict(False, f"the SQL fails: {error}", answer=shown)
         wanted = [self._rows_of(reading) for reading in self.readings]
@@ -72,11 +73,11 @@ class Rows:
 
     def _rows_of(self, reading: Reading) -> list[Row]:
         if reading.sql is not None:
-            return _rounded(run_query(self.database, (), reading.sql))
+            return _rounded(rows_on(self.database, (), reading.sql))
         return _rounded(reading.rows or ())
 
     def _same(self, found: Sequence[Row], expected: Sequence[Row]) -> bool:
-        return same_rows([tuple(row) for row in found], [tuple(row) for row in expected], ordered=self.ordered)
+        return same_rows(found, expected, ordered=self.ordered)
 
     def _holds(self, reading: Reading, sql: str) -> bool:
         """Whether a query agrees with a reading on derived databases; of a LIMIT ties may be broken either way."""
@@ -84,7 +85,7 @@ class Rows:
             return True
         try:
             return all(
-                self._same(_rounded(run_query(other, (), reading.sql)), _rounded(run_query(other, (), sql)))
+                self._same(_rounded(rows_on(other, (), reading.sql)), _rounded(rows_on(other, (), sql)))
                 for other in derived(self.database)
             )
         except QueryError:
@@ -98,7 +99,7 @@ class Rows:
         if not wanted <= width <= MOST_COLUMNS:
             return False
         orders = itertools.permutations(range(width), wanted)
-        return any(self._same([[row[at] for at in order] for row in found], expected) for order in orders)
+        return any(self._same([tuple(row[at] for at in order) for row in found], expected) for order in orders)
 
 
 def _rounded(rows: Iterable[Row]) -> list[Row]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
     from lmpm.catalog.recipes import recipe_for as recipe_for
-    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
+    from lmpm.catalog.schema.kinds import SmokeKind as SmokeKind, SpeedKind as SpeedKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -47,7 +47,7 @@ else:
             "rating": "Rating rating",
             "reader": "check load",
             "recipes": "recipe_for",
-            "schema.kinds": "SpeedKind",
+            "schema.kinds": "SmokeKind SpeedKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"

@@ -22,10 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    from lmpm.catalog import SmokeKind
     from lmpm.proof.cases.files import Row
+    from lmpm.recipe import Recipe
 
 SHOWN_MISTAKES: Final = 20
 KINDS: Final = get_args(CheckKind)
+_USUAL: Final[dict[SmokeKind, CheckKind]] = {
+    "sql": "sql",
+    "label": "label",
+    "json": "json",
+    "tool": "tool",
+    "fim": "code",
+    "embeddings": "ranking",
+    "rerank": "ranking",
+}
 # Keys of a case that are not inputs, beside those that its check reads.
 OWN_KEYS: Final = ("id", "check", "tags")
 CHECK_KEYS: Final[dict[str, tuple[str, ...]]] = {
@@ -50,6 +61,18 @@ class Wanted:
     inputs: Collection[str] | None = None
     required: Collection[str] = ()
     check: CheckKind | None = None
+
+
+def wanted_for(recipe: Recipe, kind: SmokeKind | None = None) -> Wanted:
+    """What cases for a recipe hold; `kind` is that of its task's smoke test, which says how most are checked."""
+    check = _USUAL.get(kind) if kind else None
+    if recipe.kind in ("embed", "rerank"):
+        names = ("query", "documents")
+        return Wanted(inputs=names, required=names, check=check or "ranking")
+    inputs = [item for item in recipe.inputs if not item.is_image]
+    return Wanted(
+        inputs=[item.name for item in inputs], required=[item.name for item in inputs if item.required], check=check
+    )
 
 
 def read_cases(path: Path, wanted: Wanted | None = None, *, name: str | None = None) -> CaseSet:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from lmpm.cli.app import App
     from lmpm.cli.inputs import Given
+    from lmpm.cli.loaded import Model
     from lmpm.engine import Answer, AnswerStream, Options
-    from lmpm.runtime import Model
 
 
 @dataclass(frozen=True, slots=True)

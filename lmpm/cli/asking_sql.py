@@ -15,7 +15,7 @@ from lmpm.cli.output.rows import RowFormat, put_rows, records
 from lmpm.errors import EngineError, SpecError
 from lmpm.sql import (
     QUESTIONS,
-    SMALL_PARAMETERS,
+    SMALL_BYTES,
     Checked,
     QueryError,
     QueryLimits,
@@ -30,7 +30,6 @@ from lmpm.sql import (
     read_ddl,
     run_query,
 )
-from lmpm.units import count, duration
 
 if TYPE_CHECKING:
     import sqlite3
@@ -152,12 +151,11 @@ def _asking(
 ) -> Asking:
     if isinstance(schema, str):
         return prepare_text(schema, tables=options.tables)
-    parameters = asker.model.parameters
     return prepare(
         schema,
         question,
         tables=options.tables,
-        is_small=parameters is not None and parameters < SMALL_PARAMETERS,
+        is_small=asker.model.size < SMALL_BYTES,
         constrained=options.constrained,
         fits=lambda text: asker.model.fits({"schema": text, "question": question}),
         connection=connection,
@@ -196,7 +194,9 @@ def _show(asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, opt
                 console.say("", style(line, dim=True))
     for change in checked.changes:
         spelt = f" as '{change.new_text}'" if change.new_text != change.text else ""
-        console.note(f"'{change.text}' is in no row of {change.column}, but in {change.new_column}{spelt}: looked there")
+        console.note(
+            f"'{change.text}' is in no row of {change.column}, but in {change.new_column}{spelt}: looked there"
+        )
     for column, text in checked.doubts:
         console.note(f"'{text}' is in no row of {column}: the answer may be wrong")
     if rows is not None:

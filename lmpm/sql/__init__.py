@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.sql.answer import extract_sql as extract_sql
     from lmpm.sql.asking import (
-        SMALL_PARAMETERS as SMALL_PARAMETERS,
+        SMALL_BYTES as SMALL_BYTES,
         Asking as Asking,
         prepare as prepare,
         prepare_text as prepare_text,
@@ -45,7 +45,7 @@ else:
         __name__,
         {
             "answer": "extract_sql",
-            "asking": "SMALL_PARAMETERS Asking prepare prepare_text",
+            "asking": "SMALL_BYTES Asking prepare prepare_text",
             "demo": "QUESTIONS fill make_demo",
             "grammar": "gbnf",
             "narrowing": "narrow rank",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-SMALL_PARAMETERS: Final = 1_000_000_000  # below it a model is shown few tables: more distract it
+SMALL_BYTES: Final = 700_000_000  # of weights, about a billion at 5 bits: such a model is distracted by many tables
 SMALL_TABLES: Final = 2  # measured on the starter: benchmarks/sql_grammar.py --most
 MADE: Final = re.compile(r'(?is)\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?((?:[\w$]+|"[^"]+"|`[^`]+`|\.)+)')
 

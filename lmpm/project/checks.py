@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A model whose files are here, and how it is asked. `need` is its memory in bytes; `parameters` 0: not known."""
+    """A model whose files are here, and how it is asked. `need` is its memory in bytes."""
 
     paths: Sequence[Path]
     recipe: Recipe
     task: Task | None
     context: int
     need: int
-    parameters: int = 0
     mmproj: Path | None = None
 
 
@@ -60,6 +59,7 @@ def check(
     allowed = int(subject.need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     return run_checks(
         Files(subject.paths[0], subject.mmproj),
+        sum(path.stat().st_size for path in subject.paths),
         cases,
         subject.recipe,
         plan=settings,
@@ -67,5 +67,4 @@ def check(
         engine=local_engine.chosen.engine if local_engine else None,
         needed=float(needed) if isinstance(needed, int | float) else None,
         full=full,
-        parameters=subject.parameters or None,
     )

@@ -56,6 +56,7 @@ class Checked:
 
 def run_checks(
     files: Files,
+    size: int,
     cases: CaseSet,
     recipe: Recipe,
     *,
@@ -64,10 +65,10 @@ def run_checks(
     engine: Engine | None = None,
     needed: float | None = None,
     full: bool = False,
-    parameters: int | None = None,
 ) -> Checked:
     """Ask a model cases: all of them if `full`, else at most ten within a minute, the same ones each time.
 
+    `size` is that of its weights in bytes.
     Code is not run here. Raises EngineError when the engine itself failed.
     """
     began = time.monotonic()
@@ -78,7 +79,7 @@ def run_checks(
     with (engine or default_engine()).open(
         files, plan, limits, Service(chats=recipe.writes and not recipe.raw)
     ) as held:
-        model = SessionModel(session=held, recipe=recipe, parameters=parameters)
+        model = SessionModel(session=held, recipe=recipe, size=size)
         for case in asked.cases:
             if not full and time.monotonic() - began > FEW_CASES_S:
                 break

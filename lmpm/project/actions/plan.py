@@ -73,13 +73,6 @@ class Step:
             return self.chosen.line.requested()
         return self.locked.requested if self.locked is not None else {}
 
-    @property
-    def parameters(self) -> int:
-        """How many the model has, 0 where that is not known."""
-        entry = self.chosen.entry if self.chosen else self.locked
-        rungs = entry.candidates if entry else ()
-        return next((rung.parameters for rung in rungs if rung.files == self.files), 0)
-
     def __str__(self) -> str:
         comes = f"{human(self.download_size)} to download" if self.downloads else "nothing to download"
         return f"{self.name}: {self.title} {self.quant}, {comes}"

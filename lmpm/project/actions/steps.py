@@ -104,9 +104,7 @@ def _test(
         workspace.history.note(step.files[0], smoke, workspace.machine)
     if recipe is None:
         return smoke, None
-    subject = Subject(
-        paths=models, mmproj=mmproj, recipe=recipe, task=task, context=context, need=need, parameters=step.parameters
-    )
+    subject = Subject(paths=models, mmproj=mmproj, recipe=recipe, task=task, context=context, need=need)
     return smoke, _check(plan, step, subject, reporter)
 
 
@@ -120,7 +118,7 @@ def _check(plan: Plan, step: Step, subject: Subject, reporter: ActionReporter) -
     if not checked.passed:
         raise SmokeTestError(
             f"`{step.name}` does not pass the checks of this project: {checked.detail}",
-            details=[f"wrong: {name}" for name in checked.wrong],
+            details=[f"wrong: {', '.join(checked.wrong)}"],
             hint="Take another model, or lower `pass`; to pin it all the same, use `--no-smoke`",
             kind="checks",
         )

@@ -175,7 +175,6 @@ class Verifier:
             task=task,
             context=context,
             need=candidate.memory,
-            parameters=candidate.parameters,
         )
         return self._check_cases(model, candidate, subject, report)
 
@@ -188,8 +187,8 @@ class Verifier:
         report = replace(report, checked=checked, notes=(*report.notes, *_other_score(candidate.tested, checked)))
         if checked.passed:
             return report
-        wrong = [f"wrong: {name}" for name in checked.wrong]
-        return replace(report, error=SmokeTestError(checked.detail, details=wrong, kind="checks"))
+        wrong = f"wrong: {', '.join(checked.wrong)}"
+        return replace(report, error=SmokeTestError(checked.detail, details=[wrong], kind="checks"))
 
     def _is_there(self, source: Source, file: ModelFile) -> bool:
         """Whether something lies under the file's name, whatever its bytes."""

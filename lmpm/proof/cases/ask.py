@@ -14,7 +14,7 @@ from lmpm.proof.checks.ranking import Ranking
 from lmpm.proof.checks.rows import Rows
 from lmpm.proof.judge import Verdict, cosine
 from lmpm.recipe import constraint_of
-from lmpm.sql import SMALL_PARAMETERS, prepare, read_ddl
+from lmpm.sql import SMALL_BYTES, prepare, read_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lmpm.recipe import Inputs, Recipe
 
 SEED: Final = 0
+ROOM_FOR_ANSWER: Final = 0.25  # of the context at most, where a recipe allows a longer one
 GREEDY: Final = Options(temperature=0.0, seed=SEED)  # whatever the recipe says: an answer must be had again
 
 
@@ -58,8 +59,8 @@ class Askable(Protocol):
         """How it is asked."""
 
     @property
-    def parameters(self) -> int | None:
-        """How many there are, where that is known."""
+    def size(self) -> int:
+        """Bytes of the weights."""
 
     def ask(self, inputs: Inputs, options: Options) -> Answer:
         """Its answer to named inputs."""
@@ -80,7 +81,7 @@ class SessionModel:
 
     session: Session
     recipe: Recipe
-    parameters: int | None = None
+    size: int
 
     def ask(self, inputs: Inputs, options: Options) -> Answer:
         """Its answer, held to what the recipe says."""
@@ -98,9 +99,11 @@ class SessionModel:
         return self.session.rerank(query, documents)
 
     def fits(self, inputs: Inputs) -> bool:
-        """Whether the texts of the inputs and the longest answer are within the context."""
-        text = "\n".join(value if isinstance(value, str) else "\n".join(value) for value in inputs.values())
-        return len(self.session.tokenize(text)) + self.recipe.longest <= self.session.config.context
+        """Whether the prompt of these inputs leaves room for an answer."""
+        recipe, context = asking.asked_as(self.session, self.recipe), self.session.config.context
+        prompt = recipe.prompt(inputs) if recipe.raw else self.session.apply_template(recipe.messages(inputs))
+        room = min(recipe.max_tokens, int(context * ROOM_FOR_ANSWER))
+        return len(self.session.tokenize(prompt)) + room <= context
 
 
 def ask_case(model: Askable, case: Case, *, time_s: float | None = None) -> CaseAnswer:
@@ -139,7 +142,7 @@ def _asked(model: Askable, case: Case) -> tuple[Inputs, Options]:
         shown = prepare(
             read_ddl(schema),
             question,
-            is_small=model.parameters is not None and model.parameters < SMALL_PARAMETERS,
+            is_small=model.size < SMALL_BYTES,
             constrained=model.recipe.grammar == "sql",
             fits=lambda text: model.fits({**inputs, "schema": text}),
         )

@@ -60,6 +60,7 @@ class Wanted:
 
     inputs: Collection[str] | None = None
     required: Collection[str] = ()
+    lists: Collection[str] = ()  # inputs that are lists of texts
     check: CheckKind | None = None
 
 
@@ -68,10 +69,13 @@ def wanted_for(recipe: Recipe, kind: SmokeKind | None = None) -> Wanted:
     check = _USUAL.get(kind) if kind else None
     if recipe.kind in ("embed", "rerank"):
         names = ("query", "documents")
-        return Wanted(inputs=names, required=names, check=check or "ranking")
+        return Wanted(inputs=names, required=names, lists=("documents",), check=check or "ranking")
     inputs = [item for item in recipe.inputs if not item.is_image]
     return Wanted(
-        inputs=[item.name for item in inputs], required=[item.name for item in inputs if item.required], check=check
+        inputs=[item.name for item in inputs],
+        required=[item.name for item in inputs if item.required],
+        lists=[item.name for item in inputs if item.is_list],
+        check=check,
     )
 
 
@@ -145,14 +149,12 @@ class _Reader:
         if kind is None:
             raise table.missing("check", "one of " + ", ".join(f"`{known}`" for known in KINDS))
         name, tags = table.text_or("id", f"line {row.line}"), table.texts("tags")
-        inputs = self._inputs(row, kind)
+        inputs = self._inputs(table, row, kind)
         script, schema = self._database(table, kind)
         if script and "schema" not in inputs and self._takes("schema"):
             inputs["schema"] = schema
         check = read_check(kind, table, script)
         if self.wanted.inputs is not None:
-            for key in self.wanted.inputs:
-                key in table  # noqa: B015 - asked for: known to `finish`
             for key in self.wanted.required:
                 if key not in inputs:
                     raise table.missing(key, "an input of the recipe")
@@ -164,12 +166,18 @@ class _Reader:
     def _takes(self, name: str) -> bool:
         return self.wanted.inputs is None or name in self.wanted.inputs
 
-    def _inputs(self, row: Row, kind: CheckKind) -> dict[str, Any]:
+    def _inputs(self, table: Table, row: Row, kind: CheckKind) -> dict[str, Any]:
         """What the recipe is given, and what the check needs to know of it."""
         apart = {*OWN_KEYS, *CHECK_KEYS[kind]}
         if self.wanted.inputs is not None:
-            return {key: row.data[key] for key in self.wanted.inputs if key in row.data}
+            return {key: self._input(table, key) for key in self.wanted.inputs if key in row.data}
         return {key: value for key, value in row.data.items() if key not in apart}
+
+    def _input(self, table: Table, key: str) -> Any:
+        """A text, or a list of them."""
+        if key in self.wanted.lists and not table.is_text(key):
+            return list(table.texts(key))
+        return table.string(key)
 
     def _database(self, table: Table, kind: CheckKind) -> tuple[str, str]:
         """A script that makes the database of a case, and the statements that make its tables."""

@@ -23,7 +23,7 @@ def can_plot() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def plot(evaluation: Evaluation, path: Path) -> None:
+def plot_scores(evaluation: Evaluation, path: Path) -> None:
     """Write a picture (`.png` or `.svg`): what each contender got right with its interval, beside how long it took.
 
     Raises ImportError without matplotlib, OSError.

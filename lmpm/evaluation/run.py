@@ -25,7 +25,9 @@ MOST_ANSWER_BYTES: Final = 256 * MIB
 class Asker(Protocol):
     """A model that is loaded."""
 
-    load_s: float
+    @property
+    def load_s(self) -> float:
+        """Seconds that loading took."""
 
     def ask(self, case: Case) -> CaseAnswer:
         """Its answer to a case. Raises EngineError and NetworkError."""
@@ -37,11 +39,25 @@ class Asker(Protocol):
 class Contender(Protocol):
     """What is evaluated: a model's files, or a service, and a recipe. Opening it loads the model."""
 
-    label: str
-    quant: str
-    identity: str  # sha256 of the files, or what a service calls the model
-    recipe: str  # a hash of the recipe
-    build: str  # of the engine
+    @property
+    def label(self) -> str:
+        """How it is shown."""
+
+    @property
+    def quant(self) -> str:
+        """The quant of its file, empty where it has none."""
+
+    @property
+    def identity(self) -> str:
+        """The SHA-256 of the files, or what a service calls the model."""
+
+    @property
+    def recipe(self) -> str:
+        """A hash of how it is asked."""
+
+    @property
+    def build(self) -> str:
+        """The build of its engine."""
 
     def open(self) -> AbstractContextManager[Asker]:
         """The loaded model. Raises EngineError."""

@@ -36,7 +36,7 @@ def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested |
 def proof(
     result: SmokeResult, machine: Machine, targets: Mapping[str, Machine], checked: Checked | None = None
 ) -> Tested:
-    """What of a smoke test and of checks belongs into the lock: speeds only where the machine is like a declared one."""
+    """What of a test and of checks belongs into the lock: speeds only where the machine is like a declared one."""
     tested = Tested(engine=result.engine_build)
     if checked is not None and checked.cases:
         tested = replace(tested, score=round(checked.score, 4), cases=checked.cases, checks=checked.sha256)

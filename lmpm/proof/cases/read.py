@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -122,21 +121,19 @@ class _Reader:
     mistakes: list[Mistake] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)  # of ids
     databases: dict[str, tuple[str, str]] = field(default_factory=dict)  # script and schema by path
-    ids: Counter[str] = field(default_factory=Counter)
+    is_full: bool = False
 
     def take(self, row: Row) -> None:
         """Add the case of a row, or what is wrong with it."""
-        if len(self.cases) == MAX_CASES:
+        if len(self.cases) == MAX_CASES and not self.is_full:
             self.mistakes.append(Mistake(row.line, f"is one case too many: at most {MAX_CASES:,}"))
-        if len(self.cases) >= MAX_CASES:
+            self.is_full = True
+        if self.is_full:
             return
         try:
             case = self._case(row, Table(row.data))
         except DocumentError as error:
             self.mistakes.append(Mistake(row.line_of(error.place), f"`{error.place}` {error.problem}"))
-            return
-        except CasesError as error:
-            self.mistakes.append(Mistake(row.line, error.message))
             return
         if case.id in self.lines:
             self.mistakes.append(Mistake(row.line_of("id"), f"`id` is that of line {self.lines[case.id]}"))

@@ -116,7 +116,7 @@ def _plain(value: object) -> Any:
     return value
 
 
-def _against_schema(value: object, schema: Mapping[str, Any]) -> str | None:
+def _against_schema(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
     """What a JSON schema has against a value; None: nothing. Raises LmpmError where `jsonschema` is missing."""
     try:
         from jsonschema import validators

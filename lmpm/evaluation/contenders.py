@@ -6,7 +6,7 @@ import dataclasses
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine import Files
 from lmpm.errors import SpecError, UnknownNameError
@@ -50,6 +50,11 @@ class LocalContender:
     def recipe(self) -> str:
         """A hash of how it is asked: of the recipe, and of this lmpm, which prepares questions."""
         return digest_of([write_recipe(self.subject.recipe), self.subject.context, __version__])
+
+    def with_recipe(self, **changes: Any) -> LocalContender:
+        """The same model, asked otherwise."""
+        recipe = dataclasses.replace(self.subject.recipe, **changes)
+        return dataclasses.replace(self, subject=dataclasses.replace(self.subject, recipe=recipe))
 
     @contextmanager
     def open(self) -> Iterator[LoadedModel]:
@@ -162,13 +167,8 @@ def contenders_of(lineup: Lineup, reporter: Reporter) -> tuple[LocalContender, .
 
 def without_grammar(contender: LocalContender) -> LocalContender:
     """The same model, its answers held to nothing."""
-    recipe = dataclasses.replace(contender.subject.recipe, grammar="")
-    return dataclasses.replace(
-        contender,
-        subject=dataclasses.replace(contender.subject, recipe=recipe),
-        label=f"{contender.label} (no grammar)",
-        is_pinned=False,
-    )
+    label = f"{contender.label} (no grammar)"
+    return dataclasses.replace(contender.with_recipe(grammar=""), label=label, is_pinned=False)
 
 
 def _is_file(ref: str) -> bool:

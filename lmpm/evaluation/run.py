@@ -132,6 +132,7 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
         except KeyboardInterrupt:
             is_cut_short = True
         peak = asker.peak_memory() if asker and not is_cut_short else None
+        load_s = asker.load_s if asker and not is_cut_short else None
     return Score(
         label=contender.label,
         quant=contender.quant,
@@ -140,7 +141,7 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
         recipe=contender.recipe,
         results=tuple(results),
         peak_memory=peak,
-        load_s=asker.load_s if asker else None,
+        load_s=load_s,
         is_cut_short=is_cut_short,
     )
 

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only cases with this tag. May be repeated.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Ask N of the cases, the same ones each time.")
 @click.option("--show", type=click.Choice(["lost", "won", "wrong", "all"]), help="Show these cases with their answers.")
-@click.option("--no-grammar", is_flag=True, help="Compare with the same model, its answers held to no grammar.")
+@click.option("--no-grammar", is_flag=True, help="Ask each model once more, its answers held to no grammar.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Of an answer at most, for all.")
 @click.option("--run-code", is_flag=True, help="Run code that the model writes, confined (Linux).")
 @click.option("--pass", "needed", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 8 below this share.")
 @click.option("--report", metavar="FILE", type=click.Path(dir_okay=False), help="Write a Markdown page with a plot.")
@@ -68,6 +69,7 @@ def command(
     limit: int | None,
     show: str | None,
     no_grammar: bool,
+    max_tokens: int | None,
     run_code: bool,
     needed: float | None,
     report: str | None,
@@ -91,8 +93,10 @@ def command(
     if asked is None:
         asked = cases_of(app.workspace, name, contenders[0].subject.recipe, lineup.task, cases)
     asked = _chosen(asked, tags, limit)
+    if max_tokens:
+        contenders = [contender.with_recipe(max_tokens=max_tokens) for contender in contenders]
     if no_grammar:
-        contenders.insert(1, _without_grammar(contenders[0]))
+        contenders = _with_and_without_grammar(contenders)
     from lmpm.machine import describe
 
     machine = describe(app.workspace.engine.machine)
@@ -138,12 +142,16 @@ def _chosen(cases: CaseSet, tags: Sequence[str], limit: int | None) -> CaseSet:
     return found.sample(limit) if limit else found
 
 
-def _without_grammar(contender: LocalContender) -> LocalContender:
+def _with_and_without_grammar(contenders: Sequence[LocalContender]) -> list[LocalContender]:
     from lmpm.evaluation import without_grammar
 
-    if not contender.subject.recipe.grammar:
+    if not contenders[0].subject.recipe.grammar:
         raise SpecError("`--no-grammar`: the recipe holds answers to no grammar as it is")
-    return without_grammar(contender)
+    return [
+        variant
+        for contender in contenders
+        for variant in ((contender, without_grammar(contender)) if contender.subject.recipe.grammar else (contender,))
+    ]
 
 
 def _writable(app: App, file: str | None) -> Path | None:

@@ -31,7 +31,7 @@ def write(cli: Cli, name: str, *lines: dict[str, object]) -> Path:
 
 @pytest.fixture
 def installed(cli: Cli) -> Cli:
-    cli.run("install", "text-to-sql", "--offline", "--no-smoke").ok()
+    cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()
     return cli
 
 
@@ -42,29 +42,29 @@ def line(cli: Cli, more: str) -> None:
 
 
 def test_lmpms_own_set_without_a_word_of_cases(installed: Cli) -> None:
-    found = installed.run("eval", "text-to-sql", "--offline", "--limit", "6", "--json").ok().json
+    found = installed.call("eval", "text-to-sql", "--offline", "--limit", "6", "--json").passed().json
     (score,) = found["scores"]
     assert (score["asked"], found["cases"]["count"], found["complete"]) == (6, 6, True)
     assert score["sha256"].startswith("48350b05")
     assert score["peak_memory"] > 1 << 20
-    again = installed.run("eval", "text-to-sql", "--offline", "--limit", "6", "--json").ok().json
+    again = installed.call("eval", "text-to-sql", "--offline", "--limit", "6", "--json").passed().json
     assert [item["kept"] for item in again["scores"][0]["results"]] == [True] * 6
     assert again["scores"][0]["right"] == score["right"]
 
 
 def test_a_task_that_is_not_installed(cli: Cli) -> None:
     found = cli.run("eval", "text-to-sql", "--offline", "--limit", "3")
-    assert "3 of lmpm" in found.ok().err or "3 cases of lmpm's set for text-to-sql" in found.err
+    assert "3 cases of lmpm's set for text-to-sql" in found.passed().err
     assert not (cli.directory / "lmpm.lock").exists()  # nothing is pinned by it
 
 
 def test_cases_of_ones_own_a_recipe_and_reports(installed: Cli) -> None:
     write(installed, "evals/sql.jsonl", EASY, MAY, HARD)
     (installed.directory / "short.toml").write_text("max_tokens = 3\n")
-    found = installed.run(
+    found = installed.call(
         "eval", "text-to-sql", "--cases", "evals/sql.jsonl", "--offline", "--against", "recipe:short.toml",
         "--report", "page.md", "--junit", "eval.xml", "--show", "lost",
-    ).ok()  # fmt: skip
+    ).passed()  # fmt: skip
     assert re.search(r"text-to-sql starter +Q8_0 +2 of 3 +67 % \(21-94\)", found.out), found
     assert re.search(r"text-to-sql starter \(short\) +Q8_0 +0 of 3", found.out)
     assert "too close to call (2 lost, 0 won)" in found.out
@@ -77,8 +77,8 @@ def test_cases_of_ones_own_a_recipe_and_reports(installed: Cli) -> None:
 def test_a_share_that_is_needed(installed: Cli) -> None:
     write(installed, "sql.jsonl", EASY, MAY, HARD)
     arguments = ("eval", "text-to-sql", "--cases", "sql.jsonl", "--offline", "--pass")
-    installed.run(*arguments, "0.6").ok()
-    installed.run(*arguments, "0.7").failed(8, "2 of 3 are right, 70 % are needed")
+    installed.call(*arguments, "0.6").passed()
+    installed.call(*arguments, "0.7").failed(8, "2 of 3 are right, 70 % are needed")
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_a_share_that_is_needed(installed: Cli) -> None:
     ],
 )
 def test_what_cannot_be_meant(installed: Cli, arguments: tuple[str, ...], code: int, words: tuple[str, ...]) -> None:
-    installed.run("eval", *arguments, "--offline").failed(code, *words)
+    installed.call("eval", *arguments, "--offline").failed(code, *words)
 
 
 def test_a_broken_file_of_cases_is_told_line_by_line(installed: Cli) -> None:
     write(installed, "sql.jsonl", EASY, {**MAY, "reference": "SELECT nothing"}, {"id": "x"})
-    found = installed.run("eval", "text-to-sql", "--cases", "sql.jsonl", "--offline").failed(2, "has 2 mistakes")
+    found = installed.call("eval", "text-to-sql", "--cases", "sql.jsonl", "--offline").failed(2, "has 2 mistakes")
     assert "sql.jsonl, line 3: `reference` is not a query that runs" in found.err
     assert "sql.jsonl, line 4: " in found.err
 
@@ -107,12 +107,12 @@ def test_a_broken_file_of_cases_is_told_line_by_line(installed: Cli) -> None:
 def test_install_asks_the_checks_and_pins_their_score(installed: Cli) -> None:
     write(installed, "evals/sql.jsonl", EASY, MAY, HARD)
     line(installed, ', checks = "evals/sql.jsonl", pass = 0.6')
-    found = installed.run("install", "--offline").ok()
+    found = installed.call("install", "--offline").passed()
     assert "2 of 3 checks right, 60 % needed" in found.err
     lock = (installed.directory / "lmpm.lock").read_text()
     assert 'checks = "evals/sql.jsonl", pass = 0.6' in lock
     assert re.search(r"tested = \{ .*score = 0\.6667, cases = 3, checks = \"[0-9a-f]{64}\" \}", lock), lock
-    shown = installed.run("verify", "--json").ok().json["models"][0]["checks"]
+    shown = installed.call("verify", "--json").passed().json["models"][0]["checks"]
     assert (shown["right"], shown["cases"], shown["wrong"], shown["passed"]) == (2, 3, ["hard"], True)
 
 
@@ -120,12 +120,12 @@ def test_verify_asks_ten_unless_all_are_wanted_and_remarks_on_other_checks(insta
     more = [{**EASY, "id": f"easy-{number}"} for number in range(14)]
     path = write(installed, "sql.jsonl", *({**item, "question": f"{item['question']} {item['id']}"} for item in more))
     line(installed, ', checks = "sql.jsonl"')
-    installed.run("install", "--offline").ok()
-    few = installed.run("verify", "--json").ok().json["models"][0]
-    full = installed.run("verify", "--full", "--json").ok().json["models"][0]
+    installed.call("install", "--offline").passed()
+    few = installed.call("verify", "--json").passed().json["models"][0]
+    full = installed.call("verify", "--full", "--json").passed().json["models"][0]
     assert (few["checks"]["cases"], full["checks"]["cases"]) == (10, 14)
     path.write_text(path.read_text() + "\n" + json.dumps(MAY))
-    notes = installed.run("verify", "--json").ok().json["models"][0]["notes"]
+    notes = installed.call("verify", "--json").passed().json["models"][0]["notes"]
     assert "the checks are not those that it was pinned with" in notes
 
 
@@ -133,7 +133,7 @@ def test_too_few_right_checks_keep_a_model_from_being_pinned(installed: Cli) -> 
     before = (installed.directory / "lmpm.lock").read_text()
     write(installed, "sql.jsonl", EASY, HARD)
     line(installed, ', checks = "sql.jsonl", pass = 0.9')
-    found = installed.run("install", "--offline").failed(8, "1 of 2 checks right, 90 % needed", "wrong: hard")
+    found = installed.call("install", "--offline").failed(8, "1 of 2 checks right, 90 % needed", "wrong: hard")
     assert "lower `pass`" in found.err
     assert (installed.directory / "lmpm.lock").read_text() == before
 
@@ -141,7 +141,7 @@ def test_too_few_right_checks_keep_a_model_from_being_pinned(installed: Cli) -> 
 def test_broken_checks_are_found_before_anything_is_done(installed: Cli) -> None:
     write(installed, "sql.jsonl", {"id": "x", "question": "?"})
     line(installed, ', checks = "sql.jsonl"')
-    found = installed.run("install", "--offline").failed(2, "sql.jsonl, line 2: `expected` is missing")
+    found = installed.call("install", "--offline").failed(2, "sql.jsonl, line 2: `expected` is missing")
     assert "Test" not in found.err
 
 
@@ -156,11 +156,11 @@ def test_broken_checks_are_found_before_anything_is_done(installed: Cli) -> None
 )
 def test_what_a_manifest_may_not_say(installed: Cli, more: str, words: str) -> None:
     line(installed, more)
-    installed.run("verify").failed(2, words)
+    installed.call("verify").failed(2, words)
 
 
 def test_a_new_choice_leaves_the_checks_in_the_manifest(installed: Cli) -> None:
     write(installed, "sql.jsonl", EASY)
     line(installed, ', checks = "sql.jsonl", pass = 0.5')
-    installed.run("install", "text-to-sql", "--offline", "--context", "2048").ok()
+    installed.call("install", "text-to-sql", "--offline", "--context", "2048").passed()
     assert 'checks = "sql.jsonl", pass = 0.5' in (installed.directory / "lmpm.toml").read_text()

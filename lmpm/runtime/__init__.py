@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lmpm.runtime.opening import open_model as open_model
     from lmpm.runtime.subject import (
         Subject as Subject,
+        find_locked as find_locked,
         find_subject as find_subject,
         of_file as of_file,
         usual_recipe as usual_recipe,
@@ -21,6 +22,6 @@ else:
         {
             "model": "Model",
             "opening": "open_model",
-            "subject": "Subject find_subject of_file usual_recipe",
+            "subject": "Subject find_locked find_subject of_file usual_recipe",
         },
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lmpm.engine import EngineLimits, Files, Service, asking
-from lmpm.errors import EngineError, SpecError
+from lmpm.errors import EngineError
 from lmpm.recipe import constraint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from lmpm.engine import Answer, AnswerStream, LocalEngine, Options, Session, TextKind
@@ -19,15 +20,25 @@ if TYPE_CHECKING:
 ROOM_FOR_ANSWER = 0.25  # of the context at most, where a recipe allows a longer one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded model: its name, how it is called, its recipe, and the session that runs it."""
+    """A model, loaded when it is first asked: its name, how it is called, its recipe, and its bytes."""
 
     name: str
     title: str
     recipe: Recipe
-    session: Session
     size: int
+    load: Callable[[], Session]
+
+    @cached_property
+    def session(self) -> Session:
+        """What runs it. Raises EngineError."""
+        return self.load()
+
+    def close(self) -> None:
+        """End it, if it was loaded."""
+        if "session" in self.__dict__:
+            self.session.close()
 
     @property
     def context(self) -> int:
@@ -68,7 +79,7 @@ class Model:
         return len(self.session.tokenize(prompt)) + room <= self.context
 
 
-def load(
+def model_of(
     engine: LocalEngine,
     paths: Sequence[Path],
     mmproj: Path | None,
@@ -79,23 +90,21 @@ def load(
     context: int,
     need: int | None,
 ) -> Model:
-    """Load the files of a model. Raises EngineError."""
-    from lmpm.errors import IntegrityError
-    from lmpm.estimate import HParams, settings_for
-    from lmpm.gguf import local_part, read_part
+    """The model of these files, of which the first is loaded for `context` tokens; `need` is in bytes."""
 
-    parts = [local_part(path, path.name) for path in paths]
-    try:
-        shape = HParams(*map(read_part, parts))
-        settings = settings_for(
-            shape, context, embeddings=recipe.kind in ("embed", "rerank"), repack=engine.repack, machine=engine.machine
-        )
-    except (ValueError, IntegrityError) as error:
-        raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
-    limits = EngineLimits(memory_bytes=None if need is None else need * 2, time_s=3600)
-    session = engine.open(Files(paths[0], mmproj), settings, limits, Service(chats=not recipe.raw))
-    if not recipe.writes and recipe.kind not in ("embed", "rerank"):
-        raise SpecError(f"`{name}` cannot be run")
-    return Model(
-        name=name, title=title, recipe=recipe, session=session, size=sum(path.stat().st_size for path in paths)
-    )
+    def load() -> Session:
+        from lmpm.errors import IntegrityError
+        from lmpm.estimate import HParams, settings_for
+        from lmpm.gguf import local_part, read_part
+
+        try:
+            shape = HParams(*(read_part(local_part(path, path.name)) for path in paths))
+            silent = recipe.kind in ("embed", "rerank")
+            settings = settings_for(shape, context, embeddings=silent, repack=engine.repack, machine=engine.machine)
+        except (ValueError, IntegrityError) as error:
+            raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
+        limits = EngineLimits(memory_bytes=None if need is None else need * 2, time_s=3600)
+        return engine.open(Files(paths[0], mmproj), settings, limits, Service(chats=not recipe.raw))
+
+    size = sum(path.stat().st_size for path in paths)
+    return Model(name=name, title=title, recipe=recipe, size=size, load=load)

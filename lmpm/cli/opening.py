@@ -102,9 +102,9 @@ def _agree(agreed: bool, *, question: str, problem: str, hint: str) -> None:
         raise click.Abort
 
 
-def load_locked(app: App, found: Located, context: int | None, system: str | None) -> Model:
-    """Load a model of a lock, asked as its lock says."""
-    from lmpm.cli.loaded import load
+def open_locked(app: App, found: Located, context: int | None, system: str | None) -> Model:
+    """The model of a lock, asked as its lock says."""
+    from lmpm.cli.loaded import model_of
     from lmpm.project import context_of, recipe_of, rung_for, task_of
 
     workspace, model = found.workspace, found.model
@@ -115,7 +115,7 @@ def load_locked(app: App, found: Located, context: int | None, system: str | Non
         raise UnknownNameError("task", model.name)
     paths = [workspace.store.find(candidate.source, file) for file in candidate.files]
     pairs = [(path, file) for path, file in zip(paths, candidate.files, strict=True) if path is not None]
-    return load(
+    return model_of(
         workspace.engine,
         [path for path, file in pairs if file.role == "model"],
         next((path for path, file in pairs if file.role == "mmproj"), None),
@@ -127,9 +127,9 @@ def load_locked(app: App, found: Located, context: int | None, system: str | Non
     )
 
 
-def load_file(app: App, path: Path, task_name: str, context: int, system: str | None) -> Model:
-    """Load a GGUF file of the user's, asked as its task is. Raises UnknownNameError, IntegrityError, EngineError."""
-    from lmpm.cli.loaded import load
+def open_file(app: App, path: Path, task_name: str, context: int, system: str | None) -> Model:
+    """A GGUF file of the user's, asked as its task is. Raises UnknownNameError, IntegrityError, EngineError."""
+    from lmpm.cli.loaded import model_of
     from lmpm.gguf import read_file
     from lmpm.resolver import shards
 
@@ -139,7 +139,7 @@ def load_file(app: App, path: Path, task_name: str, context: int, system: str | 
     files = tuple(shards(path))
     for file in files:
         read_file(file)  # what is not a GGUF is an error of the file, not of the engine
-    return load(
+    return model_of(
         app.workspace.engine,
         files,
         None,

@@ -101,17 +101,17 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
     try:
         _ask(Asker(app, model, _answer_options(options)), words, options, sql)
     finally:
-        model.session.close()
+        model.close()
 
 
 def _open(app: App, ref: str, options: dict[str, Any]) -> Model:
     """The model of a file, or of a lock."""
-    from lmpm.cli.opening import load_file, load_locked, locate
+    from lmpm.cli.opening import locate, open_file, open_locked
 
     context, system, task = options["context"], options["system"], options["task"]
     if ref.endswith(".gguf") and Path(ref).expanduser().is_file():
-        return load_file(app, Path(ref).expanduser(), task or "chat", context or FILE_CONTEXT, system)
-    return load_locked(app, locate(app, ref, agreed=options["yes"]), context, system)
+        return open_file(app, Path(ref).expanduser(), task or "chat", context or FILE_CONTEXT, system)
+    return open_locked(app, locate(app, ref, agreed=options["yes"]), context, system)
 
 
 def _ask(asker: Asker, words: Sequence[str], options: dict[str, Any], sql: SqlOptions) -> None:

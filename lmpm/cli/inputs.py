@@ -79,7 +79,7 @@ def read_stdin() -> str:
     if sys.stdin is None:
         raise SpecError("There is nothing to read: stdin is closed")
     try:
-        return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode() if hasattr(sys.stdin, "buffer") else sys.stdin.read()
+        return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode()
     except UnicodeDecodeError as error:
         raise SpecError("What is piped in is not UTF-8 text") from error
 

@@ -179,9 +179,9 @@ def _value(item: Input, given: str | Sequence[str]) -> str | tuple[str, ...]:
     if isinstance(given, str):
         return (given,) if item.is_list else given
     if not item.is_list:
-        raise SpecError(f"`{item.name}` is one text, found {type(given).__name__}")
+        raise SpecError(f"`{item.name}` is one text, found a {type(given).__name__}", hint="Give a string")
     if not isinstance(given, Sequence) or not all(isinstance(part, str) for part in given):
-        raise SpecError(f"`{item.name}` is a list of texts")
+        raise SpecError(f"`{item.name}` is a list of texts", hint="Give a list of strings")
     return tuple(given)
 
 

@@ -78,7 +78,7 @@ class Chat(llm.Model):
             max_tokens=asked.max_tokens, temperature=asked.temperature, seed=asked.seed, thinks=asked.think
         )
         messages = [said for message in prompt.messages for said in _wire(message)]
-        if model.recipe.raw or model.recipe.kind != "chat":
+        if model.recipe.raw or model.recipe.kind == "infill":
             written = model.stream(str(prompt.prompt), options=options)
         else:
             tools = [_function(tool) for tool in prompt.tools]
@@ -89,6 +89,8 @@ class Chat(llm.Model):
         finally:
             written.close()
         answer = written.answer
+        if answer is None:
+            return
         for call in answer.tool_calls:
             function = call["function"]
             yield StreamEvent(type="tool_call_name", chunk=function["name"], tool_call_id=call.get("id"))

@@ -128,9 +128,9 @@ class Model:
         told = _told(options, tools, tool_choice, response_format)
         return asking.stream_chat(self.session, self.recipe, messages, told)
 
-    def count_tokens(self, *main: str | list[str], **inputs: Given) -> int:
-        """Tokens of the prompt that the inputs make, before it is asked."""
-        given = self._given(main, inputs)
+    def count_tokens(self, *main: Given, **inputs: Given) -> int:
+        """Tokens of the prompt that the inputs make, before it is asked; pictures count by their text alone."""
+        given = cast("Inputs", shown(self.recipe, self._given(main, inputs)))
         if self.recipe.raw:
             return len(self.session.tokenize(self.recipe.prompt(given)))
         return len(self.session.tokenize(self.session.apply_template(self.recipe.messages(given))))

@@ -147,7 +147,7 @@ def _check_options(recipe: Recipe, options: dict[str, Any], sql: SqlOptions) -> 
 
 
 def _images(recipe: Recipe, files: Sequence[str]) -> Given:
-    """Pictures as `data:` URLs, for the input of the recipe that takes them."""
+    """The files of pictures, for the input of the recipe that takes them."""
     if not files:
         return {}
     item = next((item for item in recipe.inputs if item.is_image), None)
@@ -157,8 +157,10 @@ def _images(recipe: Recipe, files: Sequence[str]) -> Given:
         )
     if len(files) > 1 and not item.is_list:
         raise SpecError("This model is asked about one picture at a time")
-    urls = tuple(inputs.picture(Path(file).expanduser()) for file in files)
-    return {item.name: urls if item.is_list else urls[0]}
+    for file in files:
+        if not Path(file).expanduser().is_file():
+            raise SpecError(f"There is no file `{file}`")
+    return {item.name: tuple(files) if item.is_list else files[0]}
 
 
 def _answer_options(options: dict[str, Any]) -> Any:

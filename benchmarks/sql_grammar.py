@@ -125,16 +125,17 @@ def main() -> None:
     parser.add_argument("--difficulty", nargs="+", default=["easy"])
     parser.add_argument("--ways", nargs="+", default=["whole", "cut"], choices=["whole", "cut", "needed"])
     parser.add_argument("--most", type=int, default=1, help="tables that are left")
+    parser.add_argument("--every", type=int, default=1, help="ask each so many-th question alone")
     parser.add_argument("--answers", type=Path, help="write each answer here")
     asked = parser.parse_args()
     cases = [case for line in asked.cases.read_text("utf-8").splitlines() if line for case in [json.loads(line)]]
-    cases = [case for case in cases if case["difficulty"] in asked.difficulty]
+    cases = [case for case in cases if case["difficulty"] in asked.difficulty][:: asked.every]
     counts: Counter[tuple[str, bool, bool]] = Counter()
     kept: Counter[str] = Counter()
     seconds: defaultdict[tuple[str, bool], float] = defaultdict(float)
     service = Service(chats=asked.style == "chat")
     config = RunConfig(context=1024 if asked.model == STARTER else 2048)
-    answers = []
+    kept_answers = asked.answers.open("w", encoding="utf-8") if asked.answers else None
     with default_engine().open(Files(asked.model), config, EngineLimits(time_s=120), service) as session:
         for case, way, with_grammar in product(cases, asked.ways, (False, True)):
             schema = read_ddl(case["schema"])
@@ -158,7 +159,9 @@ def main() -> None:
                 last = check_values(connection, read_ddl(case["schema"]), sql).sql if repaired else sql
                 verdicts.append(score(case, last))
                 counts[way, with_grammar, repaired] += verdicts[-1] == "right"
-            answers.append({"id": case["id"], "way": way, "grammar": with_grammar, "sql": sql, "verdicts": verdicts})
+            if kept_answers:
+                answer = {"id": case["id"], "way": way, "grammar": with_grammar, "sql": sql, "verdicts": verdicts}
+                print(json.dumps(answer), file=kept_answers, flush=True)
     print(f"{asked.model.name}: {len(cases)} questions, {' '.join(asked.difficulty)}; right of them")
     print(
         f"{'schema':8}{'plain':>8}{'repair':>8}{'grammar':>9}{'both':>6}   needed tables kept, seconds without and with"
@@ -173,8 +176,6 @@ def main() -> None:
     for key, number in counts.items():
         if key[0] not in asked.ways:
             print(f"failed {number}: ...{key[0]}")
-    if asked.answers:
-        asked.answers.write_text("".join(json.dumps(answer) + "\n" for answer in answers), "utf-8")
 
 
 if __name__ == "__main__":

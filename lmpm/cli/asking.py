@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lmpm.cli.output.answer import Writer, speed_words
-from lmpm.cli.output.console import put, put_json, put_raw, style
-from lmpm.errors import EngineError
+from lmpm.cli.output.console import put, put_json, put_raw
+from lmpm.errors import ContextExceededError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,71 +17,90 @@ if TYPE_CHECKING:
 
     from lmpm.cli.app import App
     from lmpm.cli.inputs import Given
-    from lmpm.cli.loaded import Model
-    from lmpm.engine import Answer, AnswerStream, Options
+    from lmpm.engine import Answer, AnswerStream, Options, TextKind
+    from lmpm.runtime import Model, Subject
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asker:
-    """A loaded model, and how its answers are wanted."""
+    """A model, loaded when it is first asked, and how its answers are wanted. `context` is in tokens."""
 
     app: App
-    model: Model
+    subject: Subject
     options: Options
+    context: int | None = None
+
+    @cached_property
+    def model(self) -> Model:
+        """The loaded model. Raises EngineError, and NothingFitsError where it does not fit."""
+        from lmpm.runtime import open_model
+
+        return open_model(self.app.workspace, self.subject, context=self.context)
+
+    def close(self) -> None:
+        """Give the model back, if it was loaded."""
+        if "model" in self.__dict__:
+            self.model.close()
+
+    def stream(self, given: Given, writer: Writer, grammar: str | None = None) -> AnswerStream:
+        """The answer to inputs as it is written; `writer` shows how far the prompt is read."""
+        options = replace(self.options, progress=writer.read, grammar=grammar)
+        return self.model.stream(options=options, **given)
 
     def once(self, given: Given) -> None:
         """Ask once, and show the answer as it is written."""
         if self.app.as_json:
-            put_json(answer_json(self.model, self.model.ask(given, self.options)))
+            put_json(answer_json(self.model, self.model(options=self.options, **given)))
             return
         writer = Writer(self.app.console)
-        self._show(writer, self.model.stream(given, self.options, progress=writer.read))
+        self.show(writer, self.stream(given, writer))
 
     def lines(self, given: Given, main: str, texts: Iterable[str]) -> None:
         """Ask once for each text, and write one JSON object a line."""
         for text in texts:
-            answer = self.model.ask({**given, main: text}, self.options)
+            answer = self.model(options=self.options, **{**given, main: text})
             put_raw(json.dumps({main: text, **_line(self.model, answer)}, ensure_ascii=False))
 
-    def embed(self, texts: Sequence[str], kind: str) -> None:
+    def embed(self, texts: Sequence[str], kind: TextKind) -> None:
         """Write the vector of each text, one JSON object a line."""
-        for text, vector in zip(texts, self.model.vectors(texts, kind=kind), strict=True):
-            put_raw(json.dumps({"text": text, "embedding": [round(value, 7) for value in vector]}, ensure_ascii=False))
+        for text, vector in zip(texts, self.model.embed(texts, kind=kind), strict=True):
+            put_raw(
+                json.dumps(
+                    {"text": text, "embedding": [round(float(value), 7) for value in vector]}, ensure_ascii=False
+                )
+            )
 
     def rerank(self, query: str, documents: Sequence[str]) -> None:
         """Write the documents, the best answer to the query first."""
-        scores = self.model.scores(query, documents)
-        ranked = sorted(range(len(documents)), key=lambda number: -scores[number])
+        ranked = self.model.rerank(query, documents)
         if self.app.as_json:
-            found = [{"index": at, "score": scores[at], "document": documents[at]} for at in ranked]
+            found = [{"index": at, "score": score, "document": documents[at]} for at, score in ranked]
             put_json({"model": self.model.name, "query": query, "results": found})
             return
-        for at in ranked:
-            put(f"{scores[at]:8.3f}  {documents[at]}")
+        for at, score in ranked:
+            put(f"{score:8.3f}  {documents[at]}")
 
     def converse(self, history: Path) -> None:
         """Talk until the user ends it."""
         from lmpm.cli.output.conversation import converse
 
         console, said = self.app.console, list[dict[str, Any]]()
-        console.say("", style(f"{self.model.title} · context {self.model.context:,} · /help", dim=True))
+        console.aside(f"{self.model.title} · context {self.model.context:,} · /help")
 
         def answer(text: str) -> None:
             writer = Writer(console)
             asked = [*said, {"role": "user", "content": text}]
-            stream = self.model.stream_chat(asked, self.options, progress=writer.read)
             try:
-                found = self._show(writer, stream)
-            except EngineError as error:
-                if error.kind != "context-exceeded":
-                    raise
+                stream = self.model.stream_chat(asked, options=replace(self.options, progress=writer.read))
+                found = self.show(writer, stream)
+            except ContextExceededError as error:
                 console.note(f"{error.message}. `/reset` begins anew")
                 return
             said.extend((asked[-1], {"role": "assistant", "content": found.text}))
 
         converse(console, history, answer, said.clear)
 
-    def _show(self, writer: Writer, stream: AnswerStream) -> Answer:
+    def show(self, writer: Writer, stream: AnswerStream) -> Answer:
         """Write an answer while it comes, then how quick it was, and whether its limit cut it."""
         try:
             for kind, piece in stream.pieces():
@@ -92,7 +112,7 @@ class Asker:
         if answer is None:
             raise EngineError("The answer ended before it was whole")
         if writer.tells and (words := speed_words(answer.first_token_s, answer.decode)):
-            self.app.console.say("", style(words, dim=True))
+            self.app.console.aside(words)
         self.remark(answer)
         return answer
 

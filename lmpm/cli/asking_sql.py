@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.cli.asking import answer_json
 from lmpm.cli.output.answer import Writer, speed_words
-from lmpm.cli.output.console import put_json, put_raw, style
+from lmpm.cli.output.console import put_json, put_raw
 from lmpm.cli.output.rows import RowFormat, put_rows, records
 from lmpm.errors import EngineError, SpecError
 from lmpm.sql import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lmpm.engine import Answer
     from lmpm.sql import Asking, Rows
 
+ROOM_FOR_ANSWER: Final = 0.25  # of the context at most, where a recipe allows a longer one
 DEMO: Final = "demo.sqlite"
 ADDRESS: Final = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 DIALECTS: Final = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MySQL"}
@@ -155,11 +156,18 @@ def _asking(
         schema,
         question,
         tables=options.tables,
-        is_small=asker.model.size < SMALL_BYTES,
+        is_small=asker.subject.size < SMALL_BYTES,
         constrained=options.constrained,
-        fits=lambda text: asker.model.fits({"schema": text, "question": question}),
+        fits=lambda text: _fits(asker, text, question),
         connection=connection,
     )
+
+
+def _fits(asker: Asker, schema: str, question: str) -> bool:
+    """Whether a schema leaves room for an answer."""
+    model = asker.model
+    room = min(model.recipe.max_tokens, int(model.context * ROOM_FOR_ANSWER))
+    return model.count_tokens(schema=schema, question=question) + room <= model.context
 
 
 def _remark_tables(asker: Asker, asking: Asking) -> None:
@@ -169,9 +177,8 @@ def _remark_tables(asker: Asker, asking: Asking) -> None:
 
 
 def _answer(asker: Asker, given: Given, asking: Asking) -> Answer:
-    options = replace(asker.options, grammar=asking.grammar) if asking.grammar else asker.options
     writer = Writer(asker.app.console)
-    stream = asker.model.stream(given, options, progress=writer.read)
+    stream = asker.stream(given, writer, asking.grammar or "")
     try:
         for kind, piece in stream.pieces():
             if kind == "thinking":
@@ -191,7 +198,7 @@ def _show(asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, opt
             if rows is None:
                 put_raw(line)
             else:
-                console.say("", style(line, dim=True))
+                console.aside(line)
     for change in checked.changes:
         spelt = f" as '{change.new_text}'" if change.new_text != change.text else ""
         console.note(
@@ -204,7 +211,7 @@ def _show(asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, opt
         more = "+" if rows.is_cut else ""
         time_words = speed_words(answer.first_token_s, None)
         words = [f"{len(rows.rows):,}{more} {'row' if len(rows.rows) == 1 else 'rows'}", time_words, asker.model.title]
-        console.say("", style(" · ".join(filter(None, words)), dim=True))
+        console.aside(" · ".join(filter(None, words)))
         if rows.is_cut:
             console.note(f"there are more rows than {len(rows.rows):,}: `--rows` shows more, up to {EXECUTION.rows:,}")
     asker.remark(answer)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lmpm.recipe import Input, Recipe
 
 FILES: Final = frozenset({"schema", "documents"})  # inputs whose option names a file
-# What llama.cpp decodes (stb_image), by the first bytes.
-PICTURES: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"BM": "bmp"}
 MAX_INPUT_BYTES: Final = 64 * 1024 * 1024
 
 Given = dict[str, str | tuple[str, ...]]
@@ -79,23 +77,9 @@ def read_stdin() -> str:
     if sys.stdin is None:
         raise SpecError("There is nothing to read: stdin is closed")
     try:
-        return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode() if hasattr(sys.stdin, "buffer") else sys.stdin.read()
+        return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode()
     except UnicodeDecodeError as error:
         raise SpecError("What is piped in is not UTF-8 text") from error
-
-
-def picture(path: Path) -> str:
-    """A picture as a `data:` URL. Raises SpecError where there is none, or it is not one that llama.cpp reads."""
-    import base64
-
-    if not path.is_file():
-        raise SpecError(f"There is no file `{path}`")
-    with disk_errors(path, "read"):
-        data = path.read_bytes()
-    kind = next((kind for start, kind in PICTURES.items() if data.startswith(start)), None)
-    if kind is None:
-        raise SpecError(f"`{path}` is not a picture: PNG, JPEG, GIF or BMP")
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def is_piped() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,66 +11,38 @@ from lmpm.cli import plans
 from lmpm.cli.app import App
 from lmpm.cli.output.console import is_terminal
 from lmpm.errors import MissingFilesError, UnknownNameError
-from lmpm.project import actions, find_model, global_directory
-from lmpm.resolver import Constraints
+from lmpm.project import ActionReporter, actions, global_directory
+from lmpm.runtime import find_subject
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from lmpm.cli.loaded import Model
-    from lmpm.project import LockedModel, Workspace
-    from lmpm.recipe import Recipe
+    from lmpm.runtime import Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A model of a lock, and the workspace whose lock it is of."""
+def find(app: App, ref: str, *, task: str | None, agreed: bool) -> Subject:
+    """What a reference names, with its files on this machine.
 
-    workspace: Workspace
-    model: LockedModel
-
-
-def locate(app: App, ref: str, *, agreed: bool) -> Located:
-    """The model that a reference names, with its files on this machine.
-
-    `agreed` says that what is not here may be downloaded; else that is asked on a terminal. Raises MissingFilesError
-    off one.
+    `agreed` says that what is not here may be downloaded; else that is asked on a terminal, and off one it is a
+    MissingFilesError.
     """
-    found = _pinned(app, ref)
-    if found is None:
-        return _bring_new(app, ref, agreed=agreed)
-    plan = actions.sync.plan(found.workspace, [found.model.name], smoke=False)
-    if plan.download_size:
-        _agree(
-            agreed,
-            question=f"`{ref}` is pinned but not on this machine: {human(plan.download_size)}. Download it?",
-            problem=f"`{ref}` is not on this machine: {human(plan.download_size)} to download",
-            hint="Download it with `--yes`, or `lmpm sync`",
-        )
-    actions.sync.apply(plan, plans.ActionWords(app, plan))
-    return found
+    told = ActionReporter(app.transfers)
+    try:
+        return find_subject(app.workspace, ref, task=task, download=agreed, reporter=told)
+    except MissingFilesError as error:
+        if not is_terminal():
+            raise
+        for line in (error.message, *error.details):
+            app.console.say("", line)
+        _confirm("Download it?")
+        return find_subject(app.workspace, ref, task=task, reporter=told)
+    except UnknownNameError as error:
+        if error.noun != "installed model":
+            raise
+    _bring(app, ref, agreed=agreed)
+    return find_subject(app.workspace, ref, task=task, reporter=told)
 
 
-def _pinned(app: App, ref: str) -> Located | None:
-    """The model of this name, task or title in the lock of the project, or else in that of the user's own models."""
-    here = app.workspace
-    own = replace(here, directory=global_directory(here.environment))
-    task = here.catalog.task(ref)
-    for workspace in (here, own) if here.directory != own.directory else (here,):
-        lock = workspace.project.lock()
-        named = lock.get(ref)
-        if named is not None:
-            return Located(workspace, named)
-        for model in lock.models:
-            if task is not None and model.requested.get("task") == task.name:
-                return Located(workspace, model)
-            if ref in (model.requested.get("ref"), model.requested.get("model")):
-                return Located(workspace, model)
-    return None
-
-
-def _bring_new(app: App, ref: str, *, agreed: bool) -> Located:
+def _bring(app: App, ref: str, *, agreed: bool) -> None:
     """Choose a model, show it, ask, and install it for all projects of the user."""
     own = App(
         app.console,
@@ -78,79 +50,21 @@ def _bring_new(app: App, ref: str, *, agreed: bool) -> Located:
         as_json=app.as_json,
         offline_by=app.offline_by,
     )
-    plan = actions.install.plan(own.workspace, [ref], Constraints(), smoke=True)
+    plan = actions.install.plan(own.workspace, [ref])
     for step in plan.steps:
         plans.show_step(own, plan, step)
-    name = plan.steps[0].name
-    _agree(
-        agreed or not plan.download_size,
-        question=f"`{ref}` is not installed. Download {human(plan.download_size)} and use it for all your projects?",
-        problem=f"`{ref}` is not installed: {human(plan.download_size)} to download",
-        hint=f"`lmpm install {ref}` for this project, or `lmpm run {ref} --yes` for all of yours",
-    )
+    size = human(plan.download_size)
+    if plan.download_size and not agreed:
+        if not is_terminal():
+            raise MissingFilesError(
+                f"`{ref}` is not installed: {size} to download",
+                hint=f"`lmpm install {ref}` for this project, or `lmpm run {ref} --yes` for all of yours",
+                kind="not-installed",
+            )
+        _confirm(f"`{ref}` is not installed. Download {size} and use it for all your projects?")
     actions.install.apply(plan, plans.ActionWords(own, plan))
-    return Located(own.workspace, find_model(own.project.lock(), name))
 
 
-def _agree(agreed: bool, *, question: str, problem: str, hint: str) -> None:
-    """Ask on a terminal whether something may be downloaded; off one that is an error."""
-    if agreed:
-        return
-    if not is_terminal():
-        raise MissingFilesError(problem, hint=hint, kind="not-downloaded")
+def _confirm(question: str) -> None:
     if not click.confirm(question, default=True, err=True):
         raise click.Abort
-
-
-def load_locked(app: App, found: Located, context: int | None, system: str | None) -> Model:
-    """Load a model of a lock, asked as its lock says."""
-    from lmpm.cli.loaded import load
-    from lmpm.project import context_of, recipe_of, rung_for, task_of
-
-    workspace, model = found.workspace, found.model
-    candidate = rung_for(model, workspace.machine).candidate
-    task = task_of(model, workspace.catalog) or workspace.catalog.task("chat")
-    recipe = recipe_of(candidate, task, workspace.catalog)
-    if recipe is None:
-        raise UnknownNameError("task", model.name)
-    paths = [workspace.store.find(candidate.source, file) for file in candidate.files]
-    pairs = [(path, file) for path, file in zip(paths, candidate.files, strict=True) if path is not None]
-    return load(
-        workspace.engine,
-        [path for path, file in pairs if file.role == "model"],
-        next((path for path, file in pairs if file.role == "mmproj"), None),
-        name=model.name,
-        title=f"{candidate.model} {candidate.quant}",
-        recipe=_told(recipe, system),
-        context=context or context_of(model),
-        need=candidate.memory,
-    )
-
-
-def load_file(app: App, path: Path, task_name: str, context: int, system: str | None) -> Model:
-    """Load a GGUF file of the user's, asked as its task is. Raises UnknownNameError, IntegrityError, EngineError."""
-    from lmpm.cli.loaded import load
-    from lmpm.gguf import read_file
-    from lmpm.resolver import shards
-
-    task = app.workspace.catalog.task(task_name)
-    if task is None:
-        raise UnknownNameError("task", task_name, listing="All tasks: `lmpm catalog list`")
-    files = tuple(shards(path))
-    for file in files:
-        read_file(file)  # what is not a GGUF is an error of the file, not of the engine
-    return load(
-        app.workspace.engine,
-        files,
-        None,
-        name=path.stem,
-        title=path.name,
-        recipe=_told(task.recipe, system),
-        context=context,
-        need=None,
-    )
-
-
-def _told(recipe: Recipe, system: str | None) -> Recipe:
-    """The recipe with other words before the question."""
-    return recipe if system is None else replace(recipe, system=system)

@@ -57,7 +57,7 @@ def prepare(
 
 
 def prepare_text(ddl: str, *, tables: Sequence[str] = ()) -> Asking:
-    """What to ask of a schema in another dialect, which is shown as it is written, or only the statements of `tables`."""
+    """What to ask of a schema in another dialect: shown as it is written, or only the statements of `tables`."""
     if not tables:
         return Asking(ddl)
     wanted = {name.lower() for name in tables}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from lmpm.cli.asking import Asker
     from lmpm.cli.asking_sql import SqlOptions
     from lmpm.cli.inputs import Given
-    from lmpm.cli.loaded import Model
     from lmpm.recipe import Recipe
 
-FILE_CONTEXT: Final = 8192  # tokens that a file is loaded for where nobody says how many
 OWN: Final = ("db", "demo", "tables", "dialect", "execute", "format", "rows", "grammar", "image", "context", "system",
               "max-tokens", "temperature", "seed", "think", "kind", "task", "yes", "json", "offline")  # fmt: skip
 
@@ -93,29 +92,23 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
     """
     from lmpm.cli.asking import Asker
     from lmpm.cli.asking_sql import database_path
+    from lmpm.cli.opening import find
 
     sql = _sql_options(options)
     if sql.db:
         database_path(sql)  # an address of a server is refused before anything is loaded
-    model = _open(app, ref, options)
+    subject = find(app, ref, task=options["task"], agreed=options["yes"])
+    if options["system"] is not None:
+        subject = replace(subject, recipe=replace(subject.recipe, system=options["system"]))
+    asker = Asker(app, subject, _answer_options(options), options["context"])
     try:
-        _ask(Asker(app, model, _answer_options(options)), words, options, sql)
+        _ask(asker, words, options, sql)
     finally:
-        model.session.close()
-
-
-def _open(app: App, ref: str, options: dict[str, Any]) -> Model:
-    """The model of a file, or of a lock."""
-    from lmpm.cli.opening import load_file, load_locked, locate
-
-    context, system, task = options["context"], options["system"], options["task"]
-    if ref.endswith(".gguf") and Path(ref).expanduser().is_file():
-        return load_file(app, Path(ref).expanduser(), task or "chat", context or FILE_CONTEXT, system)
-    return load_locked(app, locate(app, ref, agreed=options["yes"]), context, system)
+        asker.close()
 
 
 def _ask(asker: Asker, words: Sequence[str], options: dict[str, Any], sql: SqlOptions) -> None:
-    recipe = asker.model.recipe
+    recipe = asker.subject.recipe
     given = inputs.parse(words, recipe, others=OWN)
     _check_options(recipe, options, sql)
     given |= _images(recipe, options["images"])
@@ -154,7 +147,7 @@ def _check_options(recipe: Recipe, options: dict[str, Any], sql: SqlOptions) -> 
 
 
 def _images(recipe: Recipe, files: Sequence[str]) -> Given:
-    """Pictures as `data:` URLs, for the input of the recipe that takes them."""
+    """The files of pictures, for the input of the recipe that takes them."""
     if not files:
         return {}
     item = next((item for item in recipe.inputs if item.is_image), None)
@@ -164,8 +157,10 @@ def _images(recipe: Recipe, files: Sequence[str]) -> Given:
         )
     if len(files) > 1 and not item.is_list:
         raise SpecError("This model is asked about one picture at a time")
-    urls = tuple(inputs.picture(Path(file).expanduser()) for file in files)
-    return {item.name: urls if item.is_list else urls[0]}
+    for file in files:
+        if not Path(file).expanduser().is_file():
+            raise SpecError(f"There is no file `{file}`")
+    return {item.name: tuple(files) if item.is_list else files[0]}
 
 
 def _answer_options(options: dict[str, Any]) -> Any:

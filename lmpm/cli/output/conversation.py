@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmpm.cli.output.console import style
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -63,4 +61,4 @@ def converse(console: Console, history: Path, answer: Callable[[str], None], res
             try:
                 answer(said)
             except KeyboardInterrupt:
-                console.say("", style("stopped", dim=True))
+                console.aside("stopped")

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmpm.cli.output.console import put_raw, put_table
+from lmpm.cli.output.layout import Fit
 
 if TYPE_CHECKING:
     from lmpm.sql import Rows
@@ -33,7 +34,10 @@ def put_rows(found: Rows, form: RowFormat) -> None:
         numbers = frozenset(
             at for at in range(len(found.columns)) if all(isinstance(row[at], int | float) for row in found.rows)
         )
-        put_table([found.columns, [rule[:40] for rule in rules], *lines], right=numbers if lines else frozenset())
+        every = tuple(range(len(found.columns)))
+        by_width = tuple(sorted(every, key=lambda at: -len(rules[at])))
+        fit = Fit(shorten=by_width, drop=every[:0:-1])  # too wide for a terminal: the widest give way first
+        put_table([found.columns, rules, *lines], right=numbers if lines else frozenset(), fit=fit)
 
 
 def records(found: Rows) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ MAY = {
 HARD = {"id": "hard", "question": "Which names are palindromes?", "reference": "SELECT 'none' WHERE 0"}
 
 
-def write(cli: Cli, name: str, *lines: dict[str, object]) -> Path:
+def write(cli: Cli, name: str, *lines: Mapping[str, object]) -> Path:
     path = cli.directory / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(map(json.dumps, (SMALL, *lines))))

@@ -14,6 +14,7 @@ from lmpm.evaluation import own_cases
 from lmpm.proof import CaseSet, read_cases, wanted_for
 from lmpm.proof.checks.code import Code
 from lmpm.proof.checks.ranking import Ranking
+from lmpm.proof.checks.read import TextCheck
 from lmpm.proof.checks.rows import Rows
 from lmpm.proof.checks.structure import Call, Fields
 from lmpm.proof.checks.text import Facts, Label, Number, Translation
@@ -54,6 +55,19 @@ def test_a_set_can_be_read_and_is_large_enough_to_say_something(path: Path) -> N
     assert len({case.asked for case in cases.cases}) == len(cases)  # nothing is asked twice
 
 
+def right_answer(check: TextCheck, line: dict[str, Any]) -> str | None:
+    """An answer that is right by what the line says; None where it does not say one."""
+    if isinstance(check, Rows):
+        return str(line["reference"])
+    if isinstance(check, Fields):
+        return json.dumps(line["expected"])
+    if isinstance(check, Call):
+        return json.dumps(line["expected"]) if line["expected"] else "I cannot do that."
+    if isinstance(check, Facts):
+        return "\n".join(fact if isinstance(fact, str) else fact[0] for fact in line["must"])
+    return str(line["expected"]) if isinstance(check, Label | Number | Translation) else None
+
+
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_the_answers_of_a_set_are_right_and_nonsense_is_not(path: Path) -> None:
     lines = written(path)
@@ -65,19 +79,9 @@ def test_the_answers_of_a_set_are_right_and_nonsense_is_not(path: Path) -> None:
             best, worst = (check.judge([sign * value for value in check.relevance]) for sign in (1, -1))
             assert best.passed and best.value == pytest.approx(1) and not worst.passed
             continue
-        answer = {
-            Rows: lambda line: line["reference"],
-            Fields: lambda line: json.dumps(line["expected"]),
-            Call: lambda line: json.dumps(line["expected"]) if line["expected"] else "I cannot do that.",
-            Facts: lambda line: "\n".join(
-                fact if isinstance(fact, str) else fact[0] for fact in line.get("must", [[line.get("expected")]])
-            ),
-            Label: lambda line: line["expected"],
-            Number: lambda line: str(line["expected"]),
-            Translation: lambda line: line["expected"],
-        }.get(type(check))
+        answer = right_answer(check, line)
         if answer is not None:
-            assert check.judge(answer(line)).passed, case.id
+            assert check.judge(answer).passed, case.id
         nonsense = '{"name": "nonsense"}' if isinstance(check, Call) else "xyzzy"
         assert not check.judge(nonsense).passed, case.id
 

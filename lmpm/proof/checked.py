@@ -44,8 +44,8 @@ class Checked:
 
     @property
     def passed(self) -> bool:
-        """Whether enough were right."""
-        return self.needed is None or (self.cases > 0 and self.score >= self.needed)
+        """Whether enough of those that were asked were right."""
+        return self.needed is None or not self.cases or self.score >= self.needed
 
     @property
     def detail(self) -> str:
@@ -71,7 +71,6 @@ def run_checks(
     `size` is that of its weights in bytes.
     Code is not run here. Raises EngineError when the engine itself failed.
     """
-    began = time.monotonic()
     able = dataclasses.replace(cases, cases=tuple(case for case in cases.cases if not isinstance(case.check, Code)))
     asked = able if full else able.sample(FEW_CASES)
     plan = dataclasses.replace(plan, embeddings=not recipe.writes, pooling=recipe.pooling or plan.pooling)
@@ -79,14 +78,16 @@ def run_checks(
     with (engine or default_engine()).open(
         files, plan, limits, Service(chats=recipe.writes and not recipe.raw)
     ) as held:
+        began = time.monotonic()
         model = SessionModel(session=held, recipe=recipe, size=size)
         for case in asked.cases:
-            if not full and time.monotonic() - began > FEW_CASES_S:
+            if not full and right + len(wrong) and time.monotonic() - began > FEW_CASES_S:
                 break
             if judge_case(case, ask_case(model, case)).passed:
                 right += 1
             else:
                 wrong.append(case.id)
+        took_s = time.monotonic() - began
     number = right + len(wrong)
     return Checked(
         right=right,
@@ -95,5 +96,5 @@ def run_checks(
         needed=needed,
         left_out=(len(cases) if full else min(len(cases), FEW_CASES)) - number,
         wrong=tuple(wrong),
-        took_s=time.monotonic() - began,
+        took_s=took_s,
     )

@@ -17,7 +17,6 @@ from lmpm.cli.options import (
     offline_option,
     pass_app,
 )
-from lmpm.cli.output import evaluation as words
 from lmpm.cli.output.console import is_terminal, put_json
 from lmpm.errors import DiskError, MissingFilesError, SmokeTestError, SpecError
 from lmpm.units import count, human
@@ -82,6 +81,7 @@ def command(
     lmpm's own set for its task, always greedily. Answers are kept: what was asked before is not asked again, so a run
     that was interrupted goes on where it was.
     """
+    from lmpm.cli.output import evaluation as words
     from lmpm.evaluation import cases_of, contenders_of, evaluate, line_up
 
     page, xml = _writable(app, report), _writable(app, junit)
@@ -183,6 +183,7 @@ def _write(found: Evaluation, report: Path | None, junit: Path | None, least: fl
 
 def _conclude(app: App, found: Evaluation, show: str | None, least: float | None, *, own_checks: bool) -> None:
     """Show the table, what differs, and the next step. Raises SmokeTestError where too few are right."""
+    from lmpm.cli.output import evaluation as words
     from lmpm.evaluation import as_json
 
     data: dict[str, Any] = as_json(found)

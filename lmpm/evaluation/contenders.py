@@ -217,10 +217,11 @@ def _contender(
     note: str = "",
 ) -> LocalContender:
     info = workspace.engine.chosen.info
+    title = subject.title if subject.quant else subject.name  # a file is known by its own name
     return LocalContender(
         workspace=workspace,
         subject=subject,
-        label=f"{subject.title} ({note})" if note else subject.title,
+        label=f"{title} ({note})" if note else title,
         quant=subject.quant,
         identity=_identity(subject, files),
         build=info.build if info else "",

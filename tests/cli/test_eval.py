@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Cli
+from tests.loopback import LoopbackHub
 
 SET = (ROOT / "catalog" / "evals" / "text-to-sql.jsonl").read_text("utf-8").splitlines()
 SMALL = {"defaults": {"schema": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, signup_date DATE);",
@@ -163,5 +164,20 @@ def test_what_a_manifest_may_not_say(installed: Cli, more: str, words: str) -> N
 def test_a_new_choice_leaves_the_checks_in_the_manifest(installed: Cli) -> None:
     write(installed, "sql.jsonl", EASY)
     line(installed, ', checks = "sql.jsonl", pass = 0.5')
-    installed.call("install", "text-to-sql", "--offline", "--context", "2048").passed()
+    installed.call("install", "text-to-sql", "--offline", "--context", "1024").passed()
     assert 'checks = "sql.jsonl", pass = 0.5' in (installed.directory / "lmpm.toml").read_text()
+
+
+def test_another_model_is_downloaded_once_that_is_agreed_to(cli: Cli, hub: LoopbackHub) -> None:
+    cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()
+    arguments = ("eval", "text-to-sql", "--limit", "2", "--against", "qwen2.5-coder-0.5b-instruct:Q8_0")
+    found = cli.call(*arguments).failed(4, "would have to be downloaded")
+    assert "Qwen2.5-Coder-0.5B-Instruct Q8_0" in found.err
+    assert "--yes" in found.err
+    shown = cli.call(*arguments, "--yes", "--json").passed().json
+    assert [(score["model"], score["quant"], score["asked"]) for score in shown["scores"]] == [
+        ("text-to-sql starter", "Q8_0", 2),
+        ("Qwen2.5-Coder-0.5B-Instruct", "Q8_0", 2),
+    ]
+    assert "qwen" not in cli.lock.read_text().lower()  # nothing is pinned by it
+    assert "qwen" not in cli.manifest.read_text().lower()

@@ -27,7 +27,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What one contender made of the cases. `peak_memory` and `load_s` are None where it was not loaded this time."""
+    """What one contender made of the cases. `load_s` is None where it was not loaded this time."""
 
     label: str
     quant: str

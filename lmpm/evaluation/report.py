@@ -40,9 +40,10 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
     first = evaluation.scores[0]
     yield from (f"# {evaluation.name}: {count(len(evaluation.cases), 'case')} of {evaluation.cases.name}", "")
     yield f"On {evaluation.machine}, {first.build}. Intervals are of 95 %: of a share by Wilson, of a difference by"
-    yield "resampling the pairs. A difference is too close to call where McNemar's exact test gives chance 5 %."
+    yield "resampling the pairs. A difference is too close to call where its chance between two equally good models, by"
+    yield "McNemar's exact test, is 5 % or more (p)."
     yield ""
-    heads = ["model", "quant", "right", "share", "difference", "p", "", "first token", "answer", "tokens", "memory"]
+    heads = ["model", "quant", "right", "share", "difference, points", "p", "", "first token", "answer", "tokens", "memory"]
     graded = any(score.is_graded for score in evaluation.scores)
     if graded:
         heads.insert(4, "score")

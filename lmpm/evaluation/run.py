@@ -133,6 +133,7 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
             is_cut_short = True
         peak = asker.peak_memory() if asker and not is_cut_short else None
         load_s = asker.load_s if asker and not is_cut_short else None
+    peak = _kept_peak(answers, contender, peak)
     return Score(
         label=contender.label,
         quant=contender.quant,
@@ -152,6 +153,16 @@ def _known(answers: JsonCache, contender: Contender, case: Case) -> CaseAnswer |
         return CaseAnswer.from_json(found)
     except (TypeError, ValueError, KeyError):
         return None
+
+
+def _kept_peak(answers: JsonCache, contender: Contender, peak: int | None) -> int | None:
+    """The most memory that a contender took in this run or, where it was not loaded, in the last one."""
+    key = ("peak", contender.identity, contender.recipe, contender.build)
+    if peak is not None:
+        answers.put(peak, *key)
+        return peak
+    found = answers.get(*key)
+    return found if isinstance(found, int) else None
 
 
 def _key(contender: Contender, case: Case) -> tuple[str, ...]:

@@ -74,7 +74,8 @@ def run_checks(
     able = dataclasses.replace(cases, cases=tuple(case for case in cases.cases if not isinstance(case.check, Code)))
     asked = able if full else able.sample(FEW_CASES)
     plan = dataclasses.replace(plan, embeddings=not recipe.writes, pooling=recipe.pooling or plan.pooling)
-    right, wrong = 0, []
+    right = 0
+    wrong: list[str] = []
     with (engine or default_engine()).open(
         files, plan, limits, Service(chats=recipe.writes and not recipe.raw)
     ) as held:

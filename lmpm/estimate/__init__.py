@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.speed import (
         FITTED as FITTED,
         Workload as Workload,
+        is_known as is_known,
         is_low_bit as is_low_bit,
         is_sparse as is_sparse,
         kind_of as kind_of,
@@ -47,7 +48,7 @@ else:
             "memory.quick": "estimate_memory trained",
             "memory.shape": "shape_of",
             "speed": (
-                "FITTED Workload is_low_bit is_sparse kind_of layer_steps predict_speed "
+                "FITTED Workload is_known is_low_bit is_sparse kind_of layer_steps predict_speed "
                 "seconds_per_token will_thrash workload_of"
             ),
         },

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError
+from lmpm.run_config import ALONE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from lmpm.engine.engines import Engines, Found
     from lmpm.engine.measure import Measured
     from lmpm.engine.planner import MemoryPlanner
-    from lmpm.engine.protocol import EngineInfo, EngineLimits, Files, Service
+    from lmpm.engine.protocol import EngineInfo, EngineLimits, Files
     from lmpm.engine.session import Session
-    from lmpm.run_config import Repacking, RunConfig
+    from lmpm.run_config import Repacking, RunConfig, Service
     from lmpm.types import Machine
 
 
@@ -136,11 +137,9 @@ class LocalEngine:
         machine = f"{here.name}, {here.gpus} GPUs, {here.vram}"
         return MemoryPlanner(self._home / "plans", installation, machine, self.chosen.engine)
 
-    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service | None = None) -> Session:
+    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
         """A session with a model. Raises EngineError when there is no engine, or it cannot load the model."""
-        from lmpm.engine.protocol import Service
-
-        return self.chosen.engine.open(files, config, limits, service or Service())
+        return self.chosen.engine.open(files, config, limits, service)
 
 
 def usual_repacking(machine: Machine) -> Repacking:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmpm import limits
-from lmpm.run_config import RunConfig
+from lmpm.run_config import RunConfig, Service as Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,17 +154,3 @@ class Files:
 
     model: Path
     mmproj: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """What a session is for, beside one answer after another.
-
-    `history_bytes` bound the prompts that llama.cpp keeps in host memory to continue them later; `checkpoints` the
-    states of a slot that it keeps where a model's cache cannot be cut. Both are memory beside the plan.
-    `chats` says whether the chat template of the file is used: without, it is not even parsed.
-    """
-
-    history_bytes: int = 0
-    checkpoints: int = 0
-    chats: bool = False

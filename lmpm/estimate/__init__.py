@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.estimate.inspection import Inspection as Inspection, as_planned as as_planned, inspect as inspect
+    from lmpm.estimate.memory.constants import BUILD as BUILD, is_followed as is_followed
     from lmpm.estimate.memory.exact import (
         complete_plan as complete_plan,
         exact_memory as exact_memory,
@@ -39,6 +40,7 @@ else:
         __name__,
         {
             "inspection": "Inspection as_planned inspect",
+            "memory.constants": "BUILD is_followed",
             "memory.exact": "complete_plan exact_memory exact_shape memory_by_header",
             "memory.fit": "fits gpus_of settings_for",
             "memory.from_keys": "SKETCH_ERROR",

@@ -33,6 +33,8 @@ from tests.shapes import MODELS, write
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lmpm.run_config import Repacking
+
 ROWS: Final = Path("tests/data/memory_plans.tsv")
 DEVICE: Final = Path(__file__).with_name("planning_device.cpp")
 ON_CPU: Final = (SETTINGS[0], SETTINGS[4], SETTINGS[6])
@@ -78,7 +80,7 @@ def rows(name: str, folder: Path, library: Path) -> Iterator[str]:
     half = shape.keys["block_count"] // 2
     on_gpu = (SETTINGS[0], replace(SETTINGS[0], gpu_layers=half), replace(SETTINGS[3], gpu_layers=half))
     for device, cases in (("avx2", ON_CPU), ("cuda", on_gpu)):
-        repack = "avx2" if device == "avx2" else "none"
+        repack: Repacking = "avx2" if device == "avx2" else "none"
         found = plans(path, [replace(case, mmap=False, repack=repack) for case in cases], library, device == "cuda")
         for case, plan in zip(cases, found, strict=True):
             if plan is None:

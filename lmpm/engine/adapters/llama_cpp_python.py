@@ -57,7 +57,10 @@ class LlamaCppPython:
         return MemoryPlan.decode(ask_library(self._library(), "plan", path, within_training(path, config), limits))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
-        """A session with a model, which answers one request at a time."""
+        """A session with a model, which answers one request at a time and reads no pictures."""
+        if files.mmproj is not None:
+            hint = "xllamacpp and a llama-server do: drop `--engine`, LMPM_ENGINE or [engine]"
+            raise EngineError("llama-cpp-python does not read pictures here", hint=hint)
         library = str(self._library())
 
         def task(within: RunConfig) -> Mapping[str, object]:

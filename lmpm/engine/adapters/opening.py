@@ -34,15 +34,17 @@ def open_session(
 
     `task` adds to what the child is told, for the settings as the model can have them.
     """
-    if not files.model.is_file():
-        raise EngineError(f"`{files.model.name}` cannot be opened: No such file or directory")
+    there = [files.model, *([files.mmproj] if files.mmproj else [])]
+    for path in there:
+        if not path.is_file():
+            raise EngineError(f"`{path.name}` cannot be opened: No such file or directory")
     config = within_training(files.model, config)
     key = (engine.installation(), files, config, service, limits.memory_bytes)
     job = {
         "engine": engine.name,
         "supervises": False,
         "driver": has_gpu_driver(),
-        "mapped_bytes": files.model.stat().st_size,
+        "mapped_bytes": sum(path.stat().st_size for path in there),
         "settings": server_settings(files, config, service),
         **(task(config) if task else {}),
     }

@@ -143,14 +143,23 @@ class SessionMemory:
 
     @property
     def total(self) -> int:
-        """Bytes of the buffers; one for computing that was reserved again counts once."""
+        """Bytes of the buffers; one for computing that was reserved again counts once, also where a draft has another."""
         computing = {name: size for name, size in self.buffers if name.endswith("compute")}
         return sum(computing.values()) + sum(size for name, size in self.buffers if name not in computing)
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files of one model as they lie on this machine: the first shard, and a vision encoder if there is one."""
+    """The files of one model as they lie on this machine: the first shard, and what runs beside it.
+
+    `mmproj` is a vision encoder, `draft` a smaller model of the same vocabulary whose guesses the model checks.
+    """
 
     model: Path
     mmproj: Path | None = None
+    draft: Path | None = None
+
+    @property
+    def every(self) -> tuple[Path, ...]:
+        """All that is loaded."""
+        return tuple(path for path in (self.model, self.mmproj, self.draft) if path is not None)

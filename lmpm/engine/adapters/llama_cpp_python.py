@@ -57,10 +57,11 @@ class LlamaCppPython:
         return MemoryPlan.decode(ask_library(self._library(), "plan", path, within_training(path, config), limits))
 
     def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
-        """A session with a model, which answers one request at a time and reads no pictures."""
-        if files.mmproj is not None:
-            hint = "xllamacpp and a llama-server do: drop `--engine`, LMPM_ENGINE or [engine]"
-            raise EngineError("llama-cpp-python does not read pictures here", hint=hint)
+        """A session with a model alone, which answers one request at a time."""
+        for what, path in (("read pictures", files.mmproj), ("check the guesses of another model", files.draft)):
+            if path is not None:
+                hint = "xllamacpp and a llama-server do: drop `--engine`, LMPM_ENGINE or [engine]"
+                raise EngineError(f"llama-cpp-python does not {what} here", hint=hint)
         library = str(self._library())
 
         def task(within: RunConfig) -> Mapping[str, object]:

@@ -143,7 +143,7 @@ class SessionMemory:
 
     @property
     def total(self) -> int:
-        """Bytes of the buffers; one for computing that was reserved again counts once, also where a draft has another."""
+        """Bytes of the buffers; one for computing that was reserved again counts once, and so does a draft's own."""
         computing = {name: size for name, size in self.buffers if name.endswith("compute")}
         return sum(computing.values()) + sum(size for name, size in self.buffers if name not in computing)
 

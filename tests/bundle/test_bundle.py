@@ -19,7 +19,7 @@ from lmpm.project.lock.file import write_lock
 from lmpm.project.lock.records import Lock
 from lmpm.store.cache import Store
 from tests.conftest import Cli
-from tests.stored import bring, model, piece
+from tests.stored import Piece, bring, model, piece
 
 BIG, SMALL, LATER = piece("big"), piece("small", b"s" * 70_000), piece("later")
 
@@ -35,7 +35,7 @@ def made(cli: Cli, tmp_path: Path) -> Path:
     return tmp_path / "made"
 
 
-def blob(made: Path, item: object = BIG) -> Path:
+def blob(made: Path, item: Piece = BIG) -> Path:
     return made / "blobs" / "sha256" / (item.file.sha256 or "")
 
 
@@ -312,9 +312,25 @@ class TestTar:
 def test_names() -> None:
     for name in ("lmpm.lock", "blobs/sha256/0a", "licenses/a--b/LICENSE.txt", "verify.py"):
         assert standalone.is_name(name)
-    refused = ("", "/x", "x/", "a//b", "../x", "a/../b", ".x", "a/.b", "a\\b", "a:b", "ü", "x\n", 1, None, "a" * 256)
-    for name in refused:
-        assert not standalone.is_name(name)
+    refused: tuple[object, ...] = (
+        "",
+        "/x",
+        "x/",
+        "a//b",
+        "../x",
+        "a/../b",
+        ".x",
+        "a/.b",
+        "a\\b",
+        "a:b",
+        "ü",
+        "x\n",
+        1,
+        None,
+        "a" * 256,
+    )
+    for odd in refused:
+        assert not standalone.is_name(odd)
 
 
 def test_the_story_with_the_starter(cli: Cli, tmp_path: Path) -> None:

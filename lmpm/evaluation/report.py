@@ -43,7 +43,8 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
     yield "resampling the pairs. A difference is too close to call where its chance between two equally good models, by"
     yield "McNemar's exact test, is 5 % or more (p)."
     yield ""
-    heads = ["model", "quant", "right", "share", "difference, points", "p", "", "first token", "answer", "tokens", "memory"]
+    heads = ["model", "quant", "right", "share", "difference, points", "p", ""]
+    heads += ["first token", "answer", "tokens", "memory"]
     graded = any(score.is_graded for score in evaluation.scores)
     if graded:
         heads.insert(4, "score")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ SQL = Recipe(
 )
 
 
-def written(folder: Path, lines: list[dict[str, object]]) -> Path:
+def written(folder: Path, lines: Sequence[Mapping[str, object]]) -> Path:
     path = folder / "cases.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
     return path

@@ -75,7 +75,7 @@ def command(
     junit: str | None,
     yes: bool,
 ) -> None:
-    """Ask a model questions with known answers, and compare it with others.
+    """Count how many questions a model gets right, beside others.
 
     NAME is a model of this project, a task, or a GGUF file. It is asked `--cases`, else the `checks` of lmpm.toml, else
     lmpm's own set for its task, always greedily. Answers are kept: what was asked before is not asked again, so a run

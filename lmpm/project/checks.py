@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmpm import limits
+from lmpm.errors import CasesError
+from lmpm.fs import rules
 from lmpm.project.lock.entry import WORKING_MEMORY_SHARE, run_settings
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ def read_checks(directory: Path, requested: Mapping[str, Scalar], recipe: Recipe
         return None
     from lmpm.proof import read_cases, wanted_for
 
+    try:
+        rules.project_path(name)
+    except ValueError as error:  # of a lock that somebody edited: the manifest allows none
+        raise CasesError(f"`checks` of a lock: {error}") from error
     return read_cases(directory / name, wanted_for(recipe, task.smoke_kind if task else None), name=name)
 
 

@@ -181,3 +181,13 @@ def test_another_model_is_downloaded_once_that_is_agreed_to(cli: Cli, hub: Loopb
     ]
     assert "qwen" not in cli.lock.read_text().lower()  # nothing is pinned by it
     assert "qwen" not in cli.manifest.read_text().lower()
+
+
+def test_a_lock_names_no_checks_outside_of_the_project(installed: Cli) -> None:
+    write(installed, "sql.jsonl", EASY)
+    line(installed, ', checks = "sql.jsonl"')
+    installed.call("install", "--offline").passed()
+    installed.lock.write_text(installed.lock.read_text().replace('checks = "sql.jsonl"', 'checks = "../sql.jsonl"'))
+    (report,) = installed.call("verify", "--json").json["models"]
+    assert report["error"]["kind"] == "cases"
+    assert "inside the project" in report["error"]["message"]

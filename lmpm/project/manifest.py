@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
 from lmpm.errors import ManifestError, SpecError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Prefer = Literal["quality", "speed", "small"]
 
 MANIFEST_NAME: Final = "lmpm.toml"
+_RECIPE_TABLE: Final = re.compile(r"^[ \t]*\[(?:tool\.lmpm\.)?models\.([^\]]+)\.recipe\]", re.MULTILINE)
 PYPROJECT: Final = "pyproject.toml"  # where a project may keep the same tables, below `tool.lmpm`
 
 
@@ -33,9 +36,10 @@ class ManifestModel:
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
+    recipe: Mapping[str, Any] | None = None  # how it is asked otherwise than its task says
 
     def requested(self) -> dict[str, toml.Scalar]:
-        """What is asked for, without the name, as the lock keeps it."""
+        """What is asked for, without the name, as the lock keeps it: the recipe as JSON."""
         fields: dict[str, toml.Scalar | None] = {
             "task": self.task,
             "ref": self.ref,
@@ -45,6 +49,7 @@ class ManifestModel:
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
+            "recipe": None if self.recipe is None else json.dumps(self.recipe, ensure_ascii=False, sort_keys=True),
         }
         return {key: item for key, item in fields.items() if item is not None}
 
@@ -115,7 +120,16 @@ def parse_manifest(text: str, *, name: str = MANIFEST_NAME) -> Manifest:
         hint = "Edit the file and keep the lines that you want"
         raise ManifestError(toml.describe(error, name), hint=hint) from error
     except (ValueError, ArithmeticError) as error:
-        raise ManifestError(toml.describe(error, name)) from error
+        raise ManifestError(toml.describe(error, name), hint=_hint_on_tables(text)) from error
+
+
+def _hint_on_tables(text: str) -> str | None:
+    """What to do where a recipe is given to a model that stands in one line, which TOML does not let grow."""
+    for found in _RECIPE_TABLE.finditer(text):
+        if re.search(rf"^[ \t]*{re.escape(found[1])}[ \t]*=[ \t]*\{{", text, re.MULTILINE):
+            table = f"[models.{found[1]}]"
+            return f"TOML lets no table grow that stands in one line: put the keys of `{found[1]}` below a `{table}`"
+    return None
 
 
 def _manifest(document: Table, name: str) -> Manifest:
@@ -144,6 +158,7 @@ def _model(models: Table, name: str) -> ManifestModel:
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+        recipe=_recipe(table.table("recipe")) if "recipe" in table else None,
     )
     for place in table.unknown_keys():
         key = place.removeprefix(f"{table.place}.")
@@ -153,6 +168,14 @@ def _model(models: Table, name: str) -> ManifestModel:
     if model.task is None and model.ref is None:
         raise models.fail(name, "expected a `task` or a `ref`")
     return model
+
+
+def _recipe(table: Table) -> dict[str, Any]:
+    """What a line says of how its model is asked; whether it goes with the task is known where that is."""
+    from lmpm.recipe import check_changes  # few lines say any
+
+    check_changes(table)
+    return table.values()
 
 
 def _target(targets: Table, name: str) -> Target:

@@ -35,6 +35,14 @@ class Input:
     separator: str = ", "
 
 
+# What kinds without a template are given.
+FIXED: Final[Mapping[Kind, tuple[Input, ...]]] = {
+    "embed": (Input(name="texts", is_list=True, main=True),),
+    "rerank": (Input(name="query", main=True), Input(name="documents", is_list=True)),
+    "infill": (Input(name="prefix", main=True), Input(name="suffix", required=False)),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is taken; the default takes the most likely one. None leaves a step out."""
@@ -78,6 +86,10 @@ class Recipe:
     document_prefix: str = ""
     pooling: Pooling = ""
     normalize: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            object.__setattr__(self, "inputs", FIXED.get(self.kind, ()))
 
     @property
     def writes(self) -> bool:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.file import load_lock as load_lock
     from lmpm.project.lock.ladder import Rung as Rung, variant_of as variant_of
     from lmpm.project.lock.reader import parse_lock as parse_lock
+    from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import (
@@ -81,6 +82,7 @@ else:
             "lock.file": "load_lock",
             "lock.ladder": "Rung variant_of",
             "lock.reader": "parse_lock",
+            "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
             "lock.writer": "emit_lock",
             "manifest": "MANIFEST_NAME Manifest ManifestModel Policy parse_manifest",

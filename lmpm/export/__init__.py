@@ -1,0 +1,28 @@
+"""Ways out to other tools: each gets the locked bytes, and settings that say the same as the lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmpm.export.carry_out import Drift as Drift
+    from lmpm.export.exporting import (
+        check_exports as check_exports,
+        exporter as exporter,
+        exporters as exporters,
+        plan_export as plan_export,
+        undo_export as undo_export,
+        write_export as write_export,
+    )
+    from lmpm.export.record import Export as Export, Exporter as Exporter, Link as Link, Text as Text
+else:
+    from lmpm.lazy import expose
+
+    __getattr__, __all__ = expose(
+        __name__,
+        {
+            "carry_out": "Drift",
+            "exporting": "check_exports exporter exporters plan_export undo_export write_export",
+            "record": "Export Exporter Link Text",
+        },
+    )

@@ -212,7 +212,7 @@ def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> Ans
         finally:
             written.close()
         result = cast("Generation", written.result)
-        return _answer(result, text=result.text, first_s=first_s, seed=sampling.seed)
+        return _answer(result, text=result.text.strip(), first_s=first_s, seed=sampling.seed)
 
     return AnswerStream(pieces())
 

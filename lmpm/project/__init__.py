@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Plan as Plan,
         Result as Result,
         Step as Step,
+        locked_step as locked_step,
     )
     from lmpm.project.actions.report import Report as Report, verify_exit_code as verify_exit_code
     from lmpm.project.actions.resolve import resolve_reference as resolve_reference
@@ -72,7 +73,7 @@ else:
         {
             "actions": "actions",
             "actions.asks": "overlaid with_policy",
-            "actions.plan": "ActionReporter Installed Plan Result Step",
+            "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
             "audit": "Finding audit_exit_code audit_lock",

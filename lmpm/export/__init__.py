@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.export.carry_out import Drift as Drift
+    from lmpm.export.carry_out import Drift as Drift, drifts_of as drifts_of
     from lmpm.export.exporting import (
-        check_exports as check_exports,
+        check_export as check_export,
         exporter as exporter,
         exporters as exporters,
+        find_exports as find_exports,
         plan_export as plan_export,
         undo_export as undo_export,
         write_export as write_export,
@@ -21,8 +22,8 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "carry_out": "Drift",
-            "exporting": "check_exports exporter exporters plan_export undo_export write_export",
+            "carry_out": "Drift drifts_of",
+            "exporting": "check_export exporter exporters find_exports plan_export undo_export write_export",
             "record": "Export Exporter Link Text",
         },
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lmpm.errors import DiskError, HashMismatchError, LmpmError, SpecError
+from lmpm.errors import HashMismatchError, LmpmError, SpecError
 from lmpm.fs import atomic, disk_errors, hash_one, share
 from lmpm.project import Exported, ExportedFile
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lmpm.export.record import Export, Link, Text
     from lmpm.reporter import Reporter
+    from lmpm.store import Store
 
 PART_SUFFIX = ".lmpm.incomplete"
 
@@ -35,7 +36,7 @@ class Drift:
 
 
 def write(
-    export: Export, *, project: Path, earlier: Exported | None, copy: bool, reporter: Reporter
+    export: Export, store: Store, *, project: Path, earlier: Exported | None, copy: bool, reporter: Reporter
 ) -> Exported:
     """Write an export and return its record. Bytes are hashed first, then shared, or with `copy` copied.
 
@@ -46,9 +47,9 @@ def write(
     done: list[ExportedFile] = []
     try:
         for link in export.links:
-            done.append(_place(export.place, link, own.get(link.path), copy=copy, reporter=reporter))
+            done.append(_place(store, export.place, link, own.get(link.path), copy=copy, reporter=reporter))  # noqa: PERF401 what is done is undone when the next fails
         for text in export.texts:
-            done.append(_write(export.place, text, own.get(text.path)))
+            done.append(_write(export.place, text, own.get(text.path)))  # noqa: PERF401
     except BaseException:
         for file in done:
             if file.made and file.path not in own:
@@ -65,11 +66,12 @@ def write(
         place=export.place,
         files=tuple(done),
         refers=tuple((link.path, link.sha256) for link in export.refers),
+        options=export.options,
     )
 
 
 def _place(
-    place: Path, link: Link, own: ExportedFile | None, *, copy: bool, reporter: Reporter
+    store: Store, place: Path, link: Link, own: ExportedFile | None, *, copy: bool, reporter: Reporter
 ) -> ExportedFile:
     """Put the bytes of the store under their name."""
     target = place / link.path
@@ -77,8 +79,10 @@ def _place(
     if target.exists() or target.is_symlink():
         reporter.hashing(target.name, link.size)
         if _is(target, wanted):
-            return wanted if own and own.made else ExportedFile(
-                path=link.path, size=link.size, sha256=link.sha256, made=False
+            return (
+                wanted
+                if own and own.made
+                else ExportedFile(path=link.path, size=link.size, sha256=link.sha256, made=False)
             )
         _require_own(target, own)
     reporter.hashing(link.origin.name, link.size)
@@ -93,7 +97,7 @@ def _place(
         target.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
         try:
-            if copy or not _shared(link.origin, part):
+            if copy or not _shared(store, link, part):
                 with part.open("xb") as made, link.origin.open("rb") as data:
                     shutil.copyfileobj(data, made, 2**20)
                     made.flush()
@@ -108,9 +112,10 @@ def _place(
     return wanted
 
 
-def _shared(origin: Path, target: Path) -> bool:
+def _shared(store: Store, link: Link, target: Path) -> bool:
     try:
-        share(origin, target, symlink=False)
+        with store.linking(link.origin, link.sha256):
+            share(link.origin, target, symlink=False)
     except OSError:  # another disk
         return False
     return True
@@ -150,8 +155,8 @@ def _is(path: Path, file: ExportedFile) -> bool:
         return False
 
 
-def check(record: Exported, wanted: Export | None) -> list[Drift]:
-    """What of an export is not as it was made, or not what the lock asks for now; `wanted` None: only the former."""
+def drifts_of(record: Exported) -> list[Drift]:
+    """What of an export is not as it was made."""
     found = []
     for file in record.files:
         path = record.place / file.path
@@ -159,9 +164,15 @@ def check(record: Exported, wanted: Export | None) -> list[Drift]:
             found.append(Drift(path, "missing"))
         elif not _is(path, file):
             found.append(Drift(path, "changed"))
+    return found
+
+
+def check(record: Exported, wanted: Export | None) -> list[Drift]:
+    """What of an export is not as it was made, or not what the lock asks for now; `wanted` None: only the former."""
+    found = drifts_of(record)
     if wanted is not None and not found:
         made = {file.path: file.sha256 for file in record.files}
-        asked = {item.path: item.sha256 for item in (*wanted.links, *wanted.texts)}
+        asked = {link.path: link.sha256 for link in wanted.links} | {text.path: text.sha256 for text in wanted.texts}
         found += [
             Drift(record.place / path, "outdated")
             for path in sorted({*made, *asked})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from lmpm.errors import LmpmError, MissingFilesError, SpecError, UnknownNameError, nearest
+from lmpm.errors import LmpmError, SpecError, UnknownNameError, nearest
 from lmpm.export import carry_out
-from lmpm.export.record import Task
-from lmpm.project import Exports
+from lmpm.export.record import Job
+from lmpm.project import Exports, Lock, emit_lock
 from lmpm.reporter import Reporter
 from lmpm.runtime import find_subject, plan_of
 
@@ -27,9 +28,16 @@ MODULES: Final = {
     "lm-studio": "lm_studio",
     "docker": "docker",
     "oci": "oci",
+    "kubernetes": "kubernetes",
     "snippets": "snippets",
 }
-ALIASES: Final = {"llama-cpp": "llama.cpp", "llamacpp": "llama.cpp", "lmstudio": "lm-studio", "openai": "snippets"}
+ALIASES: Final = {
+    "k8s": "kubernetes",
+    "llama-cpp": "llama.cpp",
+    "llamacpp": "llama.cpp",
+    "lmstudio": "lm-studio",
+    "openai": "snippets",
+}
 
 
 def exporter(name: str) -> Exporter:
@@ -60,7 +68,7 @@ def plan_export(
 ) -> Export:
     """What a target would get of a locked model, whose files are fetched first where `download` allows.
 
-    Raises UnknownNameError, ExportError where the target cannot run it, MissingFilesError, and the errors of a download.
+    Raises UnknownNameError, ExportError where the target cannot run it, MissingFilesError, the errors of a download.
     """
     found = exporter(target)
     for option in options:
@@ -68,20 +76,24 @@ def plan_export(
             listed = ", ".join(f"`{known}`" for known in found.OPTIONS) or "it has none"
             raise SpecError(f"`{found.NAME}` has no option `{option}`", hint=f"Its options: {listed}")
     subject = find_subject(workspace, name, download=download, reporter=reporter)
-    if subject.rung is None:
+    if subject.rung is None or subject.locked is None:
         raise SpecError(f"`{name}` is not pinned by a lock", hint=f"Pin it first: `lmpm install {name}`")
     paths = {path.name: path for path in (*subject.paths, *filter(None, [subject.files.mmproj]))}
-    files = subject.rung.candidate.files
-    task = Task(
+    candidate, store = subject.rung.candidate, workspace.store
+    files = candidate.files
+    job = Job(
         subject=subject,
         files=tuple((file, paths[file.path.rpartition("/")[2]]) for file in files),
+        stored={file.path: store.link(candidate.source, file).relative_to(store.root).as_posix() for file in files},
+        lock=emit_lock(Lock((replace(subject.locked, candidates=(candidate,)),))),
         config=plan_of(subject, workspace.engine),
+        machine=workspace.machine,
         place=place,
         current=workspace.current,
         places=places,
         options=options,
     )
-    return found.plan(task)
+    return replace(found.plan(job), options=dict(options))
 
 
 def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: Reporter) -> Exported | None:
@@ -90,7 +102,9 @@ def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: 
         return None
     records = Exports(workspace.home / "exports")
     earlier = next((item for item in records.of(workspace.directory, export.name) if _same(item, export)), None)
-    record = carry_out.write(export, project=workspace.directory, earlier=earlier, copy=copy, reporter=reporter)
+    record = carry_out.write(
+        export, workspace.store, project=workspace.directory, earlier=earlier, copy=copy, reporter=reporter
+    )
     records.note(record)
     return record
 
@@ -99,17 +113,16 @@ def _same(record: Exported, export: Export) -> bool:
     return (record.target, record.place) == (export.target, export.place)
 
 
-def check_exports(
-    workspace: Workspace, name: str | None = None, *, target: str | None = None, places: Mapping[str, Path]
-) -> list[tuple[Exported, list[Drift]]]:
-    """Each export of the project's models, with what of it is not as the lock says now."""
+def find_exports(workspace: Workspace, name: str | None = None, *, target: str | None = None) -> list[Exported]:
+    """The exports of the project's models, or of one, or for one target. Raises UnknownNameError."""
     wanted = exporter(target).NAME if target else None
-    found = []
-    for record in Exports(workspace.home / "exports").of(workspace.directory, name):
-        if wanted not in (None, record.target):
-            continue
-        found.append((record, carry_out.check(record, _again(workspace, record, places))))
-    return found
+    records = Exports(workspace.home / "exports").of(workspace.directory, name)
+    return [record for record in records if wanted in (None, record.target)]
+
+
+def check_export(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> list[Drift]:
+    """What of an export is not as it was made, or not as the lock says now."""
+    return carry_out.check(record, _again(workspace, record, places))
 
 
 def _again(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> Export | None:
@@ -117,9 +130,9 @@ def _again(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -
     place = record.place / record.files[-1].path if record.target == "llama.cpp" else record.place
     try:
         return plan_export(
-            workspace, record.target, record.name, place=place, places=places, options={}, download=False
+            workspace, record.target, record.name, place=place, places=places, options=record.options, download=False
         )
-    except (MissingFilesError, LmpmError):
+    except LmpmError:
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from lmpm.run_config import RunConfig
     from lmpm.runtime import Subject
-    from lmpm.types import ModelFile
+    from lmpm.types import Machine, ModelFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Export:
     refers: tuple[Link, ...] = ()
     shown: str = ""
     notes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The export as programs read it."""
@@ -70,16 +71,20 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Job:
     """What an exporter is given: the model with its locked files, how it is run here, and what was asked for.
 
-    `files` are those of the lock with their paths in the store. `places` are folders of other tools by their names,
-    `options` what the user said beside it.
+    `files` are those of the lock with their paths in the store, `stored` their names below the root of a store. `lock`
+    is the text of a lock with this one candidate. `places` are folders of other tools by their names, `options` what
+    the user said beside it.
     """
 
     subject: Subject
     files: tuple[tuple[ModelFile, Path], ...]
+    stored: Mapping[str, str]
+    lock: str
     config: RunConfig
+    machine: Machine
     place: Path | None
     current: Path
     places: Mapping[str, Path]
@@ -105,5 +110,5 @@ class Exporter(Protocol):
     SUMMARY: str
     OPTIONS: Mapping[str, str]  # what can be said beside it, with help
 
-    def plan(self, task: Task) -> Export:
+    def plan(self, job: Job) -> Export:
         """What the target gets. Raises ExportError where it cannot run these files."""

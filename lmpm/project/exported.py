@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmpm.errors import LmpmError
 from lmpm.fs import atomic, disk_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_RECORD_BYTES = 2**20
 
@@ -34,7 +33,10 @@ class ExportedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """An export of a project's model. `refers` are folder and sha256 of files of the store that it names by path."""
+    """An export of a project's model.
+
+    `refers` are folder and sha256 of files of the store that it names by path, `options` what the user said beside it.
+    """
 
     target: str
     name: str
@@ -42,6 +44,7 @@ class Exported:
     place: Path
     files: tuple[ExportedFile, ...]
     refers: tuple[tuple[str, str], ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,8 @@ class Exports:
     def _read(self) -> Iterator[Exported]:
         with suppress(OSError):
             for path in self.folder.glob("*.json"):
-                with suppress(OSError, ValueError, KeyError, TypeError, LmpmError):
-                    with path.open("rb") as opened:
-                        yield _decoded(json.loads(opened.read(MAX_RECORD_BYTES)))
+                with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as opened:
+                    yield _decoded(json.loads(opened.read(MAX_RECORD_BYTES)))
 
     def _path(self, export: Exported) -> Path:
         key = "\0".join((export.target, export.name, str(export.project), str(export.place)))
@@ -90,4 +92,5 @@ def _decoded(data: Any) -> Exported:
         place=Path(data["place"]),
         files=tuple(ExportedFile(**file) for file in data["files"]),
         refers=tuple((str(folder), str(digest)) for folder, digest in data["refers"]),
+        options={str(key): str(value) for key, value in data["options"].items()},
     )

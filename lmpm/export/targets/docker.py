@@ -13,37 +13,39 @@ from lmpm.export.targets.llama_cpp import settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.export.record import Task
+    from lmpm.export.record import Job
 
 NAME: Final = "docker"
 SUMMARY: Final = "A Dockerfile with the model as a layer, and a compose file with it as a volume"
-OPTIONS: Final[Mapping[str, str]] = {"image": "of llama-server, best pinned by digest; ghcr.io/ggml-org/llama.cpp:server"}
+OPTIONS: Final[Mapping[str, str]] = {
+    "image": "of llama-server, best pinned by digest; ghcr.io/ggml-org/llama.cpp:server"
+}
 
 IMAGE: Final = "ghcr.io/ggml-org/llama.cpp:server"  # tools/server/README.md of llama.cpp
 _IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,255}")
 
 
-def plan(task: Task) -> Export:
+def plan(job: Job) -> Export:
     """A build context of its own, with the files in `models/`."""
-    image = task.options.get("image") or IMAGE
+    image = job.options.get("image") or IMAGE
     if not _IMAGE.fullmatch(image):
         raise SpecError(f"`{image}` is not a name of an image")
-    links = task.links("models/")
+    links = job.links("models/")
     inside = {str(path): f"/models/{path_in.path.removeprefix('models/')}"
-              for (_, path), path_in in zip(task.files, links, strict=True)}  # fmt: skip
-    flags = {key: inside.get(value, value) for key, value in settings(task).items()} | {"host": "0.0.0.0"}  # noqa: S104
+              for (_, path), path_in in zip(job.files, links, strict=True)}  # fmt: skip
+    flags = {key: inside.get(value, value) for key, value in settings(job).items()} | {"host": "0.0.0.0"}  # noqa: S104
     command = [word for key, value in flags.items() for word in ([f"--{key}", value] if value else [f"--{key}"])]
     sums = "".join(f"{link.sha256}  /{link.path}\n" for link in links)
     notes = [] if "@sha256:" in image else [f"the image {image} is not pinned by its digest"]
     return Export(
         target=NAME,
-        name=task.name,
-        place=task.place or task.current / f"{task.name}-docker",
+        name=job.name,
+        place=job.place or job.current / f"{job.name}-docker",
         links=links,
         texts=(
             Text("SHA256SUMS", sums.encode()),
             Text(".dockerignore", b"*\n!models\n!SHA256SUMS\n"),
-            Text("compose.yaml", _compose(task.name, image, command).encode()),
+            Text("compose.yaml", _compose(job.name, image, command).encode()),
             Text("Dockerfile", _dockerfile(image, command).encode()),
         ),
         notes=(*notes, "`docker build -t NAME .` makes one image; `docker compose up` mounts the files instead"),

@@ -15,40 +15,38 @@ from lmpm.export.record import Export, Link, Text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.export.record import Task
+    from lmpm.export.record import Job
 
 NAME: Final = "llama.cpp"
 SUMMARY: Final = "A `llama-server` command line; with `--to FILE.ini` a preset for its router"
 OPTIONS: Final[Mapping[str, str]] = {}
 
 
-def plan(task: Task) -> Export:
+def plan(job: Job) -> Export:
     """The command line on stdout, and where a place is named, the preset there."""
-    flags = settings(task)
+    flags = settings(job)
     words = ["llama-server", *(word for key, value in flags.items() for word in _words(key, value))]
     notes = []
-    if task.subject.recipe.stop:
-        notes.append(f"stop strings go with each request: {json.dumps(list(task.subject.recipe.stop))}")
-    refers = tuple(_stored(link) for link in task.links())
+    if job.subject.recipe.stop:
+        notes.append(f"stop strings go with each request: {json.dumps(list(job.subject.recipe.stop))}")
+    refers = tuple(_stored(link) for link in job.links())
     shown = shlex.join(words)
-    if task.place is None:
-        return Export(
-            target=NAME, name=task.name, place=task.current, refers=refers, shown=shown, notes=tuple(notes)
-        )
-    text = Text(task.place.name, preset({task.name: flags}).encode())
+    if job.place is None:
+        return Export(target=NAME, name=job.name, place=job.current, refers=refers, shown=shown, notes=tuple(notes))
+    text = Text(job.place.name, preset({job.name: flags}).encode())
     return Export(
-        target=NAME, name=task.name, place=task.place.parent, texts=(text,), refers=refers, shown=shown,
+        target=NAME, name=job.name, place=job.place.parent, texts=(text,), refers=refers, shown=shown,
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def settings(task: Task) -> dict[str, str]:
+def settings(job: Job) -> dict[str, str]:
     """How llama-server is told to run the model as it was planned: long flags, empty for those without a value."""
-    config, recipe, files = task.config, task.subject.recipe, task.subject.files
+    config, recipe, files = job.config, job.subject.recipe, job.subject.files
     flags = {"model": str(files.model)}
     if files.mmproj:
         flags["mmproj"] = str(files.mmproj)
-    flags["alias"] = task.name
+    flags["alias"] = job.name
     flags["ctx-size"] = str(config.context)
     flags["parallel"] = str(config.sequences)
     if config.gpu_layers is not None:
@@ -62,12 +60,12 @@ def settings(task: Task) -> dict[str, str]:
     if config.pooling:
         flags["pooling"] = config.pooling
     if recipe.writes:
-        flags |= _sampling(task)
+        flags |= _sampling(job)
     return flags
 
 
-def _sampling(task: Task) -> dict[str, str]:
-    recipe = task.subject.recipe
+def _sampling(job: Job) -> dict[str, str]:
+    recipe = job.subject.recipe
     found = {"temp": f"{recipe.sampling.temperature:g}"}
     if recipe.sampling.is_greedy:
         found["top-k"] = "1"

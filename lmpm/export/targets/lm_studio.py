@@ -15,7 +15,7 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.export.record import Task
+    from lmpm.export.record import Job
 
 NAME: Final = "lm-studio"
 SUMMARY: Final = "The files in LM Studio's folder of models"
@@ -23,14 +23,14 @@ OPTIONS: Final[Mapping[str, str]] = {}
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def plan(task: Task) -> Export:
+def plan(job: Job) -> Export:
     """Links under the repository's name, or under `lmpm/NAME` for what is not of the Hub."""
-    source = task.subject.rung.candidate.source if task.subject.rung else None
-    folder = source.repo if isinstance(source, HubSource) else f"lmpm/{_ODD.sub('-', task.name)}"
+    source = job.subject.rung.candidate.source if job.subject.rung else None
+    folder = source.repo if isinstance(source, HubSource) else f"lmpm/{_ODD.sub('-', job.name)}"
     return Export(
         target=NAME,
-        name=task.name,
-        place=task.place or task.places["lm-studio"],
-        links=task.links(f"{folder}/"),
+        name=job.name,
+        place=job.place or job.places["lm-studio"],
+        links=job.links(f"{folder}/"),
         notes=(f"in LM Studio it is called {folder.rpartition('/')[2]}; its context there is set by LM Studio",),
     )

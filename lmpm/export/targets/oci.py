@@ -15,7 +15,7 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.export.record import Task
+    from lmpm.export.record import Job
 
 NAME: Final = "oci"
 SUMMARY: Final = "An OCI image layout (CNCF ModelPack); push it with `oras cp --from-oci-layout` or `skopeo copy`"
@@ -30,12 +30,12 @@ _PATH: Final = "org.cncf.model.filepath"
 _TAG: Final = "org.opencontainers.image.ref.name"
 
 
-def plan(task: Task) -> Export:
+def plan(job: Job) -> Export:
     """The layout in a directory of its own; `index.json` comes last."""
-    links = tuple(Link(f"blobs/sha256/{file.sha256}", path, file.size, file.sha256 or "") for file, path in task.files)
-    config = Text("", json.dumps(_config(task), sort_keys=True).encode())
-    manifest = Text("", json.dumps(_manifest(task, config), sort_keys=True).encode())
-    tag = task.options.get("tag") or "latest"
+    links = tuple(Link(f"blobs/sha256/{file.sha256}", path, file.size, file.sha256 or "") for file, path in job.files)
+    config = Text("", json.dumps(_config(job), sort_keys=True).encode())
+    manifest = Text("", json.dumps(_manifest(job, config), sort_keys=True).encode())
+    tag = job.options.get("tag") or "latest"
     index = {
         "schemaVersion": 2,
         "mediaType": _INDEX,
@@ -43,8 +43,8 @@ def plan(task: Task) -> Export:
     }
     return Export(
         target=NAME,
-        name=task.name,
-        place=task.place or task.current / f"{task.name}-oci",
+        name=job.name,
+        place=job.place or job.current / f"{job.name}-oci",
         links=links,
         texts=(
             Text(f"blobs/sha256/{config.sha256}", config.data),
@@ -56,8 +56,8 @@ def plan(task: Task) -> Export:
     )
 
 
-def _config(task: Task) -> dict[str, Any]:
-    subject = task.subject
+def _config(job: Job) -> dict[str, Any]:
+    subject = job.subject
     descriptor: dict[str, Any] = {"name": subject.title}
     if subject.license and subject.license != "unknown":
         descriptor["licenses"] = [subject.license]
@@ -70,11 +70,11 @@ def _config(task: Task) -> dict[str, Any]:
     return {
         "descriptor": descriptor,
         "config": {name: value for name, value in settings.items() if value},
-        "modelfs": {"type": "layers", "diffIds": [f"sha256:{file.sha256}" for file, _ in task.files]},
+        "modelfs": {"type": "layers", "diffIds": [f"sha256:{file.sha256}" for file, _ in job.files]},
     }
 
 
-def _manifest(task: Task, config: Text) -> dict[str, Any]:
+def _manifest(job: Job, config: Text) -> dict[str, Any]:
     return {
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
@@ -87,7 +87,7 @@ def _manifest(task: Task, config: Text) -> dict[str, Any]:
                 "size": file.size,
                 "annotations": {_PATH: file.path.rpartition("/")[2]},
             }
-            for file, _ in task.files
+            for file, _ in job.files
         ],
     }
 

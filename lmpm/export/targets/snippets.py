@@ -10,7 +10,7 @@ from lmpm.export.record import Export
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmpm.export.record import Task
+    from lmpm.export.record import Job
 
 NAME: Final = "snippets"
 SUMMARY: Final = "Lines for curl, the OpenAI SDK, llm, Continue and Zed"
@@ -18,57 +18,57 @@ OPTIONS: Final[Mapping[str, str]] = {"url": "the base URL, http://127.0.0.1:8420
 URL: Final = "http://127.0.0.1:8420/v1"  # of `lmpm serve`
 
 
-def plan(task: Task) -> Export:
+def plan(job: Job) -> Export:
     """Words on stdout alone."""
-    url = task.options.get("url") or URL
-    parts = [("curl", _curl(task, url)), ("Python, the OpenAI SDK", _python(task, url))]
-    if task.subject.recipe.kind == "chat" or not task.subject.recipe.raw:
-        parts += [("llm: ~/.config/io.datasette.llm/extra-openai-models.yaml", _llm(task, url)),
-                  ("Continue: ~/.continue/config.yaml", _continue(task, url)),
-                  ("Zed: settings.json", _zed(task, url))]  # fmt: skip
+    url = job.options.get("url") or URL
+    parts = [("curl", _curl(job, url)), ("Python, the OpenAI SDK", _python(job, url))]
+    if job.subject.recipe.kind == "chat" or not job.subject.recipe.raw:
+        parts += [("llm: ~/.config/io.datasette.llm/extra-openai-models.yaml", _llm(job, url)),
+                  ("Continue: ~/.continue/config.yaml", _continue(job, url)),
+                  ("Zed: settings.json", _zed(job, url))]  # fmt: skip
     shown = "\n\n".join(f"# {title}\n{text}" for title, text in parts)
-    return Export(target=NAME, name=task.name, place=task.current, shown=shown)
+    return Export(target=NAME, name=job.name, place=job.current, shown=shown)
 
 
-def _body(task: Task) -> tuple[str, dict[str, object]]:
-    kind = task.subject.recipe.kind
+def _body(job: Job) -> tuple[str, dict[str, object]]:
+    kind = job.subject.recipe.kind
     if kind == "embed":
-        return "embeddings", {"model": task.name, "input": ["a text"]}
+        return "embeddings", {"model": job.name, "input": ["a text"]}
     if kind == "rerank":
-        return "rerank", {"model": task.name, "query": "a question", "documents": ["a text", "another"]}
-    return "chat/completions", {"model": task.name, "messages": [{"role": "user", "content": "Hello"}]}
+        return "rerank", {"model": job.name, "query": "a question", "documents": ["a text", "another"]}
+    return "chat/completions", {"model": job.name, "messages": [{"role": "user", "content": "Hello"}]}
 
 
-def _curl(task: Task, url: str) -> str:
-    path, body = _body(task)
+def _curl(job: Job, url: str) -> str:
+    path, body = _body(job)
     return f"curl {url}/{path} -H 'content-type: application/json' -d '{json.dumps(body)}'"
 
 
-def _python(task: Task, url: str) -> str:
-    path, body = _body(task)
+def _python(job: Job, url: str) -> str:
+    path, body = _body(job)
     start = f'from openai import OpenAI\n\nclient = OpenAI(base_url={url!r}, api_key="none")\n'
     if path == "embeddings":
-        return start + f"print(client.embeddings.create(model={task.name!r}, input=['a text']).data[0].embedding[:3])"
+        return start + f"print(client.embeddings.create(model={job.name!r}, input=['a text']).data[0].embedding[:3])"
     if path == "rerank":
         return start + f"print(client.post('/rerank', body={body!r}, cast_to=object))"
-    call = f"client.chat.completions.create(model={task.name!r}, messages={body['messages']!r})"
+    call = f"client.chat.completions.create(model={job.name!r}, messages={body['messages']!r})"
     return start + f"print({call}.choices[0].message.content)"
 
 
-def _llm(task: Task, url: str) -> str:
-    return f"- model_id: {json.dumps(task.name)}\n  model_name: {json.dumps(task.name)}\n  api_base: {json.dumps(url)}"
+def _llm(job: Job, url: str) -> str:
+    return f"- model_id: {json.dumps(job.name)}\n  model_name: {json.dumps(job.name)}\n  api_base: {json.dumps(url)}"
 
 
-def _continue(task: Task, url: str) -> str:
+def _continue(job: Job, url: str) -> str:
     roles = {"embed": "embed", "rerank": "rerank", "infill": "autocomplete"}
-    role = roles.get(task.subject.recipe.kind, "chat")
+    role = roles.get(job.subject.recipe.kind, "chat")
     return (
-        f"models:\n  - name: {json.dumps(task.name)}\n    provider: openai\n    model: {json.dumps(task.name)}\n"
+        f"models:\n  - name: {json.dumps(job.name)}\n    provider: openai\n    model: {json.dumps(job.name)}\n"
         f"    apiBase: {json.dumps(url)}\n    roles: [{role}]"
     )
 
 
-def _zed(task: Task, url: str) -> str:
-    model = {"name": task.name, "display_name": task.name, "max_tokens": task.config.context}
+def _zed(job: Job, url: str) -> str:
+    model = {"name": job.name, "display_name": job.name, "max_tokens": job.config.context}
     provider = {"lmpm": {"api_url": url, "available_models": [model]}}
     return json.dumps({"language_models": {"openai_compatible": provider}}, indent=2)

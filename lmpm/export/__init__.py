@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         write_export as write_export,
     )
     from lmpm.export.record import Export as Export, Exporter as Exporter, Link as Link, Text as Text
+    from lmpm.export.serving import serve_folder as serve_folder
 else:
     from lmpm.lazy import expose
 
@@ -25,5 +26,6 @@ else:
             "carry_out": "Drift drifts_of",
             "exporting": "check_export exporter exporters find_exports plan_export undo_export write_export",
             "record": "Export Exporter Link Text",
+            "serving": "serve_folder",
         },
     )

@@ -29,6 +29,7 @@ MODULES: Final = {
     "docker": "docker",
     "oci": "oci",
     "kubernetes": "kubernetes",
+    "browser": "browser",
     "snippets": "snippets",
 }
 ALIASES: Final = {
@@ -92,8 +93,19 @@ def plan_export(
         current=workspace.current,
         places=places,
         options=options,
+        assets=_assets(workspace, found, options),
     )
     return replace(found.plan(job), options=dict(options))
+
+
+def _assets(workspace: Workspace, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
+    """Files that the target needs beside the model. Raises IntegrityError, MissingFilesError, NetworkError."""
+    if found.NAME != "browser":
+        return {}
+    from lmpm.export.targets import browser
+
+    http = None if workspace.offline else workspace.http
+    return browser.assets(options, workspace.current, workspace.home, http)
 
 
 def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: Reporter) -> Exported | None:

@@ -76,7 +76,7 @@ class Job:
 
     `files` are those of the lock with their paths in the store, `stored` their names below the root of a store. `lock`
     is the text of a lock with this one candidate. `places` are folders of other tools by their names, `options` what
-    the user said beside it.
+    the user said beside it, `assets` files of the target's own by their path.
     """
 
     subject: Subject
@@ -89,6 +89,7 @@ class Job:
     current: Path
     places: Mapping[str, Path]
     options: Mapping[str, str]
+    assets: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

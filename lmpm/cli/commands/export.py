@@ -11,7 +11,7 @@ import click
 from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, hardware_option, json_option, offline_option, pass_app
-from lmpm.cli.output.console import put, put_json, put_raw, put_table
+from lmpm.cli.output.console import flush, put, put_json, put_raw, put_table
 from lmpm.cli.output.layout import Fit
 from lmpm.errors import IntegrityError, SpecError
 from lmpm.project import ActionReporter
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, change nothing.")
 @click.option("--check", is_flag=True, help="Is what was exported still there, and what the lock says?")
 @click.option("--undo", is_flag=True, help="Take back what was exported.")
+@click.option("--serve", is_flag=True, help="Of `browser`: serve the folder on this machine, until Ctrl-C.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8422, show_default=True, metavar="N", help="For --serve."
+)
 @offline_option
 @hardware_option
 @global_option
@@ -50,6 +54,8 @@ def command(
     dry_run: bool,
     check: bool,
     undo: bool,
+    serve: bool,
+    port: int,
 ) -> int:
     """Hand a model of the lock to another tool.
 
@@ -62,7 +68,12 @@ def command(
         return _undo(app, target, name) if undo else _check(app, target, name)
     if not target or not name:
         raise SpecError("Expected a target and a model", hint="As in `lmpm export ollama chat`; `lmpm export --list`")
-    return _export(app, target, name, place, options, copy=copy, dry_run=dry_run)
+    if serve and target != "browser":
+        raise SpecError("`--serve` is for the target `browser`", hint="To serve models: `lmpm serve`")
+    planned = _export(app, target, name, place, options, copy=copy, dry_run=dry_run)
+    if serve and not dry_run:
+        _serve(app, planned.place, port)
+    return 0
 
 
 def _list(app: App) -> int:
@@ -82,7 +93,7 @@ def _list(app: App) -> int:
 
 def _export(
     app: App, target: str, name: str, place: str | None, options: tuple[str, ...], *, copy: bool, dry_run: bool
-) -> int:
+) -> Export:
     from lmpm import export
 
     planned = export.plan_export(
@@ -101,7 +112,21 @@ def _export(
         put_json(planned.as_json() | {"written": not dry_run})
     else:
         _show(app, planned, dry_run=dry_run)
-    return 0
+    return planned
+
+
+def _serve(app: App, folder: Path, port: int) -> None:
+    from lmpm.export import serve_folder
+
+    def ready(url: str) -> None:
+        put(url)
+        flush()
+        app.console.done("Stop with Ctrl-C")
+
+    try:
+        serve_folder(folder, port, ready)
+    except KeyboardInterrupt:
+        app.console.done("Stopped")
 
 
 def _show(app: App, planned: Export, *, dry_run: bool) -> None:

@@ -63,7 +63,11 @@ class TestTargets:
             blob = root / "blobs" / layer["digest"].replace(":", "-")
             assert f"sha256:{sha256(blob)}" == layer["digest"] and blob.stat().st_size == layer["size"]
         assert layers["model"]["digest"] == f"sha256:{locked(project).sha256}"
-        read = lambda kind: (root / "blobs" / layers[kind]["digest"].replace(":", "-")).read_text("utf-8")  # noqa: E731
+
+        def read(kind: str) -> str:
+            path: Path = root / "blobs" / layers[kind]["digest"].replace(":", "-")
+            return path.read_text("utf-8")
+
         params = json.loads(read("params"))
         assert params["num_ctx"] == 1024 and params["temperature"] == 0 and ";\n" in params["stop"]
         assert read("template") == "{{ .Prompt }}"  # the file has none, and is asked in plain text
@@ -104,7 +108,7 @@ class TestTargets:
         assert json.loads((root / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
 
         def blob(described: dict[str, Any]) -> bytes:
-            path = root / "blobs" / described["digest"].replace(":", "/")
+            path: Path = root / "blobs" / described["digest"].replace(":", "/")
             assert f"sha256:{sha256(path)}" == described["digest"] and path.stat().st_size == described["size"]
             return path.read_bytes()
 

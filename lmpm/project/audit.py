@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm.errors import DiskError, IntegrityError
 from lmpm.licenses import LICENSES, normalise
 from lmpm.project import upstream
+from lmpm.project.lock.facts import disagreements
 from lmpm.project.policy import violations
 from lmpm.types import HubSource
 
@@ -39,6 +40,7 @@ RULES: Final[Mapping[str, Rule]] = {
         Rule("policy", "error", "The policy of the project forbids it"),
         Rule("withdrawn", "error", "It stands on the catalog's list of files that nobody should use"),
         Rule("bytes-changed", "error", "A file has other bytes under the same commit"),
+        Rule("facts-differ", "error", "The lock says of a file what the verified file does not"),
         Rule("re-registered", "error", "Another repository has the name now, or another history"),
         Rule("license-unknown", "warning", "No licence is stated"),
         Rule("license-restricted", "warning", "The licence does not permit commercial use"),
@@ -82,7 +84,8 @@ def audit_lock(
 ) -> list[Finding]:
     """Everything that is found, the gravest first; without a `hub` from the lock and the catalog alone.
 
-    With a `store` the chat templates of files that are here are read. Raises NetworkError when the Hub cannot be asked.
+    With a `store` the files that are here are asked, too: for their chat templates, and whether the lock says of them
+    what they say. Raises NetworkError when the Hub cannot be asked.
     """
     findings = [
         Finding(rule=RULES[rule], model=model.name, rung=number, title=f"{rung.model} {rung.quant}", detail=detail)
@@ -90,6 +93,12 @@ def audit_lock(
         for number, rung in enumerate(model.candidates, start=1)
         for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, store))
     ]
+    if store is not None:
+        findings += (
+            Finding(rule=RULES["facts-differ"], model=model.name, rung=item.rung, title=item.title, detail=item.detail)
+            for model in lock.models
+            for item in disagreements(model, store, catalog)
+        )
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(findings, key=lambda item: (order[item.rule.level], item.model, item.rung, item.rule.id))
 
@@ -97,7 +106,7 @@ def audit_lock(
 def audit_exit_code(findings: Iterable[Finding]) -> int:
     """4 when bytes or identities changed, 9 for what is forbidden, 0 for warnings and notes alone."""
     errors = {finding.rule.id for finding in findings if finding.rule.level == "error"}
-    if errors & {"bytes-changed", "re-registered"}:
+    if errors & {"bytes-changed", "facts-differ", "re-registered"}:
         return 4
     return 9 if errors else 0
 

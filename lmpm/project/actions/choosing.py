@@ -14,7 +14,7 @@ from lmpm.errors import (
     UnknownNameError,
 )
 from lmpm.project.actions.asks import constraints_of
-from lmpm.project.actions.pinning import require_unchanged
+from lmpm.project.actions.pinning import as_files_say, require_unchanged
 from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
 from lmpm.project.lock.records import LockedModel
@@ -75,6 +75,7 @@ def choose(
     if save:
         targets = workspace.targets(workspace.project.manifest())
         resolution, entry, remarks = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
+        entry = as_files_say(workspace, entry)
     chosen, online = resolution.choice.chosen, None
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give

@@ -20,6 +20,7 @@ from lmpm.errors import (
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
+from lmpm.project.lock.facts import disagreements
 from lmpm.project.manifest import Policy
 from lmpm.project.policy import require_permitted
 from lmpm.project.space import require_space
@@ -91,7 +92,15 @@ class Verifier:
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
         began = time.monotonic()
-        return replace(self._check(model), took_s=time.monotonic() - began)
+        report = self._check(model)
+        if not report.damaged and (wrong := disagreements(model, self.store, self.catalog)):
+            error = IntegrityError(
+                f"`lmpm.lock` says of `{model.name}` what its files do not",
+                details=tuple(map(str, wrong)),
+                hint="Find out who edited it; `lmpm install` writes what the files say",
+            )
+            report = replace(report, error=error)
+        return replace(report, took_s=time.monotonic() - began)
 
     def _check(self, model: LockedModel) -> Report:
         try:

@@ -190,6 +190,8 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
         files=files,
     )
     _check_files(candidate.files, table.at("files"))
+    if candidate.memory < candidate.size:
+        raise table.fail("memory", f"expected at least the {candidate.size} bytes of its files")
     _finish(table, strict=strict)
     return candidate
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from lmpm.resolver.reference import (
         FileReference as FileReference,
+        HubReference as HubReference,
         NameReference as NameReference,
         UrlReference as UrlReference,
         on_hub as on_hub,
@@ -67,7 +68,9 @@ else:
             "parts": "parts_of",
             "picks_page": "picks_page",
             "records": "Candidate Choice Kind Rejected Request",
-            "reference": "FileReference NameReference UrlReference on_hub parse_quant parse_reference reference_to",
+            "reference": (
+                "FileReference HubReference NameReference UrlReference on_hub parse_quant parse_reference reference_to"
+            ),
             "resolver": "Resolution Resolver Where request_for",
             "rule": "Judged Mode Prefer rule",
             "select": "is_weak select",

@@ -9,6 +9,7 @@ from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermitted
 from lmpm.project.actions.plan import ActionReporter, Installed
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
 from lmpm.project.lock.facts import verified_paths
+from lmpm.project.origin import require_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,8 @@ def fetch_and_test(plan: Plan, step: Step, reporter: ActionReporter) -> Installe
     began = time.monotonic()
     if step.is_here and (paths := verified_paths(plan.workspace.store, step.source, step.files)):
         return Installed(step=step, paths=paths)
+    if step.chosen is None:
+        require_public(step.source, plan.workspace.project.manifest())
     ref = step.chosen.line.ref if step.chosen else step.locked.requested.get("ref") if step.locked else None
     paths = plan.workspace.fetcher(reporter.transfers).fetch(step.source, step.files, ref=ref)
     smoke = _test(plan, step, paths, reporter) if plan.smoke else None

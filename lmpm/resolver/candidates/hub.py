@@ -83,9 +83,15 @@ class HubFinder:
     def _repository(self, reference: HubReference, store: Store) -> Repository:
         if not self.hub.offline:
             try:
-                return self.hub.repository(reference.repo, reference.revision)
+                found = self.hub.repository(reference.repo, reference.revision)
             except NotFoundError as error:
                 raise self._with_ending(reference, error) from None
+            if found.id.lower() != reference.repo.lower():  # what is pinned is what was named
+                raise NotFoundError(
+                    f"`{reference.repo}` is called `{found.id}` now",
+                    hint=f"If that is the one you want, name it so: `{found.id}`",
+                )
+            return found
         held = local.repository(store, reference.repo, reference.revision)
         if held is not None:
             return held

@@ -86,17 +86,18 @@ def row(data: Any) -> Row:
 def repository(data: Any) -> Repository:
     """A repository from the API's JSON, with everything checked that is used later.
 
-    Files whose names could not be stored safely are left out, as are those without a sha256.
+    Files whose names could not be stored safely are left out, as are those without a sha256. Beyond the first
+    MAX_GGUF_NAMES in the root, then in folders, names are not taken apart: those files count as ones of a model.
     Raises KeyError, ValueError or TypeError for anything else.
     """
     files, pieces = [], []
-    siblings = data.get("siblings") or ()
-    if sum(".gguf" in str(item).lower() for item in siblings) > limits.MAX_GGUF_FILES:  # a name takes 0.3 ms to read
-        raise ValueError(f"more than {limits.MAX_GGUF_FILES:,} GGUF files")
-    for sibling in siblings:
+    read = 0
+    for sibling in sorted(data.get("siblings") or (), key=_depth):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             path = rules.file_path(sibling["rfilename"])
-            kind = file_name.parse_file_name(path).kind if ".gguf" in path.lower() else None
+            kind = None
+            if ".gguf" in path.lower() and read < limits.MAX_GGUF_NAMES:
+                kind, read = file_name.parse_file_name(path).kind, read + 1
             if kind == "piece":
                 pieces.append(path)
             lfs = sibling.get("lfs") or {}
@@ -118,6 +119,12 @@ def repository(data: Any) -> Repository:
         identity=_valid(rules.object_id, data.get("_id")),
         full_parameters=_count(weights.get("total")) if isinstance(weights, dict) else None,
     )
+
+
+def _depth(sibling: Any) -> tuple[int, str]:
+    """A sort key: the root before folders."""
+    path = str(sibling.get("rfilename", "")) if isinstance(sibling, dict) else ""
+    return path.count("/"), path
 
 
 def _facts(data: Any) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class Repository(Row):
     architecture: str = ""
     context_length: int | None = None
     template: str | None = None  # sha256 of the chat template that the Hub read from the files
+    published_template: str | None = None  # sha256 of that of its own tokenizer, without blanks at its ends
     identity: str | None = None  # stays when the name goes to somebody else
     full_parameters: int | None = None  # of the weights in full precision, where it holds them
 
@@ -105,8 +106,7 @@ def repository(data: Any) -> Repository:
             if size and size <= limits.MAX_FILE_BYTES:
                 role: Any = "mmproj" if kind == "mmproj" else "model"
                 files.append(ModelFile(path=path, size=size, sha256=digest, role=role))
-    gguf = data.get("gguf")
-    facts = gguf if isinstance(gguf, dict) else {}
+    facts = _table(data, "gguf")
     weights = data.get("safetensors")
     return Repository(
         **(_facts(data) | {"revision": rules.revision(data.get("sha"))}),
@@ -116,9 +116,16 @@ def repository(data: Any) -> Repository:
         architecture=str(facts.get("architecture") or "")[:64],
         context_length=_count(facts.get("context_length")),
         template=_valid(rules.sha256, facts.get("chat_template_sha256")),
+        published_template=_valid(rules.sha256, _table(data, "config").get("chat_template_sha256")),
         identity=_valid(rules.object_id, data.get("_id")),
         full_parameters=_count(weights.get("total")) if isinstance(weights, dict) else None,
     )
+
+
+def _table(data: Any, name: str) -> dict[str, Any]:
+    """A part of an answer, empty where it is none."""
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _depth(sibling: Any) -> tuple[int, str]:

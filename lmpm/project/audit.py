@@ -10,6 +10,7 @@ from lmpm.licenses import LICENSES, normalise
 from lmpm.project import upstream
 from lmpm.project.lock.facts import disagreements
 from lmpm.project.policy import violations
+from lmpm.resolver import foreign_template
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ RULES: Final[Mapping[str, Rule]] = {
         Rule("license-changed", "warning", "The newest commit has another licence"),
         Rule("template-code", "error", "The chat template would run code where it is rendered without a sandbox"),
         Rule("template-suspicious", "warning", "The chat template holds what no template needs"),
+        Rule("template-differs", "note", "The chat template is not that of the model's original repository"),
         Rule("template-missing", "warning", "No chat template is known for a model that is talked to"),
         Rule("publisher-unknown", "note", "The publisher is not known to the catalog"),
         Rule("not-tested", "note", "Nobody ran it when it was pinned"),
@@ -91,7 +93,7 @@ def audit_lock(
         Finding(rule=RULES[rule], model=model.name, rung=number, title=f"{rung.model} {rung.quant}", detail=detail)
         for model in lock.models
         for number, rung in enumerate(model.candidates, start=1)
-        for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, store))
+        for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, hub, store))
     ]
     if store is not None:
         findings += (
@@ -130,7 +132,7 @@ def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub |
                 yield _OF_CHANGE[change.kind], change.detail
 
 
-def _of_template(rung: LockedCandidate, store: Store | None) -> Iterator[tuple[str, str]]:
+def _of_template(rung: LockedCandidate, hub: Hub | None, store: Store | None) -> Iterator[tuple[str, str]]:
     """What is found in the chat template of a file that is here."""
     path = store.find(rung.source, rung.files[0]) if store else None
     if path is None:
@@ -138,10 +140,12 @@ def _of_template(rung: LockedCandidate, store: Store | None) -> Iterator[tuple[s
     from lmpm.gguf import check_template, read_file
 
     try:
-        found = check_template(read_file(path).template, talks=False)
+        template = read_file(path).template
     except (IntegrityError, DiskError):
         return  # `verify` names what is wrong with a file
-    for item in found:
+    if hub is not None and (other := foreign_template(rung.source, template, hub)):
+        yield "template-differs", other
+    for item in check_template(template, talks=False):
         yield "template-code" if item.severity == "error" else "template-suspicious", item.detail
 
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
     from lmpm.resolver.checks.pins import PinCheck as PinCheck, is_pinned as is_pinned
+    from lmpm.resolver.checks.template import (
+        foreign_template as foreign_template,
+        template_remarks as template_remarks,
+    )
     from lmpm.resolver.choose import Refusal as Refusal
     from lmpm.resolver.constraints import Constraints as Constraints
     from lmpm.resolver.explain import (
@@ -61,6 +65,7 @@ else:
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
             "checks.pins": "PinCheck is_pinned",
+            "checks.template": "foreign_template template_remarks",
             "choose": "Refusal choose",
             "constraints": "Constraints",
             "explain": "describe_choice describe_rejected require_choice",

@@ -66,6 +66,7 @@ def command(app: App, ref: str, **options: Any) -> None:
         found = as_planned(computed, exact, workspace.machine)
     elif options["exact"]:
         app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
+    found = replace(found, template_findings=(*found.template_findings, *_of_another_template(app, parts)))
     if app.as_json:
         put_json(_json(found, computed, exact))
     else:
@@ -86,6 +87,17 @@ def _parts(app: App, ref: str) -> Parts:
     title = f"{rung.candidate.model} {rung.candidate.quant}"
     app.console.note(f"this is what lmpm.lock pins for this machine: {title}")
     return app.workspace.locator.parts(variant_of(rung.candidate))
+
+
+def _of_another_template(app: App, parts: Parts) -> tuple[Finding, ...]:
+    """That the chat template is not the one that the model was published with, where the Hub says so."""
+    from lmpm.gguf import Finding, read_part
+    from lmpm.resolver import foreign_template
+
+    if parts.variant is None:
+        return ()
+    other = foreign_template(parts.variant.source, read_part(parts.files[0]).template, app.workspace.hub)
+    return (Finding("differs", other),) if other else ()
 
 
 def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:

@@ -19,7 +19,7 @@ from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
 from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
-from lmpm.resolver import NameReference, parse_reference, require_choice
+from lmpm.resolver import NameReference, parse_reference, require_choice, template_remarks
 from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def choose(
         resolution, entry, remarks = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
         entry = as_files_say(workspace, entry)
     chosen, online = resolution.choice.chosen, None
+    if chosen:
+        remarks = (*remarks, *template_remarks(chosen.variant, workspace.locator))
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give
         online = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog").choice

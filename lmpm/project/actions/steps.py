@@ -59,7 +59,8 @@ def fetch_and_test(plan: Plan, step: Step, reporter: ActionReporter) -> Installe
     if step.chosen is None:
         require_public(step.source, plan.workspace.project.manifest())
     ref = step.chosen.line.ref if step.chosen else step.locked.requested.get("ref") if step.locked else None
-    paths = plan.workspace.fetcher(reporter.transfers).fetch(step.source, step.files, ref=ref)
+    said = step.chosen.remarks if step.chosen else ()
+    paths = plan.workspace.fetcher(reporter.transfers, said).fetch(step.source, step.files, ref=ref)
     smoke = _test(plan, step, paths, reporter) if plan.smoke else None
     return Installed(step=step, paths=paths, smoke=smoke, took_s=time.monotonic() - began)
 

@@ -1,4 +1,4 @@
-"""What `install --offline` chooses among: the lock, what is on this machine whatever project brought it, the starter."""
+"""What `install --offline` chooses among: the lock, what is on this machine whoever brought it, the starter."""
 
 from __future__ import annotations
 

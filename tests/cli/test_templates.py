@@ -112,7 +112,7 @@ class TestOriginal:
         self.publish(hub, tmp_path, {"tokenizer_config": {"chat_template": "{{ messages[0].content }}"}})
         served = hub.state.repo(REPO)
         del served.card_data["base_model"]
-        served.tags = [f"base_model:{self.BASE}", f"base_model:finetune:{self.BASE}"]
+        served.tags = (f"base_model:{self.BASE}", f"base_model:finetune:{self.BASE}")
         assert "chat template: " not in cli.call(*INSTALL, REPO, "--dry-run").passed().err
 
 

@@ -78,7 +78,12 @@ class HubFinder:
         variants = listing.variants(repository, contents, self.catalog, sees=sees)
         gated = repository.gated and self.hub.http.token is None
         variants = tuple(replace(variant, gated=gated) for variant in variants)
-        return Found(contents.title, variants, notes=contents.remarks(), is_unproven=True)
+        siblings = tuple(
+            variant
+            for title, sets in contents.others.items()
+            for variant in listing.variants(repository, replace(contents, title=title, sets=sets), self.catalog)
+        )
+        return Found(contents.title, variants, notes=contents.remarks(), siblings=siblings, is_unproven=True)
 
     def _repository(self, reference: HubReference, store: Store) -> Repository:
         if not self.hub.offline:

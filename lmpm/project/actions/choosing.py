@@ -17,6 +17,7 @@ from lmpm.project.actions.asks import constraints_of
 from lmpm.project.actions.pinning import as_files_say, require_unchanged
 from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
+from lmpm.project.lock.file import require_storable
 from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
 from lmpm.resolver import NameReference, parse_reference, require_choice, template_remarks
@@ -76,6 +77,7 @@ def choose(
         targets = workspace.targets(workspace.project.manifest())
         resolution, entry, remarks = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
         entry = as_files_say(workspace, entry)
+        require_storable(entry)
     chosen, online = resolution.choice.chosen, None
     if chosen:
         remarks = (*remarks, *template_remarks(chosen.variant, workspace.locator))

@@ -71,7 +71,8 @@ class HubFinder:
         repository = self._repository(reference, store)
         self.require_access(repository, offers_copy=True)
         contents = listing.contents(repository, path=reference.path)
-        if not contents.sets and not repository.files and not repository.pieces and not self.hub.offline:
+        holds_nothing = not (contents.sets or repository.files or repository.pieces or repository.refused)
+        if holds_nothing and not self.hub.offline:
             return self._copies_of(repository, wanted=wanted, sees=sees)
         if not contents.sets:
             raise _holds_nothing(repository, contents, reference)
@@ -294,7 +295,8 @@ def _holds_nothing(repository: Repository, contents: listing.Contents, reference
         kinds = ", ".join(sorted({item.quant for item in contents.foreign})[:4])
         details.append(f"llama.cpp does not load {kinds}")
     for kind, paths in contents.beside.items():
-        details.append(f"{len(paths)} of its files: {kind}")
+        if kind not in ("refused", "unread"):  # among the remarks
+            details.append(f"{len(paths)} of its files: {kind}")
     return NotFoundError(
         f"`{repository.id}` holds no GGUF model" + (f" at `{reference.path}`" if reference.path else ""),
         details=details,

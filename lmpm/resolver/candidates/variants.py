@@ -102,6 +102,8 @@ class Contents:
         ]
         if unread := self.beside.get("unread"):
             said.append(f"{len(unread):,} more files were not looked at: to take one, name it, as `repo/path.gguf`")
+        if refused := self.beside.get("refused"):
+            said.append(f"left out for a name that cannot be stored safely: {_some([f'`{name}`' for name in refused])}")
         if pieces := self.beside.get("piece"):
             said.append(f"{len(pieces)} files are pieces of cut files, which must be put together by hand")
         return tuple(said)
@@ -128,7 +130,7 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
         twins=tuple(item for found in by_model.values() for item in found.twins),
         incomplete=tuple(item for item in sets if item.missing),
         foreign=tuple(item for item in sets if not item.missing and not item.can_run),
-        beside=beside | ({"unread": unread} if unread else {}),
+        beside=beside | {kind: paths for kind, paths in (("unread", unread), ("refused", repository.refused)) if paths},
     )
 
 

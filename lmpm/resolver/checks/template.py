@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lmpm.errors import LmpmError
-from lmpm.gguf import read_part, require_harmless
+from lmpm.gguf import read_at_hand, require_harmless
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 
 def template_remarks(variant: Variant, locator: FileLocator) -> tuple[str, ...]:
-    """What is to be said of a variant's chat template, read from its header before anything else is fetched.
+    """What is to be said of a variant's chat template, where the checks before have read its header.
 
     Raises IntegrityError for a template that would run code. A header that cannot be read is left to others.
     """
     try:
         part = locator.parts(variant).files[0]
-        template = read_part(part).template
-    except (LmpmError, ValueError):
+        header = read_at_hand(part)
+    except LmpmError:
         return ()
+    template = header.template if header else None
     said = [finding.detail for finding in require_harmless(template, part.name.rpartition("/")[2])]
     if (other := foreign_template(variant.source, template, locator.hub)) is not None:
         said.append(other)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -91,6 +89,9 @@ def _named_urls(manifest: Manifest) -> frozenset[str]:
 
 def _is_public(host: str) -> bool:
     """Whether all addresses of a host are public; one that cannot be looked up here is left to the proxy."""
+    import ipaddress
+    import socket  # of use with a URL alone
+
     try:
         found = {entry[4][0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError):

@@ -271,8 +271,8 @@ class Workspace:
 
         return Store(self.store_place or self.environment.store, self.home)
 
-    def fetcher(self, reporter: Reporter) -> Fetcher:
-        """What brings files into the store."""
+    def fetcher(self, reporter: Reporter, said: tuple[str, ...] = ()) -> Fetcher:
+        """What brings files into the store; remarks that were `said` before it does not repeat."""
         from lmpm.hub import Patience
         from lmpm.store import Downloader, Fetcher
 
@@ -288,7 +288,7 @@ class Workspace:
             connections=self.connections,
             rate_limit=self.rate_limit,
         )
-        return Fetcher(self.store, self.catalog, downloader, reporter, self.offline, self.directory)
+        return Fetcher(self.store, self.catalog, downloader, reporter, self.offline, self.directory, said)
 
     @property
     def history(self) -> History:

@@ -53,6 +53,8 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for number in (rung["memory"], rung["bytes_per_token"], *(file["size"] for file in rung["files"])):
                 if type(number) is not int or not 1 <= number < 2**63:
                     raise ValueError("size")
+            if rung["memory"] < sum(file["size"] for file in rung["files"]):
+                raise ValueError("memory")
             for file in rung["files"]:
                 if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
                     raise ValueError("file")
@@ -319,6 +321,7 @@ HEX = "d" * 64
         ("1" * 40, "main"),
         ("size = 2147483648", "size = 0"),
         ("memory = 2899102924", "memory = 1e9"),
+        ("memory = 2899102924", "memory = 1"),
         ("small-Q4_K_M.gguf", "../small.gguf"),
         ('name = "text-to-sql"', 'name = "chat"'),
     ],

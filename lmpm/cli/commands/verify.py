@@ -241,6 +241,10 @@ def _json(report: Report) -> dict[str, Any]:
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
         "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
+        "disagreements": [
+            {"variant": item.rung, "key": item.key, "lock": item.said, "file": item.found}
+            for item in report.disagreements
+        ],
         "smoke": json.smoke_json(report.smoke),
         "recorded": asdict(report.recorded) if report.recorded else None,
         "notes": list(report.notes),

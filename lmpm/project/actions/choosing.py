@@ -15,12 +15,13 @@ from lmpm.errors import (
 )
 from lmpm.project.actions.asks import constraints_of
 from lmpm.project.actions.measuring import note_on_assumption
-from lmpm.project.actions.pinning import require_unchanged
+from lmpm.project.actions.pinning import as_files_say, require_unchanged
 from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
+from lmpm.project.lock.file import require_storable
 from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
-from lmpm.resolver import NameReference, parse_reference, require_choice
+from lmpm.resolver import NameReference, parse_reference, require_choice, template_remarks
 from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ def choose(
         targets = workspace.targets(workspace.project.manifest())
         resolution, entry, more = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
         remarks += more
+        entry = as_files_say(workspace, entry)
+        require_storable(entry)
     chosen, online = resolution.choice.chosen, None
+    if chosen:
+        remarks = (*remarks, *template_remarks(chosen.variant, workspace.locator))
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give
         online = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog").choice

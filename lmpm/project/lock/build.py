@@ -151,15 +151,12 @@ class _Ladder:
         """The entry, largest first, each candidate with the targets that take it; remarks on those that crawl."""
         self.candidates.sort(key=lambda item: (-item.memory.must_fit, item.judged.option.name))
         entry = self._entry()
-        places: dict[int, list[str]] = {}
         for name, machine in sorted(targets.items()):
             rung = rung_for(entry, machine)
-            places.setdefault(rung.number, []).append(name)
             if rung.judged.is_slow and rung.speed is not None:
                 what = f"{rung.candidate.model} {rung.candidate.quant}"
                 self.remarks.append(f"slow on the target `{name}`: {what} writes about {rung.speed:.1f} tok/s there")
-        marked = [replace(rung, targets=tuple(places.get(n, ()))) for n, rung in enumerate(entry.candidates, start=1)]
-        return replace(entry, candidates=tuple(marked))
+        return with_targets(entry, targets)
 
     def _entry(self) -> LockedModel:
         return LockedModel(
@@ -198,6 +195,15 @@ class _Ladder:
 
     def _judged(self, variant: Variant) -> Candidate:
         return select.judge(self.request, self.choice.machine, variant)
+
+
+def with_targets(entry: LockedModel, targets: Mapping[str, Machine]) -> LockedModel:
+    """The entry, each candidate with the declared machines that take it. Raises NothingFitsError."""
+    places: dict[int, list[str]] = {}
+    for name, machine in sorted(targets.items()):
+        places.setdefault(rung_for(entry, machine).number, []).append(name)
+    marked = [replace(rung, targets=tuple(places.get(n, ()))) for n, rung in enumerate(entry.candidates, start=1)]
+    return replace(entry, candidates=tuple(marked))
 
 
 def better_variant(model: LockedModel, resolution: Resolution) -> Variant | None:
@@ -243,7 +249,7 @@ def _locked(candidate: Candidate) -> LockedCandidate:
         answer_tokens=option.answer_tokens,
         thinking_tokens=option.thinking_tokens if variant.mode == "thinking" else 0,
         is_native=variant.is_native,
-        memory=option.work.need,
+        memory=max(option.work.need, variant.size),
         bytes_per_token=max(1, option.work.touched),
         layers=shape.layers if shape else 0,
         architecture=variant.architecture,

@@ -266,7 +266,7 @@ def test_a_recipe_is_read_strictly_and_kept_in_what_is_asked() -> None:
     model = parse_manifest(text).models["sql"]
     assert model.recipe == {"system": "One query.", "max_tokens": 64}
     assert model.requested()["recipe"] == '{"max_tokens": 64, "system": "One query."}'
-    for wrong, place in (("max_tokens = 0", "max_tokens"), ("sytem = \"x\"", "sytem"), ("stop = \"x\"", "stop")):
+    for wrong, place in (("max_tokens = 0", "max_tokens"), ('sytem = "x"', "sytem"), ('stop = "x"', "stop")):
         with pytest.raises(ManifestError, match=f"models.sql.recipe.{place}"):
             parse_manifest(f"{text}{wrong}\n".replace("max_tokens = 64\n", ""))
 

@@ -112,7 +112,10 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
     assert set(listed) == RUNG | {"name", "present"} and listed["present"] is True
 
     path = cli.call("path", "embeddings", "--json").passed().json
-    assert set(path) == RUNG | {"schema", "name", "path"} and path["path"] == path["files"][0]["path"] == model["path"]
+    assert (
+        set(path) == RUNG | {"schema", "name", "path", "recipe"}
+        and path["path"] == path["files"][0]["path"] == model["path"]
+    )
 
     verified = cli.call("verify", "--json").passed().json
     assert verified["verified"] is True

@@ -20,7 +20,7 @@ STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
 with_starter = pytest.mark.skipif(not STARTER.exists(), reason="the starter model is not trained yet")
 
 ORIGINAL = catalog.directory()
-SHIPPED = re.compile(r"^\[starter(\.shape)?\]\n(?:(?!\[).*\n)*", re.MULTILINE)
+SHIPPED = re.compile(r"^\[starter(\.\w+)?\].*\n(?:(?!\[).*\n)*", re.MULTILINE)
 TABLE = """
 [starter]
 file = "{name}"

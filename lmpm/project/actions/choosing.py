@@ -19,7 +19,7 @@ from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
 from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
-from lmpm.resolver import NameReference, parse_reference, require_choice
+from lmpm.resolver import NameReference, is_pinned, parse_reference, require_choice
 from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
     from lmpm.resolver import Candidate, Choice, Constraints, Resolution, Where
+    from lmpm.types import Variant
 
 GRAVE: Final = ("gone", "history", "identity", "bytes")  # of what may have become of a repository: why to look twice
 
@@ -74,12 +75,23 @@ def choose(
     remarks: tuple[str, ...] = ()
     if save:
         targets = workspace.targets(workspace.project.manifest())
-        resolution, entry, remarks = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
+        offline = _pinned_by_catalog(workspace, ref, constraints) if workspace.offline and targets else ()
+        resolution, entry, remarks = lock_model(
+            resolution, line, workspace.resolver, targets, workspace.size_classes, offline=offline
+        )
     chosen, online = resolution.choice.chosen, None
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give
         online = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog").choice
     return Chosen(line=line, resolution=resolution, entry=entry, remarks=remarks, online=online)
+
+
+def _pinned_by_catalog(workspace: Workspace, ref: str, constraints: Constraints) -> tuple[Variant, ...]:
+    """The variants for a task or model that can be pinned without a network, wherever their files are."""
+    if not isinstance(parse_reference(ref), NameReference):
+        return ()
+    found = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog")
+    return tuple(variant for variant in found.variants if is_pinned(variant))
 
 
 def choose_again(

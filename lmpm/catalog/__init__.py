@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
-    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -45,7 +44,6 @@ else:
             "location": "directory",
             "rating": "Rating rating",
             "reader": "check load",
-            "schema.kinds": "SpeedKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"

@@ -5,17 +5,18 @@
 2. With the comfortable times Fc, Tc and the longest Fl, Tl of the task: x = max(1, F / Fc, T / Tc), y = max(1, F / Fl,
    T / Tl), and value = score * x^-0.09 / y. That is 6 % less for each doubling beyond comfort, and in proportion beyond
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
-   less what the quant loses.
+   less what the quant loses. A model that is split over GPU and host counts 5 % less, and 20 % where a request reads
+   1,500 tokens and more.
 3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth
    of the one and a fifth of the other. Tier 0 are candidates that leave it, at 4.25 bits per weight or more; tier 1 are
    coarser quants that leave it; tier 2 those that do not; tier 3 is bulk work of which a part would be in host memory.
    A worse tier is taken where its value is 1.25 times the best of those before, or where nothing else is there; tier 3
    only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
-   before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older types,
-   then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0, above Q4_K_M in
-   memory that programs share with it no more than 85 % of that; where none is, Q4_K_M or what comes nearest above it, or else below. Where
-   nothing is written, bits cost no time, and every whole one passes for comfortable.
+   before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
+   types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0, above Q4_K_M in
+   memory that programs share with it no more than 85 % of that; where none is, Q4_K_M or what comes nearest above it,
+   or else below. Where nothing is written, bits cost no time, and every whole one passes for comfortable.
 5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it is more than a
    tenth faster, then the value, the later release, the smaller, the more trusted, the name.
 

@@ -110,6 +110,9 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         first += 0 if model.get("shows_thinking") else thinking / writing
         total = prompt / reading + (thinking + answer) / writing
         (comfort_f, longest_f), (comfort_t, longest_t) = model["first_token_s"], model["whole_s"]
+        longest = model["requested"].get("max_wait")
+        if isinstance(longest, (int, float)) and first > longest:
+            return None
         x = max(1, first / comfort_f, total / comfort_t)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
     reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
@@ -251,6 +254,8 @@ def some_lock(rng: random.Random) -> Lock:
             )
         asked = {**model.requested, **({"min_speed": rng.choice([3, 40.0])} if rng.random() < 0.3 else {})}
         if rng.random() < 0.3:
+            asked["max_wait"] = rng.choice([0.5, 20])
+        if rng.random() < 0.3:
             asked["prefer"] = rng.choice(["quality", "speed", "small"])
         lock = lock.with_model(replace(model, candidates=tuple(rungs), requested=asked))
     return lock
@@ -282,7 +287,7 @@ def test_it_takes_the_rung_that_lmpm_takes(seed: int) -> None:
 
 def test_the_draws_are_worth_something() -> None:
     rng, seen = random.Random(0), set()
-    for _ in range(150):
+    for _ in range(400):
         for model in parse_lock(emit_lock(some_lock(rng))).models:
             if len(model.candidates) > 1:
                 for _ in range(20):

@@ -39,10 +39,10 @@ def lock_model(
     """The entry of the lock for a line, and the choice that this machine takes from it; also remarks.
 
     The ladder is made first, with the true sizes of its candidates, and this machine takes from it like every other:
-    what is installed is what the lock gives. Without a network `offline` are the variants that the catalog pins in full:
-    declared targets take of them where this machine has nothing but a starter. Raises NothingFitsError when a declared
-    target has no answer, OfflineError when it has none without a network, and the errors of the Hub: a ladder must not
-    depend on the weather.
+    what is installed is what the lock gives. Without a network `offline` are the variants that the catalog pins in
+    full: declared targets take of them where this machine has nothing but a starter. Raises NothingFitsError when a
+    declared target has no answer, OfflineError when it has none without a network, and the errors of the Hub: a
+    ladder must not depend on the weather.
     """
     choice = resolution.choice
     if choice.chosen is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.catalog import rating as rating
+    from lmpm.catalog import rating as rating, refresh as refresh
     from lmpm.catalog.catalog import Catalog as Catalog
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
@@ -44,6 +44,7 @@ else:
             "location": "directory",
             "rating": "Rating rating",
             "reader": "check load",
+            "refresh": "refresh",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"

@@ -125,8 +125,8 @@ def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) 
     quants: dict[str, list[RepoFile]] = {}
     for index, item in enumerate(repo.files):
         at = f"{place}.file[{index}]"
-        if item.approximate and item.sha256:
-            yield Problem(file, f"{at}.approximate", "a file whose sha256 is known has an exact size")
+        if item.sha256 and item.approximate and repo.revision:
+            yield Problem(file, f"{at}.approximate", "a file whose commit is known has an exact size")
         if item.role == "mmproj":
             continue
         if quant.base(item.quant) not in catalog.quants:

@@ -48,8 +48,9 @@ def remove_model(text: str, name: str, *, file: str = MANIFEST_NAME) -> str:
 def model_line(model: ManifestModel) -> str:
     """The line of `[models]` for `model`: `text-to-sql = { task = "text-to-sql", context = 8192 }`."""
     items = {key: item for key, item in model.requested().items() if key != "recipe"}  # that is a table of its own
-    if model.min_speed is not None and model.min_speed.is_integer():
-        items["min_speed"] = int(model.min_speed)
+    for key, amount in (("min_speed", model.min_speed), ("max_wait", model.max_wait)):
+        if amount is not None and amount.is_integer():
+            items[key] = int(amount)
     if model.max_size is not None and model.max_size % MIB == 0:
         unit, name = (GIB, "GiB") if model.max_size % GIB == 0 else (MIB, "MiB")
         items["max_size"] = f"{model.max_size // unit} {name}"

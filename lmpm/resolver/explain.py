@@ -29,6 +29,7 @@ ASKED: Final[dict[Kind, tuple[str, str]]] = {
     "size": ("--max-size", "max_size"),
     "license": ("--license", "license"),
     "speed": ("--min-speed", "min_speed"),
+    "wait": ("--max-wait", "max_wait"),
 }
 HINTS: Final[dict[Kind, str]] = {
     "contradiction": "Look for another repository of it with `lmpm search`",

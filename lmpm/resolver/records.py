@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lmpm.types import Machine, MemoryPlan, Speed, Variant
 
 Kind = Literal[
-    "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
+    "memory", "speed", "wait", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable", "publisher", "withdrawn", "contradiction", "other model", "less trusted",
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from tests.loopback import LoopbackHub, faults
 MACHINE = {
     "name", "accelerator", "memory", "vram", "gpus", "cores", "budget", "host_budget", "bandwidth", "host_bandwidth",
 }  # fmt: skip
-CHOICE = {"model", "repo", "revision", "quant", "license", "files", "memory", "speed", "quality"}
+CHOICE = {"model", "repo", "revision", "quant", "mode", "license", "files", "memory", "speed", "quality"}
 MEMORY = {
     "total",
     "weights",
@@ -32,7 +32,7 @@ REASONS = {
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable",
 }  # fmt: skip
-RUNG = {"rung", "rungs", "model", "repo", "revision", "quant", "license", "memory", "speed", "files"}
+RUNG = {"rung", "rungs", "model", "repo", "revision", "quant", "mode", "license", "memory", "speed", "files"}
 IN_BYTES = {"size", "memory", "budget", "vram", "host_budget", "total", "weights", "kv_cache", "peak_memory"}
 
 

@@ -106,6 +106,8 @@ HOSTILE = [
     ("context = 8192", 'quant = ""', "`models.chat.quant` is empty"),
     ("context = 8192", 'quant = "Q4\\nK"', "`models.chat.quant` expected one line of printable text"),
     ("min_speed = 20", "min_speed = -1", "`models.code.min_speed` expected tokens per second"),
+    ("min_speed = 20", "max_wait = -1", "`models.code.max_wait` expected seconds"),
+    ("min_speed = 20", 'max_wait = "5 s"', "`models.code.max_wait` expected a number"),
     ("min_speed = 20", "min_speed = nan", "`models.code.min_speed` expected a finite number"),
     ("min_speed = 20", "min_speed = 0x" + "f" * 400, "is not valid"),
     ('max_size = "5GB"', 'max_size = "big"', "`models.code.max_size` expected a size like `8GB`"),

@@ -15,7 +15,7 @@ GROUPS: Final = {
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
-    "Measure": ("hardware", "doctor", "smoke"),
+    "Measure": ("hardware", "doctor", "test"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)
@@ -26,13 +26,14 @@ ALIASES: Final = {
     "uninstall": "remove",
     "ls": "list",
     "hw": "hardware",
+    "smoke": "test",
 }
 EVERYWHERE: Final = frozenset({"-q", "--quiet", "-v", "--verbose"})  # of each command, understood before it, too
 
 _BRING: Final = "`lmpm install TASK` chooses, downloads and pins a model"
 _SHOW: Final = "A project's models: `lmpm list`; a task or model: `lmpm catalog show NAME`; a file: `lmpm inspect FILE`"
 _STATE: Final = "What is here: `lmpm list`; is the lock current: `lmpm lock --check`; is all well: `lmpm doctor`"
-_RUN: Final = 'lmpm does not run models yet: `llama-server -m "$(lmpm path NAME)"`; to test one: `lmpm smoke NAME`'
+_RUN: Final = 'lmpm does not run models yet: `llama-server -m "$(lmpm path NAME)"`; to test one: `lmpm test NAME`'
 _LOGIN: Final = "lmpm uses the Hugging Face client's token: `hf auth login`, or set HF_TOKEN"
 _COMPLETE: Final = 'For bash: eval "$(_LMPM_COMPLETE=bash_source lmpm)"; zsh and fish by `zsh_source` and `fish_source`'
 # Words of other tools, and what does here what they do there.
@@ -50,7 +51,6 @@ ELSEWHERE: Final = {
     "run": _RUN,
     "serve": _RUN,
     "chat": _RUN,
-    "test": "One model: `lmpm smoke NAME`; all that the lock pins: `lmpm verify`",
     "login": _LOGIN,
     "auth": _LOGIN,
     "whoami": _LOGIN,

@@ -100,7 +100,7 @@ def _fill(connection: sqlite3.Connection, schema: str, rows: Sequence[str]) -> N
         for statement in rows:
             connection.executescript(statement)
     except sqlite3.Error as error:
-        raise CatalogError(f"The database of a smoke test cannot be made: {error}") from error
+        raise CatalogError(f"The database of a test cannot be made: {error}") from error
 
 
 def _run_bounded(connection: sqlite3.Connection, sql: str) -> list[Row]:

@@ -245,7 +245,7 @@ class TestChanges:
         (model,) = lock.models
         write_lock(cli.lock, lock.with_model(replace(model, candidates=model.candidates[-1:])))  # as of an old catalog
         rows = cli.call("outdated", "--json", *MAC).passed().json["changes"]
-        assert [row["kind"] for row in rows if row["rung"] is None] == ["choice"]
+        assert [row["kind"] for row in rows if row["variant"] is None] == ["choice"]
 
     def test_the_catalog_takes_another_choice_for_a_declared_machine(self, cli: Cli, hub: LoopbackHub) -> None:
         cli.manifest.write_text(

@@ -15,6 +15,7 @@ from lmpm.cli.options import (
     global_option,
     hardware_option,
     json_option,
+    no_test_option,
     offline_option,
     pass_app,
 )
@@ -40,7 +41,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@no_test_option
 @engine_option
 @hardware_option
 @offline_option
@@ -48,7 +49,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @global_option
 @json_option
 @pass_app()
-def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_smoke: bool) -> int:
+def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_test: bool) -> int:
     """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
@@ -59,7 +60,7 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
     junit_file = app.workspace.current / junit if junit else None
     if junit_file and not junit_file.parent.is_dir():
         raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
-    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=not no_smoke)
+    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=not no_test)
     for remark in stale_remarks(app.workspace, app.project.require_lock()):
         app.console.note(remark)
     app.remark()

@@ -82,7 +82,7 @@ def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
     if task.aliases:
         put(f"also {', '.join(task.aliases)}")
     if task.smoke.gap:
-        put(f"smoke test: {task.smoke.gap}")
+        put(f"test: {task.smoke.gap}")
     put("")
     shown = found if everything else found[:SHOWN]
     heads = ("model", "size", "memory", "score", "figure behind it", "licence", "from")

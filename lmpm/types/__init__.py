@@ -25,13 +25,15 @@ if TYPE_CHECKING:
         Speed as Speed,
     )
     from lmpm.types.source import (
+        FileRole as FileRole,
         FileSource as FileSource,
         HubSource as HubSource,
+        ModelFile as ModelFile,
         Source as Source,
         StarterSource as StarterSource,
         UrlSource as UrlSource,
     )
-    from lmpm.types.variant import FileRole as FileRole, ModelFile as ModelFile, Shape as Shape, Variant as Variant
+    from lmpm.types.variant import Shape as Shape, Variant as Variant
 else:
     from lmpm.lazy import expose
 
@@ -40,7 +42,7 @@ else:
         {
             "machine": "Accelerator Fact Machine NOT_KNOWN Origin Processor Simd",
             "memory": "DeviceMemory MemoryParts MemoryPlan MemorySource Speed",
-            "source": "FileSource HubSource Source StarterSource UrlSource",
-            "variant": "FileRole ModelFile Shape Variant",
+            "source": "FileRole FileSource HubSource ModelFile Source StarterSource UrlSource",
+            "variant": "Shape Variant",
         },
     )

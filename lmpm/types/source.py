@@ -1,10 +1,12 @@
-"""Where files are from: the Hub, lmpm itself, a URL, or the user's own disk."""
+"""Files of models, and where they are from: the Hub, lmpm itself, a URL, or the user's own disk. Sizes are bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
+
+FileRole = Literal["model", "mmproj"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +88,13 @@ class FileSource:
 
 
 Source = HubSource | StarterSource | UrlSource | FileSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One file of a variant. `sha256` is None until the Hub or the catalog said it."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+    role: FileRole = "model"

@@ -1,4 +1,4 @@
-"""A model as it is offered: its files, its shape, and what is known of one quant. Sizes are bytes."""
+"""A model as it is offered: its shape, and what is known of one quant. Sizes are bytes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from lmpm.types.memory import MemoryPlan
-    from lmpm.types.source import Source
-
-FileRole = Literal["model", "mmproj"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
-    """One file of a variant. `sha256` is None until the Hub or the catalog said it."""
-
-    path: str
-    size: int
-    sha256: str | None = None
-    role: FileRole = "model"
+    from lmpm.types.source import ModelFile, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 WHOLE: Final = Fit()
 PLAIN_SIGNS: Final = str.maketrans("✓✗›", "+x>")
 COLOURS: Final = {"✓": "green", "✗": "red", "›": "green", "+": "green", "x": "red", ">": "green"}
-_SIGNED: Final = re.compile(
-    r"(?:^|(?<=\s))[✓✗›+x>] (?:installed|verified|ok|chosen|missing|failed|fail|does not fit)\b"
-)
+_SIGNED: Final = r"(?:^|(?<=\s))[✓✗›+x>] (?:installed|verified|ok|chosen|missing|failed|fail|does not fit)\b"
 LABEL_WIDTH: Final = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
 
 
@@ -191,7 +189,7 @@ def put_table(
 
 def _signed(line: str) -> str:
     """A line whose status words have their colour; the sign before them says the same where there is none."""
-    if not _SIGNED.search(line):
+    if not re.search(_SIGNED, line):
         return line
     try:
         "✓✗›".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
@@ -199,7 +197,7 @@ def _signed(line: str) -> str:
         line = line.translate(PLAIN_SIGNS)
     if not colour_wanted(sys.stdout):
         return line
-    return _SIGNED.sub(lambda found: click.style(found[0], fg=COLOURS[found[0][0]]), line)
+    return re.sub(_SIGNED, lambda found: click.style(found[0], fg=COLOURS[found[0][0]]), line)
 
 
 def put_rest(number: int, noun: str, *, indent: str = "") -> None:

@@ -18,7 +18,7 @@ LEAST_COLUMNS: Final = 20  # of a terminal: a narrower one breaks lines by itsel
 LEAST_CELL: Final = 12  # columns to which a column of a table is shortened
 LEAST_TEXT: Final = 24  # columns for text beside a table, else it goes below its row
 # What stays on one line: what stands between backticks, to be copied; a figure and its unit; a word.
-_PIECE: Final = re.compile(
+_PIECE: Final = (
     r"(?:[^\s`]*`[^`]*`[^\s`]*|[\d.,-]*\dk? (?:[KMGT]?i?B(?:/s)?|tok/s|tokens|downloads|s|min|h|%)(?![\w/])\S*|\S+)"
     r"(?: ·)?"
 )
@@ -101,7 +101,7 @@ class _Piece:
 def _pieces(text: str, room: int) -> list[_Piece]:
     """The pieces of a text; what stands between backticks is in words again where no line has room for it."""
     found = []
-    for match in _PIECE.finditer(text):
+    for match in re.finditer(_PIECE, text):
         if " " in match[0] and cells(match[0]) > room:
             found += [_Piece(match.start() + word.start(), word[0]) for word in re.finditer(r"\S+", match[0])]
         else:

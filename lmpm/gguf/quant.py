@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmpm.gguf.shards import without_number
 
@@ -106,8 +105,7 @@ _FOREIGN: Final = (
 _TAIL: Final = r"_(?:XL|XS|[SMLP])$"  # single tensors raised or lowered: `Q5_0_L`, `Q6_K_M`
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A quant in a name, and where it stands. `is_exact` tells a type of llama.cpp from a maker's own scheme.
 
     `detail` tells it from others of that quant: the type of its embedding, `BF16`.

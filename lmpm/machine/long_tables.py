@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from lmpm.errors import CatalogError
 from lmpm.fs import DocumentError, Table, compiled_toml
@@ -48,8 +48,7 @@ _CARDS: Final = ("rtx", "gtx", "rx", "arc", "quadro")
 _MODEL_NUMBER = r"(?=.*\d)(?=.*[a-z+])[a-z0-9+]{4,}"  # tells a CPU apart without its family: `5600x`
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """What a MIG profile gives of its GPU: bytes, and shares of the bandwidth and of the multiprocessors."""
 
     memory: int

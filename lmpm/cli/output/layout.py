@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 from unicodedata import combining, east_asian_width
 
 if TYPE_CHECKING:
@@ -90,8 +89,7 @@ def wrap(text: str, width: int | None, *, hang: int = 0, first: int = 0) -> list
     return [*lines, line]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """What is not broken, and where it begins in the text."""
 
     start: int
@@ -109,8 +107,7 @@ def _pieces(text: str, room: int) -> list[_Piece]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class Fit(NamedTuple):
     """How a table becomes narrower: which columns are left out and which shortened, the least important first.
 
     `wraps` says that the last column is text that may go on in further lines.

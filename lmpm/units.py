@@ -22,6 +22,13 @@ def human(size: float) -> str:
     return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
+def out_of(size: float, whole: float) -> str:
+    """`1.2/4.4 GiB`: both in the unit of the whole, and as wide whatever the size."""
+    shown, unit = human(whole).split()
+    part = size / 1024 ** _UNITS.index(unit)
+    return f"{part:>{len(shown)}.{0 if unit == 'B' else 1}f}/{shown} {unit}"
+
+
 def parse(text: str) -> int:
     """`8GB`, `8 GiB` or `500M` in bytes; units are powers of 1024, as memory is sold. Raises SpecError."""
     found = re.fullmatch(_TYPED, text)

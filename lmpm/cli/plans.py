@@ -50,7 +50,7 @@ def show_guess(app: App, choice: Choice) -> None:
     is_known = choice.machine.source_of("bandwidth").origin not in ("assumed", "unknown", "failed")
     if is_known or not app.workspace.is_this_machine:
         return
-    app.console.note("how fast this machine is was guessed: `lmpm hardware --measure` measures it, in about 15 seconds")
+    app.console.note("the speed of this machine is a guess: `lmpm hardware --measure` measures it, in about 15 seconds")
 
 
 def show_remarks(app: App, plan: Plan) -> None:

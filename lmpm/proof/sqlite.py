@@ -116,7 +116,7 @@ def _run_bounded(connection: sqlite3.Connection, sql: str) -> list[Row]:
     except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError, OverflowError) as error:
         raise QueryError(_explain(error, refused)) from error
     if cursor.description is None:
-        raise QueryError("it is no query")
+        raise QueryError("it is not a query")
     if len(found) > MAX_ROWS:
         raise QueryError(f"it returns more than {MAX_ROWS:,} rows")
     return found

@@ -110,7 +110,7 @@ def test_what_is_no_model_is_an_error_of_the_file(cli: Cli, own: Path, data: byt
 @pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
 def test_what_is_no_file_is_said_to_be_what_it_is(cli: Cli, own: Path, kind: str) -> None:
     own.unlink()
-    words = {"directory": "is a directory", "pipe": "is no regular file", "link": "is a link to `gone`"}[kind]
+    words = {"directory": "is a directory", "pipe": "is not a regular file", "link": "is a link to `gone`"}[kind]
     if kind == "directory":
         own.mkdir()
     elif kind == "pipe":

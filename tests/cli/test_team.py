@@ -142,7 +142,7 @@ class TestPolicy:
         cli.manifest.write_text(f'{text}\n[policy]\nlicenses = {{ deny = ["apche-2.0", "our-own-terms"] }}\n')
         for command in (["lock", "--check"], ["install", *MAC], ["verify", "--no-smoke", *MAC], ["audit", "--offline"]):
             shown = cli.call(*command)
-            assert "`apche-2.0` is no licence that lmpm knows: did you mean `apache-2.0`?" in shown.err
+            assert "`apche-2.0` is not a licence that lmpm knows: did you mean `apache-2.0`?" in shown.err
 
     @pytest.mark.parametrize(
         ("policy", "words"),

@@ -10,6 +10,7 @@ import click
 
 from lmpm.cli import complete
 from lmpm.cli.app import App
+from lmpm.cli.group import NamingGroup
 from lmpm.cli.options import global_option, json_option, pass_app
 from lmpm.cli.output import store_pages as pages
 from lmpm.cli.output.console import put, put_json, put_raw, put_table
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 NOTES: Final = ("catalog", "engines", "headers", "hub", "measured", "plans", "records", "verified")
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """See, clean and fill the store, which is the Hugging Face cache.
 
@@ -70,7 +71,8 @@ def show_files(app: App) -> None:
         rows.append((human(part.size), part.repo, "unfinished", whose))
     put_table(rows, right=frozenset({0}), fit=Fit(shorten=(1, 2), wraps=True))
     _say_broken(app, known)
-    app.console.blank()
+    if rows:
+        app.console.blank()
     more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
     app.console.done(f"{count(len(found.files), 'file')}, {human(found.size)} in {store.root}{more}")
 
@@ -120,7 +122,8 @@ def forget_project(app: App, directory: str) -> None:
     known = app.workspace.known_projects
     if not known.forget(place):
         names = [str(path) for path in known.directories()]
-        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names))
+        listing = f"Known are: {', '.join(f'`{name}`' for name in names)}" if names else "No project is known here"
+        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names), listing=listing)
     if app.as_json:
         put_json({"forgotten": str(place)})
     app.console.done(f"Forgot `{place}`. What no other lock names: `lmpm cache prune`")

@@ -137,7 +137,7 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
     line("model", f"{title}  fits {human(candidate.memory)} of {budget}{chosen}", name=report.name)
     if report.hashed_bytes:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
-        line("bytes", f"{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
+        line("bytes", f"{human(report.hashed_bytes)}  {how}  {words.took(report.hashed_s)}")
     if report.smoke is not None:
         if report.smoke.engine_build != engine:
             line("engine", report.smoke.engine_build)

@@ -182,7 +182,8 @@ def put_table(
     if not table:
         return
     if heads:
-        table.insert(0, [head if any(row[number] for row in table) else "" for number, head in enumerate(heads)])
+        columns_ = zip(*table, strict=True)
+        table.insert(0, [head if any(cells) else "" for head, cells in zip(heads, columns_, strict=True)])
     for line in fit_table(table, columns(sys.stdout), indent=len(indent), right=right, fit=fit, has_heads=bool(heads)):
         put_raw(_signed(line))
 

@@ -176,7 +176,8 @@ class Store:
         free = free_space(self.root)
         if free < wanted + limits.FREE_SPACE_MARGIN_BYTES:
             raise NoSpaceError(
-                f"Not enough space in `{self.root}`: {human(wanted)} to download, {human(free)} free",
+                f"Not enough space in `{self.root}`: {human(wanted)} to download and "
+                f"{human(limits.FREE_SPACE_MARGIN_BYTES)} to leave, {human(free)} free",
                 path=self.root,
                 wanted=wanted,
                 free=free,

@@ -53,7 +53,7 @@ def conclude_adopt(
     where = ", ".join(dict.fromkeys(place.tool for place in places))
     console.detail(f"Looked in {where or 'no folder: no other tool keeps models here'}")
     if any(item.how == "symlink" for item in adopted):
-        console.note("a symlink leads nowhere once the other tool removes its file; `lmpm verify` tells")
+        console.note("a symlink leads nowhere once the other tool removes its file; `lmpm verify` finds out")
     console.blank()
     if not adopted and not absent:
         console.done("Nothing to adopt: all that the locks name is here")

@@ -16,6 +16,7 @@ GROUPS: Final = {
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
     "Measure": ("hardware", "doctor", "test"),
+    "Ship": ("bundle", "mirror"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)

@@ -92,7 +92,7 @@ def test_a_file_that_is_missing_does_not_keep_other_models_from_coming(cli: Cli,
 
 def test_who_did_not_name_the_task_is_told_to(cli: Cli, own: Path) -> None:
     asked = "It was asked the questions of `chat`. If it is for another task, name that with `--task`"
-    cli.call("install", OWN, "--offline", "-c", "256").failed(8, asked, "`--no-smoke`")
+    cli.call("install", OWN, "--offline", "-c", "256").failed(8, asked, "`--no-test`")
     cli.call("smoke", OWN).failed(8, asked)
     cli.call(*INSTALL, OWN, "--name", "own").passed()
     cli.call("smoke", "own").failed(8, asked)

@@ -88,8 +88,8 @@ def test_queries_that_a_task_may_need(sql: str, rows: list[tuple[object, ...]]) 
         ("SELECT '\ud800'", "surrogates"),
         ("SELECT 1\0", "null character"),
         ("EXPLAINED", "syntax error"),
-        ("-- nothing", "no query"),
-        ("", "no query"),
+        ("-- nothing", "not a query"),
+        ("", "not a query"),
     ],
 )
 def test_hostile_queries_fail(sql: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

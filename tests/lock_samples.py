@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.limits import GIB
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
-from lmpm.proof.result import Tested
+from lmpm.proof.tested import Tested
 from lmpm.recipe import Input, Recipe, Sampling
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, Machine, ModelFile, StarterSource, UrlSource

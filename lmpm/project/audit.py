@@ -125,7 +125,7 @@ def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub |
         if rung.template is None and rung.answer_tokens:
             yield "template-missing", "no chat template was found when it was pinned"
     if rung.tested is None:
-        yield "not-tested", "no smoke test was run when it was pinned"
+        yield "not-tested", "it was not tested when it was pinned"
     if hub is not None:
         for change in upstream.changes(rung, hub, catalog):
             if change.kind in _OF_CHANGE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
-from lmpm.errors import ManifestError, SpecError
+from lmpm.errors import ManifestError, SpecError, UnknownNameError, nearest
 from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.limits import MAX_MANIFEST_BYTES
 
@@ -90,6 +90,18 @@ class Manifest:
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: Policy = Policy()
     engine: str | None = None  # that runs the models, by its name
+
+    def find(self, name: str) -> ManifestModel:
+        """The line of this name. Raises UnknownNameError."""
+        if name not in self.models:
+            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in self.models)
+            raise UnknownNameError(
+                "model of this project",
+                name,
+                suggestions=nearest(name, self.models),
+                listing=listing if self.models else f"{self.file} names no models",
+            )
+        return self.models[name]
 
 
 def load_manifest(path: Path) -> Manifest:

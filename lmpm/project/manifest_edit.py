@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from lmpm.errors import ManifestError, UnknownNameError, nearest
+from lmpm.errors import ManifestError
 from lmpm.fs import toml
 from lmpm.limits import GIB, MAX_MANIFEST_BYTES, MIB
 from lmpm.project.manifest import MANIFEST_NAME, PYPROJECT, parse_manifest
@@ -35,11 +35,7 @@ def add_model(text: str, model: ManifestModel, *, file: str = MANIFEST_NAME) -> 
 def remove_model(text: str, name: str, *, file: str = MANIFEST_NAME) -> str:
     """The text of a manifest without the model `name`. Raises UnknownNameError and ManifestError."""
     before = parse_manifest(text, name=file)
-    if name not in before.models:
-        listing = "In the manifest: " + ", ".join(f"`{known}`" for known in before.models)
-        raise UnknownNameError(
-            "model", name, suggestions=nearest(name, before.models), listing=listing if before.models else ""
-        )
+    before.find(name)
     edited = _edit(text, lambda body: _without_model(body, name, file), file)
     rest = {known: model for known, model in before.models.items() if known != name}
     return _checked(edited, replace(before, models=rest), text, file)

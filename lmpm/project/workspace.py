@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lmpm.catalog import Catalog
     from lmpm.engine import LocalEngine, Measured
     from lmpm.errors import AmbiguousNameError
-    from lmpm.hub import Http, Hub
+    from lmpm.hub import Bundle, Http, Hub
     from lmpm.machine import Chips
     from lmpm.project.environment import Environment
     from lmpm.project.manifest import Manifest
@@ -213,7 +213,7 @@ class Workspace:
     @cached_property
     def http(self) -> Http:
         """The client of the Hub."""
-        from lmpm.hub import Bundle, Http
+        from lmpm.hub import Http
         from lmpm.version import __version__
 
         return Http(
@@ -222,8 +222,17 @@ class Workspace:
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
             silence_s=self.environment.silence_s or limits.SILENCE_S,
-            bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
+            bundle=self._bundle,
         )
+
+    @property
+    def _bundle(self) -> Bundle | None:
+        """The certificates that the environment names."""
+        if self.environment.bundle is None:
+            return None
+        from lmpm.hub import Bundle
+
+        return Bundle(*self.environment.bundle)
 
     @cached_property
     def hub(self) -> Hub:

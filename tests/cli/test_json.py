@@ -32,7 +32,7 @@ REASONS = {
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable",
 }  # fmt: skip
-RUNG = {"rung", "rungs", "model", "repo", "revision", "quant", "mode", "license", "memory", "speed", "files"}
+RUNG = {"variant", "variants", "model", "repo", "revision", "quant", "mode", "license", "memory", "speed", "files"}
 IN_BYTES = {"size", "memory", "budget", "vram", "host_budget", "total", "weights", "kv_cache", "peak_memory"}
 
 
@@ -128,7 +128,7 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
 
     why = cli.call("why", "embeddings", "--json").passed().json
     assert set(why) >= {"request", "machine", "choice", "considered", "rejected", "locked"}
-    assert why["locked"][listed["rung"] - 1]["model"] == listed["model"]
+    assert why["locked"][listed["variant"] - 1]["model"] == listed["model"]
 
     hardware = cli.call("hardware", "--json").passed().json
     assert set(hardware["machine"]) == MACHINE

@@ -15,7 +15,7 @@ from lmpm.project.lock.diff import differences
 from lmpm.project.lock.reader import parse_lock
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.writer import emit_lock
-from lmpm.proof.result import Tested
+from lmpm.proof.tested import Tested
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 

@@ -101,10 +101,10 @@ def _scores(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[
             expected = "`thinking`" if thinking == "always" else "`direct` or `thinking`"
             yield Problem(file, "score.mode", f"{score.metric}: expected {expected}, since the model can think")
         if task is None or task.name != score.task:
-            yield Problem(file, "score.tasks", f"`{score.task}` is no task", "unknown")
+            yield Problem(file, "score.tasks", f"`{score.task}` is not a task", "unknown")
             continue
         if score.metric not in {metric.id for metric in task.metrics}:
-            yield Problem(file, "score.metric", f"`{score.metric}` is no metric of {score.task}", "unknown")
+            yield Problem(file, "score.metric", f"`{score.metric}` is not a metric of {score.task}", "unknown")
         missing = task.capabilities - model.capabilities
         if missing:
             needs = ", ".join(sorted(missing))
@@ -134,7 +134,7 @@ def _recipes(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset
 
 def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[Problem]:
     if catalog.publisher(repo.id) is None:
-        yield Problem(file, f"{place}.id", f"`{repo.publisher}` is no publisher of publishers.toml", "unknown")
+        yield Problem(file, f"{place}.id", f"`{repo.publisher}` is not a publisher of publishers.toml", "unknown")
     if repo.native_quant and repo.native_quant not in quant.BITS:
         yield Problem(file, f"{place}.native_quant", f"`{repo.native_quant}` is not known", "unknown")
     if DERIVATIVES.search(repo.id):
@@ -147,7 +147,7 @@ def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) 
         if item.role == "mmproj":
             continue
         if quant.base(item.quant) not in catalog.quants:
-            yield Problem(file, f"{at}.quant", f"`{item.quant}` is no quant of quants.toml", "unknown")
+            yield Problem(file, f"{at}.quant", f"`{item.quant}` is not a quant of quants.toml", "unknown")
         named = quant.from_filename(item.path)
         if named is not None and quant.base(named) != quant.base(item.quant):
             yield Problem(file, f"{at}.quant", f"expected `{named}`, as its path says, found `{item.quant}`")

@@ -6,6 +6,7 @@ import click
 
 from lmpm.cli import complete
 from lmpm.cli.app import App
+from lmpm.cli.group import NamingGroup
 from lmpm.cli.options import dry_run_option, json_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_raw, put_table
 from lmpm.cli.output.layout import Fit
@@ -13,7 +14,7 @@ from lmpm.errors import UnknownNameError, nearest
 from lmpm.units import count
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """Show the tasks and models that lmpm knows."""
 

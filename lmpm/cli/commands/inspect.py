@@ -13,9 +13,9 @@ from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import Tokens, engine_option, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
-from lmpm.cli.output.words import tok_range
+from lmpm.cli.output.words import about, tok_range
 from lmpm.errors import EngineError, SpecError
-from lmpm.units import count, duration, human, parameters
+from lmpm.units import count, human, parameters
 
 if TYPE_CHECKING:
     from lmpm.estimate import Inspection
@@ -185,8 +185,8 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
-    first = duration(found.speed.first_token_s)
-    put(f"Speed       {tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
+    first = about(found.speed.first_token_s)
+    put(f"Speed       {tok_range(found.speed)} at half context · first token of 1,000 tokens {first}")
 
 
 def _source_words(found: Inspection) -> str:

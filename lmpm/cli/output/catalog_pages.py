@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 16  # models of a task
 SHOWN_SCORES: Final = 6  # of a model
 SHOWN_FILES: Final = 8
-MODELS: Final = Fit(drop=(6, 2, 5), shorten=(4, 0))
+MODELS: Final = Fit(drop=(7, 5, 6, 2), shorten=(0,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
     if task.aliases:
         put(f"also {', '.join(task.aliases)}")
     if task.smoke.gap:
-        put(f"smoke test: {task.smoke.gap}")
+        put(f"test: {task.smoke.gap}")
     put("")
     shown = found if everything else found[:SHOWN]
-    heads = ("model", "size", "memory", "score", "figure behind it", "licence", "from")
-    put_table([_row(entry) for entry in shown], heads=heads, right=frozenset({1, 2, 3}), fit=MODELS)
-    put_rest(len(found) - len(shown), "model")
+    heads = ("model", "size", "memory", "mode", "score", "figure behind it", "licence", "from")
+    put_table([_row(entry) for entry in shown], heads=heads, right=frozenset({1, 2, 4}), fit=MODELS)
+    put_rest(len(found) - len(shown), "row")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

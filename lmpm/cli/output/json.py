@@ -107,7 +107,7 @@ def speed_json(speed: Speed | None) -> dict[str, Any] | None:
 
 
 def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
-    """A smoke test as programs read it."""
+    """A test as programs read it."""
     if result is None:
         return None
     check = result.memory
@@ -115,12 +115,12 @@ def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
     return {**asdict(result), "memory": memory}
 
 
-def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
-    """What a machine takes from the lock, as programs read it."""
+def rung_json(rung: Rung, variants: int) -> dict[str, Any]:
+    """What a machine takes from the lock, as programs read it: which one of how many variants, and its facts."""
     candidate = rung.candidate
     return {
-        "rung": rung.number,
-        "rungs": rungs,
+        "variant": rung.number,
+        "variants": variants,
         "model": candidate.model,
         "repo": candidate.source.name,
         "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,

@@ -11,7 +11,6 @@ from lmpm.errors import (
     NotFoundError,
     NotPermittedError,
     SpecError,
-    UnknownNameError,
 )
 from lmpm.project.actions.asks import constraints_of
 from lmpm.project.actions.measuring import note_on_assumption
@@ -128,9 +127,7 @@ def naming(line: ManifestModel, manifest: Manifest) -> Iterator[None]:
 def named_lines(manifest: Manifest, names: Sequence[str]) -> list[ManifestModel]:
     """The lines of the manifest that were named, or all. Raises UnknownNameError."""
     for name in names:
-        if name not in manifest.models:
-            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in manifest.models)
-            raise UnknownNameError("model of this project", name, listing=listing)
+        manifest.find(name)
     return [line for line in manifest.models.values() if not names or line.name in names]
 
 

@@ -106,7 +106,7 @@ def _recipe(workspace: Workspace, step: Step, task: Task | None) -> Recipe | Non
 
 def _hint(plan: Plan, step: Step) -> str:
     if step.chosen is None:
-        return "Take another with `lmpm update`, or ask it again with `lmpm smoke NAME`"
+        return "Take another with `lmpm update`, or ask it again with `lmpm test NAME`"
     if step.rung is None and is_task_assumed(step.chosen.line.requested(), plan.workspace.catalog):
-        return f"{TASK_HINT}. To pin it all the same, use `--no-smoke`"
-    return "The file is kept. To pin it all the same, use `--no-smoke`"
+        return f"{TASK_HINT}. To pin it all the same, use `--no-test`"
+    return "The file is kept. To pin it all the same, use `--no-test`"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmpm.cli.output.answer import Writer, speed_words
 from lmpm.cli.output.console import put, put_json, put_raw
-from lmpm.errors import ContextExceededError, EngineError
+from lmpm.errors import ContextExceededError, EngineError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,10 @@ class Asker:
         """The loaded model. Raises EngineError, and NothingFitsError where it does not fit."""
         from lmpm.runtime import open_model
 
-        return open_model(self.app.workspace, self.subject, context=self.context)
+        model = open_model(self.app.workspace, self.subject, context=self.context)
+        if model.recipe.raw and not self.subject.recipe.raw:
+            self.app.console.note(f"`{model.name}` holds no chat template: it is asked in plain text")
+        return model
 
     def close(self) -> None:
         """Give the model back, if it was loaded."""
@@ -81,8 +84,11 @@ class Asker:
             put(f"{score:8.3f}  {documents[at]}")
 
     def converse(self, history: Path) -> None:
-        """Talk until the user ends it."""
+        """Talk until the user ends it. Raises SpecError for a model without a chat template."""
         from lmpm.cli.output.conversation import converse
+
+        if self.model.recipe.raw:
+            raise SpecError("A model without a chat template holds no conversation", hint="Give it a text as INPUT")
 
         console, said = self.app.console, list[dict[str, Any]]()
         console.aside(f"{self.model.title} · context {self.model.context:,} · /help")

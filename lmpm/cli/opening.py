@@ -30,7 +30,7 @@ def find(app: App, ref: str, *, task: str | None, agreed: bool) -> Subject:
         return find_subject(app.workspace, ref, task=task, download=agreed, reporter=told)
     except MissingFilesError as error:
         if not is_terminal():
-            raise
+            raise error.with_hint("Download it with `--yes`, or `lmpm sync`") from error
         for line in (error.message, *error.details):
             app.console.say("", line)
         _confirm("Download it?")

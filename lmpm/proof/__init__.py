@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lmpm.proof.checks.read import Check as Check, CheckKind as CheckKind
     from lmpm.proof.history import History as History
     from lmpm.proof.judge import Verdict as Verdict
-    from lmpm.proof.result import MemoryCheck as MemoryCheck, SmokeResult as SmokeResult, Tested as Tested
+    from lmpm.proof.result import MemoryCheck as MemoryCheck, SmokeResult as SmokeResult
     from lmpm.proof.smoke import run_smoke as run_smoke
+    from lmpm.proof.tested import Tested as Tested
 else:
     from lmpm.lazy import expose
 
@@ -37,7 +38,8 @@ else:
             "checks.read": "Check CheckKind",
             "history": "History",
             "judge": "Verdict",
-            "result": "MemoryCheck SmokeResult Tested",
+            "result": "MemoryCheck SmokeResult",
             "smoke": "run_smoke",
+            "tested": "Tested",
         },
     )

@@ -33,7 +33,7 @@ def write(cli: Cli, name: str, *lines: Mapping[str, object]) -> Path:
 
 @pytest.fixture
 def installed(cli: Cli) -> Cli:
-    cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()
+    cli.call("install", "text-to-sql", "--offline", "--no-test").passed()
     return cli
 
 
@@ -169,7 +169,7 @@ def test_a_new_choice_leaves_the_checks_in_the_manifest(installed: Cli) -> None:
 
 
 def test_another_model_is_downloaded_once_that_is_agreed_to(cli: Cli, hub: LoopbackHub) -> None:
-    cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()
+    cli.call("install", "text-to-sql", "--offline", "--no-test").passed()
     arguments = ("eval", "text-to-sql", "--limit", "2", "--against", "qwen2.5-coder-0.5b-instruct:Q8_0")
     found = cli.call(*arguments).failed(4, "would have to be downloaded")
     assert "Qwen2.5-Coder-0.5B-Instruct Q8_0" in found.err

@@ -186,6 +186,24 @@ def test_a_download_is_offered_and_refused_off_a_terminal(cli: Cli, hub: object)
     assert json.loads(line)["text"] == "hello" and listing(cli) == set()
 
 
+def test_what_the_lock_pins_is_brought_when_that_was_agreed(cli: Cli, hub: object) -> None:
+    cli.call("install", "embeddings", "--no-smoke").passed()
+    other = cli.beside("other", empty_store=True)
+    for name in ("lmpm.toml", "lmpm.lock"):
+        (other.directory / name).write_bytes((cli.directory / name).read_bytes())
+    before = (other.directory / "lmpm.lock").read_bytes()
+    other.run("run", "embeddings", "hello").failed(4, "is not on this machine", "lmpm sync")
+    assert other.blobs() == []
+    assert len(other.run("run", "embeddings", "hello", "--yes").passed().out.splitlines()) == 1
+    assert (other.directory / "lmpm.lock").read_bytes() == before
+
+
+def test_a_file_without_a_chat_template_is_asked_in_plain_text_and_told_so(cli: Cli) -> None:
+    write_llama(cli.directory / "m.gguf")
+    asked = cli.run("run", "./m.gguf", "hello", "--max-tokens", "4", "--offline").passed()
+    assert "holds no chat template" in asked.err and "plain text" in asked.err
+
+
 # Files, lines and conversations
 
 
@@ -293,8 +311,10 @@ def test_a_conversation(cli: Cli) -> None:
     terminal.until("Forgotten")
     terminal.type("/nothing\r")
     terminal.until("There is no `/nothing`")
-    terminal.type("half a question\x03")  # drops what was typed
-    terminal.until("half a question")
+    terminal.type("half")
+    terminal.until("half")
+    terminal.type("\x03")  # drops what was typed
+    terminal.until(r">\W*$")
     terminal.type("\x04")
     assert terminal.end() == 0
     history = Path(cli.environment["LMPM_HOME"]) / "history" / "run"

@@ -146,7 +146,7 @@ PROJECTORS: Final[Mapping[str, Callable[[], ModelShape]]] = {
 
 def small(out: int) -> ModelShape:
     """An encoder of the kind of Gemma 3 that makes 16 tokens of `out` numbers of any picture."""
-    return _tower(
+    return tower(
         "gemma3", wide=64, layers=1, heads=2, ff=128, image=128, patch=8, out=out, positions=256, more=_post(64),
         after={"mm.soft_emb_norm.weight": (64,), "mm.input_projection.weight": (out, 64)},
     )  # fmt: skip

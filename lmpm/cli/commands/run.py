@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -132,7 +133,7 @@ def _ask(asker: Asker, words: Sequence[str], options: dict[str, Any], sql: SqlOp
     elif recipe.kind == "rerank":
         values = recipe.checked(given)
         asker.rerank(str(values["query"]), values["documents"])
-    elif main is not None and main.name not in given and recipe.kind == "chat" and not recipe.raw:
+    elif main is not None and main.name not in given and recipe.kind == "chat" and sys.stdout.isatty():
         asker.converse(asker.app.workspace.home / "history" / "run")
     else:
         asker.once(given)

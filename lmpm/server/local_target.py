@@ -87,8 +87,14 @@ def _reshaped(data: bytes, offsets: dict[int, int]) -> bytes:
 async def _call_of(worker: Worker, loaded: Loaded, body: dict[str, Any], tools: list[Mapping[str, Any]]) -> Reply:
     """A call of one of the tools."""
     template = await _json(loaded, "/apply-template", tool_choice.template_body(body))
-    said = await _json(loaded, PLAIN.path, tool_choice.completion_body(body, tools, str(template["prompt"])))
-    answer = tool_choice.as_chat(said, worker.name)
+    if not all(tool["name"] in str(template["prompt"]) for tool in tools):
+        template = await _json(loaded, "/apply-template", tool_choice.template_body(body, tools))
+    prompt, tool = str(template["prompt"]), tools[0]
+    if len(tools) > 1:
+        chosen = await _json(loaded, PLAIN.path, tool_choice.choosing_body(body, tools, prompt))
+        tool = next((tool for tool in tools if tool["name"] == chosen.get("content")), tool)
+    said = await _json(loaded, PLAIN.path, tool_choice.arguments_body(body, tool, prompt))
+    answer = tool_choice.as_chat(str(tool["name"]), said, worker.name)
     if not body.get("stream"):
         return Reply(200, "application/json", json.dumps(answer).encode())
     with_usage = bool((body.get("stream_options") or {}).get("include_usage"))

@@ -106,7 +106,8 @@ class Pool:
         return sorted({*changed, *(name for name in old if name not in self.workers)})
 
     async def _retire(self, worker: Worker) -> None:
-        await worker.unload()
+        while worker.active:
+            await self.changed()
         await worker.close()
         self._retired.remove(worker)
 

@@ -100,10 +100,10 @@ class Server:
         """Listen. Raises SpecError for a port or host that cannot be had."""
         self._runner = web.AppRunner(
             self.front.application(), handler_cancellation=True, access_log=None, max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=75.0,
+            max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=75.0, shutdown_timeout=1.0,
         )  # fmt: skip
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.host, self.settings.port, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
         try:
             await site.start()
         except OSError as error:

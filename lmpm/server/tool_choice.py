@@ -1,13 +1,13 @@
 """`tool_choice` that demands a call, held to by a grammar: llama-server takes such a demand and answers with prose.
 
-The prompt is what the model's chat template makes of the conversation and the tools. The answer is then written under
-a JSON schema that allows a call of one of the tools and nothing else.
+The prompt is what the model's chat template makes of the conversation and the tools, and the beginning of a call. Which
+function it is the model says under a grammar of their names, and the arguments under the schema of that function.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lmpm.server.wire import Wire
 
 CHOICES: Final = ("auto", "none", "required")
-BEGUN: Final = re.compile(r'\s*\{\s*"name"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,\s*"arguments"\s*:\s*(.*?)\s*\}?\s*', re.DOTALL)
+LONGEST_NAME: Final = 64  # tokens
 PASSED_ON: Final = frozenset(LLAMA) | {
     "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "logit_bias",
 }  # fmt: skip
@@ -63,58 +63,52 @@ def _checked(tool: Any, place: str) -> Mapping[str, Any]:
     return function
 
 
-def template_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What `/apply-template` is asked."""
+def template_body(body: Mapping[str, Any], told: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """What `/apply-template` is asked; a template that knows of no tools has them `told` in words."""
     asked = {name: body[name] for name in ("messages", "tools", "chat_template_kwargs") if name in body}
+    if told:
+        listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in told)
+        words = f"Call one of these functions. Answer with JSON that holds its `name` and `arguments`.\n{listed}"
+        asked["messages"] = [{"role": "system", "content": words}, *asked["messages"]]
     return asked | {"tool_choice": "auto"}
 
 
-def completion_body(body: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], prompt: str) -> dict[str, Any]:
-    """What `/completion` is asked."""
-    asked = {name: value for name, value in body.items() if name in PASSED_ON}
+def choosing_body(body: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], prompt: str) -> dict[str, Any]:
+    """What `/completion` is asked for the name of the function."""
+    names = " | ".join(json.dumps(str(tool["name"]), ensure_ascii=False) for tool in tools)
+    # a JSON string is a literal of GBNF: the same escapes (llama.cpp, grammars/README.md)
+    return _asked(body) | {"prompt": f'{prompt}{{"name": "', "grammar": f"root ::= {names}", "n_predict": LONGEST_NAME}
+
+
+def arguments_body(body: Mapping[str, Any], tool: Mapping[str, Any], prompt: str) -> dict[str, Any]:
+    """What `/completion` is asked for the arguments of the function."""
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    calls = [
-        {
-            "type": "object",
-            "properties": {"name": {"const": tool["name"]}, "arguments": tool.get("parameters") or {"type": "object"}},
-            "required": ["name", "arguments"],
-            "additionalProperties": False,
-        }
-        for tool in tools
-    ]
-    schema = calls[0] if len(calls) == 1 else {"anyOf": calls}
-    return asked | {"prompt": prompt, "json_schema": schema, **({"n_predict": limit} if limit else {})}
+    begun = f'{prompt}{{"name": {json.dumps(tool["name"])}, "arguments": '
+    schema = tool.get("parameters") or {"type": "object"}
+    return _asked(body) | {"prompt": begun, "json_schema": schema, **({"n_predict": limit} if limit else {})}
 
 
-def as_chat(said: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """The answer of `/completion` as one of chat."""
-    text = str(said.get("content", ""))
-    name, arguments, is_whole = _call(text)
-    call = {"id": f"call_{secrets.token_hex(12)}", "type": "function"}
-    call |= {"function": {"name": name, "arguments": arguments}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call] if name else []}
+def _asked(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name in PASSED_ON}
+
+
+def as_chat(name: str, said: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The arguments that `/completion` gave, as an answer of chat; an answer may be cut at its longest."""
+    text, end = str(said.get("content", "")).strip(), "length"
+    with contextlib.suppress(ValueError):
+        text, end = json.dumps(json.loads(text), ensure_ascii=False), "tool_calls"
+    call = {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": {"name": name, "arguments": text}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
     prompt, answer = int(said.get("tokens_evaluated", 0)), int(said.get("tokens_predicted", 0))
     return {
         "id": f"chatcmpl-{secrets.token_hex(12)}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,
-        "choices": [
-            {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if is_whole else "length"}
-        ],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": end}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer},
         "timings": said.get("timings", {}),
     }
-
-
-def _call(text: str) -> tuple[str, str, bool]:
-    """Name and arguments of a call, and whether it is whole: an answer may be cut at its longest."""
-    try:
-        found = json.loads(text)
-        return str(found["name"]), json.dumps(found["arguments"], ensure_ascii=False), True
-    except (ValueError, KeyError, TypeError):
-        begun = BEGUN.fullmatch(text)
-        return (begun[1], begun[2], False) if begun else ("", "", False)
 
 
 def as_stream(answer: Mapping[str, Any], *, with_usage: bool) -> bytes:
@@ -123,7 +117,7 @@ def as_stream(answer: Mapping[str, Any], *, with_usage: bool) -> bytes:
     choice = answer["choices"][0]
     calls = [{"index": number, **call} for number, call in enumerate(choice["message"]["tool_calls"])]
     deltas: list[tuple[dict[str, Any], str | None]] = [
-        ({"role": "assistant", "content": None, **({"tool_calls": calls} if calls else {})}, None),
+        ({"role": "assistant", "content": None, "tool_calls": calls}, None),
         ({}, choice["finish_reason"]),
     ]
     events = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in deltas]

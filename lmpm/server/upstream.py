@@ -74,6 +74,8 @@ async def ask(
     Raises ApiError, and LostError when the server goes away before that.
     """
     closing = contextlib.AsyncExitStack()
+    if session.closed:
+        raise LostError("was ended")
     try:
         response = await session.post(url, data=json.dumps(body).encode(), headers=headers)
         closing.callback(response.close)

@@ -28,7 +28,9 @@ STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
 class Base:
     """What every deployment of the tests has; `opened` counts its starts."""
 
-    def __init__(self, name: str, *, task: str | None = "chat", kind: str = "text", slots: int = 2, need: int = 100) -> None:
+    def __init__(
+        self, name: str, *, task: str | None = "chat", kind: str = "text", slots: int = 2, need: int = 100
+    ) -> None:
         self.name, self.task, self.kind, self.slots, self.need = name, task, kind, slots, need
         self.is_spare = False
         self.title, self.context = f"{name} Q8_0", 256
@@ -65,7 +67,9 @@ class Base:
 class Real(Base):
     """A real file in xllamacpp."""
 
-    def __init__(self, name: str, file: Path = STARTER, *, context: int = 512, embeddings: bool = False, **more: Any) -> None:
+    def __init__(
+        self, name: str, file: Path = STARTER, *, context: int = 512, embeddings: bool = False, **more: Any
+    ) -> None:
         super().__init__(name, **more)
         self.file, self.context, self.embeddings = file, context, embeddings
 
@@ -84,7 +88,9 @@ class _Real(SessionRunning):
 class Fake(Base):
     """The fake engine in a process of its own."""
 
-    def __init__(self, name: str, *, tokens: int = 16, interval_s: float = 0.004, load_s: float = 0.0, **more: Any) -> None:
+    def __init__(
+        self, name: str, *, tokens: int = 16, interval_s: float = 0.004, load_s: float = 0.0, **more: Any
+    ) -> None:
         super().__init__(name, **more)
         self.tokens, self.interval_s, self.load_s = tokens, interval_s, load_s
         self.broken = ""  # why it does not load

@@ -61,7 +61,9 @@ class Client:
     async def post(self, path: str, body: Any, **headers: str) -> Answer:
         return await self.send("POST", path, json=body, headers=headers)
 
-    async def chat(self, model: str, text: str = "hi", *, headers: Mapping[str, str] | None = None, **more: Any) -> Answer:
+    async def chat(
+        self, model: str, text: str = "hi", *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> Answer:
         body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 8, **more}
         return await self.post("/v1/chat/completions", body, **(headers or {}))
 
@@ -70,7 +72,9 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def front(tmp_path: Path, *deployments: Any, budget: int = 1 << 40, reload: Any = None, **options: Any) -> AsyncIterator[Client]:
+async def front(
+    tmp_path: Path, *deployments: Any, budget: int = 1 << 40, reload: Any = None, **options: Any
+) -> AsyncIterator[Client]:
     """A front on a free port, and a client."""
     fields = {name: options.pop(name) for name in ("routes", "providers", "keys", "spare") if name in options}
     settings = Settings(budget=budget, notes=tmp_path, port=0, **{"drain_s": 5.0, **options})

@@ -43,7 +43,9 @@ def test_chat_whole_and_streamed(tmp_path: Path) -> None:
         assert streamed.headers["Content-Type"].startswith("text/event-stream")
         assert streamed.is_whole
         assert streamed.text == whole.text
-        assert streamed.events[-1]["usage"] == whole.json["usage"] | {"prompt_tokens_details": streamed.events[-1]["usage"]["prompt_tokens_details"]}
+        assert streamed.events[-1]["usage"] == whole.json["usage"] | {
+            "prompt_tokens_details": streamed.events[-1]["usage"]["prompt_tokens_details"]
+        }
         for answer in (whole, streamed):
             assert answer.headers["x-lmpm-model"] == "sql"
             assert answer.headers["x-lmpm-target"] == "local"
@@ -60,16 +62,22 @@ def test_the_other_endpoints_that_write(tmp_path: Path) -> None:
         messages = [{"role": "user", "content": "hi"}]
         said = await client.post("/v1/messages", {"model": "sql", "messages": messages, "max_tokens": 4})
         assert said.json["content"][0]["type"] == "text"
-        said = await client.post("/v1/messages", {"model": "sql", "messages": messages, "max_tokens": 4, "stream": True})
+        said = await client.post(
+            "/v1/messages", {"model": "sql", "messages": messages, "max_tokens": 4, "stream": True}
+        )
         assert said.events[-1]["type"] == "message_stop"
         assert said.events[-1]["type"] != "error"
         said = await client.post("/v1/messages/count_tokens", {"model": "sql", "messages": messages})
         assert said.json["input_tokens"] > 0
         said = await client.post("/v1/responses", {"model": "sql", "input": "hi", "max_output_tokens": 4})
         assert said.json["object"] == "response"
-        said = await client.post("/v1/responses", {"model": "sql", "input": "hi", "max_output_tokens": 4, "stream": True})
+        said = await client.post(
+            "/v1/responses", {"model": "sql", "input": "hi", "max_output_tokens": 4, "stream": True}
+        )
         assert said.events[-1]["type"] == "response.completed"
-        said = await client.post("/v1/completions", {"model": "sql", "prompt": "SELECT", "max_tokens": 4, "stream": True})
+        said = await client.post(
+            "/v1/completions", {"model": "sql", "prompt": "SELECT", "max_tokens": 4, "stream": True}
+        )
         assert said.is_whole
         said = await client.post("/tokenize", {"model": "sql", "content": "SELECT"})
         assert said.json["tokens"]
@@ -101,10 +109,14 @@ def test_models_say_their_state(tmp_path: Path) -> None:
 )
 def test_a_demanded_call_is_a_call(tmp_path: Path, choice: Any, allowed: set[str], stream: bool) -> None:
     async def ask(client: Client) -> None:
-        said = await client.chat("sql", "Weather in Oslo?", tools=[WEATHER, CLOCK], tool_choice=choice, stream=stream, max_tokens=100)
+        said = await client.chat(
+            "sql", "Weather in Oslo?", tools=[WEATHER, CLOCK], tool_choice=choice, stream=stream, max_tokens=100
+        )
         assert said.status == 200, said.data
         if stream:
-            calls = [call for event in said.events for c in event["choices"] for call in c["delta"].get("tool_calls", ())]
+            calls = [
+                call for event in said.events for c in event["choices"] for call in c["delta"].get("tool_calls", ())
+            ]
             reason = said.events[-1]["choices"][0]["finish_reason"]
             assert said.is_whole
         else:
@@ -208,7 +220,9 @@ def test_a_model_for_vectors_does_not_chat(tmp_path: Path) -> None:
         async with front(tmp_path, vectors) as client:
             said = await client.post("/v1/embeddings", {"model": "vectors", "input": ["cat", "car"]})
             assert [row["index"] for row in said.json["data"]] == [0, 1]
-            encoded = await client.post("/v1/embeddings", {"model": "embeddings", "input": "cat", "encoding_format": "base64"})
+            encoded = await client.post(
+                "/v1/embeddings", {"model": "embeddings", "input": "cat", "encoding_format": "base64"}
+            )
             assert isinstance(encoded.json["data"][0]["embedding"], str), "a task names the one model that does it"
             refused = await client.chat("vectors")
             assert (refused.status, refused.error["param"]) == (400, "model")
@@ -220,7 +234,12 @@ def test_a_model_for_vectors_does_not_chat(tmp_path: Path) -> None:
 
 def test_a_grammar_and_a_schema_are_held_to(tmp_path: Path) -> None:
     async def ask(client: Client) -> None:
-        schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+        schema = {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}},
+            "required": ["a"],
+            "additionalProperties": False,
+        }
         form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
         said = await client.chat("sql", response_format=form, max_tokens=64)
         if said.json["choices"][0]["finish_reason"] == "stop":

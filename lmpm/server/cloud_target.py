@@ -21,10 +21,8 @@ PASSING: Final = frozenset({408, 425, 429})  # beside those of 500 and above
 async def answer(provider: Provider, key: str | None, wire: Wire, body: Mapping[str, Any]) -> Reply:
     """The reply once it has begun. Raises ApiError."""
     if key is None:
-        raise ApiError(
-            503, f"{provider.api_key_env}, which has the key of `{provider.name}`, is not set", code="provider_key_missing",
-            falls_over=True,
-        )  # fmt: skip
+        why = f"{provider.api_key_env}, which has the key of `{provider.name}`, is not set"
+        raise ApiError(503, why, code="provider_key_missing", falls_over=True)
     session, base = connect(provider.base_url, silence_s=SILENCE_S)
     try:
         reply = await ask(

@@ -66,8 +66,7 @@ class Front:
         is_anthropic = request.path.startswith("/v1/messages")
         try:
             self._guard.check(request.method, request.path, request.headers)
-            if self.is_draining and request.path != "/metrics":
-                raise ApiError(503, "The server is stopping", code="stopping", retry_after_s=5)
+            self._require_open(request.path)
             return await handler(request)
         except ApiError as error:
             return _refusal(error, is_anthropic)
@@ -82,6 +81,10 @@ class Front:
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
             return _refusal(ApiError(500, f"lmpm failed unexpectedly: {type(error).__name__}"), is_anthropic)
+
+    def _require_open(self, path: str) -> None:
+        if self.is_draining and path != "/metrics":
+            raise ApiError(503, "The server is stopping", code="stopping", retry_after_s=5)
 
     def _handler(self, wire: Wire) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -29,7 +29,7 @@ PASSED_ON: Final = frozenset(LLAMA) | {
 
 
 def demanded_tools(wire: Wire, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The tools one of which must be called; empty where none must. Raises ApiError for a demand that makes no sense."""
+    """The tools one of which must be called; empty where none must. Raises ApiError for a demand without sense."""
     choice = body.get("tool_choice")
     if wire.path != CHAT.path:
         kind = choice.get("type") if isinstance(choice, dict) else choice

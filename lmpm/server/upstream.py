@@ -79,17 +79,7 @@ async def ask(
     try:
         response = await session.post(url, data=json.dumps(body).encode(), headers=headers)
         closing.callback(response.close)
-        kind = response.content_type
-        if response.status != 200 or not body.get("stream"):
-            data = await _whole(response)
-            if response.status != 200:
-                raise _with_patience(refused(response.status, _error_of(data)), response.headers.get("Retry-After"))
-            _require_json(data)
-            reply = Reply(200, "application/json", rewrite(data) if rewrite else data)
-        else:
-            if kind != "text/event-stream":
-                raise LostError(f"answered with {kind} instead of a stream")
-            reply = await _begun(response, wire, refused, rewrite)
+        reply = await _reply_of(response, wire, refused, rewrite, streams=bool(body.get("stream")))
     except TimeoutError as error:
         await closing.aclose()
         raise LostError("fell silent", is_silent=True) from error
@@ -101,6 +91,26 @@ async def ask(
         raise
     reply.closing.push_async_callback(closing.aclose)
     return reply
+
+
+async def _reply_of(
+    response: aiohttp.ClientResponse,
+    wire: Wire,
+    refused: Callable[[int, Mapping[str, Any]], ApiError],
+    rewrite: Callable[[bytes], bytes] | None,
+    *,
+    streams: bool,
+) -> Reply:
+    if response.status != 200:
+        error = refused(response.status, _error_of(await _whole(response)))
+        raise _with_patience(error, response.headers.get("Retry-After"))
+    if streams:
+        if response.content_type != "text/event-stream":
+            raise LostError(f"answered with {response.content_type} instead of a stream")
+        return await _begun(response, wire, refused, rewrite)
+    data = await _whole(response)
+    _require_json(data)
+    return Reply(200, "application/json", rewrite(data) if rewrite else data)
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from lmpm.errors import LmpmError
 from lmpm.server.problem import ApiError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from lmpm.server.deployment import Deployment, Running
-    from lmpm.server.pool import Pool
 
 State = Literal["missing", "downloading", "unloaded", "loading", "ready", "failed"]
 
@@ -43,11 +42,24 @@ class Loaded:
         await asyncio.to_thread(self.running.close)
 
 
+class Memory(Protocol):
+    """Who knows of all models that are in memory."""
+
+    def room_for(self, worker: Worker, /) -> contextlib.AbstractAsyncContextManager[None]:
+        """Memory for a model, while it is loaded."""
+
+    def look_again(self) -> None:
+        """Wake those who wait for something to change."""
+
+    async def changed(self) -> None:
+        """Wait until something has, or a second is over."""
+
+
 class Worker:
     """A model and, while it is loaded, its process. All of its methods belong to the event loop."""
 
-    def __init__(self, deployment: Deployment, pool: Pool) -> None:
-        self.deployment, self._pool = deployment, pool
+    def __init__(self, deployment: Deployment, memory: Memory) -> None:
+        self.deployment, self._memory = deployment, memory
         self.loaded: Loaded | None = None
         self.problem = ""  # why it failed last
         self.brought: tuple[int, int] | None = None  # bytes that have arrived of all, while it is downloaded
@@ -109,7 +121,7 @@ class Worker:
             if generates:
                 self._answer_s += 0.2 * (self.used_at - began - self._answer_s)
                 self._slots.release()
-            self._pool.look_again()
+            self._memory.look_again()
 
     async def ready(self, patience_s: float | None = None) -> Loaded:
         """The loaded model; however many ask, it is started once. Raises ApiError after `patience_s` seconds."""
@@ -148,7 +160,7 @@ class Worker:
             raise ApiError(
                 503, f"`{self.name}` failed: {self.problem}", code="model_failed", retry_after_s=wait, falls_over=True
             )
-        async with self._pool.room_for(self):
+        async with self._memory.room_for(self):
             self.starts += 1
             log.info("loading %s", self.name)
             try:
@@ -178,7 +190,7 @@ class Worker:
             await loaded.close()
 
     def _failed(self, why: str, *, grace: int = 0) -> None:
-        """Note a failure; after the first ones (`grace`) it is tried again only after a while, twice as long each time."""
+        """Note a failure; after the first ones (`grace`) it is tried again only after a while, longer each time."""
         self.problem = why
         wait = BACKOFF_S * 2.0 ** min(self._failures - grace, 10) if self._failures >= grace else 0.0
         self._failures += 1
@@ -189,14 +201,14 @@ class Worker:
         self._open.clear()
         try:
             while self.active and self.loaded is not None and self.loaded.running.is_alive():
-                await self._pool.changed()
+                await self._memory.changed()
             loaded, self.loaded = self.loaded, None
             if loaded is not None:
                 log.info("unloading %s", self.name)
                 await loaded.close()
         finally:
             self._open.set()
-            self._pool.look_again()
+            self._memory.look_again()
 
     async def close(self) -> None:
         """End it now."""

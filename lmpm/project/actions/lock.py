@@ -63,7 +63,7 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
         action="lock",
         workspace=workspace,
         steps=tuple(chosen_step(workspace, item) for item in chosen),
-        changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
+        changes=lock_changes(before, entries, unpinned, machine=lambda: workspace.machine, manifest=manifest),
         unpinned=unpinned,
         remarks=remarks,
         saves=True,
@@ -78,7 +78,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     told, workspace = reporter or ActionReporter(), plan.workspace
     pairs = [(step.chosen.line, step.chosen.entry) for step in plan.steps if step.chosen and step.chosen.entry]
     changed = False
-    if pairs or plan.is_first:
+    if pairs or plan.is_first or plan.changes:
         with workspace.editing() as guarded:
             changed = pinning.pin_again(guarded, pairs)
     unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()

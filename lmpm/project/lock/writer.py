@@ -45,6 +45,15 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate)
+    for place, items in (("providers", lock.providers), ("routes", lock.routes)):
+        for item in items:
+            yield from ("", f"[{place}.{toml.value(item.name)}]")
+            for key, said in item.fields().items():
+                yield f"{key} = {_list(said) if isinstance(said, tuple) else toml.value(said)}"
+
+
+def _list(items: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(toml.value, items))}]"
 
 
 def _emit_waiting(waiting: Waiting) -> Iterator[str]:

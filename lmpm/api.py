@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lmpm.project import ActionReporter, Report, Result
     from lmpm.resolver import Choice
+    from lmpm.runtime import Model
     from lmpm.types import Machine
 
 Prefer = Literal["quality", "speed", "small"]
@@ -35,6 +36,7 @@ def resolve(
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
+    hardware: Machine | str | None = None,
     machine: Machine | str | None = None,
     project: str | os.PathLike[str] | Project | None = None,
     offline: bool | None = None,
@@ -42,13 +44,14 @@ def resolve(
     """Choose a variant for a machine without downloading it; `.chosen` is what is taken, `.rejected` all others.
 
     `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens a
-    second, `max_size` in bytes. `machine` is a record or a description such as `"M2, 16GB"`; None is this machine.
+    second, `max_size` in bytes. `hardware` is a record or a description such as `"M2, 16GB"`, None is this machine;
+    `machine` is its older name.
     Raises NothingFitsError or NotPermittedError when nothing can be taken, UnknownNameError, NetworkError.
     """
     from lmpm.project import resolve_reference
 
     asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
-    choice = resolve_reference(_workspace(project, machine, offline), ref, asked).choice
+    choice = resolve_reference(_workspace(project, hardware or machine, offline), ref, asked).choice
     require_choice(choice)
     return choice
 
@@ -120,6 +123,49 @@ def verify(
     workspace = _workspace(project, machine, offline)
     plan = actions.verify.plan(workspace, names, fetch=fetch, quick=quick, smoke=smoke)
     return actions.verify.apply(plan, reporter)
+
+
+def load(
+    ref: str,
+    *,
+    task: str | None = None,
+    context: int | None = None,
+    project: str | os.PathLike[str] | Project | None = None,
+    download: bool = True,
+    offline: bool | None = None,
+    reporter: ActionReporter | None = None,
+) -> Model:
+    """A model, loaded and ready to be asked: its files verified, in a child of this process.
+
+    `ref` is a name in the lock of the project, which is found from the working directory upwards, or in the user's own
+    set; a task or reference that one of their lines asks for; or the path of a GGUF file, asked as `task` says.
+    `context` is in tokens, None what the lock was made for. What is missing is downloaded, unless `download` is False.
+    The same model loaded twice is loaded once. Raises UnknownNameError, MissingFilesError, NothingFitsError where it
+    does not fit beside what is loaded already, IntegrityError, NetworkError, EngineError.
+    """
+    from lmpm.runtime import find_subject, open_model
+
+    workspace = _workspace(project, None, offline)
+    subject = find_subject(workspace, ref, task=task, download=download, reporter=reporter)
+    return open_model(workspace, subject, context=context)
+
+
+def path(
+    ref: str,
+    *,
+    project: str | os.PathLike[str] | Project | None = None,
+    download: bool = False,
+    offline: bool | None = None,
+    reporter: ActionReporter | None = None,
+) -> Path:
+    """The GGUF file that this machine takes for a model, verified; of a split one the first part.
+
+    `ref` is as for `load`. Raises its errors, MissingFilesError where the file is not here and not to be downloaded.
+    """
+    from lmpm.runtime import find_subject
+
+    workspace = _workspace(project, None, offline)
+    return find_subject(workspace, ref, download=download, reporter=reporter).paths[0]
 
 
 def _workspace(

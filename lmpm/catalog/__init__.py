@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
+    from lmpm.catalog.recipes import recipe_for as recipe_for
     from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
@@ -45,6 +46,7 @@ else:
             "location": "directory",
             "rating": "Rating rating",
             "reader": "check load",
+            "recipes": "recipe_for",
             "schema.kinds": "SpeedKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (

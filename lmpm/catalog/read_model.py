@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
-from lmpm.catalog.schema.model import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
+from lmpm.catalog.schema.model import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score, Wish
 from lmpm.types import Shape
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def read_model(table: Table) -> CatalogModel:
         shape=read_shape(shape, parameters=parameters, active_parameters=active) if shape else None,
         embedding=_embedding(table.table("embedding")) if "embedding" in table else None,
         quirks=_quirks(table.table("prompt")) if "prompt" in table else None,
+        wishes=tuple(_wish(item) for item in table.tables("recipe")),
         scores=tuple(score for item in table.tables("score") for score in _scores(item)),
         repos=tuple(_repo(item) for item in table.tables("repo")),
     )
@@ -113,6 +114,17 @@ def _quirks(table: Table) -> Quirks:
         thinking_off=table.text("thinking_off") if thinking == "optional" else "",
         system_role=table.flag_or("system_role", True),
         note=table.text_or("note"),
+    )
+
+
+def _wish(table: Table) -> Wish:
+    """What the model's maker asks of a recipe; whether it goes with the task's is looked at where both are known."""
+    table.text("source")
+    about = {"tasks", "when", "source"}
+    return Wish(
+        tasks=table.texts("tasks"),
+        when=table.choice_or("when", ("direct", "thinking"), ""),
+        table={key: value for key, value in table.values().items() if key not in about},
     )
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.engine import asking as asking
+    from lmpm.engine.asking import (
+        Answer as Answer,
+        AnswerStream as AnswerStream,
+        Options as Options,
+        TextKind as TextKind,
+        Usage as Usage,
+    )
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
@@ -34,6 +42,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "asking": "asking Answer AnswerStream Options TextKind Usage",
             "engines": "Engines Found default_engine gpu_hint",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",

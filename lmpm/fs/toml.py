@@ -110,6 +110,15 @@ def inline_table(items: Mapping[str, Scalar]) -> str:
     return "{ " + ", ".join(f"{key} = {value(item)}" for key, item in items.items()) + " }"
 
 
+def nested(item: Any) -> str:
+    """A value that may be a list or a table, in one line. Keys must be bare."""
+    if isinstance(item, dict):
+        return "{ " + ", ".join(f"{key} = {nested(inner)}" for key, inner in item.items()) + " }"
+    if isinstance(item, (list, tuple)):
+        return f"[{', '.join(map(nested, item))}]"
+    return value(item)
+
+
 def _line(text: str, offset: int) -> str:
     return f"line {text.count(chr(10), 0, offset) + 1}"
 

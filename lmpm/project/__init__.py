@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Plan as Plan,
         Result as Result,
         Step as Step,
+        locked_step as locked_step,
     )
     from lmpm.project.actions.report import Report as Report, verify_exit_code as verify_exit_code
     from lmpm.project.actions.resolve import resolve_reference as resolve_reference
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.file import load_lock as load_lock
     from lmpm.project.lock.ladder import Rung as Rung, variant_of as variant_of
     from lmpm.project.lock.reader import parse_lock as parse_lock
+    from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import Manifest as Manifest, ManifestModel as ManifestModel, Policy as Policy
@@ -62,7 +64,7 @@ else:
         {
             "actions": "actions",
             "actions.asks": "overlaid with_policy",
-            "actions.plan": "ActionReporter Installed Plan Result Step",
+            "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
             "audit": "Finding audit_exit_code audit_lock",
@@ -73,6 +75,7 @@ else:
             "lock.file": "load_lock",
             "lock.ladder": "Rung variant_of",
             "lock.reader": "parse_lock",
+            "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
             "lock.writer": "emit_lock",
             "manifest": "Manifest ManifestModel Policy",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
 from lmpm.errors import ManifestError, SpecError
@@ -35,9 +36,10 @@ class ManifestModel:
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
+    recipe: Mapping[str, Any] | None = None  # how it is asked otherwise than its task says
 
     def requested(self) -> dict[str, toml.Scalar]:
-        """What is asked for, without the name, as the lock keeps it."""
+        """What is asked for, without the name, as the lock keeps it: the recipe as JSON."""
         fields: dict[str, toml.Scalar | None] = {
             "task": self.task,
             "ref": self.ref,
@@ -47,6 +49,7 @@ class ManifestModel:
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
+            "recipe": None if self.recipe is None else json.dumps(self.recipe, ensure_ascii=False, sort_keys=True),
         }
         return {key: item for key, item in fields.items() if item is not None}
 
@@ -151,6 +154,7 @@ def _model(models: Table, name: str) -> ManifestModel:
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+        recipe=_recipe(table.table("recipe")) if "recipe" in table else None,
     )
     for place in table.unknown_keys():
         key = place.removeprefix(f"{table.place}.")
@@ -179,6 +183,14 @@ def _routing(document: Table, models: Table) -> tuple[dict[str, Provider], dict[
         table.finish()
     check_routes(found, [*models], providers)
     return providers, found
+
+
+def _recipe(table: Table) -> dict[str, Any]:
+    """What a line says of how its model is asked; whether it goes with the task is known where that is."""
+    from lmpm.recipe import check_changes  # few lines say any
+
+    check_changes(table)
+    return table.values()
 
 
 def _target(targets: Table, name: str) -> Target:

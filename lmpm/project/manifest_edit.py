@@ -47,7 +47,7 @@ def remove_model(text: str, name: str, *, file: str = MANIFEST_NAME) -> str:
 
 def model_line(model: ManifestModel) -> str:
     """The line of `[models]` for `model`: `text-to-sql = { task = "text-to-sql", context = 8192 }`."""
-    items = model.requested()
+    items = {key: item for key, item in model.requested().items() if key != "recipe"}  # that is a table of its own
     if model.min_speed is not None and model.min_speed.is_integer():
         items["min_speed"] = int(model.min_speed)
     if model.max_size is not None and model.max_size % MIB == 0:
@@ -87,8 +87,9 @@ def _with_model(body: str, model: ManifestModel, file: str) -> str:
         heading = "[tool.lmpm.models]" if file == PYPROJECT else "[models]"
         return f"{body.rstrip()}\n\n{heading}\n{model_line(model)}\n"
     new = cast("Any", tomlkit.parse(f"{model_line(model)}\n")[model.name])
-    if isinstance(models.get(model.name), EditedTable):  # [models.chat], its keys on lines of their own
-        _update(models[model.name], new)
+    old = models.get(model.name)
+    if isinstance(old, EditedTable) or (old is not None and "recipe" in old):
+        _update(old, new)  # [models.chat], its keys on lines of their own, or a line with a recipe in it
     elif model.name not in models and isinstance(models, EditedTable):
         _append(models, model.name, new)
     else:
@@ -107,7 +108,7 @@ def _append(table: Any, key: str, item: Any) -> None:
 
 
 def _update(table: Any, new: Any) -> None:
-    for key in [key for key in table if key not in new]:
+    for key in [key for key in table if key not in new and key != "recipe"]:
         del table[key]
     for key, item in new.items():
         if key not in table:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
     from lmpm.catalog.schema.smoke import SmokeTest
+    from lmpm.recipe import Recipe
     from lmpm.types import Shape
 
 Seconds = tuple[float, float]  # the comfortable time, and the longest that is of use
@@ -36,13 +37,6 @@ class Metric(NamedTuple):
     largest_miss: float | None = None
 
 
-class Prompt(NamedTuple):
-    """How the task is put to a model that was not told otherwise."""
-
-    system: str
-    user: str
-
-
 class Gap(NamedTuple):
     """A size of memory for which the catalog has no answer to a task, and why."""
 
@@ -61,6 +55,7 @@ class Starter(NamedTuple):
     context_length: int
     architecture: str
     shape: Shape
+    recipe: Recipe
 
 
 class WritingTime(NamedTuple):
@@ -156,13 +151,13 @@ class Task:
     capabilities: frozenset[str]
     metrics: tuple[Metric, ...]
     time: TaskTime
+    recipe: Recipe  # how it is put to a model that is not known to want it otherwise
     smoke_kind: SmokeKind
     read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
     expected: Expected | None = None
     general: General | None = None
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()
-    prompt: Prompt | None = None
     starter: Starter | None = None
 
     @property

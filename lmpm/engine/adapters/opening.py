@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine.environment import has_gpu_driver
 from lmpm.engine.http.settings import server_settings
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from lmpm.engine.interface import Engine
     from lmpm.engine.protocol import EngineLimits, Files, Service
+    from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
+
+TEMPLATE: Final = "tokenizer.chat_template"
 
 
 def open_session(
@@ -36,6 +39,7 @@ def open_session(
     """
     if not files.model.is_file():
         raise EngineError(f"`{files.model.name}` cannot be opened: No such file or directory")
+    header = _header(files.model)
     config = within_training(files.model, config)
     key = (engine.installation(), files, config, service, limits.memory_bytes)
     job = {
@@ -50,7 +54,8 @@ def open_session(
     def start() -> ServerProcess:
         return ServerProcess(job, str(files.model), limits)
 
-    return Session(key, start, files=files, config=config, limits=limits, service=service)
+    has_template = header is None or TEMPLATE in header.metadata
+    return Session(key, start, files=files, config=config, limits=limits, service=service, has_template=has_template)
 
 
 def within_training(path: Path, config: RunConfig) -> RunConfig:
@@ -58,12 +63,19 @@ def within_training(path: Path, config: RunConfig) -> RunConfig:
 
     llama-server reserves all of a longer one, and then uses only so much.
     """
-    try:
-        header = read_file(path)
-    except LmpmError:
-        return config  # llama.cpp says what is wrong with the file
+    header = _header(path)
+    if header is None:
+        return config
     trained = header.metadata.get(f"{header.architecture}.context_length")
     if not isinstance(trained, int) or trained <= 0 or config.context == 0:
         return config
     longest = trained * (1 if config.unified else config.sequences)
     return dataclasses.replace(config, context=min(config.context, longest))
+
+
+def _header(path: Path) -> Header | None:
+    """The header of a file; None where it cannot be read: llama.cpp says what is wrong with it."""
+    try:
+        return read_file(path)
+    except LmpmError:
+        return None

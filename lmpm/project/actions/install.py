@@ -129,7 +129,7 @@ def _step(
         workspace,
         ref,
         with_policy(own, manifest.policy),
-        lambda resolution: manifest_line(resolution, own, name),
+        lambda resolution: replace(manifest_line(resolution, own, name), recipe=there.recipe if there else None),
         save=save,
     )
     if locked:

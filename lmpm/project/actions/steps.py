@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.project.actions.plan import ActionReporter, Installed, verified_paths
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
+from lmpm.project.lock.recipes import pinned_recipe, recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lmpm.catalog import Task
     from lmpm.errors import LmpmError
     from lmpm.project.actions.plan import Plan, Step
+    from lmpm.project.workspace import Workspace
     from lmpm.proof import SmokeResult
+    from lmpm.recipe import Recipe
 
 
 def require_room(plan: Plan) -> None:
@@ -72,13 +76,27 @@ def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporte
     else:
         raise ValueError("a step takes something from the lock, or a choice")
     models = [path for path, file in zip(paths, step.files, strict=True) if file.role == "model"]
-    smoke = prove(models, task, context=context, need=need, local_engine=workspace.engine)
+    mmproj = next((path for path, file in zip(paths, step.files, strict=True) if file.role == "mmproj"), None)
+    recipe = _recipe(workspace, step, task)
+    smoke = prove(models, task, recipe, context=context, need=need, mmproj=mmproj, local_engine=workspace.engine)
     reporter.tested(step, smoke)
     if smoke is not None and not smoke.passed:
         raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=_hint(plan, step))
     if smoke is not None and workspace.is_this_machine:
         workspace.history.note(step.files[0], smoke, workspace.machine)
     return smoke
+
+
+def _recipe(workspace: Workspace, step: Step, task: Task | None) -> Recipe | None:
+    """How the model of a step is asked."""
+    entry = step.chosen.entry if step.chosen else None
+    rungs = entry.candidates if entry else ()
+    rung = next((rung for rung in rungs if rung.files == step.files), step.rung.candidate if step.rung else None)
+    if rung is not None:
+        return recipe_of(rung, task, workspace.catalog)
+    if step.chosen is None or task is None:
+        return None
+    return pinned_recipe(step.chosen.candidate.variant, task, workspace.catalog, step.chosen.line)
 
 
 def _hint(plan: Plan, step: Step) -> str:

@@ -20,6 +20,7 @@ from lmpm.errors import (
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
+from lmpm.project.lock.recipes import recipe_of
 from lmpm.project.manifest import Policy
 from lmpm.project.policy import require_permitted
 from lmpm.project.space import require_space
@@ -145,7 +146,16 @@ class Verifier:
             task = task_of(model, self.catalog)
             models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
             context = context_of(model)
-            result = prove(models, task, context=context, need=candidate.memory, local_engine=self.local_engine)
+            pairs = zip(paths, candidate.files, strict=True)
+            result = prove(
+                models,
+                task,
+                recipe_of(candidate, task, self.catalog),
+                context=context,
+                need=candidate.memory,
+                mmproj=next((path for path, file in pairs if file.role == "mmproj"), None),
+                local_engine=self.local_engine,
+            )
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:

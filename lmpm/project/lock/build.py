@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import NothingFitsError
 from lmpm.project.lock.entry import rung_for
+from lmpm.project.lock.recipes import with_recipes
 from lmpm.project.lock.records import LockedCandidate, LockedModel
 from lmpm.resolver import PinCheck, Refusal, choose, describe_rejected, is_pinned, rule, select
 from lmpm.types import HubSource
@@ -51,7 +52,7 @@ def lock_model(
     for machine in classes:
         ladder.add_for_class(machine)
     ladder.drop_idle([choice.machine, *targets.values(), *classes])
-    entry = ladder.entry(targets)
+    entry = with_recipes(ladder.entry(targets), line, resolution.task, resolver.catalog)
     return _as_locked(resolution, entry, ladder), entry, tuple(dict.fromkeys(ladder.remarks))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lmpm.cloud import Provider, Route
     from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+    from lmpm.recipe import Recipe
     from lmpm.types import Machine
 
 
@@ -104,6 +105,10 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
         yield f"{name}: the context of its task {_known(before.context)} -> {_known(after.context)}"
     if before.waiting != after.waiting:
         yield f"{name}: how long people wait for its task has changed"
+    if before.recipe is not None and after.recipe is not None:
+        yield from (f"{name}: {change}" for change in _changes(before.recipe, after.recipe))
+    elif before.recipe != after.recipe:
+        yield f"{name}: its recipe is " + ("pinned now" if after.recipe else "pinned no more")
     yield from _targets(before, after)
     kept: list[LockedCandidate] = []
     for rung in after.candidates:
@@ -113,6 +118,10 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
         else:
             kept.append(twin)
             yield from (f"{name}, {_title(rung)}: {change}" for change in _rung(twin, rung))
+            if twin.recipe is not None and rung.recipe is not None:
+                told = set(_changes(before.recipe, after.recipe))
+                own = (change for change in _changes(twin.recipe, rung.recipe) if change not in told)
+                yield from (f"{name}, {_title(rung)}: {change}" for change in own)
     for rung in before.candidates:
         if not any(rung is item for item in kept):
             yield f"{name}: variant {_title(rung)} is gone"
@@ -158,6 +167,14 @@ def _rung(old: LockedCandidate, new: LockedCandidate) -> Iterator[str]:
         yield f"memory {_sizes(old.memory, new.memory)}"
     if old.bytes_per_token != new.bytes_per_token:
         yield f"reads a token {_sizes(old.bytes_per_token, new.bytes_per_token)}"
+
+
+def _changes(old: Recipe | None, new: Recipe | None) -> Iterator[str]:
+    """`recipe: max_tokens 512 -> 256`."""
+    from lmpm.recipe import changes
+
+    if old is not None and new is not None:
+        yield from (f"recipe: {key} {was} -> {now}" for key, was, now in changes(old, new))
 
 
 def _served(model: LockedModel) -> dict[str, LockedCandidate]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lmpm.cloud import Provider, Route
+    from lmpm.recipe import Recipe
     from lmpm.types import FileRole, Source
 
 LOCK_NAME: Final = "lmpm.lock"
@@ -89,6 +90,7 @@ def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
     providers, routes = _routing(document, seen, strict=strict)
     _finish(document, strict=strict)
     _check_same_bytes(models, document)
+    revision = max(revision, REVISION)  # one of before says nothing that changed since
     return Lock(tuple(models), providers=tuple(providers), routes=tuple(routes), revision=revision)
 
 
@@ -124,9 +126,10 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
     requested = _requested(table.table("requested"), row["requested"])
     context = table.integer("context", low=1) if "context" in table else None
     waiting = _waiting(table) if "prompt_tokens" in table else None
+    recipe = _recipe(table, None, strict=strict)
     candidates: list[LockedCandidate] = []
     for rung in table.tables("candidate"):
-        candidate = _candidate(rung, strict=strict)
+        candidate = _candidate(rung, recipe, strict=strict)
         _check_rung(candidate, candidates, rung)
         candidates.append(candidate)
     if not candidates:
@@ -138,7 +141,20 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         candidates=tuple(candidates),
         context=context,
         waiting=waiting,
+        recipe=recipe,
     )
+
+
+def _recipe(table: Table, base: Recipe | None, *, strict: bool) -> Recipe | None:
+    """How a model is asked, where its table says so: a candidate's says what differs from `base`."""
+    if "recipe" not in table:
+        return base
+    from lmpm.recipe import read_recipe
+
+    inner = table.table("recipe")
+    recipe = read_recipe(inner, base)
+    _finish(inner, strict=strict)
+    return recipe
 
 
 def _waiting(table: Table) -> Waiting:
@@ -190,7 +206,7 @@ def _requested(table: Table, items: Mapping[str, object]) -> dict[str, toml.Scal
     return found
 
 
-def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
+def _candidate(table: Table, recipe: Recipe | None, *, strict: bool) -> LockedCandidate:
     source, identity = _source(table.table("source"), strict=strict)
     files = tuple(_file(row, strict=strict) for row in table.tables("files"))
     if isinstance(source, FileSource) and files:
@@ -217,6 +233,7 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
         tested=_tested(table.table("tested"), strict=strict) if "tested" in table else None,
         targets=_targets(table),
         files=files,
+        recipe=_recipe(table, recipe, strict=strict),
     )
     _check_files(candidate.files, table.at("files"))
     _finish(table, strict=strict)

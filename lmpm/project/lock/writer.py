@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lmpm.project.lock.records import Lock, LockedCandidate
     from lmpm.proof import Tested
+    from lmpm.recipe import Recipe
     from lmpm.resolver import Waiting
     from lmpm.types import ModelFile, Source
 
@@ -42,9 +43,12 @@ def _emit(lock: Lock) -> Iterator[str]:
             yield f"context = {model.context}"
         if model.waiting is not None:
             yield from _emit_waiting(model.waiting)
+        if model.recipe is not None:
+            yield from ("", "[model.recipe]")
+            yield from _emit_recipe(model.recipe)
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
-            yield from _emit_candidate(candidate)
+            yield from _emit_candidate(candidate, model.recipe)
     for place, items in (("providers", lock.providers), ("routes", lock.routes)):
         for item in items:
             yield from ("", f"[{place}.{toml.value(item.name)}]")
@@ -54,6 +58,13 @@ def _emit(lock: Lock) -> Iterator[str]:
 
 def _list(items: tuple[str, ...]) -> str:
     return f"[{', '.join(map(toml.value, items))}]"
+
+
+def _emit_recipe(recipe: Recipe) -> Iterator[str]:
+    from lmpm.recipe import write_recipe
+
+    for key, item in write_recipe(recipe).items():
+        yield f"{key} = {toml.nested(item)}"
 
 
 def _emit_waiting(waiting: Waiting) -> Iterator[str]:
@@ -68,7 +79,7 @@ def _emit_waiting(waiting: Waiting) -> Iterator[str]:
         yield "bulk = true"
 
 
-def _emit_candidate(candidate: LockedCandidate) -> Iterator[str]:
+def _emit_candidate(candidate: LockedCandidate, base: Recipe | None) -> Iterator[str]:
     yield f"model = {toml.value(candidate.model)}"
     yield f"source = {toml.inline_table(_source_table(candidate.source, candidate.identity))}"
     yield f"quant = {toml.value(candidate.quant)}"
@@ -99,6 +110,10 @@ def _emit_candidate(candidate: LockedCandidate) -> Iterator[str]:
         yield f"tested = {toml.inline_table(_tested_table(candidate.tested))}"
     if candidate.targets:
         yield f"targets = [{', '.join(map(toml.value, candidate.targets))}]"
+    if candidate.recipe is not None and candidate.recipe != base:
+        from lmpm.recipe import write_recipe
+
+        yield f"recipe = {toml.nested(write_recipe(candidate.recipe, base))}"
     yield "files = ["
     for file in candidate.files:
         yield f"    {toml.inline_table(_file_table(file))},"

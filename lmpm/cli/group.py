@@ -11,7 +11,7 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("search",),
+    "Use": ("serve", "search"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
@@ -48,7 +48,6 @@ ELSEWHERE: Final = {
     "status": _STATE,
     "check": _STATE,
     "run": _RUN,
-    "serve": _RUN,
     "chat": _RUN,
     "test": "One model: `lmpm smoke NAME`; all that the lock pins: `lmpm verify`",
     "login": _LOGIN,

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
         PRIVACIES as PRIVACIES,
         SMALLER as SMALLER,
         STARTER as STARTER,
+        STARTER_TASK as STARTER_TASK,
         Privacy as Privacy,
         Route as Route,
+        check_bridges as check_bridges,
         check_routes as check_routes,
         read_route as read_route,
         tightest as tightest,
@@ -24,6 +26,7 @@ else:
         __name__,
         {
             "provider": "Provider read_provider",
-            "route": "CLOUD PRIVACIES Privacy Route SMALLER STARTER check_routes read_route tightest",
+            "route": "CLOUD PRIVACIES Privacy Route SMALLER STARTER "
+            "STARTER_TASK check_bridges check_routes read_route tightest",
         },
     )

@@ -113,6 +113,28 @@ def _timeout(table: Table) -> float | None:
     return found
 
 
+def check_bridges(
+    routes: Mapping[str, Route], tasks: Mapping[str, str | None], place: Callable[[str], str] = "routes.{}".format
+) -> None:
+    """Raise DocumentError for a bridge that does another task than the model that it stands in for.
+
+    `tasks` are those of the models by name; the starter does text-to-SQL alone.
+    """
+    for name, route in routes.items():
+        first = route.targets[0]
+        for number, item in enumerate(route.bridge):
+            at = f"{place(name)}.bridge[{number}]"
+            if item.startswith(CLOUD):
+                continue
+            if first not in tasks:
+                raise DocumentError(at, f"stands in for a model, and `{first}` is none")
+            if item not in tasks:
+                if item == STARTER and tasks[first] != STARTER_TASK:
+                    raise DocumentError(at, f"is for {STARTER_TASK}, `{first}` is for {tasks[first]}")
+            elif tasks[item] != tasks[first]:
+                raise DocumentError(at, f"`{item}` is for {tasks[item]}, `{first}` for {tasks[first]}")
+
+
 def check_routes(
     routes: Mapping[str, Route],
     models: Collection[str],

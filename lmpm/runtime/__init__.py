@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.runtime.model import Model as Model
-    from lmpm.runtime.opening import open_model as open_model
+    from lmpm.runtime.opening import open_model as open_model, plan_of as plan_of
     from lmpm.runtime.subject import Subject as Subject, find_subject as find_subject, of_file as of_file
 else:
     from lmpm.lazy import expose
@@ -15,7 +15,7 @@ else:
         __name__,
         {
             "model": "Model",
-            "opening": "open_model",
+            "opening": "open_model plan_of",
             "subject": "Subject find_subject of_file",
         },
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Site as Site,
         run as run,
     )
+    from lmpm.server.site import LockedSite as LockedSite
 else:
     from lmpm.lazy import expose
 
@@ -22,5 +23,6 @@ else:
         {
             "deployment": "Deployment Running",
             "server": "Background DEFAULT_PORT Server Settings Site run",
+            "site": "LockedSite",
         },
     )

@@ -70,8 +70,11 @@ class Deployment(Protocol):
     def identity(self) -> Hashable:
         """What tells it from the same name after a change of the lock."""
 
-    def adapt(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The body of a request with what the recipe of the model adds to it. Raises ApiError."""
+    def adapt(self, path: str, body: dict[str, Any], *, plain: bool = True) -> dict[str, Any]:
+        """The body of a request with what the recipe of the model adds to it. Raises ApiError.
+
+        Not `plain`: another model is asked in its place, which takes messages.
+        """
 
     def facts(self) -> Mapping[str, Any]:
         """What people want to know of it, as JSON: licence, why it was chosen, the inputs of its recipe."""

@@ -107,18 +107,19 @@ class Front:
         try:
             answered = await self.router.answer(route, wire, body, privacy)
         except ApiError as error:
-            self.metrics.add("lmpm_requests_total", model=route.name, target="none", status=str(error.status))
+            labels = {"model": route.name, "target": "none", "status": str(error.status)}
+            self.metrics.add("lmpm_requests_total", 1, labels)
             raise
         labels = {"model": route.name, "target": answered.target}
         status = CLIENT_GONE
         try:
-            self.metrics.add("lmpm_first_token_seconds_sum", answered.reply.began_at - began, **labels)
-            self.metrics.add("lmpm_first_token_seconds_count", **labels)
+            self.metrics.add("lmpm_first_token_seconds_sum", answered.reply.began_at - began, labels)
+            self.metrics.add("lmpm_first_token_seconds_count", 1, labels)
             response = await self._hand_on(request, answered)
             status = 502 if answered.reply.is_cut else answered.reply.status
             return response
         finally:
-            self.metrics.add("lmpm_requests_total", status=str(status), **labels)
+            self.metrics.add("lmpm_requests_total", 1, labels | {"status": str(status)})
             self._count_tokens(answered, labels)
             await asyncio.shield(answered.reply.close())
 
@@ -153,7 +154,7 @@ class Front:
             "completion_tokens": timings.get("predicted_n", 0),
         } | {name: value for name, value in usage.items() if isinstance(value, int)}
         for metric, names in TOKENS.items():
-            self.metrics.add(metric, max(counted.get(name, 0) for name in names), **labels)
+            self.metrics.add(metric, max(counted.get(name, 0) for name in names), labels)
 
     # -- what there is -----------------------------------------------------------------------------
 

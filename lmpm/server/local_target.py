@@ -30,7 +30,7 @@ async def answer(worker: Worker, wire: Wire, body: Mapping[str, Any], patience_s
         raise invalid(f"`{worker.name}` is a model for {deployment.task or deployment.kind}: it does not answer at "
                       f"{wire.path}", "model", "unsupported")  # fmt: skip
     tools = tool_choice.demanded_tools(wire, body)
-    asked = deployment.adapt(wire.path, {name: value for name, value in body.items() if name != "model"})
+    asked = {name: value for name, value in body.items() if name != "model"}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(worker.use(generates=wire.path not in PROMPT_ONLY))
         reply = await _with_retry(worker, wire, asked, tools, patience_s)
@@ -47,7 +47,7 @@ async def _with_retry(
         loaded = await worker.ready(patience_s)
         _require_senses(worker, loaded, body)
         try:
-            reply = await _asked(worker, loaded, wire, body, tools)
+            reply = await _asked(worker, loaded, wire, worker.deployment.adapt(wire.path, body), tools)
         except LostError as error:
             lost = str(error)
             await worker.lost(loaded, is_silent=error.is_silent)
@@ -70,7 +70,7 @@ async def _asked(
         return await _call_of(worker, loaded, body, tools)
     rewrite: Callable[[bytes], bytes] | None = None
     if wire.path == CHAT.path and "messages" not in body:  # the recipe made a plain prompt of them
-        rewrite = raw.as_chat_events if body.get("stream") else raw.as_chat
+        rewrite = partial(raw.as_chat_events, begun=set()) if body.get("stream") else raw.as_chat
         wire = COMPLETIONS
     elif wire.path == COMPLETIONS.path and body.get("logprobs"):
         rewrite = partial(logprobs.reshape_events if body.get("stream") else _reshaped, offsets={})

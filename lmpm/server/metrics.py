@@ -33,7 +33,7 @@ class Metrics:
     def __init__(self) -> None:
         self._values: dict[str, dict[tuple[tuple[str, str], ...], float]] = defaultdict(lambda: defaultdict(float))
 
-    def add(self, name: str, value: float = 1, **labels: str) -> None:
+    def add(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """Count on."""
         self._values[name][tuple(sorted(labels.items()))] += value
 

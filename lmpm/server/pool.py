@@ -12,7 +12,7 @@ from lmpm.server.worker import Worker
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable
 
     from lmpm.server.deployment import Deployment
 
@@ -111,8 +111,8 @@ class Pool:
         await worker.close()
         self._retired.remove(worker)
 
-    def _run(self, work: object) -> None:
-        task = asyncio.create_task(work)  # type: ignore[arg-type]
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -29,12 +29,12 @@ def as_chat(data: bytes) -> bytes:
     answer = json.loads(data)
     answer["object"] = "chat.completion"
     for choice in answer.get("choices", ()):
-        choice["message"] = {"role": "assistant", "content": choice.pop("text", "")}
+        choice["message"] = {"role": "assistant", "content": choice.pop("text", "").strip()}
     return json.dumps(answer).encode()
 
 
-def as_chat_events(data: bytes) -> bytes:
-    """The same for the whole events in a piece of a stream."""
+def as_chat_events(data: bytes, begun: set[int]) -> bytes:
+    """The same for the whole events in a piece of a stream. `begun` keeps which choices have said something."""
     lines = []
     for line in data.split(b"\n"):
         if line.startswith(b"data: {"):
@@ -42,6 +42,10 @@ def as_chat_events(data: bytes) -> bytes:
             event["object"] = "chat.completion.chunk"
             for choice in event.get("choices", ()):
                 text = choice.pop("text", "")
+                if choice["index"] not in begun:
+                    text = text.lstrip()
+                if text:
+                    begun.add(choice["index"])
                 choice["delta"] = {"role": "assistant", "content": text} if text else {}
             line = b"data: " + json.dumps(event).encode()
         lines.append(line)

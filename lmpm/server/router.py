@@ -168,7 +168,8 @@ class Router:
                 failed = error if failed is None or failed.code not in COMING else failed
                 self._note_failure(target, error)
                 passed.append(f"{target.label}:{error.code}")
-                self._metrics.add("lmpm_failovers_total", route=route.name, target=target.label, reason=str(error.code))
+                labels = {"route": route.name, "target": target.label, "reason": str(error.code)}
+                self._metrics.add("lmpm_failovers_total", 1, labels)
                 if error.code in COMING and bridges:
                     queue, bridges = [*(item for item in bridges if not self._is_cooling(item)), *queue], []
                 continue
@@ -182,7 +183,8 @@ class Router:
     ) -> Reply:
         """The reply of one target; where others may answer it has only so long to begin."""
         limit = route.first_token_timeout if alternatives else None
-        patience = BRIDGE_PATIENCE_S if alternatives and route.bridge and not target.is_bridge else None
+        bridged = route.bridge and route.name in self.routes  # the starter does not hurry before a model that loads
+        patience = BRIDGE_PATIENCE_S if alternatives and bridged and not target.is_bridge else None
         try:
             async with asyncio.timeout(limit):
                 if target.worker is not None:
@@ -207,9 +209,12 @@ class Router:
                     429, f"`{route.name}` has sent its {route.max_requests_per_day} requests of today to providers",
                     code="daily_limit", retry_after_s=3600, falls_over=True,
                 )  # fmt: skip
-            self._metrics.add("lmpm_cloud_requests_total", route=route.name, provider=target.provider.name)
+            labels = {"route": route.name, "provider": target.provider.name}
+            self._metrics.add("lmpm_cloud_requests_total", 1, labels)
         first = self.pool.workers.get(route.targets[0])
-        asked = first.deployment.adapt(wire.path, dict(body)) if first else dict(body)
+        asked = first.deployment.adapt(wire.path, dict(body), plain=False) if first else dict(body)
+        if "lmpm" in asked:
+            raise invalid("`lmpm` goes with a model of the lock, which has a recipe", "lmpm")
         return await cloud_target.answer(target.provider, key, wire, asked)
 
     def _is_cooling(self, target: Target) -> bool:

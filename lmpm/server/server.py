@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from aiohttp import web
 
@@ -23,11 +23,13 @@ from lmpm.server.pool import Pool
 from lmpm.server.router import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from lmpm.cloud import Provider, Route
     from lmpm.server.deployment import Deployment
+
+T = TypeVar("T")
 
 DEFAULT_PORT: Final = 8420
 DRAIN_S: Final = 20.0  # for answers to end that are on their way
@@ -180,13 +182,12 @@ async def _until_signal(server: Server, announce: Callable[[Server], None], note
 class Background:
     """A server in a thread of its own, for a program that goes on meanwhile."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, make: Callable[[], Server]) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lmpm-server", daemon=True)
         self._thread.start()
         try:
-            self._call(server.start())
+            self._server = self._call(self._started(make))
         except BaseException:
             self._end()
             raise
@@ -215,7 +216,13 @@ class Background:
             finally:
                 self._end()
 
-    def _call(self, work: Any) -> Any:
+    @staticmethod
+    async def _started(make: Callable[[], Server]) -> Server:
+        server = make()
+        await server.start()
+        return server
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _end(self) -> None:

@@ -212,10 +212,13 @@ class Worker:
 
     async def close(self) -> None:
         """End it now."""
-        for task in (self._bringing, self._starting):
-            if task is not None:
-                with contextlib.suppress(ApiError, asyncio.CancelledError):
-                    await (task if task is self._starting else _cancelled(task))
+        if self._bringing is not None:
+            self._bringing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._bringing
+        if self._starting is not None:
+            with contextlib.suppress(ApiError):
+                await self._starting
         loaded, self.loaded = self.loaded, None
         if loaded is not None:
             await loaded.close()
@@ -253,8 +256,3 @@ class Worker:
             return ApiError(503, f"`{self.name}` {how}", code="model_downloading", retry_after_s=5, falls_over=True)
         why = f"cannot be downloaded: {self.problem}" if self.problem else "is not on this machine"
         return ApiError(503, f"`{self.name}` {why}", code="model_missing", retry_after_s=30, falls_over=True)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -54,7 +55,11 @@ def test_the_documented_example() -> None:
     [
         ('privacy = "local-first"\n', "", "routes.assistant.targets[1]"),
         ('privacy = "local-first"', 'privacy = "local-only"', "routes.assistant.targets[1]"),
-        ('targets = ["chat", "cloud:big"]\nprivacy = "local-first"', 'targets = ["chat"]', "routes.assistant.bridge[0]"),
+        (
+            'targets = ["chat", "cloud:big"]\nprivacy = "local-first"',
+            'targets = ["chat"]',
+            "routes.assistant.bridge[0]",
+        ),
         ('privacy = "local-first"', 'privacy = "cloud"', "routes.assistant.privacy"),
         ('"cloud:big"]\nprivacy', '"cloud:huge"]\nprivacy', "routes.assistant.targets[1]"),
         ('["chat", ', '["talk", ', "routes.assistant.targets[0]"),
@@ -85,7 +90,7 @@ def test_a_request_can_only_tighten() -> None:
 
 def test_the_lock_keeps_them_and_opens_no_way_when_edited() -> None:
     lock = parse_lock(ROUTED)
-    assert emit_lock(lock) == ROUTED
+    assert re.sub("revision = .*", "revision = 0", emit_lock(lock), count=1) == ROUTED
     assert [route.providers for route in lock.routes] == [("big",)]
     with pytest.raises(LockError):
         parse_lock(ROUTED.replace("local-first", "local-only"))

@@ -41,7 +41,7 @@ class Base:
     def facts(self) -> Mapping[str, Any]:
         return {}
 
-    def adapt(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def adapt(self, path: str, body: dict[str, Any], *, plain: bool = True) -> dict[str, Any]:
         return body
 
     def is_here(self) -> bool:

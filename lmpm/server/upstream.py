@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # vectors of many texts
 MAX_OPENING_BYTES: Final = 1024 * 1024  # of a stream that says nothing
+PING: Final = b":\n\n"
 KEPT_CHUNKS: Final = 4  # of the end of a stream: they hold its last event
 BROKEN: Final = (aiohttp.ClientError, ConnectionError, EOFError)
 
@@ -156,7 +157,7 @@ async def _begun(
     held = b""
     seen = 0
     async for chunk in response.content.iter_any():
-        held += chunk
+        held = _without_pings(held + chunk) if seen == 0 else held + chunk
         end = held.rfind(b"\n\n") + 2
         if end > seen + 1:
             for event in events_of(held[seen:end]):
@@ -168,6 +169,13 @@ async def _begun(
         if len(held) > MAX_OPENING_BYTES:
             raise LostError("streamed much and said nothing")
     raise LostError("ended before it said anything")
+
+
+def _without_pings(data: bytes) -> bytes:
+    """A beginning without the empty comments that keep a silent connection alive."""
+    while data.startswith(PING):
+        data = data[len(PING) :]
+    return data
 
 
 def _streaming(

@@ -223,7 +223,7 @@ async function answer(body, shown, began) {
   let first = null, text = "", thoughts = null, last = {};
   for await (const event of events(response.body)) {
     if (event.error) throw new Error(event.error.message);
-    last = event.timings ? event : last;
+    last = event.timings || event.usage ? { ...last, ...event } : last;
     for (const choice of event.choices || []) {
       const delta = choice.delta || {};
       if (delta.reasoning_content) {
@@ -249,9 +249,10 @@ function figures(shown, said, began, first, last) {
     : target.startsWith("bridge:") ? "answered on this machine by a stand-in" : "answered on this machine";
   const words = [];
   if (first) words.push(`${((first - began) / 1000).toFixed(2)} s to the first token`);
-  if (last.timings && last.timings.predicted_n > 1) {
-    words.push(`${last.timings.predicted_per_second.toFixed(1)} tokens a second`);
-  }
+  const tokens = last.usage ? last.usage.completion_tokens : 0;
+  const ours = first && tokens > 1 ? 1000 * (tokens - 1) / (performance.now() - first) : 0;
+  const speed = (last.timings && last.timings.predicted_per_second) || ours;  // the cloud says none
+  if (speed && Number.isFinite(speed)) words.push(`${speed.toFixed(1)} tokens a second`);
   words.push(`${where}, ${decodeURIComponent(said.get("x-lmpm-model") || "")}`);
   shown.article.append(make("p", words.join(" · "), "figures"));
 }

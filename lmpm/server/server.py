@@ -38,6 +38,8 @@ HEADER_BYTES: Final = 16 * 1024  # of one line of a request's head
 MOST_HEADERS: Final = 100
 
 log = logging.getLogger("lmpm.server")
+silent = logging.getLogger("lmpm.server.http")  # aiohttp quotes what it cannot parse, which may be somebody's key
+silent.setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ class Server:
         self._runner = web.AppRunner(
             self.front.application(), handler_cancellation=True, access_log=None, max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=75.0, shutdown_timeout=1.0,
+            logger=silent,
         )  # fmt: skip
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)

@@ -26,7 +26,7 @@ ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
 )  # fmt: skip
-SHOTS = os.environ.get("LMPM_SCREENSHOTS")  # a folder where screenshots are kept to be looked at
+SHOTS = os.environ.get("SCREENSHOTS_FOR_TESTS")  # a folder where screenshots are kept to be looked at
 
 
 class Page:

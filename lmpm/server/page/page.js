@@ -213,6 +213,7 @@ async function ask(event) {
     running = null;
     byId("send").disabled = false;
     byId("stop").hidden = true;
+    look();
   }
 }
 

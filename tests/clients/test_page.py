@@ -23,7 +23,8 @@ from tests.server.fronts import front
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium")
 ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
 )  # fmt: skip
 SHOTS = os.environ.get("SCREENSHOTS_FOR_TESTS")  # a folder where screenshots are kept to be looked at
@@ -52,6 +53,10 @@ class Page:
         said = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in said, said
         return said["result"].get("value")
+
+    async def choose(self, model: str) -> None:
+        box = "document.querySelector('#model')"
+        await self.run(f"{box}.value = '{model}'; {box}.dispatchEvent(new Event('change'))")
 
     async def until(self, script: str, seconds: float = 90) -> None:
         async with asyncio.timeout(seconds):
@@ -125,7 +130,7 @@ class Asked(Real):
 def test_a_person_looks_and_asks(tmp_path: Path) -> None:
     async def main() -> None:
         talker = Fake("chat", tokens=30, interval_s=0.02)
-        async with front(tmp_path, talker, Asked("sql", task="text-to-sql"), budget=1 << 34) as client:
+        async with front(tmp_path, talker, Asked("sql", task="text-to-sql"), budget=1 << 34) as client:  # noqa: SIM117
             async with opened(client.server.url) as page:
                 await page.size(1000, 900, dark=False)
                 await page.until("document.querySelectorAll('#models > li').length === 2")
@@ -150,9 +155,7 @@ def test_a_person_looks_and_asks(tmp_path: Path) -> None:
                 assert "s to the first token" in said and "answered on this machine, chat" in said
                 await page.shot("light")
                 # by the inputs of the recipe
-                await page.run(
-                    "{const s = document.querySelector('#model'); s.value = 'sql'; s.dispatchEvent(new Event('change'))}"
-                )
+                await page.choose("sql")
                 names = await page.run("[...document.querySelectorAll('#fields textarea')].map((a) => a.name).join()")
                 assert names == "schema,question"
                 await page.run("document.querySelector('#field-schema').value = 'CREATE TABLE users (id INTEGER)'")
@@ -165,9 +168,7 @@ def test_a_person_looks_and_asks(tmp_path: Path) -> None:
                 )
                 await page.shot("dark-phone")
                 # a stopped answer
-                await page.run(
-                    "{const s = document.querySelector('#model'); s.value = 'chat'; s.dispatchEvent(new Event('change'))}"
-                )
+                await page.choose("chat")
                 talker.running[-1].kill()
                 await page.run("document.querySelector('#field-message').value = 'again'")
                 await page.run("document.querySelector('#send').click()")
@@ -187,25 +188,24 @@ def test_a_person_looks_and_asks(tmp_path: Path) -> None:
 def test_a_page_of_another_origin_can_do_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         model = Fake("chat")
-        async with front(tmp_path, model) as client:
-            async with opened("about:blank") as page:
-                target = f"{client.server.url}/v1/chat/completions"
-                body = "JSON.stringify({model: 'chat', messages: [{role: 'user', content: 'hi'}]})"
-                for kind in ("application/json", "text/plain"):
-                    for mode in ("cors", "no-cors"):
-                        script = (
-                            f"fetch('{target}', {{method: 'POST', mode: '{mode}', headers: {{'Content-Type': '{kind}'}}, "
-                            f"body: {body}}}).then((r) => r.type === 'opaque' ? 'opaque' : r.text(), () => 'refused')"
-                        )
-                        assert await page.run(script) in ("refused", "opaque")
-                assert model.opened == 0
+        async with front(tmp_path, model) as client, opened("about:blank") as page:
+            target = f"{client.server.url}/v1/chat/completions"
+            body = "JSON.stringify({model: 'chat', messages: [{role: 'user', content: 'hi'}]})"
+            for kind in ("application/json", "text/plain"):
+                for mode in ("cors", "no-cors"):
+                    script = (
+                        f"fetch('{target}', {{method: 'POST', mode: '{mode}', headers: {{'Content-Type': '{kind}'}}, "
+                        f"body: {body}}}).then((r) => r.type === 'opaque' ? 'opaque' : r.text(), () => 'refused')"
+                    )
+                    assert await page.run(script) in ("refused", "opaque")
+            assert model.opened == 0
 
     asyncio.run(main())
 
 
 def test_the_key_is_asked_for(tmp_path: Path) -> None:
     async def main() -> None:
-        async with front(tmp_path, Fake("chat"), key="a-key-of-mine") as client:
+        async with front(tmp_path, Fake("chat"), key="a-key-of-mine") as client:  # noqa: SIM117
             async with opened(client.server.url) as page:
                 await page.until("!document.querySelector('#unlock').hidden")
                 await page.run("document.querySelector('#key').value = 'a-key-of-mine'")

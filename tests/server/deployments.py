@@ -76,8 +76,7 @@ class Real(Base):
     def _open(self) -> Any:
         config = RunConfig(context=self.context * self.slots, sequences=self.slots, embeddings=self.embeddings)
         service = Service(chats=not self.embeddings, alias=self.name)
-        running = _Real(XLlamaCpp().open(Files(self.file), config, EngineLimits(time_s=60), service))
-        return running
+        return _Real(XLlamaCpp().open(Files(self.file), config, EngineLimits(time_s=60), service))
 
 
 class _Real(SessionRunning):
@@ -110,7 +109,13 @@ class _Fake:
         self.url = f"unix://{socket}"
         command = [sys.executable, str(Path(__file__).with_name("fake_engine.py"))]
         self._child = subprocess.Popen(
-            [*command, socket, self.key, str(tokens), str(interval_s)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*command, socket, self.key, str(tokens), str(interval_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert self._child.stdout is not None and self._child.stdout.readline() == b"ready\n"
         self._lock = threading.Lock()

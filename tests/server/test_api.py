@@ -148,7 +148,12 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("/v1/chat/completions", {}, "messages", "missing_required_parameter"),
     ("/v1/chat/completions", {"messages": HELLO, "modalities": ["audio"]}, "modalities", "unsupported_parameter"),
     ("/v1/chat/completions", {"messages": HELLO, "tool_choice": "required"}, "tool_choice", "invalid_value"),
-    ("/v1/chat/completions", {"messages": HELLO, "tools": [WEATHER], "tool_choice": "must"}, "tool_choice", "invalid_value"),
+    (
+        "/v1/chat/completions",
+        {"messages": HELLO, "tools": [WEATHER], "tool_choice": "must"},
+        "tool_choice",
+        "invalid_value",
+    ),
     (
         "/v1/chat/completions",
         {"messages": HELLO, "tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}},

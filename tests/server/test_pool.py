@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import aiohttp
 
 from tests.server.deployments import Fake, Real
-from tests.server.fronts import Answer, Client, front, together
+from tests.server.fronts import Answer, front, together
 
 
 def test_twenty_requests_start_a_cold_model_once(tmp_path: Path) -> None:
@@ -158,10 +159,8 @@ def test_stopping_lets_answers_end_and_takes_no_more(tmp_path: Path) -> None:
             stopping = asyncio.create_task(client.server.stop())
             await asyncio.sleep(0.05)
             late: Answer | None = None
-            try:
+            with contextlib.suppress(aiohttp.ClientError):
                 late = await client.chat("chat")
-            except aiohttp.ClientError:
-                pass
             assert late is None or late.status == 503
             assert (await running).is_whole
             await stopping

@@ -11,11 +11,12 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("serve", "search"),
+    "Use": ("serve", "show", "search"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
     "Measure": ("hardware", "doctor", "smoke"),
+    "Ship": ("bundle", "mirror"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)
@@ -26,11 +27,12 @@ ALIASES: Final = {
     "uninstall": "remove",
     "ls": "list",
     "hw": "hardware",
+    "info": "show",
+    "view": "show",
 }
 EVERYWHERE: Final = frozenset({"-q", "--quiet", "-v", "--verbose"})  # of each command, understood before it, too
 
 _BRING: Final = "`lmpm install TASK` chooses, downloads and pins a model"
-_SHOW: Final = "A project's models: `lmpm list`; a task or model: `lmpm catalog show NAME`; a file: `lmpm inspect FILE`"
 _STATE: Final = "What is here: `lmpm list`; is the lock current: `lmpm lock --check`; is all well: `lmpm doctor`"
 _RUN: Final = 'lmpm does not run models yet: `llama-server -m "$(lmpm path NAME)"`; to test one: `lmpm smoke NAME`'
 _LOGIN: Final = "lmpm uses the Hugging Face client's token: `hf auth login`, or set HF_TOKEN"
@@ -38,9 +40,6 @@ _COMPLETE: Final = 'For bash: eval "$(_LMPM_COMPLETE=bash_source lmpm)"; zsh and
 # Words of other tools, and what does here what they do there.
 ELSEWHERE: Final = {
     "tree": "A project's models: `lmpm list`; the candidates behind one: `lmpm why NAME`",
-    "show": _SHOW,
-    "info": _SHOW,
-    "view": _SHOW,
     "pull": _BRING,
     "get": _BRING,
     "download": _BRING,

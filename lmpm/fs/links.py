@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -15,17 +14,21 @@ How = Literal["reflink", "hard link", "symlink"]
 _FICLONE: Final = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 
 
-def share(origin: Path, target: Path) -> How:
+def share(origin: Path, target: Path, *, symlink: bool = True) -> How:
     """Make `target`, which must not exist, hold the bytes of `origin`, and say how.
 
     A reflink comes first, since neither side can then change the other's bytes; then a hard link, which
-    outlives the removal of the other name; a symlink, which does not, only where nothing else is possible.
-    Raises OSError when none is.
+    outlives the removal of the other name; a symlink, which does not, only where nothing else is possible
+    and `symlink` allows it. Raises OSError when none is.
     """
     if _reflink(origin, target):
         return "reflink"
-    with suppress(OSError):  # another disk, a file of somebody else, no such links
+    try:
         target.hardlink_to(origin.resolve())
+    except OSError:  # another disk, a file of somebody else, no such links
+        if not symlink:
+            raise
+    else:
         return "hard link"
     target.symlink_to(origin.resolve())
     return "symlink"

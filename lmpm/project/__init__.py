@@ -42,14 +42,22 @@ if TYPE_CHECKING:
     from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
     from lmpm.project.lock.writer import emit_lock as emit_lock
-    from lmpm.project.manifest import Manifest as Manifest, ManifestModel as ManifestModel, Policy as Policy
+    from lmpm.project.manifest import (
+        MANIFEST_NAME as MANIFEST_NAME,
+        Manifest as Manifest,
+        ManifestModel as ManifestModel,
+        Policy as Policy,
+        parse_manifest as parse_manifest,
+    )
     from lmpm.project.manifest_edit import MANIFEST_HEADER as MANIFEST_HEADER
     from lmpm.project.outdated import News as News, find_news as find_news
+    from lmpm.project.policy import require_permitted as require_permitted
     from lmpm.project.registry import Known as Known
     from lmpm.project.remarks import license_remarks as license_remarks, stale_remarks as stale_remarks
     from lmpm.project.reports.cyclonedx import cyclonedx_bom as cyclonedx_bom
     from lmpm.project.reports.junit import junit_xml as junit_xml
     from lmpm.project.reports.sarif import sarif_log as sarif_log
+    from lmpm.project.space import explain_shortage as explain_shortage
     from lmpm.project.usage import lacking as lacking, plan_prune as plan_prune, uses_of as uses_of
     from lmpm.project.workspace import (
         Workspace as Workspace,
@@ -78,14 +86,16 @@ else:
             "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
             "lock.writer": "emit_lock",
-            "manifest": "Manifest ManifestModel Policy",
+            "manifest": "MANIFEST_NAME Manifest ManifestModel Policy parse_manifest",
             "manifest_edit": "MANIFEST_HEADER",
             "outdated": "News find_news",
+            "policy": "require_permitted",
             "registry": "Known",
             "remarks": "license_remarks stale_remarks",
             "reports.cyclonedx": "cyclonedx_bom",
             "reports.junit": "junit_xml",
             "reports.sarif": "sarif_log",
+            "space": "explain_shortage",
             "usage": "lacking plan_prune uses_of",
             "workspace": "Workspace global_directory project_directory",
         },

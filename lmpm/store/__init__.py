@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.store import corruption as corruption, fetch as fetch, inventory as inventory, prune as prune
-    from lmpm.store.adopt import Adopted as Adopted, adopt_files as adopt_files
+    from lmpm.store.adopt import Adopted as Adopted, adopt_files as adopt_files, link_into as link_into
     from lmpm.store.cache import Store as Store
     from lmpm.store.corruption import Corruption as Corruption
     from lmpm.store.fetch import (
@@ -32,7 +32,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "adopt": "Adopted adopt_files",
+            "adopt": "Adopted adopt_files link_into",
             "cache": "Store",
             "corruption": "Corruption corruption",
             "fetch": "DOWNLOAD_HINT Fetcher fetch missing_files missing_hint own_file_hint",

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lmpm.errors import LmpmError
+from lmpm.errors import DiskError, IntegrityError
 from lmpm.fs import Stamp, atomic, disk_errors, hash_one, share
 
 if TYPE_CHECKING:
@@ -41,20 +41,36 @@ def adopt_files(
     """
     for place in places:
         for origin in place.candidates(file):
-            reporter.hashing(origin.name, file.size)
             try:
-                hashed = hash_one(origin)
-            except LmpmError:
-                continue  # it may not be read, or is gone
-            if (hashed.sha256, hashed.size) == (file.sha256, file.size):
-                how = _link(store, source, file, origin, hashed.stamp, reporter)
-                if how is not None:
-                    return Adopted(source, file, place.tool, origin, how)
+                how = link_into(store, source, file, origin, reporter)
+            except IntegrityError:
+                continue
+            except DiskError as error:
+                if error.path == origin:
+                    continue  # it may not be read, or is gone
+                raise
+            if how is not None:
+                return Adopted(source, file, place.tool, origin, how)
     return None
 
 
-def _link(store: Store, source: Source, file: ModelFile, origin: Path, stamp: Stamp, reporter: Reporter) -> How | None:
-    """Give the bytes at `origin` their names in the store; None when they changed after they were hashed."""
+def link_into(
+    store: Store, source: Source, file: ModelFile, origin: Path, reporter: Reporter, *, symlink: bool = True
+) -> How | None:
+    """Give the bytes at `origin` their names in the store; None where they are not those of `file`, or change.
+
+    Raises DiskError where `origin` cannot be read, the store not be written, or the two share no bytes.
+    """
+    reporter.hashing(origin.name, file.size)
+    hashed = hash_one(origin)
+    if (hashed.sha256, hashed.size) != (file.sha256, file.size):
+        return None
+    return _link(store, source, file, origin, hashed.stamp, reporter, symlink=symlink)
+
+
+def _link(
+    store: Store, source: Source, file: ModelFile, origin: Path, stamp: Stamp, reporter: Reporter, *, symlink: bool
+) -> How | None:
     blob = store.blob(source, file)
     temporary = blob.with_name(f"{blob.name}.lmpm.{os.urandom(4).hex()}.incomplete")
     with store.transfer_lock(source, file, reporter):
@@ -62,7 +78,7 @@ def _link(store: Store, source: Source, file: ModelFile, origin: Path, stamp: St
             blob.parent.mkdir(parents=True, exist_ok=True)
             store.link(source, file).parent.mkdir(parents=True, exist_ok=True)
             try:
-                how = share(origin, temporary)
+                how = share(origin, temporary, symlink=symlink)
                 if not _is_unchanged(origin, stamp):
                     temporary.unlink()
                     return None

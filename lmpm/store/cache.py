@@ -34,7 +34,9 @@ from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, 
 from lmpm.units import human
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from typing import IO
 
     from lmpm.fs import Hashed
     from lmpm.reporter import Reporter
@@ -280,21 +282,27 @@ class Store:
                 self.made.note(ref)
 
     def adopt_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
-        """Copy a local file into the store under its promised digest; the digest is checked on the way."""
+        """Copy a file of lmpm's own into the store under its promised digest; the digest is checked on the way."""
+        try:
+            return self.take(source, file, partial(disk.open_regular, origin), reporter)
+        except HashMismatchError as error:
+            raise error.with_hint("The installation of lmpm is damaged: install it again") from error
+
+    def take(self, source: Source, file: ModelFile, opened: Callable[[], IO[bytes]], reporter: Reporter) -> Path:
+        """Copy what `opened` gives into the store under its promised digest, which is checked on the way.
+
+        Raises HashMismatchError, and DiskError; nothing is left then.
+        """
         with self.transfer_lock(source, file, reporter):
             present = self.find(source, file)
             if present and self.is_stamped(present, _digest(file)):
                 return self.opened(source, file, present)
             with self.open_part(source, file) as part:
-                computed = self._copy(origin, part, self.part(source, file))
-                if computed != (_digest(file), file.size):
+                try:
+                    self._copy(opened, part, self.part(source, file), file, reporter)
+                except BaseException:
                     self.discard_part(source, file)
-                    raise HashMismatchError(
-                        file.path,
-                        expected=(_digest(file), file.size),
-                        computed=computed,
-                        hint="The installation of lmpm is damaged: install it again",
-                    )
+                    raise
                 return self.publish(source, file, part)
 
     def link_file(self, source: Source, file: ModelFile, origin: Path, reporter: Reporter) -> Path:
@@ -313,16 +321,22 @@ class Store:
             self.made.note(link, _digest(file))
         return link
 
-    def _copy(self, origin: Path, part: BinaryIO, place: Path) -> tuple[str, int]:
-        """Copy a file into an emptied part; sha256 and size of what was copied."""
+    def _copy(
+        self, opened: Callable[[], IO[bytes]], part: BinaryIO, place: Path, file: ModelFile, reporter: Reporter
+    ) -> None:
+        """Copy a file into an emptied part. Raises HashMismatchError where other bytes come than promised."""
         digest = hashlib.sha256()
         with disk_errors(place):
             part.truncate(0)
-            with disk.open_regular(origin) as data:
-                while chunk := data.read(limits.CHUNK_BYTES):
+            with opened() as data:
+                reporter.started(file.path, file.size, 0)
+                while part.tell() <= file.size and (chunk := data.read(limits.CHUNK_BYTES)):
                     digest.update(chunk)
                     disk.write_all(part, chunk)
-            return digest.hexdigest(), part.tell()
+                    reporter.advanced(file.path, len(chunk))
+        if (digest.hexdigest(), part.tell()) != (_digest(file), file.size):
+            computed = digest.hexdigest(), part.tell()
+            raise HashMismatchError(file.path, expected=(_digest(file), file.size), computed=computed)
 
 
 def digest_behind(link: Path) -> str | None:

@@ -90,7 +90,7 @@ def test_a_request_can_only_tighten() -> None:
 
 def test_the_lock_keeps_them_and_opens_no_way_when_edited() -> None:
     lock = parse_lock(ROUTED)
-    assert re.sub("revision = .*", "revision = 0", emit_lock(lock), count=1) == ROUTED
+    assert emit_lock(lock) == re.sub("revision = .*", "revision = 1", ROUTED, count=1)
     assert [route.providers for route in lock.routes] == [("big",)]
     with pytest.raises(LockError):
         parse_lock(ROUTED.replace("local-first", "local-only"))

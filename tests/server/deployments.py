@@ -113,9 +113,6 @@ class _Fake:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
         )
         assert self._child.stdout is not None and self._child.stdout.readline() == b"ready\n"
         self._lock = threading.Lock()

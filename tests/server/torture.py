@@ -1,7 +1,7 @@
 """A front under worker kills, faults of the provider, clients that leave, changed locks and stops, by a seed.
 
 After each round: every request was answered, once and with its own words, or with an error that says so; nothing that
-is private reached the provider; no slot is held. `benchmarks/serve_torture.py` runs as many rounds as there is time for.
+is private reached the provider; no slot is held. `benchmarks/serve_torture.py` runs as many rounds as you like.
 """
 
 from __future__ import annotations

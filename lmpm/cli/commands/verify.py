@@ -27,6 +27,7 @@ from lmpm.units import count, human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from lmpm.project import Report
     from lmpm.types import Machine
@@ -54,12 +55,25 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
     Exits with the code of the gravest failure, 0 when everything is right.
     """
-    from lmpm.project import stale_remarks
-
     junit_file = app.workspace.current / junit if junit else None
     if junit_file and not junit_file.parent.is_dir():
         raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
-    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=not no_smoke)
+    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_smoke, junit_file=junit_file)
+
+
+def run_verify(
+    app: App,
+    names: tuple[str, ...],
+    *,
+    fetch: bool = False,
+    quick: bool = False,
+    smoke: bool = True,
+    junit_file: Path | None = None,
+) -> int:
+    """Verify models of the lock, show how each came out, and return the exit code."""
+    from lmpm.project import stale_remarks
+
+    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=smoke)
     for remark in stale_remarks(app.workspace, app.project.require_lock()):
         app.console.note(remark)
     app.remark()

@@ -90,7 +90,6 @@ def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
     providers, routes = _routing(document, seen, strict=strict)
     _finish(document, strict=strict)
     _check_same_bytes(models, document)
-    revision = max(revision, REVISION)  # one of before says nothing that changed since
     return Lock(tuple(models), providers=tuple(providers), routes=tuple(routes), revision=revision)
 
 

@@ -100,7 +100,7 @@ class Lock:
     models: tuple[LockedModel, ...] = ()
     providers: tuple[Provider, ...] = field(default=(), kw_only=True)
     routes: tuple[Route, ...] = field(default=(), kw_only=True)
-    revision: int = field(default=REVISION, kw_only=True)
+    revision: int = field(default=REVISION, kw_only=True, compare=False)  # as it was read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(sorted(self.models, key=lambda model: model.name)))

@@ -127,8 +127,8 @@ class Front:
         reply = answered.reply
         headers = {
             "x-lmpm-model": quote(answered.model, safe=" /:.,"),
-            "x-lmpm-target": answered.target,
-            "x-lmpm-reason": answered.reason,
+            "x-lmpm-target": quote(answered.target, safe=":"),
+            "x-lmpm-reason": quote(answered.reason, safe=":,"),
             "Content-Type": reply.content_type,
             "Cache-Control": "no-store",
         }

@@ -88,8 +88,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         object="metadata thinking output_config",
         flag="stream",
         text="model service_tier",
-    )
-    | LLAMA,
+    ),
     "/v1/messages/count_tokens": _table(list="messages tools", any="system tool_choice thinking", text="model"),
     "/v1/embeddings": _table(prompt="input", text="model encoding_format user", integer="dimensions", object="lmpm"),
     "/v1/rerank": _table(text="model query", list="documents", integer="top_n", flag="return_text return_documents"),

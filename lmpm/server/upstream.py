@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from lmpm.server.problem import ApiError
-from lmpm.server.wire import error_in, events_of, says_something
+from lmpm.server.wire import error_in, events_of, says_something, with_opening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -181,7 +181,7 @@ def _without_pings(data: bytes) -> bytes:
 def _streaming(
     response: aiohttp.ClientResponse, wire: Wire, held: bytes, rewrite: Callable[[bytes], bytes] | None
 ) -> Reply:
-    pending = b""
+    pending, held = b"", with_opening(wire, held)
     if rewrite:
         whole = held.rfind(b"\n\n") + 2
         held, pending = rewrite(held[:whole]), held[whole:]

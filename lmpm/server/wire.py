@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -57,6 +58,23 @@ def events_of(data: bytes) -> Iterator[Mapping[str, Any]]:
                 continue
             if isinstance(event, dict):
                 yield event
+
+
+def with_opening(wire: Wire, data: bytes) -> bytes:
+    """The beginning of a stream of Anthropic's API with the events that must come first.
+
+    llama-server sends them with the first token, and not at all where that is a part of a character.
+    """
+    if wire is not MESSAGES or b"event: message_start" in data:
+        return data
+    usage = {"input_tokens": 0, "output_tokens": 0}
+    message: dict[str, Any] = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "content": [], "model": "",
+               "stop_reason": None, "stop_sequence": None, "usage": usage}  # fmt: skip
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
+    if b"event: content_block_start" not in data:
+        block = {"type": "text", "text": ""}
+        events.append({"type": "content_block_start", "index": 0, "content_block": block})
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events) + data
 
 
 def error_in(event: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -25,9 +25,9 @@ def call(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Mapping[
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     try:
         with urllib.request.urlopen(asked, timeout=120) as response:
-            return response.status, json.loads(response.read()), response.headers
+            return response.status, json.loads(response.read()), dict(response.headers)
     except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read()), error.headers
+        return error.code, json.loads(error.read()), dict(error.headers)
 
 
 @contextlib.contextmanager

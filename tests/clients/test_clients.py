@@ -40,12 +40,12 @@ def chat_file() -> Path:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
     folder = tmp_path_factory.mktemp("clients")
     vectors = write_bert(folder / "bert.gguf", meanings=[["cat", "kitten"], ["car", "truck"]])
-    models = [
+    models: list[Real] = [
         Real("chat", chat_file(), context=1024),
         Real("vectors", vectors, task="embeddings", kind="embeddings", embeddings=True, context=64, slots=1),
     ]
     settings = Settings(budget=1 << 40, notes=folder, port=0)
-    with Background(lambda: Server(Site(deployments=models), settings)) as background:
+    with Background(lambda: Server(Site(deployments=[*models]), settings)) as background:
         yield background
 
 

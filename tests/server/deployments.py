@@ -20,6 +20,7 @@ from lmpm.errors import EngineError
 from lmpm.run_config import RunConfig
 from lmpm.server import Running
 from lmpm.server.running import SessionRunning
+from lmpm.server.wire import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
@@ -29,7 +30,7 @@ class Base:
     """What every deployment of the tests has; `opened` counts its starts."""
 
     def __init__(
-        self, name: str, *, task: str | None = "chat", kind: str = "text", slots: int = 2, need: int = 100
+        self, name: str, *, task: str | None = "chat", kind: Kind = "text", slots: int = 2, need: int = 100
     ) -> None:
         self.name, self.task, self.kind, self.slots, self.need = name, task, kind, slots, need
         self.is_spare = False
@@ -52,7 +53,7 @@ class Base:
 
     def open(self) -> Running:
         self.opened += 1
-        running = self._open()
+        running: Running = self._open()
         self.running.append(running)
         return running
 

@@ -136,7 +136,7 @@ def test_a_demanded_call_is_a_call(tmp_path: Path, choice: Any, allowed: set[str
 
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
 HELLO = [{"role": "user", "content": "hi"}]
-REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+REFUSED: list[tuple[str, dict[str, Any], str | None, str]] = [
     ("/v1/chat/completions", {"messages": HELLO, "temprature": 1}, "temprature", "unknown_parameter"),
     ("/v1/chat/completions", {"messages": HELLO, "temperature": "hot"}, "temperature", "invalid_type"),
     ("/v1/chat/completions", {"messages": HELLO, "stream": "yes"}, "stream", "invalid_type"),
@@ -161,6 +161,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "invalid_value",
     ),
     ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "tool_choice": {"type": "any"}}, "", ""),
+    ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "grammar": "root ::= []"}, "", ""),
     ("/v1/responses", {"input": "hi", "tool_choice": "required"}, "tool_choice", "unsupported"),
     ("/v1/responses", {"input": "hi", "previous_response_id": "x"}, "previous_response_id", "unsupported_parameter"),
     ("/v1/chat/completions", {"messages": PICTURE}, "messages", "unsupported"),

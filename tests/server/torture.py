@@ -48,7 +48,7 @@ class Torture:
                 kept[name].identity = (name, self._version)
         self.models = kept
         providers = {"big": self.provider.record}
-        return Site(deployments=list(kept.values()), routes=ROUTES, providers=providers, keys={"big": KEY})
+        return Site(deployments=[*kept.values()], routes=ROUTES, providers=providers, keys={"big": KEY})
 
     async def start(self) -> None:
         """A new front. Only one of the two models has room."""

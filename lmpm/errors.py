@@ -280,6 +280,13 @@ class SmokeTestError(EngineError):
     kind = "smoke-test"
 
 
+class ExportError(LmpmError):
+    """A target that cannot run the files that the lock pins, or of whose twin nothing is known."""
+
+    exit_code = 3
+    kind = "export"
+
+
 class NotPermittedError(LmpmError):
     """A gated or private repository, or a licence that the policy forbids."""
 

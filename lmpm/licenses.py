@@ -87,6 +87,12 @@ def normalise(name: str) -> str:
     return _SPELLINGS.get(plain, plain)
 
 
+def stated(name: str) -> str:
+    """The one spelling of a licence that a file states, empty where it is none that is known here."""
+    known = normalise(name)
+    return known if known in LICENSES and known not in ("unknown", "other") else ""
+
+
 def unknown(names: Iterable[str]) -> list[str]:
     """A remark on each name that is no licence that is known here: it may be misspelt, or somebody's own."""
     remarks = []

@@ -34,6 +34,8 @@ def read_model(table: Table) -> CatalogModel:
         active_parameters=active,
         license=table.text("license"),
         base_model=table.text_or("base_model"),
+        succeeds=table.text_or("succeeds"),
+        made_for=frozenset(table.texts("made_for")),
         architecture=table.text("architecture"),
         context_length=table.integer("context_length", low=1),
         capabilities=frozenset(table.texts("capabilities")),

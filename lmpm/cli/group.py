@@ -11,12 +11,12 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("serve", "show", "search"),
+    "Use": ("run", "serve", "search", "show"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
     "Measure": ("hardware", "doctor", "smoke"),
-    "Ship": ("bundle", "mirror"),
+    "Ship": ("export", "bundle", "mirror"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)
@@ -34,7 +34,6 @@ EVERYWHERE: Final = frozenset({"-q", "--quiet", "-v", "--verbose"})  # of each c
 
 _BRING: Final = "`lmpm install TASK` chooses, downloads and pins a model"
 _STATE: Final = "What is here: `lmpm list`; is the lock current: `lmpm lock --check`; is all well: `lmpm doctor`"
-_RUN: Final = 'lmpm does not run models yet: `llama-server -m "$(lmpm path NAME)"`; to test one: `lmpm smoke NAME`'
 _LOGIN: Final = "lmpm uses the Hugging Face client's token: `hf auth login`, or set HF_TOKEN"
 _COMPLETE: Final = 'For bash: eval "$(_LMPM_COMPLETE=bash_source lmpm)"; zsh and fish by `zsh_source` and `fish_source`'
 # Words of other tools, and what does here what they do there.
@@ -46,8 +45,8 @@ ELSEWHERE: Final = {
     "fetch": "`lmpm sync` downloads what the lock pins; `lmpm install TASK` chooses something new",
     "status": _STATE,
     "check": _STATE,
-    "run": _RUN,
-    "chat": _RUN,
+    "chat": "`lmpm run chat`",
+    "ask": "`lmpm run NAME`",
     "test": "One model: `lmpm smoke NAME`; all that the lock pins: `lmpm verify`",
     "login": _LOGIN,
     "auth": _LOGIN,

@@ -149,6 +149,12 @@ def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--license", "licenses", metavar="ID,...", help="Only these licences, such as mit."),
             click.option("--max-size", type=Size(), metavar="SIZE", help="Download at most this, such as 5GB."),
             click.option("--min-speed", type=click.FloatRange(0), help="Tokens a second that it must reach."),
+            click.option(
+                "--max-wait",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="To the first token that is seen, at most.",
+            ),
             click.option("--task", shell_complete=complete.tasks, help="The task that a model is meant for."),
         )
     ):
@@ -167,6 +173,7 @@ def constraints_from(options: dict[str, Any]) -> Constraints:
         context=options["context"],
         quant=parse_quant(options["quant"]) if options["quant"] else None,
         min_speed=options["min_speed"],
+        max_wait=options["max_wait"],
         max_size=options["max_size"],
         licenses_allowed=frozenset(licenses.normalise(item) for item in named.split(",")) if named else None,
         prefer=options["prefer"],

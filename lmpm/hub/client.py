@@ -303,6 +303,7 @@ def _as_json(info: Any) -> dict[str, Any]:
         "tags": [tag for tag in info.tags or () if isinstance(tag, str)],
         "safetensors": {"total": info.safetensors.total} if info.safetensors else None,
         "gguf": kept | {"chat_template_sha256": _digest(facts.get("chat_template"))},
+        "config": {"chat_template_sha256": _published_template(info.config)},
         "cardData": {"license_name": card.get("license_name")},
         "gated": bool(info.gated),
         "private": bool(info.private),
@@ -311,6 +312,22 @@ def _as_json(info: Any) -> dict[str, Any]:
         "createdAt": info.created_at.isoformat() if info.created_at else None,
         "lastModified": info.last_modified.isoformat() if info.last_modified else None,
     }
+
+
+def _published_template(config: object) -> str | None:
+    """The sha256 of the chat template in a repository's own configuration, without blanks at its ends.
+
+    It is a text, or one of several by name; a file `chat_template.jinja` goes before both.
+    """
+    settings = config if isinstance(config, dict) else {}
+    tokenizer = settings.get("tokenizer_config")
+    template = settings.get("chat_template_jinja") or (
+        tokenizer.get("chat_template") if isinstance(tokenizer, dict) else None
+    )
+    if isinstance(template, list):
+        named = {str(item.get("name")): item.get("template") for item in template if isinstance(item, dict)}
+        template = named.get("default")
+    return _digest(template.strip()) if isinstance(template, str) else None
 
 
 def _digest(template: object) -> str | None:

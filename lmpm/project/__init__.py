@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         find_project as find_project,
     )
     from lmpm.project.environment import Environment as Environment, hub_token as hub_token
+    from lmpm.project.exported import Exported as Exported, ExportedFile as ExportedFile, Exports as Exports
     from lmpm.project.lock import entry as entry
     from lmpm.project.lock.diff import differences as differences
     from lmpm.project.lock.entry import (
@@ -78,6 +79,7 @@ else:
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",
             "environment": "Environment hub_token",
+            "exported": "Exported ExportedFile Exports",
             "lock.diff": "differences",
             "lock.entry": "TASK_HINT context_of entry is_task_assumed prove rung_for task_of",
             "lock.file": "load_lock",

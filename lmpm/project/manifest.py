@@ -35,6 +35,7 @@ class ManifestModel:
     context: int | None = None
     quant: str | None = None
     min_speed: float | None = None  # tokens per second
+    max_wait: float | None = None  # seconds to the first token
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
@@ -48,6 +49,7 @@ class ManifestModel:
             "context": self.context,
             "quant": self.quant,
             "min_speed": self.min_speed,
+            "max_wait": self.max_wait,
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
@@ -161,7 +163,8 @@ def _model(models: Table, name: str) -> ManifestModel:
         ref=_line(table, "ref"),
         context=table.integer("context", low=1) if "context" in table else None,
         quant=_line(table, "quant"),
-        min_speed=_speed(table),
+        min_speed=_amount(table, "min_speed", "tokens per second"),
+        max_wait=_amount(table, "max_wait", "seconds"),
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
@@ -252,13 +255,13 @@ def _line(table: Table, key: str) -> str | None:
     return rules.field(table, key, rules.line) if key in table else None
 
 
-def _speed(table: Table) -> float | None:
-    if "min_speed" not in table:
+def _amount(table: Table, key: str, unit: str) -> float | None:
+    if key not in table:
         return None
-    speed = table.number("min_speed")
-    if speed < 0:
-        raise table.fail("min_speed", "expected tokens per second, found a negative number")
-    return speed
+    amount = table.number(key)
+    if amount < 0:
+        raise table.fail(key, f"expected {unit}, found a negative number")
+    return amount
 
 
 def _size(table: Table) -> int | None:

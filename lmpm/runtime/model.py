@@ -128,6 +128,13 @@ class Model:
         told = _told(options, tools, tool_choice, response_format)
         return asking.stream_chat(self.session, self.recipe, messages, told)
 
+    def count_tokens(self, *main: Given, **inputs: Given) -> int:
+        """Tokens of the prompt that the inputs make, before it is asked; pictures count by their text alone."""
+        given = cast("Inputs", shown(self.recipe, self._given(main, inputs)))
+        if self.recipe.raw:
+            return len(self.session.tokenize(self.recipe.prompt(given)))
+        return len(self.session.tokenize(self.session.apply_template(self.recipe.messages(given))))
+
     def infill(self, prefix: str, suffix: str = "", *, options: Options | None = None) -> Answer:
         """What stands between two pieces of code."""
         self._require("infill", "fills no holes in code")
@@ -199,12 +206,24 @@ class Model:
         """The options, with what the recipe holds an answer to, unless they say something themselves."""
         if options.grammar is not None or options.schema is not None or not self.recipe.grammar:
             return options
+        if self.recipe.grammar == "sql":
+            return dataclasses.replace(options, grammar=_grammar_of(str(given.get("schema", ""))))
         held = constraint_of(self.recipe, given)
         return dataclasses.replace(options, grammar=held.grammar, schema=held.schema)
 
     def _require(self, kind: str, lack: str) -> None:
         if self.recipe.kind != kind:
             raise SpecError(f"`{self.name}` {lack}: its recipe is of the kind `{self.recipe.kind}`")
+
+
+def _grammar_of(ddl: str) -> str | None:
+    """The grammar of what can be asked of a schema; None where it is not SQLite's, which is asked without."""
+    from lmpm.sql import gbnf, read_ddl
+
+    try:
+        return gbnf(read_ddl(ddl))
+    except SpecError:
+        return None
 
 
 def _told(

@@ -68,8 +68,10 @@ def with_opening(wire: Wire, data: bytes) -> bytes:
     if wire is not MESSAGES or b"event: message_start" in data:
         return data
     usage = {"input_tokens": 0, "output_tokens": 0}
-    message: dict[str, Any] = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "content": [], "model": "",
-               "stop_reason": None, "stop_sequence": None, "usage": usage}  # fmt: skip
+    message: dict[str, Any] = {
+        "id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "content": [], "model": "",
+        "stop_reason": None, "stop_sequence": None, "usage": usage,
+    }  # fmt: skip
     events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
     if b"event: content_block_start" not in data:
         block = {"type": "text", "text": ""}

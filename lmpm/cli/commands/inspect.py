@@ -53,7 +53,7 @@ def command(app: App, ref: str, **options: Any) -> None:
     REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
     or a file. `lmpm show` says in a page how it is asked.
     """
-    from lmpm.estimate import as_planned, inspect
+    from lmpm.estimate import BUILD, as_planned, inspect, is_followed
 
     workspace = app.workspace
     if options["exact"] and not workspace.is_this_machine:
@@ -66,6 +66,10 @@ def command(app: App, ref: str, **options: Any) -> None:
         found = as_planned(computed, exact, workspace.machine)
     elif options["exact"]:
         app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
+    info = workspace.engine.info if workspace.is_this_machine else None
+    if found.memory.source in ("header", "keys") and info and not is_followed(info.build):
+        app.console.note(f"memory is that of {BUILD}; scratch may differ by a few MiB in {info.build}, which is here")
+    found = replace(found, template_findings=(*found.template_findings, *_of_another_template(app, parts)))
     if app.as_json:
         put_json(_json(found, computed, exact))
     else:
@@ -86,6 +90,17 @@ def _parts(app: App, ref: str) -> Parts:
     title = f"{rung.candidate.model} {rung.candidate.quant}"
     app.console.note(f"this is what lmpm.lock pins for this machine: {title}")
     return app.workspace.locator.parts(variant_of(rung.candidate))
+
+
+def _of_another_template(app: App, parts: Parts) -> tuple[Finding, ...]:
+    """That the chat template is not the one that the model was published with, where the Hub says so."""
+    from lmpm.gguf import Finding, read_part
+    from lmpm.resolver import foreign_template
+
+    if parts.variant is None:
+        return ()
+    other = foreign_template(parts.variant.source, read_part(parts.files[0]).template, app.workspace.hub)
+    return (Finding("differs", other),) if other else ()
 
 
 def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:

@@ -18,7 +18,14 @@ CLOSE_SHARE: Final = 0.05  # of the chosen one's score, within which another is 
 HEADS: Final = ("", "model", "quant", "score", "needs", "speed", "why not")
 NARROWER: Final = Fit(shorten=(1,), wraps=True)
 # What the kinds of rejection are called in a column; the rest are `rejected`, and the last column says why.
-WORDS: Final = {"memory": "too large", "size": "too large", "speed": "too slow", "license": "licence", "worse": "worse"}
+WORDS: Final = {
+    "memory": "too large",
+    "size": "too large",
+    "speed": "too slow",
+    "wait": "too slow",
+    "license": "licence",
+    "worse": "worse",
+}
 
 
 def put_candidates(choice: Choice, most: int | None) -> None:

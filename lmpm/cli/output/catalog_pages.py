@@ -180,13 +180,16 @@ def put_model(model: CatalogModel, *, everything: bool) -> None:
     put_table(shown_scores, indent="  ", fit=Fit(wraps=True))
     put_rest(len(scores) - len(shown_scores), "score", indent="  ")
     put("")
-    files = [(repo.id, file) for repo in model.repos for file in repo.files]
+    files = [(repo, file) for repo in model.repos for file in repo.files]
     shown = files if everything else files[:SHOWN_FILES]
     put_table(
-        [(repo, file.quant, human(file.size), file.path) for repo, file in shown],
+        [
+            (repo.id, file.quant, human(file.size), "" if file.sha256 and repo.revision else "not pinned", file.path)
+            for repo, file in shown
+        ],
         indent="  ",
         right=frozenset({2}),
-        fit=Fit(drop=(3,), shorten=(0,)),
+        fit=Fit(drop=(4,), shorten=(0,)),
     )
     put_rest(len(files) - len(shown), "file", indent="  ")
 

@@ -63,6 +63,7 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
         "repo": variant.source.name,
         "revision": variant.source.revision if isinstance(variant.source, HubSource) else None,
         "quant": variant.quant,
+        "mode": variant.mode or None,
         "license": variant.license,
         "files": [
             {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in variant.files
@@ -86,7 +87,7 @@ def memory_json(memory: MemoryPlan) -> dict[str, Any]:
         "compute": parts.compute,
         "output": parts.output,
         "mmproj": parts.mmproj,
-        "overhead": parts.tokenizer + parts.overhead,
+        "overhead": parts.tokenizer + parts.overhead + parts.history,
         "source": memory.source,
     }
 
@@ -124,6 +125,7 @@ def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
         "repo": candidate.source.name,
         "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,
         "quant": candidate.quant,
+        "mode": candidate.mode or None,
         "license": candidate.license,
         "memory": candidate.memory,
         "speed": round(rung.speed, 2) if rung.speed else None,

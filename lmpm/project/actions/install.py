@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError, SpecError
 from lmpm.fs import rules
-from lmpm.project.actions import pinning
+from lmpm.project.actions import measuring, pinning
 from lmpm.project.actions.asks import (
     find_line,
     find_request,
@@ -20,8 +20,18 @@ from lmpm.project.actions.asks import (
     overlaid,
     with_policy,
 )
-from lmpm.project.actions.plan import ActionReporter, Plan, Result, Step, chosen_step, lock_changes, locked_step
+from lmpm.project.actions.plan import (
+    ActionReporter,
+    Plan,
+    Result,
+    Step,
+    chosen_step,
+    lock_changes,
+    locked_step,
+    measured_remarks,
+)
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
 from lmpm.resolver import Constraints
@@ -57,7 +67,7 @@ def plan(
         name = _as_typed_name(name, refs)
     if refs:
         steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
-        return _plan(workspace, steps, smoke=smoke, save=save)
+        return _plan(workspace, steps, smoke=smoke, save=save and not locked)
     return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
 
 
@@ -96,6 +106,7 @@ def _plan(
             else ()
         ),
         unpinned=unpinned,
+        remarks=measured_remarks(workspace, steps),
         smoke=smoke,
         saves=save,
         is_first=is_first,
@@ -124,6 +135,7 @@ def _step(
             return step
     from lmpm.project.actions.choosing import choose
 
+    measuring.offer(workspace)
     own = constraints
     chosen = choose(
         workspace,
@@ -162,7 +174,8 @@ def _from_lock(workspace: Workspace, *, locked: bool, save: bool, smoke: bool) -
         lock = project.require_lock()
         pinning.require_fresh(manifest, lock, machines)
         steps = tuple(_permitted_step(workspace, model, manifest) for model in lock.models)
-        return Plan(action="install", workspace=workspace, steps=steps, smoke=smoke)
+        remarks = measured_remarks(workspace, steps)
+        return Plan(action="install", workspace=workspace, steps=steps, remarks=remarks, smoke=smoke)
     before = project.lock()
     stale = stale_models(manifest, before, machines)
     steps = ()
@@ -217,6 +230,11 @@ def _install(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
             workspace.store.note_ref(step.source)
         _pin(workspace, step, done)
         done = replace(done, took_s=time.monotonic() - began)
+    elif step.locked is not None and not plan.saves:
+        require_agreement(step.locked, workspace.store, workspace.catalog)
+    elif step.locked is not None:
+        for item in pinning.correct(workspace, step.locked):
+            reporter.transfers.remarked(step.name, f"corrected in lmpm.lock: {item}")
     reporter.installed(done)
     return done
 
@@ -226,7 +244,7 @@ def _pin(workspace: Workspace, step: Step, done: Installed) -> None:
     chosen = step.chosen
     if chosen is None or chosen.entry is None:
         return
-    entry = chosen.entry
+    entry = pinning.as_files_say(workspace, chosen.entry)
     if done.smoke is not None and workspace.is_this_machine:
         proof = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
         entry = pinning.with_proof(entry, step.files, proof)

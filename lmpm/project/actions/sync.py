@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import UnknownNameError
 from lmpm.project.actions.freshness import require_up_to_date
-from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step
+from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
 from lmpm.project.directory import find_models
+from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_reasons
 
@@ -35,7 +36,8 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, target: str | None 
     for step in steps:  # all, before anything is fetched
         if step.rung:
             require_permitted(step.name, step.rung.candidate, manifest.policy)
-    return Plan(action="sync", workspace=workspace, steps=steps, smoke=smoke and not target)
+    remarks = () if target else measured_remarks(workspace, steps)
+    return Plan(action="sync", workspace=workspace, steps=steps, remarks=remarks, smoke=smoke and not target)
 
 
 def _target(workspace: Workspace, manifest: Manifest, name: str) -> Machine:
@@ -55,5 +57,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
 
 def _bring(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
     done = fetch_and_test(plan, step, reporter)
+    if step.locked is not None:
+        require_agreement(step.locked, plan.workspace.store, plan.workspace.catalog)
     reporter.installed(done)
     return done

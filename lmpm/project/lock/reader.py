@@ -235,6 +235,8 @@ def _candidate(table: Table, recipe: Recipe | None, *, strict: bool) -> LockedCa
         recipe=_recipe(table, recipe, strict=strict),
     )
     _check_files(candidate.files, table.at("files"))
+    if candidate.memory < candidate.size:
+        raise table.fail("memory", f"expected at least the {candidate.size} bytes of its files")
     _finish(table, strict=strict)
     return candidate
 

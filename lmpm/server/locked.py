@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_SLOTS: Final = 2
 HISTORY_BYTES: Final = 256 * MIB  # of prompts that are kept to be continued, at most
 HISTORY_SHARE: Final = 0.05  # of the budget, at most
+CHECKPOINTS: Final = 4  # of a slot, where a cache cannot be cut: windows and recurrent layers
 LOAD_S: Final = 600.0
 WORKING_MEMORY_SHARE: Final = 1.25  # of the planned need, before the engine's child is stopped
 KINDS: Final[Mapping[str, Kind]] = {"embed": "embeddings", "rerank": "rerank"}
@@ -99,11 +100,15 @@ class LockedDeployment:
     @property
     def need(self) -> int:
         """Bytes with all slots and kept prompts; of files that are not here, what the lock says."""
-        return self._plan[2] if self._plan else self._candidate.memory + self._history
+        return self._plan[2] if self._plan else self._candidate.memory + self._service.history_bytes
 
     @property
-    def _history(self) -> int:
-        return min(HISTORY_BYTES, int(self._budget * HISTORY_SHARE)) // MIB * MIB if self.kind == "text" else 0
+    def _service(self) -> Service:
+        """What its process is for; all that it keeps is in the plan."""
+        if self.kind != "text":
+            return Service(alias=self.name)
+        history = min(HISTORY_BYTES, int(self._budget * HISTORY_SHARE)) // MIB * MIB
+        return Service(history_bytes=history, checkpoints=CHECKPOINTS, chats=not self.recipe.raw, alias=self.name)
 
     @property
     def _plan(self) -> tuple[int, RunConfig, int] | None:
@@ -116,7 +121,7 @@ class LockedDeployment:
     def _planned(self) -> tuple[int, RunConfig, int] | None:
         try:
             subject = self._subject()
-            return fitting_plan(self._workspace, subject, self._wanted, self._budget, self._history)
+            return fitting_plan(self._workspace, subject, self._wanted, self._budget, self._service)
         except LmpmError as error:
             log.info("%s is not planned: %s", self.name, error.message)
             return None
@@ -130,9 +135,9 @@ class LockedDeployment:
         if subject.rung is not None and subject.rung.candidate.files != self._candidate.files:
             raise EngineError(f"`{self.name}` is another model in lmpm.lock now")
         self.__dict__.pop("_planned", None)
-        slots, config, need = fitting_plan(self._workspace, subject, self._wanted, self._budget, self._history)
+        slots, config, need = fitting_plan(self._workspace, subject, self._wanted, self._budget, self._service)
         self.__dict__["_planned"] = (slots, config, need)
-        running, self.recipe = opened(self._workspace, subject, config, need, self.name, self._history)
+        running, self.recipe = opened(self._workspace, subject, config, need, self._service)
         return running
 
 
@@ -147,7 +152,8 @@ class FileDeployment:
         self.title = f"{subject.title} {subject.quant}".strip()
         self.identity: Hashable = (subject.name, subject.paths)
         self._workspace, self._subject = workspace, subject
-        self.slots, self._config, self.need = fitting_plan(workspace, subject, 1, budget, 0)
+        self._service = Service(chats=subject.recipe.writes and not subject.recipe.raw, alias=self.name)
+        self.slots, self._config, self.need = fitting_plan(workspace, subject, 1, budget, self._service)
 
     def facts(self) -> Mapping[str, Any]:
         """What people want to know of it."""
@@ -167,7 +173,7 @@ class FileDeployment:
 
     def open(self) -> Running:
         """Load it."""
-        return opened(self._workspace, self._subject, self._config, self.need, self.name, 0)[0]
+        return opened(self._workspace, self._subject, self._config, self.need, self._service)[0]
 
 
 def facts_of(recipe: Recipe) -> dict[str, Any]:
@@ -180,7 +186,7 @@ def facts_of(recipe: Recipe) -> dict[str, Any]:
 
 
 def fitting_plan(
-    workspace: Workspace, subject: Subject, slots: int, budget: int, history: int
+    workspace: Workspace, subject: Subject, slots: int, budget: int, service: Service
 ) -> tuple[int, RunConfig, int]:
     """The greatest number of slots that fits a budget, the settings for it and what it needs, in bytes.
 
@@ -191,24 +197,26 @@ def fitting_plan(
 
     engine = workspace.engine
     model = HParams(*(read_part(local_part(path, path.name, None)) for path in subject.paths))
+    encoder = subject.files.mmproj
+    pictures = read_part(local_part(encoder, encoder.name, None)) if encoder else None
     for number in range(slots, 0, -1):
         config = plan_of(subject, engine, slots=number)
         try:
-            need = exact_memory(model, config, gpus_of(engine.machine)).total + history
+            gpus = gpus_of(engine.machine)
+            need = exact_memory(model, config, gpus, mmproj=pictures, service=service).total
         except ValueError:
-            need = subject.need * number + history  # no less than it can be
+            need = subject.need * number + service.history_bytes  # no less than it can be
         if need <= budget or number == 1:
             return number, config, max(need, 1)
     raise AssertionError("there is at least one slot")
 
 
 def opened(
-    workspace: Workspace, subject: Subject, config: RunConfig, need: int, alias: str, history: int
+    workspace: Workspace, subject: Subject, config: RunConfig, need: int, service: Service
 ) -> tuple[SessionRunning, Recipe]:
     """The loaded model, and how it is asked: in plain text where the file holds no chat template."""
     recipe = subject.recipe
     allowed = int(need * WORKING_MEMORY_SHARE) + ENGINE_EXTRA_MEMORY_BYTES
-    service = Service(history_bytes=history, chats=recipe.writes and not recipe.raw, alias=alias)
     session = workspace.engine.open(subject.files, config, EngineLimits(time_s=LOAD_S, memory_bytes=allowed), service)
     if recipe.writes and not session.has_template:
         recipe = recipe.without_template()

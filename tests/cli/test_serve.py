@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -128,3 +129,23 @@ def test_a_program_serves_too(project: Cli) -> None:
         timeout=120, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "text-to-sql\n"), done.stderr
+
+
+def test_a_changed_lock_is_taken_up(project: Cli) -> None:
+    """A route that `lmpm lock` adds is served, and the model that was loaded stays loaded."""
+    routed = '\n[routes.assistant]\ntargets = ["text-to-sql"]\n'
+    with serving(project) as (url, _):
+        body = {"prompt": "SELECT", "max_tokens": 2}
+        assert call(f"{url}/v1/completions", {"model": "text-to-sql", **body})[0] == 200
+        assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 404
+        project.manifest.write_text(project.manifest.read_text("utf-8") + routed, "utf-8")
+        project.call("lock", "--offline").passed()
+        until = time.monotonic() + 30
+        while (status := call(f"{url}/v1/completions", {"model": "assistant", **body})[0]) != 200:
+            assert status == 404 and time.monotonic() < until
+            time.sleep(0.2)
+        with urllib.request.urlopen(f"{url}/metrics") as response:
+            assert 'lmpm_model_starts_total{model="text-to-sql"} 1' in response.read().decode()
+        project.lock.write_text("not a lock", "utf-8")
+        time.sleep(2)
+        assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 200, "a broken one changes nothing"

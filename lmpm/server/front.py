@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024  # pictures travel in it
 BODY_S: Final = 60.0  # for a body to arrive
+STALL_S: Final = 60.0  # for a client to take the next words
 MOST_DEPTH: Final = 100  # of JSON in JSON; real schemas stay below 20
 CLIENT_GONE: Final = 499
 TOKENS: Final = {
@@ -138,8 +139,15 @@ class Front:
         await response.prepare(request)
         await response.write(reply.first)
         if reply.rest is not None:
-            async for chunk in reply.rest:
-                await response.write(chunk)
+            reader = _Reader(request)
+            try:
+                async for chunk in reply.rest:
+                    reader.is_awaited = True
+                    await response.write(chunk)
+                    reader.is_awaited = False
+                    reader.taken += 1
+            finally:
+                reader.forget()
         await response.write_eof()
         return response
 
@@ -202,6 +210,27 @@ class Front:
             yield "lmpm_model_starts_total", labels, worker.starts
         yield "lmpm_memory_bytes", {}, self.pool.taken
         yield "lmpm_memory_budget_bytes", {}, self.pool.budget
+
+
+class _Reader:
+    """A client that takes an answer. One that takes nothing for a while is cut off: it keeps a slot from others."""
+
+    def __init__(self, request: web.Request) -> None:
+        self.is_awaited, self.taken = False, 0
+        self._transport, self._before = request.transport, 0
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(STALL_S, self._look)
+
+    def _look(self) -> None:
+        if self.is_awaited and self.taken == self._before and self._transport is not None:
+            self._transport.abort()
+            return
+        self._before = self.taken
+        self._timer = self._loop.call_later(STALL_S, self._look)
+
+    def forget(self) -> None:
+        """The answer is over."""
+        self._timer.cancel()
 
 
 def _refusal(error: ApiError, is_anthropic: bool) -> web.Response:

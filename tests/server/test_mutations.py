@@ -122,6 +122,27 @@ def test_hostile_heads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     assert caplog.records == []
 
 
+def test_a_client_that_reads_nothing_frees_its_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fronts, "STALL_S", 0.3)
+
+    async def main() -> None:
+        async with front(tmp_path, Fake("chat", tokens=1_000_000, interval_s=0, slots=1)) as client:
+            _, writer = await asyncio.open_connection("127.0.0.1", client.server.port, limit=1024)
+            data = json.dumps({"messages": GOOD["messages"], "stream": True}).encode()
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n"
+            writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + data)
+            await writer.drain()
+            async with asyncio.timeout(60):
+                while not client.server.pool.workers["chat"].active:
+                    await asyncio.sleep(0.01)
+                while client.server.pool.workers["chat"].active:
+                    await asyncio.sleep(0.05)
+            assert (await client.chat("chat")).status == 200
+            writer.close()
+
+    asyncio.run(main())
+
+
 def test_a_body_that_is_too_large_or_too_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fronts, "BODY_S", 0.3)
     monkeypatch.setattr(fronts, "MAX_BODY_BYTES", 100_000)

@@ -73,7 +73,7 @@ class Settings:
         if self.host not in LOCAL_NAMES and not self.key:
             raise SpecError(
                 f"`--host {self.host}` lets other machines ask, which needs a key",
-                hint="Name the variable that holds it: `--api-key-env LMPM_API_KEY`",
+                hint="Name the variable that holds it: `--api-key-env SERVE_KEY`",
             )
 
 

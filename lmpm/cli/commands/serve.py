@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ import click
 from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import Size, engine_option, global_option, offline_option, pass_app
-from lmpm.cli.output.console import flush, put, put_table
+from lmpm.cli.output.console import flush, put, put_raw, put_table
 from lmpm.errors import NotFoundError, SpecError
 from lmpm.units import seconds
 
@@ -120,10 +121,21 @@ def _announce(app: App, server: Server) -> None:
     ]
     put_table(rows, indent="  ")
     app.console.blank()
-    first = rows[0][0]
-    body = f'{{"model":"{first}","messages":[{{"role":"user","content":"Hello"}}]}}'
-    key = "$KEY" if server.settings.key else "none"
-    header = " -H 'authorization: Bearer $KEY'" if server.settings.key else ""
-    put(f"  curl {url}/v1/chat/completions{header} -H 'content-type: application/json' -d '{body}'")
-    put(f'  OpenAI(base_url="{url}/v1", api_key="{key}")')
+    body = json.dumps(_example(server), ensure_ascii=False, separators=(",", ":"))
+    lines = [f"curl {url}/v1/chat/completions", "-H 'content-type: application/json'", f"-d '{body}'"]
+    if server.settings.key:
+        lines.insert(1, '-H "authorization: Bearer $KEY"')
+    put_raw("  " + " \\\n    ".join(lines))  # to be copied: a terminal that breaks it would break it for the shell, too
+    put_raw(f'  OpenAI(base_url="{url}/v1", api_key="{"..." if server.settings.key else "none"}")')
     flush()
+
+
+def _example(server: Server) -> dict[str, Any]:
+    """A request that makes sense: a word to a model that talks, else the inputs of the recipe of another."""
+    models = [worker.deployment for worker in server.pool.served.values() if worker.deployment.kind == "text"]
+    talks = [made.name for made in models if made.facts().get("recipe") == "chat"]
+    if models and not talks:
+        inputs = {item["name"]: "..." for item in models[0].facts().get("inputs", ()) if item["required"]}
+        return {"model": models[0].name, "lmpm": inputs}
+    name = next(iter([*talks, *server.router.routes, *server.pool.served]))
+    return {"model": name, "messages": [{"role": "user", "content": "Hello"}]}

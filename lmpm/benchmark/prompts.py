@@ -6,14 +6,15 @@ import random
 from typing import Final
 
 # Common English words of one token each in most vocabularies; a text of them has about as many tokens as words.
-WORDS: Final = (
+_WORDS: Final = (
     "the of and to in that is was for it with as his on be at by had not are but from or have an they which one you "
     "were all her she there would their we him been has when who will no more if out so up said what its about than "
     "into them can only other time new some could these two may first then do any like my now over such our man me "
     "even most made after also did many off before must well back through years where much your way down should "
     "because long each just state those people too how little good world make very year still see own work men day "
     "get here old between both life being under three never know same last another while us might great go come since"
-).split()  # noqa: SIM905 a list of these would take a page
+)
+WORDS: Final = _WORDS.split(" ")
 QUESTION: Final = "Continue this text in your own words, at length: "
 
 

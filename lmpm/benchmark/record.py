@@ -96,7 +96,7 @@ def read_record(path: Path) -> dict[str, Any]:
         with path.open("rb") as opened:
             found = json.loads(opened.read(MAX_RECORD_BYTES))
         keyed = {key_of(row): row for row in found["results"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SpecError(f"`{path}` is not a record of `lmpm bench`: {error}") from error
     return {**found, "rows": keyed}
 

@@ -58,3 +58,24 @@ class RunConfig:
     def is_flash_optional(self) -> bool:
         """Whether llama.cpp decides about flash attention: quantized values cannot do without it."""
         return self.flash_attention == "auto" and not self.quantizes_values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What a model is loaded for, beside one answer after another.
+
+    `history_bytes` bound the prompts that llama.cpp keeps in host memory to continue them later; `checkpoints` the
+    states of a slot that it keeps where a model's cache cannot be cut. Both are memory beside the engine's own plan.
+    `chats` says whether the chat template of the file is used: without, it is not even parsed.
+    """
+
+    history_bytes: int = 0
+    checkpoints: int = 0
+    chats: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.history_bytes, self.checkpoints) < 0:  # llama-server would take it for `without a bound`
+            raise ValueError("what a server keeps must be bounded")
+
+
+ALONE: Final = Service()  # one answer after another, nothing kept

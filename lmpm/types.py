@@ -234,6 +234,7 @@ class MemoryParts(NamedTuple):
     mmproj: int = 0  # the vision encoder, with its scratch
     tokenizer: int = 0
     overhead: int = 0  # what no buffer shows: the program, the context of a GPU
+    history: int = 0  # at most: prompts and states that a server keeps to go on from them
 
     @property
     def total(self) -> int:
@@ -243,7 +244,7 @@ class MemoryParts(NamedTuple):
     @property
     def buffers(self) -> int:
         """Bytes of what llama.cpp itself accounts for: neither the vision encoder nor what no buffer shows."""
-        return self.total - self.mmproj - self.tokenizer - self.overhead
+        return self.total - self.mmproj - self.tokenizer - self.overhead - self.history
 
 
 class DeviceMemory(NamedTuple):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -138,6 +139,29 @@ class Cli:
 
     def command(self, *arguments: object) -> list[str]:
         return [sys.executable, "-m", "lmpm", *map(str, arguments)]
+
+    def at_terminal(self, *arguments: str, typed: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
+        """What lmpm writes to a terminal of 80 columns where this is typed; POSIX only."""
+        import fcntl
+        import pty
+        import termios
+
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = {**self.environment, "TERM": "xterm", **(more or {})}
+        with subprocess.Popen(
+            self.command(*arguments), cwd=self.directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+        ):
+            os.close(theirs)
+            os.write(ours, typed)
+            shown = b""
+            try:
+                while piece := os.read(ours, 65536):
+                    shown += piece
+            except OSError:  # how Linux says that the other end is closed
+                pass
+        os.close(ours)
+        return shown
 
     def beside(self, name: str, *, empty_store: bool = False) -> Cli:
         """Another project of the same user, or of another one with an empty store."""

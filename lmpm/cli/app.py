@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.errors import AmbiguousNameError
     from lmpm.project import Project
     from lmpm.reporter import Reporter
+    from lmpm.types import Machine
 
 REACHABLE = "Check HF_ENDPOINT and your proxy: what is new can only be asked over the network"
 
@@ -52,6 +53,7 @@ class App:
         if hardware is not None and not hardware.strip():
             raise SpecError('`--hardware` is empty, expected a machine such as "M2, 16GB"')
         offline_by = "`--offline`" if options.get("offline") else environment.offline_by
+        can_ask = not console.quiet and is_terminal()
         workspace = Workspace(
             environment=environment,
             directory=(global_directory if options.get("is_global") else project_directory)(environment),
@@ -63,7 +65,8 @@ class App:
             rate_limit=options.get("limit_rate"),
             engine_name=options.get("engine"),
             token=partial(hub_token, environment),
-            pick_model=_pick_model if not console.quiet and is_terminal() else None,
+            pick_model=_pick_model if can_ask else None,
+            may_measure=_may_measure if can_ask else None,
             note=console.note,
         )
         console.detail(f"store {workspace.store_place or environment.store}, notes {environment.home}")
@@ -156,3 +159,9 @@ def _pick_model(error: AmbiguousNameError) -> str:
         click.echo(f"  {number}  {line}", err=True)
     number = click.prompt("Which one", type=click.IntRange(1, len(error.choices)), err=True)
     return error.choices[int(number) - 1][0]
+
+
+def _may_measure(machine: Machine) -> bool:
+    """Ask on the terminal whether this machine is to be measured."""
+    known = f"only assumed ({machine.bandwidth / 1e9:.0f} GB/s)" if machine.bandwidth else "not known"
+    return click.confirm(f"Memory bandwidth here is {known}. Measure it, about 15 s?", default=True, err=True)

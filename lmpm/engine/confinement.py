@@ -2,8 +2,8 @@
 
 A GGUF file is a stranger's, and what reads it is C++. Two mechanisms of Linux hold it, each of which needs no
 privilege and stays for good: Landlock (no writing outside the folders named, no TCP, no look into the parent's
-memory or environment) and a filter of system calls (no network, no new process, no memory that is not counted).
-Elsewhere there are only the limits of `sandbox`. Runs in the child, before it has threads.
+memory or environment) and a filter of system calls (no network, no new process, no shared memory: it would not count
+against the limit). Elsewhere there are only the limits of `sandbox`. Runs in the child, before it has threads.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1 << 0, 1 << 1  # from version 6
 ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CALLS: Final[dict[str, dict[str, int]]] = {
     "x86_64": {
-        "mmap": 9, "shmget": 29, "socket": 41, "connect": 42, "sendto": 44, "socketpair": 53, "clone": 56, "fork": 57,
-        "vfork": 58, "execve": 59, "ptrace": 101, "sendmmsg": 307, "process_vm_readv": 310, "process_vm_writev": 311,
+        "mmap": 9, "shmget": 29, "shmat": 30, "socket": 41, "connect": 42, "sendto": 44, "socketpair": 53,
+        "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "msgget": 68, "ptrace": 101, "mq_open": 240,
+        "unshare": 272, "sendmmsg": 307, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
         "memfd_create": 319, "execveat": 322, "io_uring_setup": 425, "clone3": 435, "pidfd_getfd": 438,
     },
     "aarch64": {
-        "mmap": 222, "shmget": 194, "socket": 198, "connect": 203, "sendto": 206, "socketpair": 199, "clone": 220,
-        "execve": 221, "ptrace": 117, "sendmmsg": 269, "process_vm_readv": 270, "process_vm_writev": 271,
-        "memfd_create": 279, "execveat": 281, "io_uring_setup": 425, "clone3": 435, "pidfd_getfd": 438,
+        "unshare": 97, "ptrace": 117, "mq_open": 180, "msgget": 186, "shmget": 194, "shmat": 196, "socket": 198,
+        "socketpair": 199, "connect": 203, "sendto": 206, "clone": 220, "execve": 221, "mmap": 222, "setns": 268,
+        "sendmmsg": 269, "process_vm_readv": 270, "process_vm_writev": 271, "memfd_create": 279, "execveat": 281,
+        "io_uring_setup": 425, "clone3": 435, "pidfd_getfd": 438,
     },
 }  # fmt: skip
 X32_CALLS: Final = 0x40000000
@@ -108,7 +110,8 @@ def _landlock(system: ctypes.CDLL, allowed: Confinement) -> int | None:
         return None
     try:
         may_write = files & (WRITE_FILE | TRUNCATE)
-        places = {"/dev": may_write, **dict.fromkeys(allowed.writable, may_write | MAKE_SOCK | REMOVE_FILE)}
+        devices = "/dev" if allowed.driver else "/dev/null"  # below it lies shared memory, too
+        places = {devices: may_write, **dict.fromkeys(allowed.writable, may_write | MAKE_SOCK | REMOVE_FILE)}
         for folder, rights in places.items():
             place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
             rule = struct.pack("=Qi", rights, place)
@@ -141,8 +144,9 @@ def program(machine: str, allowed: Confinement) -> bytes:
     if machine == "x86_64":
         filters.if_at_least(X32_CALLS, errno.EPERM)
     refused = ["ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "io_uring_setup", "sendmmsg"]
+    refused += ["unshare", "setns"]
     if not allowed.driver:
-        refused += ["connect", "shmget", "memfd_create", "fork", "vfork", "execveat"]
+        refused += ["connect", "shmget", "shmat", "memfd_create", "msgget", "mq_open", "fork", "vfork", "execveat"]
         refused += [] if allowed.starts else ["execve"]
     if not allowed.listens and not allowed.driver:
         refused += ["socket", "socketpair"]

@@ -40,6 +40,7 @@ OUT_OF_MEMORY: Final = re.compile(
     re.IGNORECASE,
 )
 NOT_OPENED: Final = re.compile(r"failed to open GGUF file '(?P<path>.*)' \((?P<why>[^()]*)\)")
+NO_ENCODER: Final = re.compile(r"failed to load multimodal model, '(?P<path>[^']+)'")
 NOT_WHOLE: Final = re.compile(r"gguf_init_from|not within the file bounds|corrupted|failed to read")
 ABOUT_THE_JOB: Final = ("prompt", "tokenize", "unsupported", "import")  # whatever warnings came before
 SAYS_NOTHING: Final = re.compile(  # the line before says why
@@ -95,6 +96,8 @@ def _refused(kind: str, message: str, file: str, log: str) -> tuple[str, str | N
     if found := NOT_OPENED.search(log):
         name = printable(Path(found["path"]).name)  # a shard, perhaps
         return f"`{name}` cannot be opened: {printable(found['why'])}", None
+    if found := NO_ENCODER.search(log):
+        file = f"`{printable(Path(found['path']).name)}`"
     if NOT_WHOLE.search(log):
         return (
             f"{file} is not a complete and valid GGUF file",

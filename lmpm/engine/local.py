@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError
+from lmpm.run_config import ALONE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from lmpm.engine.engines import Engines, Found
     from lmpm.engine.measure import Measured
     from lmpm.engine.planner import MemoryPlanner
-    from lmpm.engine.protocol import EngineInfo, EngineLimits, Files, Service
+    from lmpm.engine.protocol import EngineInfo, EngineLimits, Files
     from lmpm.engine.session import Session
-    from lmpm.run_config import Repacking, RunConfig
+    from lmpm.run_config import Repacking, RunConfig, Service
     from lmpm.types import Machine
 
 
@@ -63,13 +64,14 @@ class LocalEngine:
     @cached_property
     def machine(self) -> Machine:
         """The computer, without its GPU where the engine was built without, and as fast as it was measured."""
-        found = self._usable
+        found = self.unmeasured
         if not (self._home / "measured").is_dir():  # of most machines: nothing is imported for them
             return found
         return self.measured.applied_to(found) if self.measured else found
 
     @cached_property
-    def _usable(self) -> Machine:
+    def unmeasured(self) -> Machine:
+        """The computer as far as its engine can use it, with the figures of tables and assumptions."""
         if self.computer.accelerator == "cpu" or self.info is None or self.info.gpu_offload:
             return self.computer
         from lmpm.machine import without_gpu
@@ -82,7 +84,7 @@ class LocalEngine:
         from lmpm.engine.measure import recall
 
         try:
-            return recall(self._home, self._usable, self.chosen.engine.installation() or "")
+            return recall(self._home, self.unmeasured, self.chosen.engine.installation() or "")
         except EngineError:
             return None
 
@@ -90,10 +92,30 @@ class LocalEngine:
         """Measure this machine with this engine, and keep what was found. Raises DiskError and EngineError."""
         from lmpm.engine.measure import measure
 
-        found = measure(self.chosen.engine, self._usable, self._home, repack=self.repack)
+        found = measure(self.chosen.engine, self.unmeasured, self._home, repack=self.repack)
         for name in ("measured", "machine"):
             self.__dict__.pop(name, None)
         return found
+
+    @property
+    def is_to_be_measured(self) -> bool:
+        """Whether the bandwidth here is only assumed, and could be measured: nobody has, or has said no to it."""
+        from lmpm.engine.measure import is_declined
+        from lmpm.estimate import is_known
+
+        if is_known(self.machine):
+            return False
+        try:
+            installation = self.chosen.engine.installation() or ""
+        except EngineError:
+            return False
+        return self.measured is None and not is_declined(self._home, self.unmeasured, installation)
+
+    def decline_measuring(self) -> None:
+        """Remember that the user does not want this machine measured with this engine."""
+        from lmpm.engine.measure import decline
+
+        decline(self._home, self.unmeasured, self.chosen.engine.installation() or "")
 
     @cached_property
     def repack(self) -> Repacking:
@@ -115,11 +137,9 @@ class LocalEngine:
         machine = f"{here.name}, {here.gpus} GPUs, {here.vram}"
         return MemoryPlanner(self._home / "plans", installation, machine, self.chosen.engine)
 
-    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service | None = None) -> Session:
+    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
         """A session with a model. Raises EngineError when there is no engine, or it cannot load the model."""
-        from lmpm.engine.protocol import Service
-
-        return self.chosen.engine.open(files, config, limits, service or Service())
+        return self.chosen.engine.open(files, config, limits, service)
 
 
 def usual_repacking(machine: Machine) -> Repacking:

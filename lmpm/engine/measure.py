@@ -43,6 +43,7 @@ DISK_SHARE, MEMORY_SHARE = 4, 8  # of what is free, and of the memory: no more t
 ASSUMED_BANDWIDTH: Final = 20 * 10**9  # where a search for the true one begins
 WORTH_A_WORD: Final = 0.15  # of the table's figure: a smaller difference leaves that alone
 MEMORY: Final = 4 * GIB  # private, of the child
+DECLINED: Final = "measuring declined"  # beside what engines showed: notes of `measured` cost every command a look
 CACHE_FILES: Final = "cpu*/cache/index*/size"
 
 
@@ -79,6 +80,16 @@ def recall(home: Path, machine: Machine, installation: str) -> Measured | None:
         return Measured(**kept)
     except TypeError:
         return None
+
+
+def decline(home: Path, machine: Machine, installation: str) -> None:
+    """Keep that nobody wants this machine measured with this installation of the engine."""
+    JsonCache(home / "engines").put(True, DECLINED, *_key(machine, installation))
+
+
+def is_declined(home: Path, machine: Machine, installation: str) -> bool:
+    """Whether `decline` was called for them."""
+    return JsonCache(home / "engines").get(DECLINED, *_key(machine, installation)) is True
 
 
 def measure(engine: Engine, machine: Machine, home: Path, *, repack: Repacking, folder: Path | None = None) -> Measured:

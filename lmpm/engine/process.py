@@ -25,6 +25,7 @@ COMMAND: Final = (sys.executable, "-P", "-m", "lmpm.engine.native.child")  # -P:
 EXIT_GRACE_S: Final = 5.0  # between the answer of the child and its end
 DRAIN_GRACE_S: Final = 1.0  # for its last messages after its end
 POLL_S: Final = 0.25  # how late a Ctrl-C may be noticed where a wait cannot be interrupted
+STEP_S: Final = 0.01  # between two looks at a child that is about to end
 CHUNK_BYTES: Final = 64 * 1024
 KEPT_LOG_BYTES: Final = 64 * 1024
 
@@ -76,7 +77,7 @@ def run_child(job: Mapping[str, Any], limits: EngineLimits, *, command: Sequence
         if listener.is_alive():
             outcome.timed_out = not outcome.answered
         elif not outcome.flooded:
-            _wait(child, EXIT_GRACE_S)
+            await_end(child, EXIT_GRACE_S)
     finally:
         end_child(child)
         outcome.returncode = child.wait()
@@ -157,14 +158,28 @@ def _read_log(child: subprocess.Popen[bytes], log: Tail) -> None:
         log.add(chunk)
 
 
-def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(seconds)
+def is_running(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a child has not ended yet. One that has is left to be waited for: its group keeps its number so long."""
+    if child.returncode is not None:
+        return False
+    if not hasattr(os, "waitid"):
+        return child.poll() is None
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:  # another thread has waited for it
+        return False
+
+
+def await_end(child: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until a child has ended, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(STEP_S)
 
 
 def end_child(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child with its group."""
-    if child.poll() is not None:
+    """Kill a child with its group: what it started outlives it otherwise, also where it has ended by itself."""
+    if child.returncode is not None:
         return
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmpm import limits
-from lmpm.run_config import RunConfig
+from lmpm.run_config import RunConfig, Service as Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,28 +143,23 @@ class SessionMemory:
 
     @property
     def total(self) -> int:
-        """Bytes of the buffers; one for computing that was reserved again counts once."""
+        """Bytes of the buffers; one for computing that was reserved again counts once, and so does a draft's own."""
         computing = {name: size for name, size in self.buffers if name.endswith("compute")}
         return sum(computing.values()) + sum(size for name, size in self.buffers if name not in computing)
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files of one model as they lie on this machine: the first shard, and a vision encoder if there is one."""
+    """The files of one model as they lie on this machine: the first shard, and what runs beside it.
+
+    `mmproj` is a vision encoder, `draft` a smaller model of the same vocabulary whose guesses the model checks.
+    """
 
     model: Path
     mmproj: Path | None = None
+    draft: Path | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """What a session is for, beside one answer after another.
-
-    `history_bytes` bound the prompts that llama.cpp keeps in host memory to continue them later; `checkpoints` the
-    states of a slot that it keeps where a model's cache cannot be cut. Both are memory beside the plan.
-    `chats` says whether the chat template of the file is used: without, it is not even parsed.
-    """
-
-    history_bytes: int = 0
-    checkpoints: int = 0
-    chats: bool = False
+    @property
+    def every(self) -> tuple[Path, ...]:
+        """All that is loaded."""
+        return tuple(path for path in (self.model, self.mmproj, self.draft) if path is not None)

@@ -21,7 +21,17 @@ from lmpm.engine import sandbox
 from lmpm.engine.environment import child_environment
 from lmpm.engine.failure import failure
 from lmpm.engine.http.client import Client
-from lmpm.engine.process import CHUNK_BYTES, EXIT_GRACE_S, KEPT_LOG_BYTES, POLL_S, Outcome, Tail, end_child
+from lmpm.engine.process import (
+    CHUNK_BYTES,
+    EXIT_GRACE_S,
+    KEPT_LOG_BYTES,
+    POLL_S,
+    Outcome,
+    Tail,
+    await_end,
+    end_child,
+    is_running,
+)
 from lmpm.errors import EngineError
 
 if TYPE_CHECKING:
@@ -135,7 +145,7 @@ class ServerProcess:
     @property
     def is_alive(self) -> bool:
         """Whether it can be asked."""
-        return self._child.poll() is None
+        return is_running(self._child)
 
     def peak_memory(self) -> int | None:
         """The highest resident size of the process that holds the model; None where nobody says."""
@@ -151,8 +161,7 @@ class ServerProcess:
     def failure(self, stage: str = "run", *, timed_out_s: float | None = None) -> EngineError:
         """Why it ended, or, after a limit of time was over, that it was stopped. It is gone afterwards."""
         if timed_out_s is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(EXIT_GRACE_S)
+            await_end(self._child, EXIT_GRACE_S)
         self.close()
         self._outcome.stage = stage
         self._outcome.timed_out = timed_out_s is not None
@@ -187,9 +196,8 @@ class ServerProcess:
                 break
         if self.url:
             return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if not self._outcome.timed_out:
-                self._child.wait(EXIT_GRACE_S)
+        if not self._outcome.timed_out:
+            await_end(self._child, EXIT_GRACE_S)
         self.close()
         raise self._explained()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.estimate.inspection import Inspection as Inspection, as_planned as as_planned, inspect as inspect
+    from lmpm.estimate.memory.constants import BUILD as BUILD, is_followed as is_followed
     from lmpm.estimate.memory.exact import (
         complete_plan as complete_plan,
         exact_memory as exact_memory,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.speed import (
         FITTED as FITTED,
         Workload as Workload,
+        is_known as is_known,
         is_low_bit as is_low_bit,
         is_sparse as is_sparse,
         kind_of as kind_of,
@@ -38,6 +40,7 @@ else:
         __name__,
         {
             "inspection": "Inspection as_planned inspect",
+            "memory.constants": "BUILD is_followed",
             "memory.exact": "complete_plan exact_memory exact_shape memory_by_header",
             "memory.fit": "fits gpus_of settings_for",
             "memory.from_keys": "SKETCH_ERROR",
@@ -47,7 +50,7 @@ else:
             "memory.quick": "estimate_memory trained",
             "memory.shape": "shape_of",
             "speed": (
-                "FITTED Workload is_low_bit is_sparse kind_of layer_steps predict_speed "
+                "FITTED Workload is_known is_low_bit is_sparse kind_of layer_steps predict_speed "
                 "seconds_per_token will_thrash workload_of"
             ),
         },

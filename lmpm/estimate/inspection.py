@@ -22,12 +22,13 @@ from lmpm.estimate.memory.shape import shape_of
 from lmpm.estimate.speed import Workload, kind_of, predict_speed
 from lmpm.fs import printable
 from lmpm.gguf import check_template, quant as quants, read_at_hand, read_part, require_loadable
+from lmpm.run_config import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmpm.gguf import Finding, Header, Parts
-    from lmpm.run_config import RunConfig
+    from lmpm.run_config import RunConfig, Service
     from lmpm.types import Machine, MemoryPlan, Shape, Speed
 
 TYPICAL_PROMPT: Final = 1000  # tokens, for the time to the first answer
@@ -58,22 +59,29 @@ class Inspection:
     speed: Speed | None
 
 
-def inspect(parts: Parts, machine: Machine, settings: RunConfig = LMPM, *, table: bool = False) -> Inspection:
+def inspect(
+    parts: Parts,
+    machine: Machine,
+    settings: RunConfig = LMPM,
+    *,
+    table: bool = False,
+    service: Service = ALONE,
+) -> Inspection:
     """Judge a model by its files.
 
-    `settings.context` 0 means what the model was trained for. `table` has the tensor table read wherever the
-    files are. Raises IntegrityError when a file is no usable GGUF, and SpecError for settings that llama.cpp
-    refuses.
+    `settings.context` 0 means what the model was trained for. What a `service` keeps is counted. `table` has the tensor
+    table read wherever the files are. Raises IntegrityError when a file is no usable GGUF, and SpecError for settings
+    that llama.cpp refuses.
     """
     name = printable(parts.files[0].name)
     try:
         found = [header for part in parts.every if (header := read_at_hand(part)) is not None]
         if len(found) < len(parts.every):
-            rough = None if table or _hangs_on_tensors(settings) else _by_keys(parts, machine, settings)
+            rough = None if table or _hangs_on_tensors(settings) else _by_keys(parts, machine, settings, service)
             if rough is not None:
                 return rough
             found = [read_part(part) for part in parts.every]
-        return _by_table(parts, found, machine, settings)
+        return _by_table(parts, found, machine, settings, service)
     except ValueError as error:
         raise IntegrityError(f"`{name}` is not a usable GGUF file: {error}") from error
 
@@ -84,7 +92,9 @@ def as_planned(found: Inspection, plan: MemoryPlan, machine: Machine) -> Inspect
     return replace(found, memory=memory, fits=fits(memory, machine))
 
 
-def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: RunConfig) -> Inspection:
+def _by_table(
+    parts: Parts, headers: list[Header], machine: Machine, settings: RunConfig, service: Service
+) -> Inspection:
     """From the tensor table, to the byte."""
     require_loadable(headers[: len(parts.files)], [part.name for part in parts.files])
     model = HParams(*headers[: len(parts.files)])
@@ -94,12 +104,12 @@ def _by_table(parts: Parts, headers: list[Header], machine: Machine, settings: R
     chosen = placed(model, settings, machine)
 
     def plan_at(context: int) -> MemoryPlan:
-        return exact_memory(model, replace(chosen, context=context), gpus, mmproj=pictures)
+        return exact_memory(model, replace(chosen, context=context), gpus, mmproj=pictures, service=service)
 
     return _inspection(parts, model, machine, chosen, plan_at, shape=exact_shape(model), count=parameters(model))
 
 
-def _by_keys(parts: Parts, machine: Machine, settings: RunConfig) -> Inspection | None:
+def _by_keys(parts: Parts, machine: Machine, settings: RunConfig, service: Service) -> Inspection | None:
     """From the keys at the front, nearly; None where they do not decide it."""
     header = read_part(parts.files[0], tensors=False)
     require_loadable([header], [part.name for part in parts.files])
@@ -113,7 +123,8 @@ def _by_keys(parts: Parts, machine: Machine, settings: RunConfig) -> Inspection 
     shape = _shape_by_keys(parts, model)
 
     def plan_at(context: int) -> MemoryPlan:
-        plan = sketch(header, replace(settings, context=context), gpus, size=size, mmproj=pictures)
+        chosen = replace(settings, context=context)
+        plan = sketch(header, chosen, gpus, size=size, mmproj=pictures, service=service)
         read = read_per_token(shape, size, min(plan.context, model.context_length or plan.context)) if shape else size
         return replace(plan, bytes_per_token=read)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lmpm.catalog import Catalog
-    from lmpm.engine import LocalEngine
+    from lmpm.engine import LocalEngine, Measured
     from lmpm.errors import AmbiguousNameError
     from lmpm.hub import Http, Hub
     from lmpm.machine import Chips
@@ -46,7 +46,8 @@ class Workspace:
 
     `hardware` is or describes the machine to choose for, None is this one. `asks_anew` is for actions that need what is
     new on the Hub: kept answers will not do. `pick_model` answers which model is meant by words that may mean several,
-    with its key; None leaves the error to the caller. `note` hears remarks that belong to no result.
+    with its key; None leaves the error to the caller. `may_measure` answers whether this machine, whose bandwidth is
+    only assumed, may be measured; None where nobody can be asked. `note` hears remarks that belong to no result.
     """
 
     environment: Environment
@@ -60,6 +61,7 @@ class Workspace:
     engine_name: str | None = None  # instead of the environment's and the manifest's
     token: Callable[[], str | None] = _no_token
     pick_model: Callable[[AmbiguousNameError], str] | None = None
+    may_measure: Callable[[Machine], bool] | None = None
     note: Callable[[str], None] = _ignore
 
     @property
@@ -168,6 +170,12 @@ class Workspace:
             binary=environment.llama_server,
             libraries=environment.llama_libraries,
         )
+
+    def measure(self) -> Measured:
+        """Measure this machine, which is from now on as fast as was found. Raises DiskError and EngineError."""
+        found = self.engine.measure()
+        self.__dict__.pop("machine", None)
+        return found
 
     def _preferred_engine(self) -> str | None:
         """The engine that the manifest names. What is wrong with a manifest is said by who reads it for its models."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -237,10 +232,10 @@ class TestColours:
 
     @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
     def test_on_a_terminal(self, cli: Cli, more: dict[str, str], coloured: bool) -> None:
-        assert (b"\x1b[31m" in self.terminal(cli, "path", "x", more=more)) is coloured
+        assert (b"\x1b[31m" in cli.at_terminal("path", "x", more=more)) is coloured
 
     def test_a_bar_moves_on_a_terminal_and_leaves_plain_lines(self, cli: Cli, hub: LoopbackHub) -> None:
-        shown = self.terminal(cli, "install", "embeddings", more={"NO_COLOR": "1"}).decode()
+        shown = cli.at_terminal("install", "embeddings", typed=b"n\n", more={"NO_COLOR": "1"}).decode()
         assert "\r" in shown.replace("\r\n", "\n")
         assert "Verified  sha256" in shown and "Installed embeddings" in shown
 
@@ -250,30 +245,11 @@ class TestColours:
     ) -> None:
         cli.call("install", "embeddings").passed()
         clone = cli.clone()
-        shown = self.terminal(clone, "verify", "--no-smoke", typed=typed).decode()
+        shown = clone.at_terminal("verify", "--no-smoke", typed=typed).decode()
         assert re.search(r"embeddings is not here\. Download [\d.]+ KiB\? \[Y/n\]", shown)
         assert ("1 model verified" in shown) is fetched
         assert bool(clone.blobs()) is fetched
-        assert "Download" not in self.terminal(cli.clone("offline"), "verify", "--offline").decode()
-
-    def terminal(self, cli: Cli, *arguments: str, typed: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
-        """What lmpm writes to a terminal where this is typed."""
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        environment = {**cli.environment, "TERM": "xterm", **(more or {})}
-        with subprocess.Popen(
-            cli.command(*arguments), cwd=cli.directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-        ):
-            os.close(theirs)
-            os.write(ours, typed)
-            shown = b""
-            try:
-                while piece := os.read(ours, 65536):
-                    shown += piece
-            except OSError:  # how Linux says that the other end is closed
-                pass
-        os.close(ours)
-        return shown
+        assert "Download" not in cli.clone("offline").at_terminal("verify", "--offline").decode()
 
 
 def test_no_test_asks_the_real_hub() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -93,6 +94,20 @@ def test_a_hanging_child_is_stopped_with_its_group(tmp_path: Path) -> None:
     assert time.monotonic() - start < 10
     assert error.message == "llama.cpp was stopped after 1.0 s while loading `x.gguf`"
     assert all(is_gone(int(pid)) for pid in wait_for(pids).split())
+
+
+@posix_only
+@pytest.mark.parametrize("end", ["os.abort()", "os._exit(3)", "tell(result={'build': 'b'}); os._exit(0)"])
+def test_what_a_child_started_ends_with_it(end: str, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = (
+        "import subprocess\n"
+        "other = subprocess.Popen(['sleep', '100'], stdin=-3, stdout=-3, stderr=-3)\n"
+        f"open({str(pids)!r}, 'w').write(f'{{other.pid}}\\n')\n{end}"
+    )
+    with contextlib.suppress(EngineError):
+        ask_child(JOB, LIMITS, command=stand_in(script))
+    assert is_gone(int(wait_for(pids)))
 
 
 def test_a_child_that_does_not_read_its_job_is_stopped() -> None:

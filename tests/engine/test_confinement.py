@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -38,6 +39,11 @@ TRIALS = {
     "ends the parent": "os.kill(os.getppid(), 0)",
     "takes shared memory": "mmap.mmap(-1, 1 << 20)",
     "takes a file in memory": "os.memfd_create('x')",
+    "takes shared memory by name": "multiprocessing.shared_memory.SharedMemory(create=True, size=1 << 20)",
+    "grows shared memory of others": "open(sys.argv[4], 'r+b').truncate(1 << 20)",
+    "attaches shared memory of others": "call('shmat', 0, None, 0)",
+    "takes a queue of messages": "call('msgget', 0, 0o1600)",
+    "makes itself root of a namespace": "call('unshare', 0x10000000)",
 }
 ALLOWED_TO_LISTEN = "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[3]); s.listen()"
 
@@ -45,9 +51,14 @@ ALLOWED_TO_LISTEN = "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[3]); s.l
 def attempt(trial: str, allowed: Confinement, *arguments: object) -> tuple[list[str], str]:
     """What holds a process that is confined so, and how it fares with a trial."""
     code = f"""
-        import json, mmap, os, socket, subprocess, sys, threading
+        import ctypes, json, mmap, multiprocessing.shared_memory, os, platform, socket, subprocess, sys, threading
+        from lmpm.engine.confinement import CALLS
         from lmpm.engine.confinement import Confinement, confine
         held = confine(Confinement(listens={allowed.listens}, writable={tuple(allowed.writable)!r}))
+        def call(name, *arguments):
+            system = ctypes.CDLL(None, use_errno=True)
+            if system.syscall(CALLS[platform.machine()][name], *arguments) < 0:
+                raise OSError(ctypes.get_errno(), name)
         threading.Thread(target=print, args=("threads start",), kwargs={{"file": sys.stderr}}).start()
         try:
             {trial}
@@ -70,7 +81,9 @@ def attempt(trial: str, allowed: Confinement, *arguments: object) -> tuple[list[
 def test_a_confined_process_may_not(trial: str, listens: bool, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    held, how = attempt(trial, Confinement(listens=listens), tmp_path / "new", victim)
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as shared:
+        held, how = attempt(trial, Confinement(listens=listens), tmp_path / "new", victim, "", shared.name)
+        assert Path(shared.name).stat().st_size == 0
     if len(held) < 2:
         pytest.skip(f"this kernel holds a process by {held or 'nothing'}")
     assert how == "refused"

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Cli
 from tests.engine.conftest import engine_of
 from tests.engine.test_engines import program
+from tests.gguf_files import write_llama
 
 
 @pytest.fixture
@@ -25,6 +26,18 @@ def test_doctor_shows_each_engine_its_proof_and_the_choice(cli: Cli, tmp_path: P
     assert engine["sources"]["xllamacpp"] == "loads a model and writes"
     assert "SIGILL" in engine["sources"]["llama-server"]
     assert engine["sources"]["memory plan"] == "asked" and engine["sources"]["held by"]
+
+
+def test_another_build_than_that_of_the_formula_is_told(cli: Cli, tmp_path: Path) -> None:
+    engine_of("llama-cpp-python")
+    path = str(write_llama(tmp_path / "m.gguf")[0])
+    for name, differs in (("xllamacpp", False), ("llama-cpp-python", True)):
+        shown = cli.call("doctor", "--offline", "--json", LMPM_ENGINE=name).json["checks"]
+        sources = next(check for check in shown if check["name"] == "engine")["sources"]
+        assert ("memory formula" in sources) is differs
+        said = cli.call("inspect", path, LMPM_ENGINE=name).passed().err
+        assert ("memory is that of llama.cpp b" in said) is differs
+    assert "memory is that of" not in cli.call("inspect", path, "--exact", LMPM_ENGINE="llama-cpp-python").passed().err
 
 
 def test_the_option_goes_before_the_environment_and_that_before_the_manifest(installed: Cli) -> None:

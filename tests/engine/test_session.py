@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import pytest
 
 from lmpm.engine import Engine, EngineLimits, Files, Service, Session
 from lmpm.errors import EngineError
+from lmpm.estimate import HParams, exact_memory
+from lmpm.gguf import read_file
 from lmpm.run_config import Pooling, RunConfig
 from tests.engine.conftest import LIMITS, STARTER, engine_of
 from tests.engine.test_child import is_gone
@@ -378,8 +382,25 @@ def test_a_plan_is_what_is_then_allocated(folder: Path) -> None:
     path = write_llama(folder / "planned.gguf", context=512, quant="F16", dim=128, layers=3)[0]
     for name in ("xllamacpp", "llama-cpp-python"):
         engine = engine_of(name)
-        for plan in (RunConfig(context=512), RunConfig(context=4096), RunConfig(context=512, sequences=2)):
+        slots = RunConfig(context=512, sequences=2)
+        for plan in (RunConfig(context=512), RunConfig(context=4096), slots, replace(slots, unified=True)):
             planned = engine.plan(path, plan)
             with engine.open(Files(path), plan, LIMITS) as opened:
                 measured = opened.memory().total
             assert planned.parts.buffers == pytest.approx(measured, abs=6 * 8 * 1024)  # messages round to 0.01 MiB
+
+
+def test_prompts_that_are_kept_stay_within_their_bound(folder: Path) -> None:
+    """1,000 bytes a token of two layers: five of these prompts are more than the server may keep."""
+    path = write_llama(folder / "history.gguf", context=2048, dim=128, kv_heads=2)[0]
+    service = Service(history_bytes=3 << 20)
+    with engine_of("xllamacpp").open(Files(path), RunConfig(context=1024), LIMITS, service) as opened:
+        for first in range(10, 22):
+            opened.complete([first + 3 * number % 200 for number in range(900)], max_tokens=2)
+        said = re.findall(r"cache state: (\d+) prompts, ([\d.]+) MiB", opened.process._log.text())
+    prompts, sizes = zip(*((int(count), float(size)) for count, size in said), strict=True)
+    assert max(prompts) >= 2 and 1.5 < max(sizes) <= 3.0
+    header = HParams(read_file(path))
+    planned = exact_memory(header, RunConfig(context=1024), service=service)
+    assert planned.parts.history == 3 << 20
+    assert planned.total - exact_memory(header, RunConfig(context=1024)).total == 3 << 20

@@ -21,7 +21,18 @@ from tests.remote import served
 from tests.shapes import MODELS, write
 
 BIG = "big-Q4_K_M.gguf"
-PARTS = ("weights", "repack", "kv_cache", "recurrent", "compute", "output", "mmproj", "tokenizer", "overhead")
+PARTS = (
+    "weights",
+    "repack",
+    "kv_cache",
+    "recurrent",
+    "compute",
+    "output",
+    "mmproj",
+    "tokenizer",
+    "overhead",
+    "history",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """The memory formula against plans that builds of llama.cpp made, kept in `tests/data/memory_plans.tsv`.
 
 Those for a CPU are the builds' own. Those for a GPU are from the same scheduler with a device that computes nothing and
-allocates by the rules of `ggml-cuda.cu`, so that layers on both sides are placed by llama.cpp itself.
+allocates by the rules of `ggml-cuda.cu`, so that layers on both sides are placed by llama.cpp itself: no GPU was asked.
+`benchmarks/memory_plans.py` writes them, and has the source of the device beside it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.shapes import encoders, latent, more, others, recurrent, transformers
+from tests.shapes import early, encoders, latent, more, others, recurrent, transformers
 from tests.shapes.files import ModelShape, write
 
 MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
@@ -33,6 +33,7 @@ MODELS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     "nomic-embed-v2-moe": lambda: encoders.bert("nomic-bert-moe"),
     "EmbeddingGemma": encoders.embedding_gemma,
     **more.MODELS,
+    **early.MODELS,
 }
 
 __all__ = ["MODELS", "ModelShape", "write"]

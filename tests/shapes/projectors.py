@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.shapes.files import ModelShape, Shapes
 
 
-def _tower(
+def tower(
     kind: str,
     *,
     wide: int,
@@ -27,6 +27,7 @@ def _tower(
     keys: Mapping[str, Any] | None = None,
     more: Mapping[str, tuple[int, ...]] | None = None,
 ) -> ModelShape:
+    """An encoder of pictures of a kind, with what stands behind its transformer."""
     tensors: Shapes = {"v.patch_embd.weight": (patch, patch, 3, wide)}
     if patch_bias:
         tensors["v.patch_embd.bias"] = (wide,)
@@ -83,7 +84,7 @@ def _qwen(kind: str, out: int) -> ModelShape:
     keys: dict[str, Any] = {"vision.spatial_merge_size": 2}
     if windows:
         keys |= {"vision.n_wa_pattern": 8, "use_silu": True, "use_gelu": False, "vision.window_size": 112}
-    shape = _tower(
+    shape = tower(
         kind, wide=wide, layers=27 if newest else 32, heads=16, ff=4304 if newest else 3420 if windows else 5120,
         image=768 if newest else 560, patch=patch, out=out, after=_pair("mm.0", "mm.2", 4 * wide, 4 * wide, out),
         gate=windows, fused=newest, positions=2304 if newest else 0, patch_bias=newest, keys=keys, more=more,
@@ -95,29 +96,29 @@ def _qwen(kind: str, out: int) -> ModelShape:
 
 
 PROJECTORS: Final[Mapping[str, Callable[[], ModelShape]]] = {
-    "Gemma-3": lambda: _tower(
+    "Gemma-3": lambda: tower(
         "gemma3", wide=1152, layers=27, heads=16, ff=4304, image=896, patch=14, out=2560, positions=4096,
         more=_post(1152), after={"mm.soft_emb_norm.weight": (1152,), "mm.input_projection.weight": (2560, 1152)},
     ),
-    "SmolVLM2-2.2B": lambda: _tower(
+    "SmolVLM2-2.2B": lambda: tower(
         "idefics3", wide=1152, layers=27, heads=16, ff=4304, image=384, patch=14, out=2048, positions=729,
         more=_post(1152), after={"mm.model.fc.weight": (1152 * 9, 2048)}, keys={"vision.projector.scale_factor": 3},
     ),
-    "SmolVLM-256M": lambda: _tower(
+    "SmolVLM-256M": lambda: tower(
         "idefics3", wide=768, layers=12, heads=12, ff=3072, image=512, patch=16, out=576, positions=1024,
         more=_post(768), after={"mm.model.fc.weight": (768 * 16, 576)}, keys={"vision.projector.scale_factor": 4},
     ),
-    "LFM2-VL-1.6B": lambda: _tower(
+    "LFM2-VL-1.6B": lambda: tower(
         "lfm2", wide=1152, layers=26, heads=16, ff=4304, image=256, patch=16, out=2048, positions=256,
         more=_post(1152) | {"mm.input_norm.weight": (4608,), "mm.input_norm.bias": (4608,)},
         after=_pair("mm.1", "mm.2", 4608, 2560, 2048), keys={"vision.projector.scale_factor": 2},
     ),
-    "LLaVA-1.5": lambda: _tower(
+    "LLaVA-1.5": lambda: tower(
         "mlp", wide=1024, layers=23, heads=16, ff=4096, image=336, patch=14, out=4096, positions=577, patch_bias=False,
         more={"v.class_embd": (1024,), "v.pre_ln.weight": (1024,), "v.pre_ln.bias": (1024,)},
         after=_pair("mm.0", "mm.2", 1024, 4096, 4096), keys={"use_gelu": False},
     ),
-    "InternVL3-2B": lambda: _tower(
+    "InternVL3-2B": lambda: tower(
         "internvl", wide=1024, layers=24, heads=16, ff=4096, image=448, patch=14, out=1536, positions=1025,
         more={"v.class_embd": (1024,)} | {
             f"v.blk.{layer}.{name}.weight": (1024,) for layer in range(24) for name in ("ls1", "ls2")
@@ -125,12 +126,12 @@ PROJECTORS: Final[Mapping[str, Callable[[], ModelShape]]] = {
         after={"mm.model.mlp.0.weight": (4096,), "mm.model.mlp.0.bias": (4096,)}
         | _pair("mm.model.mlp.1", "mm.model.mlp.3", 4096, 1536, 1536), keys={"vision.projector.scale_factor": 2},
     ),
-    "Pixtral-12B": lambda: _tower(
+    "Pixtral-12B": lambda: tower(
         "pixtral", wide=1024, layers=24, heads=16, ff=4096, image=1024, patch=16, out=5120, biases=False, gate=True,
         patch_bias=False, more={"v.pre_ln.weight": (1024,), "v.token_embd.img_break": (5120,)},
         after=_pair("mm.1", "mm.2", 1024, 5120, 5120), keys={"use_silu": True, "use_gelu": False},
     ),
-    "Mistral-Small-3.1": lambda: _tower(
+    "Mistral-Small-3.1": lambda: tower(
         "pixtral", wide=1024, layers=24, heads=16, ff=4096, image=1540, patch=14, out=5120, biases=False, gate=True,
         patch_bias=False, more={"v.pre_ln.weight": (1024,), "v.token_embd.img_break": (5120,)},
         after={"mm.input_norm.weight": (1024,), "mm.patch_merger.weight": (4096, 1024), "mm.1.weight": (1024, 5120),

@@ -84,6 +84,7 @@ def _machine(app: App) -> Check:
 
 def _engine(app: App) -> Check:
     from lmpm.engine import gpu_hint
+    from lmpm.estimate import BUILD, is_followed
 
     found, accelerator = app.workspace.engine.chosen, app.workspace.engine.computer.accelerator
     info = found.info
@@ -92,6 +93,8 @@ def _engine(app: App) -> Check:
     sources = {"processor features": info.system_info} if info.system_info else {}
     sources["held by"] = ", ".join(info.confined) or "limits of time and memory alone"
     sources["memory plan"] = "asked" if info.plans else "computed"
+    if not is_followed(info.build):
+        sources["memory formula"] = f"that of {BUILD}: scratch may differ by a few MiB from this build's"
     sources |= {item.name: item.problem or "loads a model and writes" for item in app.workspace.engine.engines.every()}
     text = f"{info.package}, {info.build}, "
     if info.gpu_offload or accelerator == "cpu":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from lmpm.cli.app import App
@@ -9,7 +11,8 @@ from lmpm.cli.options import engine_option, hardware_option, json_option, pass_a
 from lmpm.cli.output import json
 from lmpm.cli.output.console import put, put_json, put_table
 from lmpm.cli.output.layout import Fit
-from lmpm.errors import SpecError
+from lmpm.errors import LmpmError, SpecError
+from lmpm.project import actions
 from lmpm.units import human
 
 
@@ -53,9 +56,12 @@ def command(app: App, measure: bool) -> None:
 def _measure(app: App) -> None:
     if not app.workspace.is_this_machine:
         raise SpecError("`--measure` is about this machine, `--hardware` about another one", hint="Drop one")
-    found = app.workspace.engine.measure()
+    found = app.workspace.measure()
     before = f"{found.predicted:.1f} were predicted" if found.predicted else "nothing was predicted"
     app.console.note(
         f"measured with {found.build}: {found.decode:.1f} tok/s written and {found.prefill:.0f} read by a model of "
         f"{human(found.file_bytes)}, {before}"
     )
+    with suppress(LmpmError):  # a project that cannot be read is said by who acts on it
+        for change in actions.measuring.changes(app.workspace, app.project.lock().models):
+            app.console.note(change)

@@ -53,7 +53,7 @@ def command(app: App, ref: str, **options: Any) -> None:
     REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
     or a file.
     """
-    from lmpm.estimate import as_planned, inspect
+    from lmpm.estimate import BUILD, as_planned, inspect, is_followed
 
     workspace = app.workspace
     if options["exact"] and not workspace.is_this_machine:
@@ -66,6 +66,9 @@ def command(app: App, ref: str, **options: Any) -> None:
         found = as_planned(computed, exact, workspace.machine)
     elif options["exact"]:
         app.console.note("llama.cpp cannot be asked here: memory is computed from the header")
+    info = workspace.engine.info if workspace.is_this_machine else None
+    if found.memory.source in ("header", "keys") and info and not is_followed(info.build):
+        app.console.note(f"memory is that of {BUILD}; scratch may differ by a few MiB in {info.build}, which is here")
     if app.as_json:
         put_json(_json(found, computed, exact))
     else:

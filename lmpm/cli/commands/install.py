@@ -73,6 +73,7 @@ def command(
     )
     for step in plan.steps:
         plans.show_step(app, plan, step)
+    plans.show_remarks(app, plan)
     done = {}
     if dry_run:
         plans.conclude_dry_run(app, plan)

@@ -44,6 +44,7 @@ def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool,
     plan = actions.sync.plan(app.workspace, names, target=target, smoke=not no_smoke)
     for step in plan.steps:
         plans.show_step(app, plan, step)
+    plans.show_remarks(app, plan)
     done = {}
     if not dry_run:
         result = actions.sync.apply(plan, plans.ActionWords(app, plan))

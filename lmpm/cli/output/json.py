@@ -86,7 +86,7 @@ def memory_json(memory: MemoryPlan) -> dict[str, Any]:
         "compute": parts.compute,
         "output": parts.output,
         "mmproj": parts.mmproj,
-        "overhead": parts.tokenizer + parts.overhead,
+        "overhead": parts.tokenizer + parts.overhead + parts.history,
         "source": memory.source,
     }
 

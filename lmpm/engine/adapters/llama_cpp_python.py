@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName, Service
+from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName
 from lmpm.errors import EngineError
+from lmpm.run_config import ALONE
 from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from lmpm.engine.protocol import EngineLimits, Files
     from lmpm.engine.session import Session
-    from lmpm.run_config import RunConfig
+    from lmpm.run_config import RunConfig, Service
 
 PACKAGE: Final = "llama_cpp"
 NAMES: Final = {"darwin": "libllama.dylib", "win32": "llama.dll"}
@@ -55,8 +56,12 @@ class LlamaCppPython:
 
         return MemoryPlan.decode(ask_library(self._library(), "plan", path, within_training(path, config), limits))
 
-    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
-        """A session with a model, which answers one request at a time."""
+    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
+        """A session with a model alone, which answers one request at a time."""
+        for what, path in (("read pictures", files.mmproj), ("check the guesses of another model", files.draft)):
+            if path is not None:
+                hint = "xllamacpp and a llama-server do: drop `--engine`, LMPM_ENGINE or [engine]"
+                raise EngineError(f"llama-cpp-python does not {what} here", hint=hint)
         library = str(self._library())
 
         def task(within: RunConfig) -> Mapping[str, object]:

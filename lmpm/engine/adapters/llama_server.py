@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine.environment import child_environment
 from lmpm.engine.http.settings import arguments, server_settings
-from lmpm.engine.protocol import PLAN_LIMITS, Device, DeviceKind, EngineInfo, EngineName, Service
+from lmpm.engine.protocol import PLAN_LIMITS, Device, DeviceKind, EngineInfo, EngineName
 from lmpm.errors import EngineError
 from lmpm.fs import printable
+from lmpm.run_config import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.engine.protocol import EngineLimits, Files
     from lmpm.engine.session import Session
-    from lmpm.run_config import RunConfig
+    from lmpm.run_config import RunConfig, Service
     from lmpm.types import MemoryPlan
 
 BINARY, UNIFIED = "llama-server", "llama"
@@ -89,7 +90,7 @@ class LlamaServer:
         """Raise EngineError: a server has no way to be asked."""
         raise EngineError("A llama-server binary does not say how it plans its memory")
 
-    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
+    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
         """A session with a model."""
         if self.installation() is None:
             raise EngineError(f"`{self.path}` is not there")

@@ -6,11 +6,16 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine.environment import has_gpu_driver
+from lmpm.engine.http.client import RefusedError
 from lmpm.engine.http.settings import server_settings
 from lmpm.engine.server_process import ServerProcess
 from lmpm.engine.session import Session
 from lmpm.errors import EngineError, LmpmError
 from lmpm.gguf import read_file
+
+VOCABULARY_KEYS: Final = ("model", "pre", "bos_token_id", "eos_token_id", "add_bos_token", "add_eos_token")
+MOST_MORE_WORDS: Final = 128  # speculative.cpp, SPEC_VOCAB_MAX_SIZE_DIFFERENCE
+SAME_WORDS: Final = "Take a smaller model of the same family, whose tokens are the same"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,22 +42,29 @@ def open_session(
 
     `task` adds to what the child is told, for the settings as the model can have them.
     """
-    if not files.model.is_file():
-        raise EngineError(f"`{files.model.name}` cannot be opened: No such file or directory")
+    for path in files.every:
+        if not path.is_file():
+            raise EngineError(f"`{path.name}` cannot be opened: No such file or directory")
     header = _header(files.model)
+    if files.draft is not None:
+        require_same_words(files.model, files.draft)
     config = within_training(files.model, config)
     key = (engine.installation(), files, config, service, limits.memory_bytes)
     job = {
         "engine": engine.name,
         "supervises": False,
         "driver": has_gpu_driver(),
-        "mapped_bytes": files.model.stat().st_size,
+        "mapped_bytes": sum(path.stat().st_size for path in files.every),
         "settings": server_settings(files, config, service),
         **(task(config) if task else {}),
     }
 
     def start() -> ServerProcess:
-        return ServerProcess(job, str(files.model), limits)
+        process = ServerProcess(job, str(files.model), limits)
+        if files.draft is not None and not _speculates(process, limits):
+            process.close()
+            raise EngineError(f"llama.cpp does not use the guesses of `{files.draft.name}`", hint=SAME_WORDS)
+        return process
 
     has_template = header is None or TEMPLATE in header.metadata
     return Session(key, start, files=files, config=config, limits=limits, service=service, has_template=has_template)
@@ -79,3 +91,34 @@ def _header(path: Path) -> Header | None:
         return read_file(path)
     except LmpmError:
         return None
+
+
+def require_same_words(model: Path, draft: Path) -> None:
+    """Raise EngineError where the vocabularies of two models differ by what their keys say.
+
+    llama.cpp would load the second one, reserve its memory, and never use it; speculative.cpp,
+    common_speculative_are_compatible.
+    """
+    try:
+        headers = [read_file(path) for path in (model, draft)]
+    except LmpmError:
+        return  # llama.cpp says what is wrong with the file
+    sizes = [header.array_lengths.get("tokenizer.ggml.tokens", 0) for header in headers]
+    kinds = [[header.metadata.get(f"tokenizer.ggml.{key}") for key in VOCABULARY_KEYS] for header in headers]
+    if kinds[0] != kinds[1] or abs(sizes[0] - sizes[1]) > MOST_MORE_WORDS:
+        raise EngineError(
+            f"`{draft.name}` has another vocabulary than `{model.name}`, so that its guesses mean nothing",
+            details=tuple(
+                f"{name}: {size:,} tokens, {kind[0]}"
+                for name, size, kind in zip((model.name, draft.name), sizes, kinds, strict=True)
+            ),
+            hint=SAME_WORDS,
+        )
+
+
+def _speculates(process: ServerProcess, limits: EngineLimits) -> bool:
+    """Whether the server uses the second model: what of its vocabulary only the tokens tell is known only then."""
+    try:
+        return any(slot.get("speculative") for slot in process.client.ask("/slots", None, limits.time_s))
+    except (OSError, RefusedError, ValueError):
+        return False

@@ -9,14 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName, Service
+from lmpm.engine.protocol import PLAN_LIMITS, EngineInfo, EngineName
 from lmpm.errors import EngineError
+from lmpm.run_config import ALONE
 from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.engine.protocol import EngineLimits, Files
     from lmpm.engine.session import Session
-    from lmpm.run_config import RunConfig
+    from lmpm.run_config import RunConfig, Service
 
 PACKAGE: Final = "xllamacpp"
 COMPARED: Final = (2026, 10, 11549)  # whose architectures are those of this release of llama-cpp-python
@@ -58,7 +59,7 @@ class XLlamaCpp:
         found = MemoryPlan.decode(ask_library(_library(), "plan", path, within_training(path, config), limits))
         return dataclasses.replace(found, build=numbered(found.build, _number()))
 
-    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = Service()) -> Session:  # noqa: B008
+    def open(self, files: Files, config: RunConfig, limits: EngineLimits, service: Service = ALONE) -> Session:
         """A session with a model."""
         _library()
         from lmpm.engine.adapters.opening import open_session  # with all that a session needs

@@ -26,6 +26,7 @@ CACHE_TYPES: Final = {  # ggml.h
 }  # fmt: skip
 EXPERTS: Final = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 BUFFER_LINES: Final = 4  # the verbosity at which buffers are named in the log
+DRAFT_SIMPLE: Final = 1  # common.h, COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE
 PLAIN_TEMPLATE: Final = "chatml"  # built in: a file's own template is parsed and rendered once when it is loaded
 
 
@@ -69,6 +70,11 @@ def server_settings(files: Files, config: RunConfig, service: Service) -> dict[s
     }
     if files.mmproj is not None:
         settings["mmproj.path"] = str(files.mmproj)
+    if files.draft is not None:
+        settings["speculative.draft.mparams.path"] = str(files.draft)
+        settings["speculative.draft.cpuparams.n_threads"] = threads
+        settings["speculative.draft.cpuparams_batch.n_threads"] = threads
+        settings["speculative.types"] = [DRAFT_SIMPLE]
     if not service.chats:
         settings["chat_template"] = PLAIN_TEMPLATE
     return settings
@@ -90,6 +96,9 @@ VALUE_FLAGS: Final = {
     "cpuparams_batch.n_threads": "--threads-batch", "n_threads_http": "--threads-http",
     "cache_ram_mib": "--cache-ram", "n_ctx_checkpoints": "--ctx-checkpoints",
     "sse_ping_interval": "--sse-ping-interval", "verbosity": "--verbosity", "chat_template": "--chat-template",
+    "speculative.draft.mparams.path": "--spec-draft-model",
+    "speculative.draft.cpuparams.n_threads": "--threads-draft",
+    "speculative.draft.cpuparams_batch.n_threads": "--threads-batch-draft",
 }  # fmt: skip
 
 
@@ -104,6 +113,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
     found += ["--cache-type-v", _CACHE_NAMES[settings["cache_type_v"]]]
     found += ["--flash-attn", _FLASH_NAMES[settings["flash_attn_type"]]]
     found += ["--kv-unified" if settings["kv_unified"] else "--no-kv-unified"]
+    found += ["--spec-type", "draft-simple"] if "speculative.types" in settings else []
     found += ["--swa-full"] if settings["swa_full"] else []
     found += ["--no-repack"] if settings["no_extra_bufts"] else []
     found += ["--load-mode", "none"] if settings["load_mode"] == LOAD_MODES[False] else []

@@ -29,6 +29,7 @@ class Style:
     layer_norm: bool = False  # a mean is subtracted; else RMS
     first_norm: bool = True  # before the attention (False: only after it)
     parallel: bool = False  # attention and feed forward read the same input
+    parallel_by_key: bool = False  # they do where a key says so, each through a norm of its own
     attention_first: bool = False  # of what is added up then
     attention_second: bool = False  # behind the feed forward
     relu_squared: bool = False  # the activation of a feed forward without gate: two operations
@@ -45,9 +46,11 @@ class Style:
     soft_cap: bool = False  # of the logits, where the key is there
     attention_soft_cap: bool = False
     scaled_logits: bool = False  # where the key is there
-    rope: Literal["all", "window", "switch", "none"] = "all"  # in which layers; Granite has a key for it
+    # in which layers; Granite has a key for it, Cohere 2 with experts turns those before its first experts, too
+    rope: Literal["all", "window", "window_and_dense", "switch", "none"] = "all"
     rows_at_end: bool = False  # the rows for output are chosen after the last layer
     gating: Experts = "softmax"
+    routed_early: bool = False  # experts are chosen by what goes into the layer
     normalized_experts: bool = False
     interleaved_gate: bool = False  # a delta net whose heads bring their gates along (Qwen3-Next)
     vectors_or_logits: bool = False  # no logits where vectors are asked for
@@ -120,8 +123,14 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "olmo": Architecture(style=Style(layer_norm=True)),
     "stablelm": Architecture(style=Style(layer_norm=True)),
     "falcon": Architecture(style=Style(layer_norm=True, parallel=True, attention_second=True)),
+    "gptneox": Architecture(style=Style(layer_norm=True, parallel_by_key=True)),
+    "bloom": Architecture(style=Style(layer_norm=True, rope="none")),
+    "mpt": Architecture(style=Style(layer_norm=True, rope="none")),
+    "refact": Architecture(style=Style(rope="none")),
+    "codeshell": Architecture(style=Style(layer_norm=True)),
     "gpt2": Architecture(style=Style(layer_norm=True, rope="none")),
     "starcoder": Architecture(style=Style(layer_norm=True, rope="none")),
+    "qwen": Architecture(),
     "qwen2": Architecture(),
     "qwen2vl": Architecture(style=Style(positions=4)),
     "qwen3": Architecture(),
@@ -179,8 +188,17 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "phi3": Architecture(style=Style(scaled_queries=True, residual_first=True)),
     "phimoe": Architecture(style=Style(scaled_queries=True, residual_first=True, normalized_experts=True)),
     "gpt-oss": Architecture(style=Style(rows_at_end=True, gating="softmax_weight"), window_period=2),
+    "smallthinker": Architecture(
+        style=Style(rope="window", gating="key", normalized_experts=True, routed_early=True),
+        window_period=4,
+        window_dense_first=True,
+        fixed_window=4096,
+    ),
     "command-r": Architecture(style=_COHERE),
     "cohere2": Architecture(style=replace(_COHERE, rope="window"), window_period=4),
+    "cohere2moe": Architecture(
+        style=replace(_COHERE, rope="window_and_dense", gating="key"), window_period=4, window_dense_first=True
+    ),
     "olmo2": Architecture(style=replace(_STACKED, flat_qk_norm=True), window_period=4),
     "exaone": Architecture(),
     "exaone4": Architecture(
@@ -190,6 +208,10 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "apertus": Architecture(),
     "starcoder2": Architecture(style=Style(layer_norm=True)),
     "deepseek2": Architecture(kind="latent", style=Style(gating="key", temperature="key")),
+    "minicpm3": Architecture(
+        kind="latent",
+        style=Style(scaled_embeddings="always", scaled_residual=True, assumed_keys=("residual_scale",)),
+    ),
     "mistral4": Architecture(kind="latent", style=Style(gating="key", temperature="key")),
     "lfm2": Architecture(
         kind="hybrid", keeps="both", state_rule="no_kv_heads", style=Style(residual_first=True, vectors_or_logits=True)

@@ -18,6 +18,11 @@ HOST_OVERHEAD: Final = 32 * MIB  # Python, the library and its small buffers
 GPU_OVERHEAD: Final = {"cuda": 350 * MIB, "metal": 32 * MIB}  # the context of a device: 107-555 MiB reported
 
 
+def is_followed(build: str) -> bool:
+    """Whether the formula follows this build of llama.cpp, as an engine names it: `llama.cpp 0.6.0 b11549`."""
+    return BUILD.split()[-1] in build.replace("(", " ").split()
+
+
 def padded(context: int) -> int:
     """Cells that llama.cpp allocates for a context of this many tokens."""
     return -(-context // CONTEXT_STEP) * CONTEXT_STEP

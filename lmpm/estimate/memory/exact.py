@@ -17,30 +17,36 @@ from lmpm.estimate.memory.ggml.scheduler import assign, compute_buffers
 from lmpm.estimate.memory.graphs import build
 from lmpm.estimate.memory.graphs.graph import Graph
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
+from lmpm.estimate.memory.kv_cache import history, layer_cache, layer_state
 from lmpm.estimate.memory.projector import projector_need
 from lmpm.estimate.memory.run_plan import resolve
 from lmpm.estimate.memory.shape import shape_of
 from lmpm.estimate.memory.weights import Placement, is_tied, mapped_bytes
+from lmpm.run_config import ALONE
 from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
     from lmpm.estimate.memory.run_plan import Plan
     from lmpm.gguf import Header
-    from lmpm.run_config import RunConfig
+    from lmpm.run_config import RunConfig, Service
     from lmpm.types import Shape
 
 BOUND: Final = 1.5  # the compute buffer of an unknown architecture, over that of the nearest known one
 
 
 def exact_memory(
-    header: Header | HParams, settings: RunConfig, gpus: tuple[Backend, ...] = (), *, mmproj: Header | None = None
+    header: Header | HParams,
+    settings: RunConfig,
+    gpus: tuple[Backend, ...] = (),
+    *,
+    mmproj: Header | None = None,
+    service: Service = ALONE,
 ) -> MemoryPlan:
     """What a model takes on these GPUs and the host; without GPUs all of it in host memory.
 
-    A vision encoder (`mmproj`) goes to the first GPU. The header must have been read with its tensor
-    table. Raises ValueError when it was not.
+    A vision encoder (`mmproj`) goes to the first GPU, what a `service` keeps to the host. The header must have been
+    read with its tensor table. Raises ValueError when it was not.
     """
     model = header if isinstance(header, HParams) else HParams(header)
     if "token_embd.weight" not in model.tensors:
@@ -75,6 +81,7 @@ def exact_memory(
                 output=output_bytes(model, plan),
                 mmproj=parts.mmproj + (pictures.host_compute if pictures else 0),
                 tokenizer=model.vocabulary * TOKENIZER_BYTES_PER_TOKEN,
+                history=history(model, plan, service),
             )
         devices.append(DeviceMemory(backend.name, parts, is_host=backend is CPU))
     return MemoryPlan(
@@ -137,6 +144,7 @@ def complete_plan(plan: MemoryPlan, formula: MemoryPlan) -> MemoryPlan:
                 mmproj=other.mmproj,
                 tokenizer=other.tokenizer,
                 overhead=other.overhead,
+                history=other.history,
             ),
             own.is_host,
         )

@@ -13,15 +13,16 @@ from lmpm.estimate.memory.constants import BUILD, GPU_OVERHEAD, HOST_OVERHEAD, T
 from lmpm.estimate.memory.exact import output_bytes
 from lmpm.estimate.memory.ggml.backend import CPU
 from lmpm.estimate.memory.hparams import HParams
-from lmpm.estimate.memory.kv_cache import layer_cache, layer_state
+from lmpm.estimate.memory.kv_cache import history, layer_cache, layer_state
 from lmpm.estimate.memory.run_plan import resolve
+from lmpm.run_config import ALONE
 from lmpm.types import DeviceMemory, MemoryParts, MemoryPlan
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.backend import Backend
     from lmpm.estimate.memory.run_plan import Plan
     from lmpm.gguf import Header
-    from lmpm.run_config import RunConfig
+    from lmpm.run_config import RunConfig, Service
 
 # A share of the total: 9 in 10 of the true shapes that the tests hold are nearer to `need` at 8,192 tokens, the
 # median is 0.1 % off and the worst 5 %.
@@ -32,7 +33,13 @@ HEADER_BYTES_PER_PLAIN_TOKEN: Final = 25
 
 
 def sketch(
-    header: Header, settings: RunConfig, gpus: tuple[Backend, ...] = (), *, size: int, mmproj: int = 0
+    header: Header,
+    settings: RunConfig,
+    gpus: tuple[Backend, ...] = (),
+    *,
+    size: int,
+    mmproj: int = 0,
+    service: Service = ALONE,
 ) -> MemoryPlan:
     """What a model takes on the GPUs or the host, all layers together; `size` are the bytes of its files.
 
@@ -54,6 +61,7 @@ def sketch(
         output=output_bytes(model, plan),
         tokenizer=model.vocabulary * TOKENIZER_BYTES_PER_TOKEN,
         overhead=HOST_OVERHEAD,
+        history=history(model, plan, service),
     )
     devices: tuple[DeviceMemory, ...]
     if gpus:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lmpm.project.actions import (
         install as install,
         lock as lock,
+        measuring as measuring,
         remove as remove,
         sync as sync,
         update as update,
@@ -18,5 +19,5 @@ else:
 
     __getattr__, __all__ = expose(
         __name__,
-        {name: name for name in ("install", "lock", "remove", "sync", "update", "verify")},
+        {name: name for name in ("install", "lock", "measuring", "remove", "sync", "update", "verify")},
     )

@@ -14,6 +14,7 @@ from lmpm.errors import (
     UnknownNameError,
 )
 from lmpm.project.actions.asks import constraints_of
+from lmpm.project.actions.measuring import note_on_assumption
 from lmpm.project.actions.pinning import require_unchanged
 from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
@@ -70,11 +71,12 @@ def choose(
     fit = workspace.exact_fit("chosen")
     resolution = resolve_as_meant(workspace, ref, constraints, where, fit)
     require_choice(resolution.choice)
+    remarks = note_on_assumption(workspace, resolution)
     line, entry = line_of(resolution), None
-    remarks: tuple[str, ...] = ()
     if save:
         targets = workspace.targets(workspace.project.manifest())
-        resolution, entry, remarks = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
+        resolution, entry, more = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
+        remarks += more
     chosen, online = resolution.choice.chosen, None
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give

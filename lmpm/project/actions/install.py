@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError, SpecError
 from lmpm.fs import rules
-from lmpm.project.actions import pinning
+from lmpm.project.actions import measuring, pinning
 from lmpm.project.actions.asks import (
     find_line,
     find_request,
@@ -20,7 +20,16 @@ from lmpm.project.actions.asks import (
     overlaid,
     with_policy,
 )
-from lmpm.project.actions.plan import ActionReporter, Plan, Result, Step, chosen_step, lock_changes, locked_step
+from lmpm.project.actions.plan import (
+    ActionReporter,
+    Plan,
+    Result,
+    Step,
+    chosen_step,
+    lock_changes,
+    locked_step,
+    measured_remarks,
+)
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
@@ -92,6 +101,7 @@ def _plan(
         steps=steps,
         changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
         unpinned=unpinned,
+        remarks=measured_remarks(workspace, steps),
         smoke=smoke,
         saves=save,
         is_first=is_first,
@@ -120,6 +130,7 @@ def _step(
             return step
     from lmpm.project.actions.choosing import choose
 
+    measuring.offer(workspace)
     own = constraints
     chosen = choose(
         workspace,
@@ -158,7 +169,8 @@ def _from_lock(workspace: Workspace, *, locked: bool, save: bool, smoke: bool) -
         lock = project.require_lock()
         pinning.require_fresh(manifest, lock, machines)
         steps = tuple(_permitted_step(workspace, model, manifest) for model in lock.models)
-        return Plan(action="install", workspace=workspace, steps=steps, smoke=smoke)
+        remarks = measured_remarks(workspace, steps)
+        return Plan(action="install", workspace=workspace, steps=steps, remarks=remarks, smoke=smoke)
     before = project.lock()
     stale = stale_models(manifest, before, machines)
     steps = ()

@@ -220,6 +220,13 @@ def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -
     )
 
 
+def measured_remarks(workspace: Workspace, steps: Iterable[Step]) -> tuple[str, ...]:
+    """Which candidates of the lock that are to come are others here because of a measurement."""
+    from lmpm.project.actions.measuring import changes
+
+    return changes(workspace, [step.locked for step in steps if step.locked and not step.chosen and not step.is_here])
+
+
 def verified_paths(workspace: Workspace, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
     """Where files are, when all are here and unchanged since they were hashed; else nothing."""
     paths = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import AmbiguousNameError, NetworkError
 from lmpm.project.actions.asks import with_policy
+from lmpm.project.actions.measuring import noted
 from lmpm.resolver import NameReference, parse_reference
 from lmpm.units import duration
 
@@ -42,12 +43,13 @@ def resolve_as_meant(
     """The resolution; where words may mean several models the workspace is asked which, if it can be asked."""
     resolver, machine = workspace.resolver, workspace.machine
     try:
-        return resolver.resolve(ref, machine, constraints, where=where, exact_fit=fit)
+        return noted(workspace, resolver.resolve(ref, machine, constraints, where=where, exact_fit=fit))
     except AmbiguousNameError as error:
         if workspace.pick_model is None:
             raise
         model = workspace.pick_model(error)
-    return resolver.resolve(ref, machine, replace(constraints, model=model), where=where, exact_fit=fit)
+    constraints = replace(constraints, model=model)
+    return noted(workspace, resolver.resolve(ref, machine, constraints, where=where, exact_fit=fit))
 
 
 def _noted(resolution: Resolution, note: str) -> Resolution:

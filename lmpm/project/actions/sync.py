@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import UnknownNameError
 from lmpm.project.actions.freshness import require_up_to_date
-from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step
+from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
 from lmpm.project.directory import find_models
 from lmpm.project.policy import require_permitted
@@ -35,7 +35,8 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, target: str | None 
     for step in steps:  # all, before anything is fetched
         if step.rung:
             require_permitted(step.name, step.rung.candidate, manifest.policy)
-    return Plan(action="sync", workspace=workspace, steps=steps, smoke=smoke and not target)
+    remarks = () if target else measured_remarks(workspace, steps)
+    return Plan(action="sync", workspace=workspace, steps=steps, remarks=remarks, smoke=smoke and not target)
 
 
 def _target(workspace: Workspace, manifest: Manifest, name: str) -> Machine:

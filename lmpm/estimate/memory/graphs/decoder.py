@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.tensor import Tensor
     from lmpm.estimate.memory.graphs.graph import Graph
 
+PARALLEL: Final = "gptneox.use_parallel_residual"
 LARGEST_LLAMA_4: Final = 128  # experts: Maverick's queries and keys are not normalized
 
 
@@ -24,6 +25,8 @@ def decoder(graph: Graph) -> None:
     cur = graph.embeddings()
     if graph.style.normed_embeddings:
         cur = op.like("rms_norm", cur)
+    if {"token_embd_norm.weight", "output_norm.weight"} <= graph.model.tensors.keys():  # LFM2 has the first alone
+        cur = graph.norm(cur, "token_embd_norm")
     if places := graph.weight("position_embd.weight"):
         cur = op.like("add", cur, op.get_rows(places, graph.positions()))
     last = graph.model.layers - 1
@@ -36,6 +39,7 @@ def decoder(graph: Graph) -> None:
 
 def _layer(graph: Graph, inp: Tensor, layer: int, *, chooses_rows: bool) -> Tensor:
     style, name = graph.style, f"blk.{layer}"
+    logits = graph.linear(inp, f"{name}.ffn_gate_inp") if style.routed_early else None
     cur = graph.norm(inp, f"{name}.attn_norm") if style.first_norm else inp
     feed = cur
     if f"{name}.attn_norm_2.weight" in graph.model.tensors:  # Falcon 40B
@@ -45,8 +49,12 @@ def _layer(graph: Graph, inp: Tensor, layer: int, *, chooses_rows: bool) -> Tens
         cur = op.get_rows(cur, graph.output_rows())
         inp = op.get_rows(inp, graph.output_rows())
         feed = op.get_rows(feed, graph.output_rows()) if style.parallel else feed
+        logits = op.get_rows(logits, graph.output_rows()) if logits else None
+    if style.parallel_by_key and graph.model.header.metadata.get(PARALLEL) is True:
+        out = graph.feed_forward(graph.norm(inp, f"{name}.ffn_norm"), name)
+        return op.like("add", op.like("add", out, inp), cur)
     if style.parallel:
-        out = graph.feed_forward(feed, name)
+        out = feed_forward(graph, feed, layer)
         if style.attention_first:
             return op.like("add", op.like("add", cur, out), inp)
         if style.attention_second:
@@ -55,7 +63,7 @@ def _layer(graph: Graph, inp: Tensor, layer: int, *, chooses_rows: bool) -> Tens
     cur = residual_scale(graph, post_norm(graph, cur, name, "post_attention_norm"))
     middle = op.like("add", cur, inp)
     cur = graph.norm(middle, _second_norm(graph, name)) if style.first_norm else middle
-    cur = feed_forward(graph, cur, layer)
+    cur = feed_forward(graph, cur, layer, logits)
     if f"{name}.post_ffw_norm.weight" in graph.model.tensors:
         cur = graph.norm(cur, f"{name}.post_ffw_norm")
     cur = residual_scale(graph, cur)
@@ -139,19 +147,21 @@ def _turns(graph: Graph, layer: int) -> bool:
     model = graph.model
     if every := graph.style.unturned_every:
         return (layer + 1) % every != 0
-    if graph.style.rope == "window":
+    if graph.style.rope == "window_and_dense" and layer < model.header.integer("leading_dense_block_count"):
+        return True
+    if graph.style.rope in ("window", "window_and_dense"):
         return model.is_window(layer) or not model.window
     switch = model.header.metadata.get(f"{model.header.architecture}.rope.scaling.finetuned")
     return graph.style.rope == "all" or (graph.style.rope == "switch" and switch is not False)
 
 
-def feed_forward(graph: Graph, cur: Tensor, layer: int) -> Tensor:
-    """The feed forward of a layer: dense, or experts with what all tokens share."""
+def feed_forward(graph: Graph, cur: Tensor, layer: int, logits: Tensor | None = None) -> Tensor:
+    """The feed forward of a layer: dense, or experts with what all tokens share; `logits` choose the experts."""
     name, tensors = f"blk.{layer}", graph.model.tensors
     if f"{name}.ffn_gate_inp.weight" not in tensors:
         return graph.feed_forward(cur, name)
     gating, normalized = routing(graph)
-    out = graph.experts(cur, layer, gating=gating, normalized=normalized)
+    out = graph.experts(cur, layer, gating=gating, normalized=normalized, logits=logits)
     if f"{name}.ffn_up_shexp.weight" not in tensors:
         return out
     if f"{name}.ffn_gate_inp_shexp.weight" in tensors:

@@ -1,7 +1,7 @@
-"""Transformers whose cache is compressed (MLA): DeepSeek 2 and 3, Kimi K2, GLM 4.7 Flash.
+"""Transformers whose cache is compressed (MLA): DeepSeek 2 and 3, Kimi K2, GLM 4.7 Flash, MiniCPM 3.
 
-Follows `llama.cpp/src/models/deepseek2.cpp`. Older files have no matrices for the compressed form: their
-cache is a plain one of all heads.
+Follows `llama.cpp/src/models/deepseek2.cpp` and `minicpm3.cpp`. Older files, and MiniCPM 3, have no matrices for the
+compressed form: their cache is a plain one of all heads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.estimate.memory.ggml import tensor as op
 from lmpm.estimate.memory.graphs.attention import attend
-from lmpm.estimate.memory.graphs.decoder import feed_forward, finish, with_temperature
+from lmpm.estimate.memory.graphs.decoder import feed_forward, finish, residual_scale, with_temperature
 
 if TYPE_CHECKING:
     from lmpm.estimate.memory.ggml.tensor import Tensor
@@ -26,8 +26,8 @@ def latent(graph: Graph) -> None:
         cur = _attention(graph, graph.norm(cur, f"{name}.attn_norm"), layer)
         if layer == last:
             cur, inp = (op.get_rows(item, graph.output_rows()) for item in (cur, inp))
-        middle = op.like("add", cur, inp)
-        cur = feed_forward(graph, graph.norm(middle, f"{name}.ffn_norm"), layer)
+        middle = op.like("add", residual_scale(graph, cur), inp)
+        cur = residual_scale(graph, feed_forward(graph, graph.norm(middle, f"{name}.ffn_norm"), layer))
         cur = op.like("add", cur, middle)
     finish(graph, cur)
 

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.benchmark import report as report
     from lmpm.benchmark.client import ask_all as ask_all
+    from lmpm.benchmark.opening import (
+        digest_of as digest_of,
+        engine_target as engine_target,
+        other_targets as other_targets,
+        serve_target as serve_target,
+    )
     from lmpm.benchmark.plan import Measured as Measured, Settings as Settings, measure as measure
     from lmpm.benchmark.prompts import make_prompts as make_prompts
     from lmpm.benchmark.record import (
         Rule as Rule,
         compare as compare,
+        keep as keep,
         make_record as make_record,
         parse_rule as parse_rule,
         read_record as read_record,
@@ -25,9 +32,10 @@ else:
         __name__,
         {
             "client": "ask_all",
+            "opening": "digest_of engine_target other_targets serve_target",
             "plan": "Measured Settings measure",
             "prompts": "make_prompts",
-            "record": "Rule compare make_record parse_rule read_record",
+            "record": "Rule compare keep make_record parse_rule read_record",
             "report": "report",
             "sample": "Figures Sample Spread summarize",
             "target": "PRESETS Target parse_url",

@@ -73,7 +73,7 @@ async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_
 
     body: dict[str, Any] = {
         "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
+        **({"prompt": prompt} if target.raw else {"messages": [{"role": "user", "content": prompt}]}),
         "max_tokens": max_tokens,
         "temperature": 0,
         "stream": True,
@@ -83,7 +83,8 @@ async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_
     headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
     watch = _Watch()
     try:
-        async with session.post(f"{target.base_url}/chat/completions", json=body, headers=headers) as answer:
+        path = "completions" if target.raw else "chat/completions"
+        async with session.post(f"{target.base_url}/{path}", json=body, headers=headers) as answer:
             if answer.status != 200:
                 return watch.failed(f"status {answer.status}: {_reason(await answer.text())}")
             async for line in answer.content:

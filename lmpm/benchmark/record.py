@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import SpecError
+from lmpm.fs import JsonCache
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
@@ -63,9 +64,19 @@ def parse_rule(text: str) -> Rule:
 
 
 def make_record(
-    name: str, measured: Sequence[Measured], settings: Settings, machine: Machine, *, engine: str, sha256: str
+    name: str,
+    measured: Sequence[Measured],
+    settings: Settings,
+    machine: Machine,
+    *,
+    engine: str,
+    sha256: str,
+    cold_s: float | None = None,
 ) -> dict[str, Any]:
-    """The record of a run, as JSON values. Other bytes than those of the lock are marked."""
+    """The record of a run, as JSON values. Other bytes than those of the lock are marked.
+
+    `cold_s` is from starting the engine's process to its first token.
+    """
     return {
         "name": name,
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -76,6 +87,7 @@ def make_record(
         "system": {"platform": platform.platform(), "python": platform.python_version(), "load": _load(),
                    "power": _power()},
         "settings": {**asdict(settings), "limits": dict(settings.limits)},
+        "cold_s": cold_s,
         "results": [
             {
                 "target": item.target.label,
@@ -88,6 +100,11 @@ def make_record(
             for item in measured
         ],
     }  # fmt: skip
+
+
+def keep(home: Path, record: Mapping[str, Any]) -> None:
+    """Keep a record among this user's, by the file, the engine and the time. A place that takes none is no loss."""
+    JsonCache(home / "benchmarks").put(record, str(record["sha256"]), str(record["engine"]), str(record["date"]))
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -26,8 +26,9 @@ PRESETS: Final = {
 class Target:
     """A server under test. `model` is what it is asked for; `sha256` is that of the file behind it, empty: not known.
 
-    `socket` is the UNIX socket to reach it by, empty: by the URL's host. `options` go with each request: what makes a
-    llama-server write as many tokens as are asked for.
+    `socket` is the UNIX socket to reach it by, empty: by the URL's host. A `raw` one is asked to complete a text, since
+    its model has no chat template. `options` go with each request: what makes a llama-server write as many tokens as
+    are asked for.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Target:
     key: str = field(default="", repr=False)
     socket: str = ""
     sha256: str = ""
+    raw: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
 
 

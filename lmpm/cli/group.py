@@ -15,7 +15,7 @@ GROUPS: Final = {
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
-    "Measure": ("hardware", "doctor", "smoke"),
+    "Measure": ("hardware", "doctor", "bench", "smoke"),
     "Ship": ("export", "bundle", "mirror"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("search",),
+    "Use": ("run", "search", "show"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
@@ -27,30 +27,28 @@ ALIASES: Final = {
     "uninstall": "remove",
     "ls": "list",
     "hw": "hardware",
+    "info": "show",
+    "view": "show",
 }
 EVERYWHERE: Final = frozenset({"-q", "--quiet", "-v", "--verbose"})  # of each command, understood before it, too
 
 _BRING: Final = "`lmpm install TASK` chooses, downloads and pins a model"
-_SHOW: Final = "A project's models: `lmpm list`; a task or model: `lmpm catalog show NAME`; a file: `lmpm inspect FILE`"
 _STATE: Final = "What is here: `lmpm list`; is the lock current: `lmpm lock --check`; is all well: `lmpm doctor`"
-_RUN: Final = 'lmpm does not run models yet: `llama-server -m "$(lmpm path NAME)"`; to test one: `lmpm smoke NAME`'
+_SERVE: Final = 'lmpm has no server yet: `llama-server -m "$(lmpm path NAME)"`; to ask a model: `lmpm run NAME`'
 _LOGIN: Final = "lmpm uses the Hugging Face client's token: `hf auth login`, or set HF_TOKEN"
 _COMPLETE: Final = 'For bash: eval "$(_LMPM_COMPLETE=bash_source lmpm)"; zsh and fish by `zsh_source` and `fish_source`'
 # Words of other tools, and what does here what they do there.
 ELSEWHERE: Final = {
     "tree": "A project's models: `lmpm list`; the candidates behind one: `lmpm why NAME`",
-    "show": _SHOW,
-    "info": _SHOW,
-    "view": _SHOW,
     "pull": _BRING,
     "get": _BRING,
     "download": _BRING,
     "fetch": "`lmpm sync` downloads what the lock pins; `lmpm install TASK` chooses something new",
     "status": _STATE,
     "check": _STATE,
-    "run": _RUN,
-    "serve": _RUN,
-    "chat": _RUN,
+    "serve": _SERVE,
+    "chat": "`lmpm run chat`",
+    "ask": "`lmpm run NAME`",
     "test": "One model: `lmpm smoke NAME`; all that the lock pins: `lmpm verify`",
     "login": _LOGIN,
     "auth": _LOGIN,

@@ -77,8 +77,9 @@ class Answer:
 class Options:
     """What one question has otherwise than its recipe; None is as the recipe has it.
 
-    `grammar` is GBNF, `schema` a JSON schema: an answer is held to it. `tools` and `tool_choice` are those of OpenAI's
-    API. `progress` hears how many tokens of the prompt are read, and of how many. `thinks` switches thoughts.
+    `grammar` is GBNF, `schema` a JSON schema: an answer is held to it, by an empty grammar to nothing. `tools` and
+    `tool_choice` are those of OpenAI's API. `progress` hears how many tokens of the prompt are read, and of how many.
+    `thinks` switches thoughts.
     """
 
     max_tokens: int | None = None

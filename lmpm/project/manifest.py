@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Prefer = Literal["quality", "speed", "small"]
 
 MANIFEST_NAME: Final = "lmpm.toml"
+_RECIPE_TABLE: Final = re.compile(r"^[ \t]*\[(?:tool\.lmpm\.)?models\.([^\]]+)\.recipe\]", re.MULTILINE)
 PYPROJECT: Final = "pyproject.toml"  # where a project may keep the same tables, below `tool.lmpm`
 
 
@@ -118,7 +120,16 @@ def parse_manifest(text: str, *, name: str = MANIFEST_NAME) -> Manifest:
         hint = "Edit the file and keep the lines that you want"
         raise ManifestError(toml.describe(error, name), hint=hint) from error
     except (ValueError, ArithmeticError) as error:
-        raise ManifestError(toml.describe(error, name)) from error
+        raise ManifestError(toml.describe(error, name), hint=_hint_on_tables(text)) from error
+
+
+def _hint_on_tables(text: str) -> str | None:
+    """What to do where a recipe is given to a model that stands in one line, which TOML does not let grow."""
+    for found in _RECIPE_TABLE.finditer(text):
+        if re.search(rf"^[ \t]*{re.escape(found[1])}[ \t]*=[ \t]*\{{", text, re.MULTILINE):
+            table = f"[models.{found[1]}]"
+            return f"TOML lets no table grow that stands in one line: put the keys of `{found[1]}` below a `{table}`"
+    return None
 
 
 def _manifest(document: Table, name: str) -> Manifest:

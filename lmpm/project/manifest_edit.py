@@ -99,7 +99,10 @@ def _with_model(body: str, model: ManifestModel, file: str) -> str:
 
 def _append(table: Any, key: str, item: Any) -> None:
     """Add after the last key: comments and blank lines at the end of a table belong to what follows it."""
-    lines = table.value.body
+    lines = getattr(table.value, "body", None)
+    if lines is None:  # of dotted keys: there is nothing at its end
+        table[key] = item
+        return
     last = max((index for index, (name, _) in enumerate(lines) if name is not None), default=-1)
     tail = lines[last + 1 :]
     del lines[last + 1 :]

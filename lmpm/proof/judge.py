@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.catalog import EmbeddingCase, FimCase, JsonCase, LabelCase, RankCase, SqlCase, TextCase, ToolCase
-from lmpm.proof.sqlite import QueryError, extract_sql, run_query, same_rows
+from lmpm.proof.sqlite import rows_on, same_rows
+from lmpm.sql import QueryError, extract_sql
 from lmpm.units import count
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def judge_sql(case: SqlCase, answer: str) -> Verdict:
     if not sql:
         return Verdict(False, "the answer holds no SQL", case.question, shown)
     try:
-        rows = run_query(case.schema, case.rows, sql)
+        rows = rows_on(case.schema, case.rows, sql)
     except QueryError as error:
         return Verdict(False, f"the SQL fails: {error}", case.question, shown)
     if same_rows(rows, case.expected, ordered=case.ordered):

@@ -35,6 +35,14 @@ class Input:
     separator: str = ", "
 
 
+# What kinds without a template are given.
+FIXED: Final[Mapping[Kind, tuple[Input, ...]]] = {
+    "embed": (Input(name="texts", is_list=True, main=True),),
+    "rerank": (Input(name="query", main=True), Input(name="documents", is_list=True)),
+    "infill": (Input(name="prefix", main=True), Input(name="suffix", required=False)),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is taken; the default takes the most likely one. None leaves a step out."""
@@ -78,6 +86,10 @@ class Recipe:
     document_prefix: str = ""
     pooling: Pooling = ""
     normalize: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            object.__setattr__(self, "inputs", FIXED.get(self.kind, ()))
 
     @property
     def writes(self) -> bool:
@@ -179,9 +191,9 @@ def _value(item: Input, given: str | Sequence[str]) -> str | tuple[str, ...]:
     if isinstance(given, str):
         return (given,) if item.is_list else given
     if not item.is_list:
-        raise SpecError(f"`{item.name}` is one text, found {type(given).__name__}")
+        raise SpecError(f"`{item.name}` is one text, found a {type(given).__name__}", hint="Give a string")
     if not isinstance(given, Sequence) or not all(isinstance(part, str) for part in given):
-        raise SpecError(f"`{item.name}` is a list of texts")
+        raise SpecError(f"`{item.name}` is a list of texts", hint="Give a list of strings")
     return tuple(given)
 
 

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from lmpm.fs import DocumentError, Table
-from lmpm.recipe.record import NAMED, WRITING, Grammar, Input, Kind, Mode, Pooling, Recipe, Sampling
+from lmpm.recipe.record import FIXED, NAMED, WRITING, Grammar, Input, Kind, Mode, Pooling, Recipe, Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,18 +22,11 @@ MAX_TOKENS: Final = 1_000_000
 MAX_TEMPERATURE: Final = 5.0
 MAX_TOP_K: Final = 1_000_000
 
-# What kinds without a template are given.
-FIXED: Final[Mapping[Kind, tuple[Input, ...]]] = {
-    "embed": (Input(name="texts", is_list=True, main=True),),
-    "rerank": (Input(name="query", main=True), Input(name="documents", is_list=True)),
-    "infill": (Input(name="prefix", main=True), Input(name="suffix", required=False)),
-}
-
 
 def read_recipe(table: Table, base: Recipe | None = None) -> Recipe:
     """The recipe of a table, which says what differs from `base`; the caller finishes it. Raises DocumentError."""
     kind: Kind = table.choice("kind", get_args(Kind)) if base is None or "kind" in table else base.kind
-    known = base or Recipe(kind=kind, inputs=FIXED.get(kind, ()))
+    known = base or Recipe(kind=kind)
     made = replace(known, kind=kind, **{name: read(table, name) for name, read in _READERS.items() if name in table})
     if base is not None and made.kind != base.kind and "inputs" not in table:
         made = replace(made, inputs=FIXED.get(kind, ()))
@@ -53,7 +46,7 @@ def check_changes(table: Table) -> None:
 
 def write_recipe(recipe: Recipe, base: Recipe | None = None) -> dict[str, Any]:
     """The table that reads back as the recipe over `base`, as values of TOML."""
-    known = base or Recipe(kind=recipe.kind, inputs=FIXED.get(recipe.kind, ()))
+    known = base or Recipe(kind=recipe.kind)
     table: dict[str, Any] = {} if base is not None and base.kind == recipe.kind else {"kind": recipe.kind}
     if base is not None and base.kind != recipe.kind:
         known = replace(known, inputs=FIXED.get(recipe.kind, ()))

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.runtime.model import Model as Model
     from lmpm.runtime.opening import open_model as open_model, plan_of as plan_of
-    from lmpm.runtime.subject import Subject as Subject, find_subject as find_subject, of_file as of_file
+    from lmpm.runtime.subject import (
+        Subject as Subject,
+        find_locked as find_locked,
+        find_subject as find_subject,
+        of_file as of_file,
+    )
 else:
     from lmpm.lazy import expose
 
@@ -16,6 +21,6 @@ else:
         {
             "model": "Model",
             "opening": "open_model plan_of",
-            "subject": "Subject find_subject of_file",
+            "subject": "Subject find_locked find_subject of_file",
         },
     )

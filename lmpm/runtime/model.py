@@ -6,23 +6,25 @@ import asyncio
 import dataclasses
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from lmpm.engine import AnswerStream, Options, asking
 from lmpm.errors import SpecError
 from lmpm.recipe import constraint_of
+from lmpm.runtime.pictures import Picture, shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from lmpm.engine import Answer, Session
-    from lmpm.recipe import Recipe
+    from lmpm.recipe import Inputs, Recipe
     from lmpm.runtime.subject import Subject
 
 log = logging.getLogger("lmpm")
 
 Kind = Literal["", "query", "document"]
-Given = str | list[str] | tuple[str, ...]
+Given = Picture | Sequence[str] | Sequence[Picture]
 
 
 class Model:
@@ -87,13 +89,13 @@ class Model:
 
     # -- answers ---------------------------------------------------------------
 
-    def __call__(self, *main: str | list[str], options: Options | None = None, **inputs: Given) -> Answer:
-        """The answer to the inputs; the main one may be given without its name."""
+    def __call__(self, *main: Given, options: Options | None = None, **inputs: Given) -> Answer:
+        """The answer to the inputs; the main one may be given without its name. A picture is a path or its bytes."""
         return asking.answer(self.stream(*main, options=options, **inputs))
 
-    def stream(self, *main: str | list[str], options: Options | None = None, **inputs: Given) -> AnswerStream:
+    def stream(self, *main: Given, options: Options | None = None, **inputs: Given) -> AnswerStream:
         """The answer to the inputs, piece by piece; `.answer` is the whole once it has ended."""
-        given = self._given(main, inputs)
+        given = cast("Inputs", shown(self.recipe, self._given(main, inputs)))
         return asking.stream(self.session, self.recipe, given, self._held(given, options or Options()))
 
     def chat(
@@ -126,6 +128,13 @@ class Model:
         told = _told(options, tools, tool_choice, response_format)
         return asking.stream_chat(self.session, self.recipe, messages, told)
 
+    def count_tokens(self, *main: Given, **inputs: Given) -> int:
+        """Tokens of the prompt that the inputs make, before it is asked; pictures count by their text alone."""
+        given = cast("Inputs", shown(self.recipe, self._given(main, inputs)))
+        if self.recipe.raw:
+            return len(self.session.tokenize(self.recipe.prompt(given)))
+        return len(self.session.tokenize(self.session.apply_template(self.recipe.messages(given))))
+
     def infill(self, prefix: str, suffix: str = "", *, options: Options | None = None) -> Answer:
         """What stands between two pieces of code."""
         self._require("infill", "fills no holes in code")
@@ -152,11 +161,11 @@ class Model:
 
     # -- the same for asyncio --------------------------------------------------
 
-    async def acall(self, *main: str | list[str], options: Options | None = None, **inputs: Given) -> Answer:
+    async def acall(self, *main: Given, options: Options | None = None, **inputs: Given) -> Answer:
         """`model(…)`. Cancelled, it ends the answer."""
         return await _finished(self.stream(*main, options=options, **inputs))
 
-    def astream(self, *main: str | list[str], options: Options | None = None, **inputs: Given) -> AsyncIterator[str]:
+    def astream(self, *main: Given, options: Options | None = None, **inputs: Given) -> AsyncIterator[str]:
         """The pieces of `stream`."""
         return _pieces(self.stream(*main, options=options, **inputs))
 
@@ -183,7 +192,7 @@ class Model:
 
     # -------------------------------------------------------------------------
 
-    def _given(self, main: tuple[str | list[str], ...], inputs: Mapping[str, Given]) -> dict[str, Given]:
+    def _given(self, main: tuple[Given, ...], inputs: Mapping[str, Given]) -> dict[str, Given]:
         """All inputs by their names."""
         if not main:
             return dict(inputs)
@@ -193,16 +202,28 @@ class Model:
             raise SpecError("One input goes without its name", hint=f"Name the others: {names}")
         return {named.name: main[0], **inputs}
 
-    def _held(self, given: Mapping[str, Given], options: Options) -> Options:
+    def _held(self, given: Inputs, options: Options) -> Options:
         """The options, with what the recipe holds an answer to, unless they say something themselves."""
         if options.grammar is not None or options.schema is not None or not self.recipe.grammar:
             return options
+        if self.recipe.grammar == "sql":
+            return dataclasses.replace(options, grammar=_grammar_of(str(given.get("schema", ""))))
         held = constraint_of(self.recipe, given)
         return dataclasses.replace(options, grammar=held.grammar, schema=held.schema)
 
     def _require(self, kind: str, lack: str) -> None:
         if self.recipe.kind != kind:
             raise SpecError(f"`{self.name}` {lack}: its recipe is of the kind `{self.recipe.kind}`")
+
+
+def _grammar_of(ddl: str) -> str | None:
+    """The grammar of what can be asked of a schema; None where it is not SQLite's, which is asked without."""
+    from lmpm.sql import gbnf, read_ddl
+
+    try:
+        return gbnf(read_ddl(ddl))
+    except SpecError:
+        return None
 
 
 def _told(

@@ -13,6 +13,7 @@ from lmpm.errors import LmpmError, NotFoundError, UnknownNameError, nearest
 from lmpm.limits import DEFAULT_CONTEXT
 from lmpm.project import actions, context_of, global_directory, locked_step, recipe_of, task_of
 from lmpm.recipe import Recipe
+from lmpm.runtime.pictures import projector_beside
 from lmpm.store import missing_files
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ def _of_lock(workspace: Workspace, model: LockedModel, *, download: bool, report
 def of_file(workspace: Workspace, path: Path, *, task: str | None = None, mmproj: Path | None = None) -> Subject:
     """A GGUF file of the user's own, asked as its task says; without a task as one for conversations.
 
+    `mmproj` None is the encoder of pictures beside it, where there is one that goes with it.
+
     Raises NotFoundError, UnknownNameError for a task that is none, IntegrityError for what is not a GGUF file.
     """
     from lmpm.gguf import read_file
@@ -152,7 +155,8 @@ def of_file(workspace: Workspace, path: Path, *, task: str | None = None, mmproj
         raise NotFoundError(f"`{path}` is not there")
     files = tuple(shards(path))
     header = read_file(files[0])
-    known = _task(workspace.catalog, task) if task else None
+    mmproj = mmproj or projector_beside(files[0])
+    known = _task(workspace.catalog, task or "vision") if task or mmproj else None
     name = header.metadata.get("general.name")
     return Subject(
         name=path.stem,

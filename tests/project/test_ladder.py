@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from lmpm import catalog
+from lmpm.catalog import directory
 from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.schema.task import Task
 from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
@@ -47,6 +48,7 @@ class Pins:
 
     refused: dict[str, LmpmError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    catalog: Catalog = field(default_factory=lambda: catalog.load(directory()))
 
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         assert isinstance(variant.source, HubSource)

@@ -69,6 +69,21 @@ PAGE = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
 BITS = bits_of_page()
 
 
+# The defaults of the page.
+DEFAULTS: dict[str, Any] = {
+    "system": "", "user": "", "raw": False, "system_role": True, "stop": [], "mode": "",
+    "sampling": {"temperature": 0.0}, "max_tokens": 1024, "thinking_tokens": 8192, "grammar": "", "query_prefix": "",
+    "document_prefix": "", "pooling": "", "normalize": True,
+}  # fmt: skip
+
+
+def asked(model: dict[str, Any], rung: dict[str, Any]) -> dict[str, Any] | None:
+    """How a candidate is asked; None where the lock does not say."""
+    if "recipe" not in model and "recipe" not in rung:
+        return None
+    return {**DEFAULTS, **model.get("recipe", {}), **rung.get("recipe", {})}
+
+
 def bits(rung: dict[str, Any]) -> float:
     return BITS.get(re.sub("^(UD|i1)-", "", rung["quant"]), BITS["Q4_K_M"])
 
@@ -332,3 +347,29 @@ def test_the_example_of_the_page_is_a_lock() -> None:
         example = example.replace(f"<{length} hex>", "a" * length)
     assert emit_lock(parse_lock(example)) == example, "in the one form, too"
     assert list(read(example)) == ["chat"]
+
+
+def test_a_candidate_is_asked_as_the_page_says() -> None:
+    seen = 0
+    for seed in range(200):
+        lock = random_lock(random.Random(seed))
+        text = emit_lock(lock)
+        assert tomllib.loads(text)["revision"] == int(any(model.recipe for model in lock.models))
+        models = read(text)
+        for model in lock.models:
+            for rung, row in zip(model.candidates, models[model.name]["candidate"], strict=True):
+                found = asked(models[model.name], row)
+                assert (found is None) == (rung.recipe is None)
+                if found is None or rung.recipe is None:
+                    continue
+                seen += 1
+                sampling = rung.recipe.sampling
+                assert found["sampling"].get("temperature") == sampling.temperature
+                assert found["sampling"].get("top_k") == sampling.top_k
+                assert list(rung.recipe.stop) == found["stop"]
+                plain = [key for key in DEFAULTS if key not in ("sampling", "stop")]
+                assert {key: getattr(rung.recipe, key) for key in plain} == {key: found[key] for key in plain}
+                if rung.recipe.kind == "complete":
+                    inputs = [(item["name"], item.get("list", False)) for item in found["inputs"]]
+                    assert [(item.name, item.is_list) for item in rung.recipe.inputs] == inputs
+    assert seen > 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -258,3 +259,34 @@ def test_reading_needs_no_editor_and_no_network() -> None:
 def test_a_manifest_names_its_engine() -> None:
     assert parse_manifest('[engine]\nprefer = "llama-server"\n').engine == "llama-server"
     assert parse_manifest("").engine is None
+
+
+def test_a_recipe_is_read_strictly_and_kept_in_what_is_asked() -> None:
+    text = '[models.sql]\ntask = "text-to-sql"\n[models.sql.recipe]\nsystem = "One query."\nmax_tokens = 64\n'
+    model = parse_manifest(text).models["sql"]
+    assert model.recipe == {"system": "One query.", "max_tokens": 64}
+    assert model.requested()["recipe"] == '{"max_tokens": 64, "system": "One query."}'
+    for wrong, place in (("max_tokens = 0", "max_tokens"), ('sytem = "x"', "sytem"), ('stop = "x"', "stop")):
+        with pytest.raises(ManifestError, match=f"models.sql.recipe.{place}"):
+            parse_manifest(f"{text}{wrong}\n".replace("max_tokens = 64\n", ""))
+
+
+def test_a_recipe_below_a_line_says_what_to_do() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest('[models]\nsql = { task = "text-to-sql" }\n[models.sql.recipe]\nsystem = "x"\n')
+    assert "below a `[models.sql]`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[models.sql]\ntask = "text-to-sql"\n\n[models.sql.recipe]\nsystem = "x"\n',
+        '[models]\nsql = { task = "text-to-sql", recipe = { system = "x" } }\n',
+        '[models]\nsql.task = "text-to-sql"\nsql.recipe.system = "x"\n',
+    ],
+)
+def test_a_recipe_stays_when_its_line_is_edited(text: str) -> None:
+    line = replace(parse_manifest(text).models["sql"], context=2048)
+    edited = add_model(text, line)
+    found = parse_manifest(edited).models["sql"]
+    assert found == line and found.recipe == {"system": "x"} and found.context == 2048

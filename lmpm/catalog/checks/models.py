@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
 from lmpm.catalog.problem import Problem
+from lmpm.catalog.recipes import recipe_for
+from lmpm.errors import CatalogError
 from lmpm.gguf import parse_shard, quant
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def model_problems(catalog: Catalog, model: CatalogModel, broken: frozenset[str]
         yield Problem(file, "shape", "is missing, expected the sizes that memory is estimated from", "missing")
     yield from _capabilities(file, model)
     yield from _scores(file, catalog, model, broken)
+    yield from _recipes(file, catalog, model, broken)
     ranks = [catalog.trust(repo.id) for repo in model.repos]
     if ranks != sorted(ranks):
         yield Problem(file, "repo", "expected the most trusted publisher first, as in publishers.toml")
@@ -95,6 +98,20 @@ def _scores(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[
     for (task_name, metric, mode), count in figures.items():
         if count > 1:
             yield Problem(file, "score", f"{task_name} has `{metric}` {count} times{f' ({mode})' if mode else ''}")
+
+
+def _recipes(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[Problem]:
+    """What the maker asks goes with the recipe of each task that the model is rated for."""
+    for name in sorted({score.task for score in model.scores}):
+        task = catalog.task(name)
+        if task is None or f"tasks/{name}.toml" in broken:
+            continue
+        for mode in ("", "direct", "thinking"):
+            try:
+                recipe_for(task, model, mode)
+            except CatalogError as error:
+                yield Problem(file, "recipe", f"does not go with {name}: {error.message}")
+                break
 
 
 def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[Problem]:

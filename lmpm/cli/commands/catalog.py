@@ -45,7 +45,7 @@ def list_tasks(app: App) -> None:
 @json_option
 @pass_app(local=True)
 def show(app: App, name: str, everything: bool) -> None:
-    """Show the models of a task, best first, or what is known of a model."""
+    """Show the models of a task, best first, or what is known of a model. How to call one: `lmpm show`."""
     from lmpm.cli.output import catalog_pages as pages
 
     catalog = app.workspace.catalog

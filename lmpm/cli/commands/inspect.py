@@ -51,7 +51,7 @@ def command(app: App, ref: str, **options: Any) -> None:
     """Show what a GGUF is and needs, from its header alone.
 
     REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
-    or a file.
+    or a file. `lmpm show` says in a page how it is asked.
     """
     from lmpm.estimate import BUILD, as_planned, inspect, is_followed
 

@@ -30,8 +30,8 @@ def command(app: App, names: tuple[str, ...]) -> int:
     Nothing is changed: `lmpm update` does that.
 
     Newer commits, files uploaded again, changed templates and licences, repositories that are gone or belong
-    to somebody else, and better choices of a newer catalog. Files that changed under the pinned commit end in
-    exit code 4; nothing else here is a failure.
+    to somebody else, better choices of a newer catalog, and recipes that it has otherwise. Files that changed under
+    the pinned commit end in exit code 4; nothing else here is a failure.
     """
     if app.workspace.offline:
         raise OfflineError("What is new can only be asked over the network")

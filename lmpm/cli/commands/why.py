@@ -36,7 +36,7 @@ SHOWN_VARIANTS: Final = 5  # of the lock
 def command(app: App, name: str, everything: bool, **options: Any) -> None:
     """List the candidates for a task or model, and why not each.
 
-    `lmpm resolve` gives the choice alone.
+    `lmpm resolve` gives the choice alone, `lmpm show` one page of what was taken.
 
     NAME is a task, a model, a repository, words of a model's name or an entry of the lock. Tasks and models
     are answered from the catalog's facts; others are asked for over the network.

@@ -69,6 +69,12 @@ class Console:
             for line in wrap(printable(text), columns(sys.stderr), hang=LABEL_WIDTH):
                 _write(style(line, dim=True))
 
+    def aside(self, text: str) -> None:
+        """What stands beside an answer, dim: how quick it was, what it is of."""
+        if not self.quiet:
+            for line in wrap(printable(text), columns(sys.stderr)):
+                _write(style(line, dim=True))
+
     def blank(self) -> None:
         """An empty line between parts."""
         if not self.quiet:

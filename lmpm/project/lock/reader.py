@@ -88,7 +88,7 @@ def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
         models.append(model)
     _finish(document, strict=strict)
     _check_same_bytes(models, document)
-    return Lock(tuple(models), revision=max(revision, REVISION))  # one of before says nothing that changed since
+    return Lock(tuple(models), revision=revision)
 
 
 def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel:

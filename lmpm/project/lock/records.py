@@ -96,7 +96,7 @@ class Lock:
     """The whole lock, its models sorted by name."""
 
     models: tuple[LockedModel, ...] = ()
-    revision: int = field(default=REVISION, kw_only=True)
+    revision: int = field(default=REVISION, kw_only=True, compare=False)  # as it was read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(sorted(self.models, key=lambda model: model.name)))

@@ -34,7 +34,7 @@ def emit_lock(lock: Lock) -> str:
 
 def _emit(lock: Lock) -> Iterator[str]:
     yield f"version = {VERSION}"
-    yield f"revision = {REVISION}"
+    yield f"revision = {_revision(lock)}"
     for model in lock.models:
         yield from ("", "[[model]]")
         yield f"name = {toml.value(model.name)}"
@@ -49,6 +49,11 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate, model.recipe)
+
+
+def _revision(lock: Lock) -> int:
+    """The least that knows every key of the lock: one that needs no new key stays as it was."""
+    return REVISION if any(model.recipe for model in lock.models) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         serve_target as serve_target,
     )
     from lmpm.benchmark.plan import Measured as Measured, Settings as Settings, measure as measure
-    from lmpm.benchmark.prompts import make_prompts as make_prompts
+    from lmpm.benchmark.prompts import make_prompts as make_prompts, words_for as words_for
     from lmpm.benchmark.record import (
         Rule as Rule,
         compare as compare,
@@ -34,7 +34,7 @@ else:
             "client": "ask_all",
             "opening": "digest_of engine_target other_targets serve_target",
             "plan": "Measured Settings measure",
-            "prompts": "make_prompts",
+            "prompts": "make_prompts words_for",
             "record": "Rule compare keep make_record parse_rule read_record",
             "report": "report",
             "sample": "Figures Sample Spread summarize",

@@ -18,7 +18,7 @@ from lmpm.run_config import Service
 from lmpm.runtime import plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lmpm.project import Workspace
     from lmpm.runtime import Subject
@@ -30,10 +30,12 @@ LONG: Final = {"ignore_eos": True}  # as many tokens as are asked for, where the
 
 
 @contextlib.contextmanager
-def engine_target(workspace: Workspace, subject: Subject, *, slots: int) -> Iterator[tuple[Target, float]]:
-    """The model in a child of its own, with so many slots that share its context, and seconds until it could be asked.
+def engine_target(
+    workspace: Workspace, subject: Subject, *, slots: int
+) -> Iterator[tuple[Target, float, Callable[[str], int]]]:
+    """The model in a child of its own, whose slots share its context.
 
-    Raises EngineError.
+    Gives the target, the seconds until it could be asked, and what counts the tokens of a text. Raises EngineError.
     """
     engine = workspace.engine
     config = dataclasses.replace(plan_of(subject, engine), sequences=slots, unified=True)
@@ -56,6 +58,7 @@ def engine_target(workspace: Workspace, subject: Subject, *, slots: int) -> Iter
                 options=LONG,
             ),
             loaded,
+            lambda text: len(session.tokenize(text)),
         )
 
 

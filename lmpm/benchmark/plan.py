@@ -23,7 +23,11 @@ REQUESTS_A_CLIENT: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a run is made. `limits` are milliseconds by `ttft`, `tpot`, `e2el`, for goodput."""
+    """How a run is made.
+
+    `words` is how many of a prompt come to its tokens, 0: as many. `limits` are milliseconds by `ttft`, `tpot`, `e2el`,
+    for goodput.
+    """
 
     prompt_tokens: int
     answer_tokens: int
@@ -33,6 +37,7 @@ class Settings:
     phases: tuple[Phase, ...] = ("warm", "hot")
     limits: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
+    words: int = 0
 
     def number(self, concurrency: int) -> int:
         """Requests of a round."""
@@ -60,7 +65,7 @@ def measure(
         for phase in settings.phases:
             for concurrency in settings.concurrencies:
                 prompts = make_prompts(
-                    settings.number(concurrency), settings.prompt_tokens,
+                    settings.number(concurrency), settings.words or settings.prompt_tokens,
                     seed=f"{settings.seed} {turn} {phase} {concurrency}", same_prefix=phase == "hot",
                 )  # fmt: skip
                 for target in _turned(targets, turn):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-# Common English words of one token each in most vocabularies; a text of them has about as many tokens as words.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Common English words, of one token each in most vocabularies; small ones cut them, for which `words_for` looks.
 _WORDS: Final = (
     "the of and to in that is was for it with as his on be at by had not are but from or have an they which one you "
     "were all her she there would their we him been has when who will no more if out so up said what its about than "
@@ -18,16 +21,22 @@ WORDS: Final = _WORDS.split(" ")
 QUESTION: Final = "Continue this text in your own words, at length: "
 
 
-def make_prompts(number: int, tokens: int, *, seed: str, same_prefix: bool = False) -> list[str]:
-    """So many prompts of about `tokens` tokens. With `same_prefix` they differ in their last words alone."""
+def words_for(tokens: int, count: Callable[[str], int]) -> int:
+    """How many words have about so many tokens; `count` says how many a text has."""
+    text = " ".join(WORDS)
+    return max(int(tokens * len(WORDS) / max(count(text), 1)), 1)
+
+
+def make_prompts(number: int, words: int, *, seed: str, same_prefix: bool = False) -> list[str]:
+    """So many prompts of about `words` words. With `same_prefix` they differ in their last words alone."""
     chance = random.Random(seed)  # noqa: S311 not for secrets
-    shared = _text(chance, tokens)
+    shared = _text(chance, words)
     found = []
     for turn in range(number):
-        text = shared if same_prefix else _text(chance, tokens)
+        text = shared if same_prefix else _text(chance, words)
         found.append(f"{QUESTION if same_prefix else f'{turn} {chance.randrange(10**9)} {QUESTION}'}{text} {turn}")
     return found
 
 
-def _text(chance: random.Random, tokens: int) -> str:
-    return " ".join(chance.choices(WORDS, k=max(tokens - len(QUESTION.split()) - 4, 1)))
+def _text(chance: random.Random, words: int) -> str:
+    return " ".join(chance.choices(WORDS, k=max(words - len(QUESTION.split()) - 4, 1)))

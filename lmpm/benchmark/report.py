@@ -133,8 +133,9 @@ def markdown(record: Mapping[str, Any], *, picture: str = "") -> str:
         f"{record['machine']['name']} · {record['engine']} · lmpm {record['lmpm']} · {record['date']}",
         "",
         f"About {settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out, greedy; "
-        f"{settings['rounds']} rounds in turns; load {system['load']}, power {system['power']}. `warm`: every prompt is new; `hot`: they all "
-        "begin alike. TTFT is from sending to the first text, decode that of one answer, together all answers.",
+        f"{settings['rounds']} rounds in turns; load {system['load']}, power {system['power']}. "
+        "`warm`: every prompt is new; `hot`: they all begin alike. TTFT is from sending to the first text, decode that "
+        "of one answer, together all answers.",
         "",
         f"sha256 `{record['sha256']}`",
         "",

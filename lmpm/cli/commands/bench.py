@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +75,8 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     """Measure how fast a model answers here, beside other servers, in turns in one run.
 
     TTFT: from sending to the first text. TPOT: of each further token. decode: its inverse, tokens a second of one
-    answer; together: of all answers at once. cold: process and load; warm: every prompt is new; hot: they begin alike. Prompts
-    begin by chance, so that no cache lies. p95 is given from 20 samples on; what failed is counted apart.
+    answer; together: of all answers at once. cold: process and load; warm: every prompt is new; hot: they begin alike.
+    Prompts begin by chance, so that no cache lies. p95 is given from 20 samples on; what failed is counted apart.
     """
     from lmpm import benchmark
     from lmpm.runtime import find_subject
@@ -93,7 +94,8 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     _ask_about_money(others, settings, assumed=options["yes"])
     with contextlib.ExitStack() as opened:
         slots = max(settings.concurrencies)
-        engine, loaded = opened.enter_context(benchmark.engine_target(workspace, subject, slots=slots))
+        engine, loaded, tokens = opened.enter_context(benchmark.engine_target(workspace, subject, slots=slots))
+        settings = replace(settings, words=benchmark.words_for(settings.prompt_tokens, tokens))
         cold = loaded + (benchmark.ask_all(engine, ["Hello"], concurrency=1, max_tokens=1)[0].first_token_s or 0.0)
         targets = [engine]
         if not no_serve:

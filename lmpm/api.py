@@ -33,6 +33,7 @@ def resolve(
     context: int | None = None,
     quant: str | None = None,
     min_speed: float | None = None,
+    max_wait: float | None = None,
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
@@ -43,14 +44,14 @@ def resolve(
 ) -> Choice:
     """Choose a variant for a machine without downloading it; `.chosen` is what is taken, `.rejected` all others.
 
-    `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens a
-    second, `max_size` in bytes. `hardware` is a record or a description such as `"M2, 16GB"`, None is this machine;
-    `machine` is its older name.
+    `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens
+    a second, `max_wait` in seconds to the first token that is seen, `max_size` in bytes. `hardware` is a record or
+    a description such as `"M2, 16GB"`, None is this machine; `machine` is its older name.
     Raises NothingFitsError or NotPermittedError when nothing can be taken, UnknownNameError, NetworkError.
     """
     from lmpm.project import resolve_reference
 
-    asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
+    asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
     choice = resolve_reference(_workspace(project, hardware or machine, offline), ref, asked).choice
     require_choice(choice)
     return choice
@@ -63,6 +64,7 @@ def install(
     context: int | None = None,
     quant: str | None = None,
     min_speed: float | None = None,
+    max_wait: float | None = None,
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
@@ -80,7 +82,7 @@ def install(
     fails where the lock would change, `save=False` leaves manifest and lock alone, `smoke=False` runs nothing.
     Raises the errors of `resolve`, IntegrityError, DiskError, LockError, SmokeTestError.
     """
-    asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
+    asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
     workspace = _workspace(project, machine, offline)
     plan = actions.install.plan(workspace, refs, asked, name=name, locked=locked, save=save, smoke=smoke)
     return actions.install.apply(plan, reporter)
@@ -187,6 +189,7 @@ def _constraints(
     context: int | None,
     quant: str | None,
     min_speed: float | None,
+    max_wait: float | None,
     max_size: int | None,
     licenses: Iterable[str] | None,
     prefer: Prefer,
@@ -198,6 +201,7 @@ def _constraints(
         context=context,
         quant=parse_quant(quant) if quant else None,
         min_speed=min_speed,
+        max_wait=max_wait,
         max_size=max_size,
         licenses_allowed=None if licenses is None else frozenset(map(normalise, licenses)),
         prefer=prefer,

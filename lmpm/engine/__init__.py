@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Found as Found,
         default_engine as default_engine,
         gpu_hint as gpu_hint,
+        require_engine as require_engine,
     )
     from lmpm.engine.interface import Engine as Engine
     from lmpm.engine.local import LocalEngine as LocalEngine, usual_repacking as usual_repacking
@@ -43,7 +44,7 @@ else:
         __name__,
         {
             "asking": "asking Answer AnswerStream Options TextKind Usage",
-            "engines": "Engines Found default_engine gpu_hint",
+            "engines": "Engines Found default_engine gpu_hint require_engine",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",
             "planner": "MemoryPlanner",

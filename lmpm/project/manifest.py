@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
-from lmpm.errors import ManifestError, SpecError
+from lmpm.errors import ManifestError, SpecError, UnknownNameError, nearest
 from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.limits import MAX_MANIFEST_BYTES
 
@@ -33,6 +33,7 @@ class ManifestModel:
     context: int | None = None
     quant: str | None = None
     min_speed: float | None = None  # tokens per second
+    max_wait: float | None = None  # seconds to the first token
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
@@ -46,6 +47,7 @@ class ManifestModel:
             "context": self.context,
             "quant": self.quant,
             "min_speed": self.min_speed,
+            "max_wait": self.max_wait,
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
@@ -88,6 +90,18 @@ class Manifest:
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: Policy = Policy()
     engine: str | None = None  # that runs the models, by its name
+
+    def find(self, name: str) -> ManifestModel:
+        """The line of this name. Raises UnknownNameError."""
+        if name not in self.models:
+            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in self.models)
+            raise UnknownNameError(
+                "model of this project",
+                name,
+                suggestions=nearest(name, self.models),
+                listing=listing if self.models else f"{self.file} names no models",
+            )
+        return self.models[name]
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -154,7 +168,8 @@ def _model(models: Table, name: str) -> ManifestModel:
         ref=_line(table, "ref"),
         context=table.integer("context", low=1) if "context" in table else None,
         quant=_line(table, "quant"),
-        min_speed=_speed(table),
+        min_speed=_amount(table, "min_speed", "tokens per second"),
+        max_wait=_amount(table, "max_wait", "seconds"),
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
@@ -226,13 +241,13 @@ def _line(table: Table, key: str) -> str | None:
     return rules.field(table, key, rules.line) if key in table else None
 
 
-def _speed(table: Table) -> float | None:
-    if "min_speed" not in table:
+def _amount(table: Table, key: str, unit: str) -> float | None:
+    if key not in table:
         return None
-    speed = table.number("min_speed")
-    if speed < 0:
-        raise table.fail("min_speed", "expected tokens per second, found a negative number")
-    return speed
+    amount = table.number(key)
+    if amount < 0:
+        raise table.fail(key, f"expected {unit}, found a negative number")
+    return amount
 
 
 def _size(table: Table) -> int | None:

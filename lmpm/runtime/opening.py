@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmpm import limits
-from lmpm.engine import EngineLimits, Service
+from lmpm.engine import EngineLimits, Service, asking
 from lmpm.errors import EngineError, IntegrityError, NothingFitsError
 from lmpm.project import rung_for
 from lmpm.runtime.model import Model
@@ -82,7 +82,7 @@ def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None) -
         raise EngineError(error.message, details=error.details) from error
     except ValueError as error:
         raise EngineError(f"`{subject.paths[0].name}` is not a usable GGUF file: {error}") from error
-    return dataclasses.replace(config, pooling=recipe.pooling or None) if silent else config
+    return dataclasses.replace(config, pooling=asking.pooling_of(recipe, subject.files.model)) if silent else config
 
 
 def _need(subject: Subject, config: RunConfig, engine: LocalEngine) -> int:

@@ -15,6 +15,7 @@ from lmpm.cli.options import (
     global_option,
     hardware_option,
     json_option,
+    no_test_option,
     offline_option,
     pass_app,
 )
@@ -42,7 +43,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@no_test_option
 @engine_option
 @hardware_option
 @offline_option
@@ -50,7 +51,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @global_option
 @json_option
 @pass_app()
-def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_smoke: bool) -> int:
+def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_test: bool) -> int:
     """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
@@ -59,7 +60,7 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
     junit_file = app.workspace.current / junit if junit else None
     if junit_file and not junit_file.parent.is_dir():
         raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
-    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_smoke, junit_file=junit_file)
+    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_test, junit_file=junit_file)
 
 
 def run_verify(
@@ -179,7 +180,7 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
     line("model", f"{title}  fits {human(candidate.memory)} of {budget}{chosen}", name=report.name)
     if report.hashed_bytes:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
-        line("bytes", f"{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
+        line("bytes", f"{human(report.hashed_bytes)}  {how}  {words.took(report.hashed_s)}")
     if report.smoke is not None:
         if report.smoke.engine_build != engine:
             line("engine", report.smoke.engine_build)
@@ -241,6 +242,10 @@ def _json(report: Report) -> dict[str, Any]:
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
         "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
+        "disagreements": [
+            {"variant": item.rung, "key": item.key, "lock": item.said, "file": item.found}
+            for item in report.disagreements
+        ],
         "smoke": json.smoke_json(report.smoke),
         "recorded": asdict(report.recorded) if report.recorded else None,
         "notes": list(report.notes),

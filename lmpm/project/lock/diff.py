@@ -95,7 +95,7 @@ def _targets(before: LockedModel, after: LockedModel) -> Iterator[str]:
         if old is None and new is not None:
             yield f"{after.name}, {target}: takes {_title(new)} now"
         elif new is None:
-            yield f"{after.name}, {target}: is no target any more"
+            yield f"{after.name}, {target}: is not a target any more"
         elif old is not None and _key(old) != _key(new):
             names = (old.quant, new.quant) if old.model == new.model else (_title(old), _title(new))
             yield f"{after.name}, {target}: {names[0]} -> {names[1]}, memory {_sizes(old.memory, new.memory)}"

@@ -30,7 +30,7 @@ MAX_FIRST_TOKEN_S: Final = 86400.0
 MAX_WAIT_S: Final = 1e6
 MAX_SCORE: Final = 100.0
 
-_KEY: Final = re.compile(r"[a-z][a-z0-9_]*")
+_KEY: Final = r"[a-z][a-z0-9_]*"
 
 
 def parse_lock(text: str, *, name: str = LOCK_NAME) -> Lock:
@@ -163,7 +163,7 @@ def _speed(table: Table, key: str) -> float | None:
 def _requested(table: Table, items: Mapping[str, object]) -> dict[str, toml.Scalar]:
     found: dict[str, toml.Scalar] = {}
     for key, item in items.items():
-        if not _KEY.fullmatch(key):
+        if not re.fullmatch(_KEY, key):
             raise table.fail(key, "expected a key of lower-case letters, digits and `_`")
         if isinstance(item, bool):
             found[key] = item
@@ -206,6 +206,8 @@ def _candidate(table: Table, recipe: Recipe | None, *, strict: bool) -> LockedCa
         recipe=_recipe(table, recipe, strict=strict),
     )
     _check_files(candidate.files, table.at("files"))
+    if candidate.memory < candidate.size:
+        raise table.fail("memory", f"expected at least the {candidate.size} bytes of its files")
     _finish(table, strict=strict)
     return candidate
 

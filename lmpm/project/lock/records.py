@@ -24,8 +24,9 @@ REVISION: Final = 1  # a greater one is read, but not written
 class LockedCandidate:
     """One rung of a ladder: a pinned variant and what it costs, so that a machine can decide offline.
 
-    `memory` is the need at the locked context. `bytes_per_token`, `layers`, `architecture` and the numbers of
-    parameters (0: not known) feed the speed rule; of a mixture of experts a token goes through the active ones.
+    `memory` is the need at the locked context, no less than the bytes of its files. `bytes_per_token`, `layers`,
+    `architecture` and the numbers of parameters (0: not known) feed the speed rule; of a mixture of experts a token
+    goes through the active ones.
     `score` is what is expected of it at the task in its `mode` after the loss of its quant, `is_native` says that the
     weights were trained for this quant; `answer_tokens` and `thinking_tokens` are those of a usual answer.
     `engine` is the smallest llama.cpp build that loads it, `tested` what was seen with it. `template` is the

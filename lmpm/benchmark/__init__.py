@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.benchmark import report as report
+    from lmpm.benchmark.browser import browser_target as browser_target
     from lmpm.benchmark.client import ask_all as ask_all
     from lmpm.benchmark.opening import (
         digest_of as digest_of,
@@ -31,6 +32,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "browser": "browser_target",
             "client": "ask_all",
             "opening": "digest_of engine_target other_targets serve_target",
             "plan": "Measured Settings measure",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.benchmark.sample import Sample
@@ -30,7 +31,11 @@ def ask_all(
     done: Callable[[Sample], None] | None = None,
 ) -> list[Sample]:
     """Put every prompt to a target, so many at once; what fails is a sample with an error. `done` hears of each."""
-    return asyncio.run(_ask_all(target, prompts, concurrency, max_tokens, timeout_s, done))
+    if target.asker is not None:
+        return target.asker(prompts, concurrency=concurrency, max_tokens=max_tokens)
+    with ThreadPoolExecutor(1) as pool:  # a loop of its own, also beside one that runs in this thread
+        asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, done)
+        return pool.submit(asyncio.run, asking).result()
 
 
 async def _ask_all(

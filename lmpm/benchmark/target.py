@@ -9,9 +9,19 @@ from urllib.parse import urlsplit
 from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
-Kind = Literal["engine", "serve", "url", "cloud"]
+    from lmpm.benchmark.sample import Sample
+
+    class Asker(Protocol):
+        """Puts prompts to a target."""
+
+        def __call__(self, prompts: Sequence[str], *, concurrency: int, max_tokens: int) -> list[Sample]:
+            """A sample for each prompt."""
+
+
+Kind = Literal["engine", "serve", "url", "cloud", "browser"]
 
 # Where the runtimes of the field listen unless told otherwise, by their documentation.
 PRESETS: Final = {
@@ -28,7 +38,7 @@ class Target:
 
     `socket` is the UNIX socket to reach it by, empty: by the URL's host. A `raw` one is asked to complete a text, since
     its model has no chat template. `options` go with each request: what makes a llama-server write as many tokens as
-    are asked for.
+    are asked for. `asker` asks what is not reached over HTTP.
     """
 
     label: str
@@ -40,6 +50,7 @@ class Target:
     sha256: str = ""
     raw: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
+    asker: Asker | None = field(default=None, compare=False)
 
 
 def parse_url(text: str, model: str = "") -> Target:

@@ -43,6 +43,8 @@ class SlowerError(LmpmError):
     help="A base URL, ollama, lm-studio, llama-server, vllm, or cloud:NAME; a model after `#`.",
 )
 @click.option("--no-serve", is_flag=True, help="Only the engine, without `lmpm serve`.")
+@click.option("--browser", is_flag=True, help="Beside it the page of `lmpm export browser` in Chromium, one client.")
+@click.option("--wllama", metavar="FILE", help="For --browser: npm package of wllama as a file.")
 @click.option("--clients", default="1", show_default=True, metavar="N,...", help="Requests at once, such as 1,4,8,32.")
 @click.option(
     "--prompt-tokens", type=click.IntRange(1, 100_000), metavar="N", help="About so many in; the task's unless said."
@@ -90,6 +92,8 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     if not subject.recipe.writes:
         raise SpecError(f"`{name}` does not write: only models that answer in words are measured yet")
     settings = _settings(app, subject, options)
+    if options["browser"] and settings.concurrencies != (1,):
+        raise SpecError("A page answers one at a time: `--browser` goes with `--clients 1`")
     others = benchmark.other_targets(workspace, subject, against)
     _ask_about_money(others, settings, assumed=options["yes"])
     with contextlib.ExitStack() as opened:
@@ -100,6 +104,13 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
         targets = [engine]
         if not no_serve:
             targets.append(opened.enter_context(benchmark.serve_target(workspace, subject, slots=slots)))
+        if options["browser"]:
+            chosen = {"wllama": options["wllama"]} if options["wllama"] else {}
+            targets.append(
+                opened.enter_context(
+                    benchmark.browser_target(workspace, subject, answer_tokens=settings.answer_tokens, options=chosen)
+                )
+            )
         measured = benchmark.measure([*targets, *others], settings)
         info = workspace.engine.info
         record = benchmark.make_record(

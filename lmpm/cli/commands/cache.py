@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Source
 
 # Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
-NOTES: Final = ("benchmarks", "catalog", "engines", "facts", "headers", "hub", "measured", "plans", "records", "verified")
+NOTES: Final = (
+    "benchmarks",
+    "catalog",
+    "engines",
+    "facts",
+    "headers",
+    "hub",
+    "measured",
+    "plans",
+    "records",
+    "verified",
+)
 
 
 @click.group(cls=NamingGroup)

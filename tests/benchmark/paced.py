@@ -29,7 +29,7 @@ class Pace:
 
 
 async def _answer(pace: Pace, request: web.Request) -> web.StreamResponse:
-    number = len(pace.bodies)
+    number, chats = len(pace.bodies), request.path.endswith("/chat/completions")
     pace.bodies.append(await request.json())
     fault = pace.faults.get(number, "")
     if fault.isdecimal():
@@ -49,7 +49,7 @@ async def _answer(pace: Pace, request: web.Request) -> web.StreamResponse:
     for token in range(0 if fault == "empty" else pace.tokens):
         await asyncio.sleep(max(start + pace.first_s + token * pace.gap_s - loop.time(), 0))
         times.append(loop.time() - start)
-        await send({"choices": [{"delta": {"content": "x"}}]})
+        await send({"choices": [{"delta": {"content": "x"}} if chats else {"text": "x"}]})
         if fault == "cut" and token == 2:
             request.transport.close() if request.transport else None
             pace.at_once -= 1
@@ -73,7 +73,8 @@ def serving(pace: Pace) -> Iterator[str]:
 
     async def run() -> None:
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", lambda request: _answer(pace, request))
+        for path in ("/v1/chat/completions", "/v1/completions"):
+            app.router.add_post(path, lambda request: _answer(pace, request))
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -11,7 +11,9 @@ import click
 import pytest
 
 from lmpm import errors
+from lmpm.catalog import directory, load
 from lmpm.cli import cli
+from lmpm.recipe import Input
 from tests.transcripts import README, WIDTH, play, transcripts, without_figures
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,9 +51,17 @@ def test_every_command_in_the_pages_exists(page: str, words: list[str]) -> None:
         assert command is not None, f"{page} names `lmpm {name}`"
     assert command is not None
     options = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+    if command.name == "run":  # the inputs of a task are options, too
+        options |= {f"--{item.name}" for item in recipe_inputs(words[0])}
     for word in words:
         if word.startswith("-"):
             assert word.partition("=")[0] in options, f"{page}: {word}"
+
+
+def recipe_inputs(ref: str) -> tuple[Input, ...]:
+    """What a task is given; nothing where a reference is not one."""
+    found = load(directory()).task(ref)
+    return found.recipe.inputs if found else ()
 
 
 def test_the_pages_hold_commands() -> None:

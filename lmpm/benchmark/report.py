@@ -20,7 +20,7 @@ def rows(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [_cells(row, first.get((row["phase"], row["max_concurrency"]))) for row in record["results"]]
 
 
-HEADS: Final = ("target", "", "clients", "TTFT p50", "p95", "decode", "together", "")
+HEADS: Final = ("target", "", "clients", "TTFT p50", "p95", "decode tok/s", "together tok/s", "")
 
 
 def _cells(row: Mapping[str, Any], first: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def _ms(value: float | None) -> str:
 
 
 def _speed(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.1f} tok/s"
+    return "-" if value is None else f"{value:,.1f}"
 
 
 def _ratio(row: Mapping[str, Any], first: Mapping[str, Any] | None, field: str) -> str:

@@ -167,5 +167,6 @@ def _pick_model(error: AmbiguousNameError) -> str:
 
 def _may_measure(machine: Machine) -> bool:
     """Ask on the terminal whether this machine is to be measured."""
-    known = f"only assumed ({machine.bandwidth / 1e9:.0f} GB/s)" if machine.bandwidth else "not known"
-    return click.confirm(f"Memory bandwidth here is {known}. Measure it, about 15 s?", default=True, err=True)
+    known = f"{machine.bandwidth / 1e9:.0f} GB/s is a guess" if machine.bandwidth else "it is not known"
+    question = f"The choice hangs on memory speed; {known}. Measure (15 s)?"
+    return click.confirm(question, default=True, err=True)

@@ -11,7 +11,7 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("run", "serve", "search", "show"),
+    "Use": ("run", "serve", "show", "search"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
@@ -48,6 +48,13 @@ ELSEWHERE: Final = {
     "check": _STATE,
     "chat": "`lmpm run chat`",
     "ask": "`lmpm run NAME`",
+    "prompt": "`lmpm run NAME`",
+    "generate": "`lmpm run NAME`",
+    "server": "`lmpm serve` serves what the lock pins to OpenAI clients",
+    "start": "`lmpm serve` serves what the lock pins to OpenAI clients",
+    "ps": "What is here: `lmpm list`; what a running `lmpm serve` has loaded: its page, `http://127.0.0.1:8420`",
+    "stop": "Ctrl-C ends `lmpm serve`; a model that nobody asks it unloads by itself: `--idle 10m`",
+    "push": "`lmpm export oci NAME` makes an image to push; `lmpm mirror serve` is a Hub for other machines",
     "login": _LOGIN,
     "auth": _LOGIN,
     "whoami": _LOGIN,

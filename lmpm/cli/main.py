@@ -49,9 +49,10 @@ def cli() -> None:
 
     \b
     lmpm install text-to-sql    choose for this machine, download, test, pin
-    lmpm search "qwen3 8b"      models on the Hub, and what fits this machine
+    lmpm run text-to-sql --demo "How many customers are there?"
+    lmpm serve                  an OpenAI-compatible server of what is pinned
     lmpm verify                 test on this machine what lmpm.lock pins
-    lmpm why text-to-sql        the candidates, and why each was not taken
+    lmpm search "qwen3 8b"      models on the Hub, and what fits this machine
     """  # noqa: D301 - \b tells click to keep the lines as they are
 
 

@@ -84,6 +84,7 @@ def plan_export(
     files = candidate.files
     job = Job(
         subject=subject,
+        task=workspace.catalog.task(subject.task) if subject.task else None,
         files=tuple((file, paths[file.path.rpartition("/")[2]]) for file in files),
         stored={file.path: store.link(candidate.source, file).relative_to(store.root).as_posix() for file in files},
         lock=emit_lock(Lock((replace(subject.locked, candidates=(candidate,)),))),

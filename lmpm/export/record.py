@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from lmpm.catalog import Task
     from lmpm.run_config import RunConfig
     from lmpm.runtime import Subject
     from lmpm.types import Machine, ModelFile
@@ -80,6 +81,7 @@ class Job:
     """
 
     subject: Subject
+    task: Task | None
     files: tuple[tuple[ModelFile, Path], ...]
     stored: Mapping[str, str]
     lock: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.runtime.example import example_inputs as example_inputs, example_request as example_request
     from lmpm.runtime.model import Model as Model
     from lmpm.runtime.opening import open_model as open_model, plan_of as plan_of
     from lmpm.runtime.subject import (
@@ -20,6 +21,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "example": "example_inputs example_request",
             "model": "Model",
             "opening": "open_model plan_of",
             "subject": "Subject find_locked find_subject of_file usual_recipe",

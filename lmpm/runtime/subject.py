@@ -82,14 +82,12 @@ def find_locked(workspace: Workspace, ref: str) -> tuple[Workspace, LockedModel]
     if found is not None:
         return found
     known = sorted({model.name for _, lock in locks for model in lock.models})
-    suggestions = nearest(ref, known)
-    error = UnknownNameError(
-        "installed model",
-        ref,
-        suggestions=suggestions,
-        listing="" if suggestions else f"Install one: `lmpm install {ref}`",
-    )
-    raise error
+    catalog = workspace.catalog
+    can_be_installed = "/" in ref or ":" in ref or catalog.task(ref) or catalog.model(ref)
+    suggestions = () if can_be_installed else nearest(ref, [*known, *catalog.task_names()])
+    here = f"Installed: {', '.join(f'`{name}`' for name in known)}; " if known else ""
+    listing = f"Install it: `lmpm install {ref}`" if can_be_installed else f"{here}all tasks: `lmpm catalog list`"
+    raise UnknownNameError("installed model", ref, suggestions=suggestions, listing="" if suggestions else listing)
 
 
 def _meant(lock: Lock, ref: str, catalog: Catalog) -> LockedModel | None:

@@ -153,7 +153,7 @@ def _cannot_listen(error: OSError, settings: Settings) -> SpecError:
     if error.errno == errno.EADDRINUSE:
         return SpecError(
             f"Port {settings.port} is in use",
-            hint="Take another one with `--port 8421`, or any free one with `--port 0`",
+            hint="Perhaps another `lmpm serve` runs: take another port with `--port N`, any free one with `--port 0`",
         )
     why = os.strerror(error.errno) if error.errno else str(error)
     return SpecError(f"Cannot listen at {settings.host} port {settings.port}: {why.lower()}", hint="`--host`, `--port`")

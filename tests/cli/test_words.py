@@ -89,6 +89,17 @@ class TestTyped:
         cli.call(*words.split(), "--offline").failed(3, "hint: lmpm.toml names no models")
 
 
+def single(name: str) -> click.Command | None:
+    return program.get_command(click.Context(program), name)
+
+
+def inner(group: str) -> list[str]:
+    """The commands of a group that its page lists."""
+    found = single(group)
+    assert isinstance(found, click.Group)
+    return sorted(name for name, command in found.commands.items() if not command.hidden)
+
+
 class TestHelp:
     def test_old_names_are_understood_and_not_shown(self, cli: Cli) -> None:
         page = cli.call("--help").passed().out
@@ -106,6 +117,23 @@ class TestHelp:
         page = cli.call(*words.split(), "--help").passed().out
         assert "Example:" in page, page
         assert not re.search(r"\b(smoke|rungs?|ladder|floor|bring|brings|brought|prove[sd]?)\b", page), page
+
+    @pytest.mark.parametrize("group", ["", *(name for name in COMMANDS if isinstance(single(name), click.Group))])
+    def test_each_command_is_a_line_of_its_group_that_is_not_cut(self, cli: Cli, group: str) -> None:
+        page = cli.call(*group.split(), "--help", COLUMNS="80").passed().out
+        start = r"^Commands:$" if group else r"^Use:$"
+        lines = re.split(start, page, flags=re.MULTILINE)[1].splitlines()
+        listed = [found[1] for line in lines if (found := re.match(r"  ([a-z]+)  ", line))]
+        assert listed == (inner(group) if group else [*COMMANDS])
+        for line in lines:
+            assert len(line) <= 80 and not line.endswith("..."), line
+            assert not re.match(r" {11,}\S", line), f"goes on in a second line: {line}"
+        if group:
+            assert "Example:" in page
+
+    @pytest.mark.parametrize("words", commands())
+    def test_lines_that_are_kept_are_kept(self, cli: Cli, words: str) -> None:
+        assert "\\b" not in cli.call(*words.split(), "--help").passed().out
 
     def test_what_is_for_maintainers_is_not_on_the_page(self, cli: Cli) -> None:
         page = cli.call("catalog", "--help").passed().out

@@ -48,10 +48,15 @@ def unknown(cli: Cli) -> Cli:
 
 def test_the_question_is_asked_once_and_no_is_kept(unknown: Cli, hub: LoopbackHub) -> None:
     shown = at_a_terminal(unknown, "install", "text-to-sql", "--dry-run", typed=b"n\n")
-    assert re.search(r"Memory bandwidth here is only assumed \(\d+ GB/s\)\. Measure it, about 15 s\? \[Y/n\]", shown)
+    assert re.search(r"memory speed; \d+ GB/s is a guess\. Measure \(15 s\)\? \[Y/n\]", shown)
     assert "Chosen" in shown and "measured here" not in shown and HINT not in shown
-    assert "Measure it" not in at_a_terminal(unknown, "install", "text-to-sql", "--dry-run", typed=b"")
+    assert "Measure" not in at_a_terminal(unknown, "install", "text-to-sql", "--dry-run", typed=b"")
     assert not workspace(unknown).engine.is_to_be_measured
+
+
+def test_offline_nothing_is_asked_before_the_answer(unknown: Cli) -> None:
+    shown = at_a_terminal(unknown, "install", "text-to-sql", "--offline", typed=b"")
+    assert "Measure (" not in shown and "Installed text-to-sql" in shown
 
 
 def test_yes_measures_before_the_choice(unknown: Cli, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,9 @@ class SlowerError(LmpmError):
 @json_option
 @pass_app()
 def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save: str | None, **options: Any) -> None:
-    """Measure how fast a model answers here, beside other servers, in turns in one run.
+    """Measure how fast a model answers here, beside other servers.
+
+    All of them are asked in turns, in one run.
 
     TTFT: from sending to the first text. TPOT: of each further token. decode: its inverse, tokens a second of one
     answer; together: of all answers at once. cold: process and load; warm: every prompt is new; hot: they begin alike.
@@ -206,14 +208,18 @@ def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
         put_json({**record, "broken": broken})
         return
     settings, system = record["settings"], record["system"]
-    load = "" if system["load"] is None else f" · load {system['load']:g}"
+    load = "" if system["load"] is None else f" · system load {system['load']:g}"
     put(
         f"{record['name']} on {record['machine']['name']} · {record['engine']} · "
         f"{settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out{load}"
     )
     put(f"cold start to the first token: {record['cold_s']:.2f} s")
     put_table(
-        report.rows(record), heads=report.HEADS, indent="  ", right=frozenset({2}), fit=Fit(shorten=(0,), wraps=True)
+        report.rows(record),
+        heads=report.HEADS,
+        indent="  ",
+        right=frozenset({2}),
+        fit=Fit(drop=(4,), shorten=(0,), wraps=True),
     )
     for line in report.shown(record):
         put(line)

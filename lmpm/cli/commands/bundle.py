@@ -30,7 +30,10 @@ expect_option = click.option(
 )
 
 
-@click.group(cls=NamingGroup)
+@click.group(
+    cls=NamingGroup,
+    epilog="Example: `lmpm bundle create models.tar` here, `lmpm bundle import models.tar` there",
+)
 def command() -> None:
     """Carry models to machines without a network.
 
@@ -51,9 +54,10 @@ def command() -> None:
 @json_option
 @pass_app()
 def create(app: App, place: str, names: tuple[str, ...], target: str | None, everything: bool, fetch: bool) -> int:
-    """Write a bundle to PLACE: a new directory, or a tar where it ends in `.tar`.
+    """Write what the lock pins to PLACE.
 
-    It holds what the declared targets take, or this machine without any. The same lock gives the same bytes.
+    PLACE is a new directory, or a tar where it ends in `.tar`. It holds what the declared targets take, or this machine
+    without any. The same lock gives the same bytes.
     """
     from lmpm import bundle
 
@@ -122,7 +126,10 @@ def _conclude(app: App, planned: BundlePlan, made: Bundle) -> None:
 @json_option
 @pass_app(local=True)
 def verify(app: App, place: str, expect: str) -> int:
-    """Check that the bundle at PLACE is as it was made: every byte, nothing missing, nothing added."""
+    """Check that the bundle at PLACE is as it was made.
+
+    Every byte is read; nothing may be missing and nothing added.
+    """
     from lmpm import bundle
 
     found = bundle.check_bundle(_path(app, place), expected=expect, reporter=app.transfers)
@@ -142,7 +149,7 @@ def verify(app: App, place: str, expect: str) -> int:
 @json_option
 @pass_app(local=True)
 def import_(app: App, place: str, expect: str, no_test: bool) -> int:
-    """Take the models of the bundle at PLACE into the store, then verify them here.
+    """Take the models of the bundle at PLACE, and verify them here.
 
     The project's lock must be the one that the bundle was made for; where there is none, the bundle's is written.
     """

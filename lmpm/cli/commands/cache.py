@@ -40,7 +40,7 @@ NOTES: Final = (
 )
 
 
-@click.group(cls=NamingGroup)
+@click.group(cls=NamingGroup, epilog="Example: `lmpm cache list`, and then `lmpm cache prune`")
 def command() -> None:
     """See, clean and fill the store, which is the Hugging Face cache.
 
@@ -64,7 +64,7 @@ def show_directory(app: App) -> None:
 @json_option
 @pass_app(local=True)
 def show_files(app: App) -> None:
-    """List the GGUF files of the store, their sizes, and the locks that name them.
+    """List the GGUF files of the store, and the locks that name them.
 
     The locks are those of the projects that lmpm has worked in on this machine.
     """
@@ -145,7 +145,9 @@ def forget_project(app: App, directory: str) -> None:
 @json_option
 @pass_app(local=True)
 def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
-    r"""Remove lmpm's own notes, all of them or those of some kinds. No model is removed: that is `prune`.
+    """Remove lmpm's own notes, all of them or those of some kinds.
+
+    No model is removed: that is `prune`.
 
     \b
     answers     what models answered in evaluations
@@ -162,7 +164,7 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
     What is needed again is asked, measured or hashed again. Each kind is bounded: the notes used longest ago
     make room by themselves.
-    """
+    """  # noqa: D301 - \b tells click to keep the lines as they are
     gone = {kind: JsonCache(app.workspace.home / kind).clear() for kind in kinds or NOTES}
     notes, size = sum(kind.notes for kind in gone.values()), sum(kind.size for kind in gone.values())
     if app.as_json:
@@ -184,10 +186,10 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 @json_option
 @pass_app(local=True)
 def adopt_files(app: App, names: tuple[str, ...], folders: tuple[str, ...]) -> None:
-    """Take over files that Ollama or LM Studio already keep, without a second copy.
+    """Link files that Ollama or LM Studio already have.
 
-    What the known locks name, or the models NAME of this project, and the store lacks is looked for by
-    sha256. What is found is linked: a reflink where the file system can, else a hard link, else a symlink.
+    There is no second copy. What the known locks name, or the models NAME of this project, and the store lacks is
+    looked for by sha256. What is found is linked: a reflink where the file system can, else a hard link, else a symlink.
     """
     from lmpm.project import lacking
     from lmpm.store import adopt_files

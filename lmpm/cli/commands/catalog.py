@@ -14,7 +14,7 @@ from lmpm.errors import UnknownNameError, nearest
 from lmpm.units import count
 
 
-@click.group(cls=NamingGroup)
+@click.group(cls=NamingGroup, epilog="Example: `lmpm catalog list`, and then `lmpm catalog show text-to-sql`")
 def command() -> None:
     """Show the tasks and models that lmpm knows."""
 
@@ -46,7 +46,10 @@ def list_tasks(app: App) -> None:
 @json_option
 @pass_app(local=True)
 def show(app: App, name: str, everything: bool) -> None:
-    """Show the models of a task, best first, or what is known of a model. How to call one: `lmpm show`."""
+    """Show the models of a task, best first, or what is known of a model.
+
+    How to call one: `lmpm show`.
+    """
     from lmpm.cli.output import catalog_pages as pages
 
     catalog = app.workspace.catalog

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -121,8 +122,9 @@ def _announce(app: App, server: Server) -> None:
     ]
     put_table(rows, indent="  ")
     app.console.blank()
-    body = json.dumps(_example(server), ensure_ascii=False, separators=(",", ":"))
-    lines = [f"curl {url}/v1/chat/completions", "-H 'content-type: application/json'", f"-d '{body}'"]
+    path, request = _example(app, server)
+    body = shlex.quote(json.dumps(request, ensure_ascii=False))
+    lines = [f"curl {url}/v1{path}", "-H 'content-type: application/json'", f"-d {body}"]
     if server.settings.key:
         lines.insert(1, '-H "authorization: Bearer $KEY"')
     put_raw("  " + " \\\n    ".join(lines))  # to be copied: a terminal that breaks it would break it for the shell, too
@@ -130,12 +132,15 @@ def _announce(app: App, server: Server) -> None:
     flush()
 
 
-def _example(server: Server) -> dict[str, Any]:
-    """A request that makes sense: a word to a model that talks, else the inputs of the recipe of another."""
-    models = [worker.deployment for worker in server.pool.served.values() if worker.deployment.kind == "text"]
+def _example(app: App, server: Server) -> tuple[str, dict[str, Any]]:
+    """Path and body of a request that is answered as it stands: by a model that talks, a route, else the first."""
+    from lmpm.runtime import example_request
+
+    models = [worker.deployment for worker in server.pool.served.values()]
     talks = [made.name for made in models if made.facts().get("recipe") == "chat"]
-    if models and not talks:
-        inputs = {item["name"]: "..." for item in models[0].facts().get("inputs", ()) if item["required"]}
-        return {"model": models[0].name, "lmpm": inputs}
     name = next(iter([*talks, *server.router.routes, *server.pool.served]))
-    return {"model": name, "messages": [{"role": "user", "content": "Hello"}]}
+    made = next((made for made in models if made.name == name), None)
+    task = app.workspace.catalog.task(made.task) if made and made.task else None
+    if task is None:
+        return "/chat/completions", {"model": name, "messages": [{"role": "user", "content": "Hello"}]}
+    return example_request(name, task.recipe, task)

@@ -128,9 +128,10 @@ def show_cases(found: Evaluation, show: str | None) -> None:
         if found.comparisons:
             return
     for score in found.scores:
-        results = [result for result in score.results if show in ("all", "won") or not result.verdict.passed]
+        wanted = "all" if show in ("all", "won") else "wrong"
+        results = [result for result in score.results if wanted == "all" or not result.verdict.passed]
         put("")
-        put(f"{score.label} {score.quant}: {len(results)} of {score.number}".replace(" :", ":"))
+        put(f"{score.label} {score.quant}: {wanted}, {len(results)} of {score.number}".replace(" :", ":"))
         for result in results:
             _put_case(result.case.id, result.case.title, (score.label, result))
 

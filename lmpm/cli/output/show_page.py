@@ -11,6 +11,7 @@ from lmpm.cli.output.console import put, put_raw
 from lmpm.cli.output.json import speed_json
 from lmpm.cli.output.words import speed_words
 from lmpm.recipe import Recipe, write_recipe
+from lmpm.runtime import example_inputs, example_request
 from lmpm.types import HubSource, StarterSource
 from lmpm.units import human
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 9  # of the words in the margin
 SHOWN_SYSTEM: Final = 60  # characters of the system text
-ADDRESS: Final = "http://127.0.0.1:8420"  # of `lmpm serve`
-PATHS: Final = {"embed": "/v1/embeddings", "rerank": "/v1/rerank", "infill": "/v1/completions"}
-EXAMPLES: Final[Mapping[str, str]] = {"image": "picture.png"}
+BASE_URL: Final = "http://127.0.0.1:8420/v1"  # of `lmpm serve`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +168,7 @@ def _use(name: str, recipe: Recipe | None, task: Task | None, *, more: str = "")
     """Lines that ask the model something of its task: in a shell, in Python, over HTTP."""
     if recipe is None:
         return {}
-    given = example(recipe, task)
+    given = example_inputs(recipe, task)
     python = f"lmpm.load({name!r}{more})" if "'" in name else f'lmpm.load("{name}"{more})'
     words: list[str] = []
     for item in recipe.inputs:
@@ -185,7 +184,7 @@ def _use(name: str, recipe: Recipe | None, task: Task | None, *, more: str = "")
     return {
         "shell": shlex.join(["lmpm", "run", name, *(word for word in words if word)]),
         "python": f"import lmpm; print({python}{_call(recipe, given)})",
-        **({} if name.endswith(".gguf") else {"http": _curl(name, recipe, given)}),
+        **({} if name.endswith(".gguf") else {"http": _curl(name, recipe, task)}),
     }
 
 
@@ -203,37 +202,10 @@ def _call(recipe: Recipe, given: Mapping[str, str | tuple[str, ...]]) -> str:
     return f"({', '.join(named)}).text"
 
 
-def _curl(name: str, recipe: Recipe, given: Mapping[str, str | tuple[str, ...]]) -> str:
-    body: dict[str, Any] = {"model": name}
-    if recipe.kind == "embed":
-        body["input"] = list(given["texts"])
-    elif recipe.kind == "rerank":
-        body |= {"query": given["query"], "documents": list(given["documents"])}
-    elif recipe.kind == "infill":
-        body |= {"prompt": given["prefix"], "suffix": given.get("suffix", "")}
-    else:
-        body["lmpm"] = given
-    path = PATHS.get(recipe.kind, "/v1/chat/completions")
+def _curl(name: str, recipe: Recipe, task: Task | None) -> str:
+    path, body = example_request(name, recipe, task)
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
-    return f"curl {ADDRESS}{path} -H 'content-type: application/json' -d {data}"
-
-
-def example(recipe: Recipe, task: Task | None) -> dict[str, str | tuple[str, ...]]:
-    """Inputs that can be asked: those of the task's first smoke case."""
-    case = task.smoke.cases[0]._asdict() if task and task.recipe.kind == recipe.kind else {}
-    found: dict[str, Any] = {**case, **dict(case.get("inputs", {}))}
-    found |= {"texts": (case["anchor"],)} if "anchor" in case else {}
-    found |= {"documents": (case["relevant"], case["irrelevant"])} if "relevant" in case else {}
-    shown: dict[str, str | tuple[str, ...]] = {}
-    for item in recipe.inputs:
-        if item.is_image:
-            shown[item.name] = (EXAMPLES["image"],) if item.is_list else EXAMPLES["image"]
-        elif item.name in found:
-            value = found[item.name]
-            shown[item.name] = value if isinstance(value, str) else tuple(value)
-        elif item.required:
-            shown[item.name] = ("…",) if item.is_list else "…"
-    return shown
+    return f"curl {BASE_URL}{path} -H 'content-type: application/json' -d {data}"
 
 
 def put_page(page: Page) -> None:

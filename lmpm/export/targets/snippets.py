@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from lmpm.export.record import Export
+from lmpm.runtime import example_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,29 +32,22 @@ def plan(job: Job) -> Export:
     return Export(target=NAME, name=job.name, place=job.current, shown=shown)
 
 
-def _body(job: Job) -> tuple[str, dict[str, object]]:
-    kind = job.subject.recipe.kind
-    if kind == "embed":
-        return "embeddings", {"model": job.name, "input": ["a text"]}
-    if kind == "rerank":
-        return "rerank", {"model": job.name, "query": "a question", "documents": ["a text", "another"]}
-    return "chat/completions", {"model": job.name, "messages": [{"role": "user", "content": "Hello"}]}
-
-
 def _curl(job: Job, url: str) -> str:
-    path, body = _body(job)
-    return f"curl {url}/{path} -H 'content-type: application/json' -d '{json.dumps(body)}'"
+    path, body = example_request(job.name, job.subject.recipe, job.task)
+    data = shlex.quote(json.dumps(body, ensure_ascii=False))
+    return f"curl {url}{path} -H 'content-type: application/json' -d {data}"
 
 
 def _python(job: Job, url: str) -> str:
-    path, body = _body(job)
+    path, body = example_request(job.name, job.subject.recipe, job.task)
     start = f'from openai import OpenAI\n\nclient = OpenAI(base_url={url!r}, api_key="none")\n'
-    if path == "embeddings":
-        return start + f"print(client.embeddings.create(model={job.name!r}, input=['a text']).data[0].embedding[:3])"
-    if path == "rerank":
-        return start + f"print(client.post('/rerank', body={body!r}, cast_to=object))"
-    call = f"client.chat.completions.create(model={job.name!r}, messages={body['messages']!r})"
-    return start + f"print({call}.choices[0].message.content)"
+    if path == "/embeddings":
+        call = f"client.embeddings.create(model={job.name!r}, input={body['input']!r})"
+        return start + f"print({call}.data[0].embedding[:3])"
+    if "messages" in body:
+        call = f"client.chat.completions.create(model={job.name!r}, messages={body['messages']!r})"
+        return start + f"print({call}.choices[0].message.content)"
+    return start + f"print(client.post({path!r}, body={body!r}, cast_to=object))"
 
 
 def _llm(job: Job, url: str) -> str:

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 
 def offer(workspace: Workspace) -> None:
-    """Ask whether to measure this machine where its bandwidth is only assumed, and do so. No is kept."""
-    if workspace.may_measure is None or not workspace.is_this_machine or not workspace.engine.is_to_be_measured:
+    """Ask whether to measure this machine where its bandwidth is only assumed, and do so. No is kept.
+
+    Offline nothing is asked: there is little to choose among, and what is here is wanted at once.
+    """
+    if workspace.may_measure is None or workspace.offline or not workspace.is_this_machine:
+        return
+    if not workspace.engine.is_to_be_measured:
         return
     if not workspace.may_measure(workspace.machine):
         workspace.engine.decline_measuring()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from lmpm.catalog import directory, load
 from lmpm.sql import make_demo
 from tests.cli.test_width import WIDTHS, check_fits, shown
 from tests.conftest import Cli, Result
@@ -341,3 +342,14 @@ def test_an_answer_can_be_interrupted(cli: Cli) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err
+
+
+def test_the_inputs_that_the_help_names_are_those_of_the_tasks(cli: Cli) -> None:
+    page = cli.call("run", "--help").passed().out
+    listed = re.findall(r"^  ([a-z-]+)  +(--.*)$", page.partition("Options:")[0], re.MULTILINE)
+    assert len(listed) >= 5
+    for name, words in listed:
+        task = load(directory()).task(name)
+        assert task is not None, name
+        known = {item.name for item in task.recipe.inputs} | {"db"}
+        assert set(re.findall(r"--([a-z-]+)", words)) <= known, name

@@ -36,7 +36,8 @@ def having(option: str) -> list[str]:
 class TestTyped:
     @pytest.mark.parametrize("words", having("--engine"))
     def test_a_name_that_is_not_an_engine_is_a_usage_error_everywhere(self, cli: Cli, words: str) -> None:
-        ask = [*words.split(), *(["text-to-sql"] if words in ("test", "inspect") else [])]
+        wanted = [param for param in commands()[words].params if isinstance(param, click.Argument) and param.required]
+        ask = [*words.split(), *["text-to-sql" for _ in wanted]]
         for name, hint in (("xlamacpp", "Did you mean `xllamacpp`?"), ("other", "Engines: xllamacpp")):
             cli.call(*ask, "--engine", name).failed(2, f"`{name}` is not an engine", hint)
         cli.call(*ask, "--engine", " ").failed(2, "`--engine` is empty")

@@ -189,7 +189,8 @@ def adopt_files(app: App, names: tuple[str, ...], folders: tuple[str, ...]) -> N
     """Link files that Ollama or LM Studio already have.
 
     There is no second copy. What the known locks name, or the models NAME of this project, and the store lacks is
-    looked for by sha256. What is found is linked: a reflink where the file system can, else a hard link, else a symlink.
+    looked for by sha256. What is found is linked: a reflink where the file system can, else a hard link, else a
+    symlink.
     """
     from lmpm.project import lacking
     from lmpm.store import adopt_files

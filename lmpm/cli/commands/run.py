@@ -92,7 +92,10 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
     \b
     text-to-sql      --db FILE, or --schema FILE
     classification   --labels spam,ham
-    json-extraction  --fields name,age, or --schema FILE
+    json-extraction  --fields name,age
+    translation      --language French
+    rag              --documents FILE
+    code-completion  --suffix TEXT
 
     A chat without INPUT on a terminal is a conversation. Several lines that are piped in for embeddings or a
     classification are answered with one JSON object each.

@@ -52,7 +52,7 @@ def test_every_command_in_the_pages_exists(page: str, words: list[str]) -> None:
         assert command is not None, f"{page} names `lmpm {name}`"
     assert command is not None
     options = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
-    if command is run:  # the inputs of a task are options, too
+    if command is run and words:  # the inputs of a task are options, too
         options |= {f"--{item.name}" for item in recipe_inputs(words[0])}
     for word in words:
         if word.startswith("-"):

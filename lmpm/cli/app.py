@@ -6,12 +6,13 @@ import os
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmpm.cli.output.console import AnsweredError, Console, is_terminal, listen
-from lmpm.errors import LmpmError, SpecError
+from lmpm.errors import DiskError, LmpmError, SpecError
 from lmpm.limits import CONNECTIONS
 from lmpm.project import Environment, Workspace, global_directory, hub_token, project_directory
 
@@ -101,6 +102,17 @@ class App:
 
         for remark in license_remarks(self.project.manifest(), asked=licenses):
             self.console.note(remark)
+
+    def writable(self, file: str | None) -> Path | None:
+        """The path of a file to be written, found out before anything is asked or measured for it. Raises DiskError."""
+        if file is None:
+            return None
+        path = self.workspace.current / Path(file).expanduser()
+        if not path.parent.is_dir():
+            raise DiskError(f"There is no directory `{path.parent}` to write `{path.name}` to")
+        if not os.access(path.parent, os.W_OK):
+            raise DiskError(f"Cannot write `{path.name}` to `{path.parent}`: not permitted")
+        return path
 
     def change(self, **settings: Any) -> None:
         """Go on in the same workspace with other settings."""

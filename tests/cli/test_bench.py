@@ -78,3 +78,8 @@ def test_wrong(project: Cli, arguments: tuple[str, ...], words: tuple[str, ...])
 
 def test_unknown(project: Cli) -> None:
     project.call("bench", "text-to-sqll").failed(3, "text-to-sql")
+
+
+@pytest.mark.parametrize("option", ["--save", "--report"])
+def test_where_it_cannot_write_is_said_before_anything_is_measured(cli: Cli, option: str) -> None:
+    cli.call("bench", "text-to-sql", option, "nowhere/now.json").failed(6, "There is no directory `")

@@ -85,6 +85,7 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     from lmpm import benchmark
     from lmpm.runtime import find_subject
 
+    record_file, page = app.writable(save), app.writable(options["report"])
     rules = [benchmark.parse_rule(rule) for rule in options["rules"]]
     before = benchmark.read_record(_path(app, options["compare"])) if options["compare"] else None
     if rules and before is None and any(rule.is_share for rule in rules):
@@ -120,7 +121,7 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
             engine=f"{info.name} {info.build}" if info else "", sha256=benchmark.digest_of(subject), cold_s=cold,
         )  # fmt: skip
     benchmark.keep(workspace, record)
-    _write(app, record, save, options["report"])
+    _write(record, record_file, page)
     broken = benchmark.compare(record, before or {"rows": {}}, rules)
     _show(app, record, broken)
     if broken:
@@ -187,18 +188,18 @@ def _path(app: App, place: str) -> Path:
     return app.workspace.current / Path(place).expanduser()
 
 
-def _write(app: App, record: dict[str, Any], save: str | None, page: str | None) -> None:
+def _write(record: dict[str, Any], file: Path | None, page: Path | None) -> None:
     from lmpm.benchmark import report
     from lmpm.fs import atomic
 
-    if save:
-        atomic.write_text(_path(app, save), json.dumps({"schema": 1, **record}, indent=1) + "\n")
+    if file:
+        atomic.write_text(file, json.dumps({"schema": 1, **record}, indent=1) + "\n")
     if page:
-        path, picture = _path(app, page), ""
+        picture = ""
         if report.can_plot():
-            picture = path.with_suffix(".svg").name
-            report.plot(record, path.with_suffix(".svg"))
-        atomic.write_text(path, report.markdown(record, picture=picture))
+            picture = page.with_suffix(".svg").name
+            report.plot(record, page.with_suffix(".svg"))
+        atomic.write_text(page, report.markdown(record, picture=picture))
 
 
 def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:

@@ -18,7 +18,7 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output.console import is_terminal, put_json
-from lmpm.errors import DiskError, MissingFilesError, SmokeTestError, SpecError
+from lmpm.errors import MissingFilesError, SmokeTestError, SpecError
 from lmpm.units import count, human
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def command(
     from lmpm.cli.output import evaluation as words
     from lmpm.evaluation import cases_of, contenders_of, evaluate, line_up
 
-    page, xml = _writable(app, report), _writable(app, junit)
+    page, xml = app.writable(report), app.writable(junit)
     lineup = line_up(app.workspace, name, against, task=task)
     early = lineup.subject.recipe if lineup.subject else lineup.task.recipe if lineup.task else None
     asked = cases_of(app.workspace, name, early, lineup.task, cases) if early else None
@@ -152,16 +152,6 @@ def _with_and_without_grammar(contenders: Sequence[LocalContender]) -> list[Loca
         for contender in contenders
         for variant in ((contender, without_grammar(contender)) if contender.subject.recipe.grammar else (contender,))
     ]
-
-
-def _writable(app: App, file: str | None) -> Path | None:
-    """The path of a file to be written, found out before anything is asked. Raises DiskError."""
-    if file is None:
-        return None
-    path = app.workspace.current / file
-    if not path.parent.is_dir():
-        raise DiskError(f"There is no directory `{path.parent}` to write `{path.name}` to")
-    return path
 
 
 def _write(found: Evaluation, report: Path | None, junit: Path | None, least: float | None) -> None:

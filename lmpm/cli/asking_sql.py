@@ -217,7 +217,7 @@ def _show(asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, opt
     asker.remark(answer)
     if options.demo:
         console.blank()
-        console.say("Try", f'lmpm run {asker.model.name} --db {DEMO} --execute "{QUESTIONS[1]}"')
+        console.say("next", f'lmpm run {asker.model.name} --db {DEMO} --execute "{QUESTIONS[1]}"')
 
 
 def _json(asker: Asker, answer: Answer, asking: Asking, checked: Checked, rows: Rows | None) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Catalog:
         if not own:
             modes, told = modes_of(model, task), f" (of {before.title}, which it succeeds)"
             return tuple(
-                item._replace(value=item.value + SUCCESSION, kind="estimated", source=item.source + told)
+                item._replace(value=item.value + SUCCESSION, kind="converted", source=item.source + told)
                 for item in self.ratings(before, task)
                 if item.mode in modes
             )

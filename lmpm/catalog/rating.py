@@ -197,7 +197,7 @@ def year_of(date: str, default: float = 2025.0) -> float:
 
 
 def _kind(figure: _Figure) -> Kind:
-    if figure.score.estimated or figure.metric.indirect:
+    if figure.score.estimated:
         return "estimated"
     if figure.is_converted:
         return "converted"

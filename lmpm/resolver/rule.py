@@ -7,16 +7,17 @@
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
    less what the quant loses. A model that is split over GPU and host counts 5 % less, and 20 % where a request reads
    1,500 tokens and more.
-3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth
-   of the one and a fifth of the other; of the quant that a model was trained for 85 % of that are enough. Tier 0 are candidates that leave it, at 4.25 bits per weight or more; tier 1 are
-   coarser quants that leave it; tier 2 those that do not; tier 3 is bulk work of which a part would be in host memory.
-   A worse tier is taken where its value is 1.25 times the best of those before, or where nothing else is there; tier 3
-   only there.
+3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth of the one
+   and a fifth of the other; of the quant that a model was trained for 85 % of that are enough. Tier 0 are candidates
+   that leave it, at 4.25 bits per weight or more; tier 1 are coarser quants that leave it; tier 2 those that do not;
+   tier 3 is bulk work of which a part would be in host memory. A worse tier is taken where its value is 1.25 times the
+   best of those before, or where nothing else is there; tier 3 only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
    before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
-   types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0, above Q4_K_M in
-   memory that programs share with it no more than 75 % of that; where none is, Q4_K_M or what comes nearest above it,
-   or else below. Where nothing is written, bits cost no time, and every whole one passes for comfortable.
+   types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0: in memory that
+   programs share with it no finer than Q4_K_M where it takes more than 84 % of that, and on a CPU no finer than Q6_K
+   above 4 GB. Where none is, Q4_K_M or what comes nearest above it, or else below. Where nothing is written, bits cost
+   no time, and every whole one passes for comfortable.
 5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it takes more
    than a tenth less of the comfortable times, then the value, the later release, the smaller, the more trusted, the
    name. What takes less than a third of the comfortable times is as fast as any.
@@ -60,7 +61,9 @@ LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can
 LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
 USUAL: Final = "Q4_K_M"
 FINEST_BITS: Final = 8.5  # Q8_0
-FINER_SHARE: Final = 0.75  # of memory that programs share with the model, up to which finer quants are worth it
+FINEST_ON_CPU: Final = "Q6_K"  # of more than 4 GB of files: each token reads them all, so that bits cost speed one for one
+SMALL_SIZE: Final = 4_000_000_000  # bytes
+FINER_SHARE: Final = 0.84  # of memory that programs share with the model, up to which finer quants are worth it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,7 @@ class Judged:
     value: float
     tier: int
     is_whole: bool
-    is_roomy: bool
+    finest_bits: float  # per weight, of quants that are worth their memory and their time here
     haste: float  # its times as a share of the comfortable ones, the greater share
     is_slow: bool
 
@@ -133,10 +136,20 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
         value=option.score * (1.0 if is_whole else 1 - split_share) * max(1.0, haste) ** -DISCOMFORT / excess,
         tier=_tier(option, machine, is_bulk=bool(waiting and waiting.bulk)),
         is_whole=is_whole,
-        is_roomy=bool(machine.vram) or option.work.need <= FINER_SHARE * machine.budget,
+        finest_bits=_finest(option, machine),
         haste=haste,
         is_slow=excess > 1.0,
     )
+
+
+def _finest(option: Option, machine: Machine) -> float:
+    """The most bits per weight that an option may have, in memory that programs share with it, and on a CPU."""
+    if machine.vram:
+        return FINEST_BITS
+    if option.work.need > FINER_SHARE * machine.budget:
+        return bits_of(USUAL)
+    is_slowed = machine.accelerator == "cpu" and option.answer_tokens and option.work.size > SMALL_SIZE
+    return bits_of(FINEST_ON_CPU) if is_slowed else FINEST_BITS
 
 
 def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
@@ -222,7 +235,7 @@ def _quant(items: Sequence[Judged]) -> Judged:
     comfortable = [item for item in able if item.is_whole and (item.is_comfortable or not item.option.answer_tokens)]
     if comfortable:
         fine = [item for item in comfortable if bits_of(item.option.quant) <= FINEST_BITS] or comfortable
-        fine = [item for item in fine if item.is_roomy or bits_of(item.option.quant) <= bits_of(USUAL)] or fine
+        fine = [item for item in fine if bits_of(item.option.quant) <= item.finest_bits] or fine
         return min(fine, key=lambda item: (-bits_of(item.option.quant), item.option.trust, item.option.name))
     return min(able, key=lambda item: (*_from_usual(item.option.quant), item.option.trust, item.option.name))
 

@@ -9,13 +9,13 @@
    1,500 tokens and more.
 3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth of the one
    and a fifth of the other; of the quant that a model was trained for 85 % of that are enough. Tier 0 are candidates
-   that leave it, at 4.25 bits per weight or more; tier 1 are coarser quants that leave it; tier 2 those that do not;
-   tier 3 is bulk work of which a part would be in host memory. A worse tier is taken where its value is 1.25 times the
-   best of those before, or where nothing else is there; tier 3 only there.
+   that leave it, at 4.25 bits per weight or more and no Q2 or Q3; tier 1 are coarser quants that leave it; tier 2 those
+   that do not; tier 3 is bulk work of which a part would be in host memory. A worse tier is taken where its value is
+   1.25 times the best of those before, or where nothing else is there; tier 3 only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
    before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
    types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0: in memory that
-   programs share with it no finer than Q4_K_M where it takes more than 84 % of that, and on a CPU no finer than Q6_K
+   programs share with it no finer than Q4_K_M where it takes more than 85 % of that, and on a CPU no finer than Q6_K
    above 4 GB. Where none is, Q4_K_M or what comes nearest above it, or else below. Where nothing is written, bits cost
    no time, and every whole one passes for comfortable.
 5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it takes more
@@ -58,12 +58,15 @@ LONG_PROMPT: Final = 1500  # tokens
 NATIVE_RESERVE: Final = 0.85  # of the reserve, before another quant is taken than the one that it was trained for
 LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
 LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can do
+COARSE: Final = ("Q2", "Q3")  # whatever bits some tensors of them have
 LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
 USUAL: Final = "Q4_K_M"
 FINEST_BITS: Final = 8.5  # Q8_0
-FINEST_ON_CPU: Final = "Q6_K"  # of more than 4 GB of files: each token reads them all, so that bits cost speed one for one
+FINEST_ON_CPU: Final = (
+    "Q6_K"  # of more than 4 GB of files: each token reads them all, so that bits cost speed one for one
+)
 SMALL_SIZE: Final = 4_000_000_000  # bytes
-FINER_SHARE: Final = 0.84  # of memory that programs share with the model, up to which finer quants are worth it
+FINER_SHARE: Final = 0.85  # of memory that programs share with the model, up to which finer quants are worth it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +166,8 @@ def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
         reserve = RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
     if left < max(reserve * (NATIVE_RESERVE if option.is_native else 1), LEAST_RESERVE):
         return 2
-    return 0 if option.is_native or bits_of(option.quant) >= LEAST_BITS else 1
+    is_coarse = bits_of(option.quant) < LEAST_BITS or quants.base(option.quant).startswith(COARSE)
+    return 0 if option.is_native or not is_coarse else 1
 
 
 def take(judged: Iterable[Judged], prefer: Prefer = "quality") -> Judged | None:

@@ -135,7 +135,8 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
     reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
     free = (budget if whole else budget + host) - need
-    tier = 0 if rung.get("native") or bits(rung) >= 4.25 else 1
+    coarse = bits(rung) < 4.25 or re.match("(UD-|i1-)?Q[23]", rung["quant"])
+    tier = 1 if coarse and not rung.get("native") else 0
     tier = 2 if free < max(reserve * (0.85 if rung.get("native") else 1), GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
     split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
@@ -143,7 +144,7 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
     able = whole and (x == 1 or not rung.get("answer_tokens"))
     size = sum(file["size"] for file in rung["files"])
     most = BITS["Q6_K"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 4e9 else 8.5
-    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.84 * budget else most
+    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.85 * budget else most
     few = bits(rung) <= most
     item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
     item["felt"] = max(haste, 1 / 3)

@@ -147,7 +147,7 @@ class TestQuant:
     def test_finer_ones_leave_shared_memory_some_room(self) -> None:
         made = [
             option("a", quant, gib=gib, touched=1)
-            for quant, gib in (("Q4_K_M", 17.9), ("Q6_K", 16.9), ("Q5_K_M", 16.7))
+            for quant, gib in (("Q4_K_M", 17.9), ("Q6_K", 17.1), ("Q5_K_M", 16.9))
         ]
         on_mac = take(judge(item, WAITING, MAC) for item in made)
         on_card = take(judge(item, WAITING, replace(CARD, budget=20 * GIB)) for item in made)
@@ -163,6 +163,10 @@ class TestQuant:
         made = [option("a", name, gib=4.0, answer_tokens=0) for name in ("Q6_K", "Q8_0")]
         found = take(judge(item, WAITING, cpu) for item in made)
         assert found is not None and found.option.quant == "Q8_0", "vectors cost no time a bit"
+
+    @pytest.mark.parametrize(("quant", "tier"), [("UD-Q3_K_XL", 1), ("Q3_K_L", 1), ("IQ4_XS", 0), ("IQ3_M", 1)])
+    def test_three_bits_are_coarse_whatever_some_tensors_have(self, quant: str, tier: int) -> None:
+        assert judge(option(quant=quant), WAITING, MAC).tier == tier
 
     @pytest.mark.parametrize(("gib", "tier"), [(18.2, 0), (18.4, 2)])
     def test_the_native_one_may_leave_a_little_less(self, gib: float, tier: int) -> None:

@@ -30,7 +30,7 @@ from lmpm.types import Machine  # noqa: E402
 
 TABLE: Final = ROOT / "tests" / "resolver" / "expert_picks.toml"
 FULL_SHARE: Final = 0.70  # of the memory used, below which a quant coarser than Q4_K_M is a mistake
-# Tokens of the typical prompts that the expert's times are for, as his table states them; of other tasks as the task says.
+# Tokens of the typical prompts that the expert's times are for, as his table states them.
 PROMPTS: Final = {
     "chat": 500,
     "code-chat": 2_000,
@@ -100,7 +100,7 @@ def faults(row: dict[str, Any], choice: Choice) -> Iterator[str]:
 
 
 def first_token_s(chosen: Candidate, choice: Choice) -> float | None:
-    """Seconds to the first token as the expert counts them: of his prompts, of vectors for one chunk, of a ranking for all."""
+    """Seconds to the first token as the expert counts them: for his prompts, of vectors for one chunk of text."""
     first, waiting, task = chosen.judged.first_token_s, choice.request.waiting, choice.request.task
     if chosen.speed and task in ("embeddings", "code-embeddings"):
         return 512 / chosen.speed.prefill

@@ -2,7 +2,8 @@
 
 1. A figure on another metric is put on the scale of the task's own by the metric's line, no further than the line was
    fitted, and less half of the line's largest miss, at most 6 points; a line without a fit: 6.
-2. A figure that is estimated, or measures another ability, counts 10 % less, and one that only the model's maker gives 2 %.
+2. A figure that is estimated, or measures another ability, counts 10 % less, and one that only the model's maker gives
+   2 %.
 3. A figure of the other mode counts less, since a model that may not think does worse: 12 % below 6 billion
    parameters, 8 % up to 20, 5 % above.
    Where a task is better answered at once, thinking is no advantage, and nothing is taken off.

@@ -147,7 +147,7 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
     speed = writing if rung.get("answer_tokens") else reading
     if speed and isinstance(least, (int, float)) and speed < least:
         return None
-    whole, x, y, total = need <= budget, 1.0, 1.0, 0.0
+    whole, x, y, total, haste = need <= budget, 1.0, 1.0, 0.0, 0.0
     if writing and reading and "prompt_tokens" in model:
         thinking = rung.get("thinking_tokens", 0) if rung.get("mode") == "thinking" else 0
         prompt, answer = model["prompt_tokens"], rung.get("answer_tokens", 0)
@@ -158,18 +158,24 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         longest = model["requested"].get("max_wait")
         if isinstance(longest, (int, float)) and first > longest:
             return None
-        x = max(1, first / comfort_f, total / comfort_t)
+        haste = max(first / comfort_f, total / comfort_t)
+        x = max(1, haste)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
     reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
     free = (budget if whole else budget + host) - need
-    tier = 0 if rung.get("native") or bits(rung) >= 4.25 else 1
-    tier = 2 if free < max(reserve, GIB / 2) else tier
+    coarse = bits(rung) < 4.25 or re.match("(UD-|i1-)?Q[23]", rung["quant"])
+    tier = 1 if coarse and not rung.get("native") else 0
+    tier = 2 if free < max(reserve * (0.85 if rung.get("native") else 1), GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
     split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
     value = rung["score"] * (1 if whole else split) * x**-0.09 / y
     able = whole and (x == 1 or not rung.get("answer_tokens"))
-    few = bits(rung) <= BITS["Q4_K_M"] or machine.vram or need <= 0.85 * budget
+    size = sum(file["size"] for file in rung["files"])
+    most = BITS["Q6_K"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 4e9 else 8.5
+    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.85 * budget else most
+    few = bits(rung) <= most
     item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
+    item["felt"] = max(haste, 1 / 3)
     return {**item, "able": able, "few": few}
 
 
@@ -216,8 +222,8 @@ def best_of(items: list[dict[str, Any]], prefer: object) -> dict[str, Any]:
         return min(items, key=lambda item: (sum(f["size"] for f in item["rung"]["files"]), *by_value(item)))
     top = min(items, key=by_value)
     close = [item for item in items if item["value"] >= 0.985 * top["value"]]
-    fastest = min(item["T"] for item in close)
-    return min((i for i in close if i["T"] < 1.1 * fastest), key=by_value) if fastest * 1.1 < top["T"] else top
+    least = min(item["felt"] for item in close)
+    return min((i for i in close if i["felt"] < 1.1 * least), key=by_value) if least * 1.1 < top["felt"] else top
 
 
 def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float | None:

@@ -98,11 +98,13 @@ class Asker:
             asked = [*said, {"role": "user", "content": text}]
             try:
                 stream = self.model.stream_chat(asked, options=replace(self.options, progress=writer.read))
-                found = self.show(writer, stream)
+                self.show(writer, stream)
             except ContextExceededError as error:
                 console.note(f"{error.message}. `/reset` begins anew")
                 return
-            said.extend((asked[-1], {"role": "assistant", "content": found.text}))
+            finally:  # also what was said until it was stopped
+                if writer.text:
+                    said.extend((asked[-1], {"role": "assistant", "content": writer.text}))
 
         converse(console, history, answer, said.clear)
 

@@ -51,7 +51,7 @@ OWN: Final = ("db", "demo", "tables", "dialect", "execute", "format", "rows", "g
 @click.option("--task", shell_complete=complete.tasks, help="The task that a GGUF file is asked for.")
 @click.option("--kind", type=click.Choice(["query", "document"]), help="What the texts of an embedding are.")
 @click.option("--db", metavar="FILE", help="SQL: the SQLite database that is asked about; it is only read.")
-@click.option("--demo", is_flag=True, help="SQL: make a database of ten tables to try, `demo.sqlite`.")
+@click.option("--demo", is_flag=True, help="SQL: ask a database of ten tables that lmpm makes to try it.")
 @click.option("--tables", metavar="A,B", help="SQL: show the model only these tables.")
 @click.option(
     "--dialect",
@@ -97,7 +97,7 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
 
     sql = _sql_options(options)
     if sql.db:
-        database_path(sql)  # an address of a server is refused before anything is loaded
+        database_path(sql, app.workspace.home)  # the URL of a server is refused before anything is loaded
     subject = find(app, ref, task=options["task"], agreed=options["yes"])
     if options["system"] is not None:
         subject = replace(subject, recipe=replace(subject.recipe, system=options["system"]))

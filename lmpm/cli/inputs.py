@@ -57,6 +57,26 @@ def parse(words: Sequence[str], recipe: Recipe, *, others: Sequence[str] = ()) -
     return given
 
 
+def usage(recipe: Recipe) -> str:
+    """What a recipe is given, as it is typed: `--schema FILE QUESTION`."""
+    words = [_option(item) for item in recipe.inputs if not item.main]
+    main = recipe.main
+    return " ".join([*words, f"{main.name.upper()}{'...' if main.is_list else ''}"] if main else words)
+
+
+def _option(item: Input) -> str:
+    value = "FILE" if item.name in FILES or item.is_image else "A,B" if item.is_list else "TEXT"
+    text = f"--{item.name.replace('_', '-')} {value}"
+    return text if item.required else f"[{text}]"
+
+
+def require(recipe: Recipe, given: Given) -> None:
+    """Refuse to ask without what a recipe needs, before anything is loaded. Raises SpecError."""
+    lacking = [item for item in recipe.inputs if item.required and not item.main and item.name not in given]
+    if lacking:
+        raise SpecError(f"`--{lacking[0].name}` is missing", hint=f"This model is asked by {usage(recipe)}")
+
+
 def read(item: Input, value: str) -> str | tuple[str, ...]:
     """The value of an input: `@file` and the inputs of FILES are read, `-` is stdin, lists are split."""
     if not value.strip() and not item.main:

@@ -115,7 +115,7 @@ def test_what_cannot_be_asked_leaves_the_model_as_it_is(project: Cli) -> None:
         with pytest.raises(SpecError, match="surrogate"):
             sql(schema=DDL, question="\ud800")
         with pytest.raises(SpecError, match="one text"):
-            sql(schema=DDL, question=b"how many")  # type: ignore[arg-type]
+            sql(schema=DDL, question=b"how many")
         with pytest.raises(ContextExceededError, match="or more") as caught:
             sql(schema=DDL, question="a" * 1_000_000)
         assert caught.value.is_least and caught.value.prompt_tokens == -(-1_000_000 // 256) + 1

@@ -376,10 +376,6 @@ def test_a_conversation(cli: Cli) -> None:
     terminal.until(r"(?s)(w\d+.*){4}")  # words of its vocabulary: the answer is on its way
     terminal.type("\x03")  # ends the answer, and not the conversation
     terminal.until("stopped")
-    terminal.type("and then\r")  # what was said until then stays in the conversation
-    terminal.until(r"(?s)(w\d+.*){4}")
-    terminal.type("\x03")
-    terminal.until("stopped")
     terminal.type("/reset\r")
     terminal.until("Forgotten")
     terminal.type("/nothing\r")

@@ -280,12 +280,16 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
 def some_lock(rng: random.Random) -> Lock:
     """A lock whose figures are such that machines differ about it."""
     lock = random_lock(rng)
+    sizes: dict[str | None, int] = {}  # a digest has one size, wherever it is
     for model in lock.models:
         rungs = []
         for rung in model.candidates:
             memory = rng.choice([1, 2, 4, 8, 16]) * GIB + rng.randrange(GIB)
             parameters = rng.choice([0, memory, 3 * memory])
-            files = tuple(replace(file, size=memory // len(rung.files)) for file in rung.files)
+            files = tuple(
+                replace(file, size=sizes.setdefault(file.sha256, memory // len(rung.files))) for file in rung.files
+            )
+            memory = max(memory, sum(file.size for file in files))
             rungs.append(
                 replace(
                     rung,

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from lmpm.export.carry_out import Drift
     from lmpm.export.record import Export, Exporter
+    from lmpm.export.twins import Found
     from lmpm.project import ActionReporter, Exported, Workspace
+    from lmpm.runtime import Subject
 
 # By the name that users say; each is a module, imported when it is asked for.
 MODULES: Final = {
@@ -29,6 +31,10 @@ MODULES: Final = {
     "docker": "docker",
     "oci": "oci",
     "kubernetes": "kubernetes",
+    "ray": "ray",
+    "vllm": "vllm",
+    "litert": "litert",
+    "webllm": "webllm",
     "browser": "browser",
     "snippets": "snippets",
 }
@@ -36,8 +42,11 @@ ALIASES: Final = {
     "k8s": "kubernetes",
     "llama-cpp": "llama.cpp",
     "llamacpp": "llama.cpp",
+    "litert-lm": "litert",
     "lmstudio": "lm-studio",
     "openai": "snippets",
+    "tflite": "litert",
+    "web-llm": "webllm",
 }
 
 
@@ -94,8 +103,28 @@ def plan_export(
         places=places,
         options=options,
         assets=_assets(workspace, found, options),
+        twin=_twin(workspace, subject, found, options, download=download, reporter=reporter),
     )
-    return replace(found.plan(job), options=dict(options))
+    return replace(found.plan(job), options=dict(options), twin=job.twin)
+
+
+def _twin(
+    workspace: Workspace,
+    subject: Subject,
+    found: Exporter,
+    options: Mapping[str, str],
+    *,
+    download: bool,
+    reporter: ActionReporter | None,
+) -> Found | None:
+    """The model in the form that the target needs. Raises ExportError where there is none, and those of the Hub."""
+    from lmpm.export import forms, twins
+
+    kind = forms.KINDS.get(found.NAME)
+    if kind is None:
+        return None
+    told = reporter.transfers if reporter else Reporter()
+    return twins.find_twin(workspace, subject, kind, options, download=download, reporter=told)
 
 
 def _assets(workspace: Workspace, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
@@ -117,6 +146,10 @@ def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: 
     record = carry_out.write(
         export, workspace.store, project=workspace.directory, earlier=earlier, copy=copy, reporter=reporter
     )
+    if export.twin is not None and export.twin.is_new:
+        from lmpm.export import twins
+
+        twins.pin(workspace, export.name, export.twin.twin)
     records.note(record)
     return record
 

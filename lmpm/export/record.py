@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from lmpm.export.twins import Found
     from lmpm.run_config import RunConfig
     from lmpm.runtime import Subject
     from lmpm.types import Machine, ModelFile
@@ -54,6 +55,7 @@ class Export:
     shown: str = ""
     notes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    twin: Found | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The export as programs read it."""
@@ -66,6 +68,15 @@ class Export:
                 *({"path": text.path, "size": len(text.data), "sha256": text.sha256} for text in self.texts),
             ],
             "text": self.shown,
+            "twin": None
+            if self.twin is None
+            else {
+                "form": self.twin.twin.form,
+                "repo": self.twin.twin.source.repo,
+                "revision": self.twin.twin.source.revision,
+                "base_model": self.twin.twin.base_model,
+                "of": self.twin.twin.of,
+            },
             "notes": list(self.notes),
         }
 
@@ -76,7 +87,8 @@ class Job:
 
     `files` are those of the lock with their paths in the store, `stored` their names below the root of a store. `lock`
     is the text of a lock with this one candidate. `places` are folders of other tools by their names, `options` what
-    the user said beside it, `assets` files of the target's own by their path.
+    the user said beside it, `assets` files of the target's own by their path. `twin` is the model in another form,
+    for a target that does not read GGUF.
     """
 
     subject: Subject
@@ -90,6 +102,7 @@ class Job:
     places: Mapping[str, Path]
     options: Mapping[str, str]
     assets: Mapping[str, bytes] = field(default_factory=dict)
+    twin: Found | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +115,20 @@ class Job:
             Link(f"{folder}{file.path.rpartition('/')[2]}", path, file.size, file.sha256 or "")
             for file, path in self.files
         )
+
+    def twin_links(self, folder: str = "") -> tuple[Link, ...]:
+        """The files of the twin under their own paths."""
+        if self.twin is None:
+            return ()
+        files, paths = self.twin.twin.files, self.twin.paths
+        return tuple(Link(folder + file.path, paths[file.path], file.size, file.sha256 or "") for file in files)
+
+    def twin_refers(self) -> tuple[Link, ...]:
+        """The files of the twin as the store knows them: the folder of their repository, and their digest."""
+        if self.twin is None:
+            return ()
+        folder = "models--" + self.twin.twin.source.repo.replace("/", "--")
+        return tuple(replace(link, path=folder) for link in self.twin_links())
 
 
 class Exporter(Protocol):

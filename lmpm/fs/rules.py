@@ -48,7 +48,15 @@ def repo_id(text: object) -> str:
 
 def file_path(text: object) -> str:
     """The path of a model file inside its repository, with `/` between its parts."""
-    value = _text(text, "the path of a `.gguf` file", MAX_PATH_CHARS)
+    value = repository_path(text)
+    if not value.lower().endswith(".gguf"):
+        raise ValueError("expected the path of a `.gguf` file")
+    return value
+
+
+def repository_path(text: object) -> str:
+    """The path of any file inside its repository, with `/` between its parts."""
+    value = _text(text, "the path of a file", MAX_PATH_CHARS)
     if any(_is_hidden(char) for char in value):
         raise ValueError("expected a path of printable characters")
     if refused := sorted(_NOT_IN_PATHS.intersection(value)):
@@ -57,8 +65,6 @@ def file_path(text: object) -> str:
         raise ValueError("expected a path inside the repository, found an absolute one")
     for part in value.split("/"):
         _check_part(part)
-    if not value.lower().endswith(".gguf"):
-        raise ValueError("expected the path of a `.gguf` file")
     return value
 
 

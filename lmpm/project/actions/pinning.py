@@ -10,6 +10,7 @@ from lmpm.errors import DiskError, HashMismatchError, LockError
 from lmpm.project import manifest_edit
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, Lock, LockedModel
+from lmpm.project.lock.twins import of_candidates
 from lmpm.project.staleness import stale_reasons
 from lmpm.proof import Tested
 from lmpm.types import HubSource
@@ -47,7 +48,7 @@ def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine])
 
 
 def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
-    """The entry with what is known of rungs that were pinned before and are pinned again."""
+    """The entry with what is known of rungs that were pinned before and are pinned again, and with their twins."""
     known = {rung.files: rung for rung in before.candidates} if before else {}
     kept = []
     for rung in locked.candidates:
@@ -60,7 +61,8 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
                 identity=rung.identity or old.identity,
             )
         kept.append(rung)
-    return replace(locked, candidates=tuple(kept))
+    twins = locked.twins or of_candidates(before.twins if before else (), kept)
+    return replace(locked, candidates=tuple(kept), twins=twins)
 
 
 def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.fs import toml
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, VERSION
+from lmpm.project.lock.twins import emit_twins
 from lmpm.types import FileSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate, model.recipe)
+        yield from emit_twins(model.twins)
 
 
 def _revision(lock: Lock) -> int:
     """The least that knows every key of the lock: one that needs no new key stays as it was."""
-    return REVISION if any(model.recipe for model in lock.models) else 0
+    return REVISION if any(model.recipe or model.twins for model in lock.models) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:

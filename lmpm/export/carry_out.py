@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from lmpm.errors import HashMismatchError, LmpmError, SpecError
 from lmpm.fs import atomic, disk_errors, hash_one, share
 from lmpm.project import Exported, ExportedFile
+from lmpm.types import FileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from lmpm.export.record import Export, Link, Text
     from lmpm.reporter import Reporter
@@ -165,6 +166,18 @@ def drifts_of(record: Exported) -> list[Drift]:
         elif not _is(path, file):
             found.append(Drift(path, "changed"))
     return found
+
+
+def drifts_in_store(record: Exported, store: Store) -> Iterator[Drift]:
+    """What of the files in the store that an export names is not as it was; files of the user's own lie elsewhere."""
+    for folder, digest in record.refers:
+        blob = store.root / folder / "blobs" / digest
+        if folder == store.folder(FileSource("")).name or store.is_stamped(blob, digest):
+            continue
+        if not blob.is_file():
+            yield Drift(blob, "missing")
+        elif hash_one(blob).sha256 != digest:
+            yield Drift(blob, "changed")
 
 
 def check(record: Exported, wanted: Export | None) -> list[Drift]:

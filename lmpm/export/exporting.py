@@ -167,7 +167,10 @@ def find_exports(workspace: Workspace, name: str | None = None, *, target: str |
 
 def check_export(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> list[Drift]:
     """What of an export is not as it was made, or not as the lock says now."""
-    return carry_out.check(record, _again(workspace, record, places))
+    return [
+        *carry_out.check(record, _again(workspace, record, places)),
+        *carry_out.drifts_in_store(record, workspace.store),
+    ]
 
 
 def _again(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> Export | None:

@@ -29,7 +29,9 @@ expect_option = click.option(
 )
 
 
-@click.group()
+@click.group(
+    epilog="Example: `lmpm bundle create /media/usb/models`, then there `lmpm bundle import /media/usb/models`"
+)
 def command() -> None:
     """Carry models to machines without a network.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-@click.group()
+@click.group(epilog="Example: `lmpm mirror serve --host 0.0.0.0`, and elsewhere `HF_ENDPOINT=http://HOST:8421`")
 def command() -> None:
     """Serve what locks pin to other machines, in the form of the Hub.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.project import ActionReporter, Report, Result
     from lmpm.resolver import Choice
     from lmpm.runtime import Model
+    from lmpm.server import Background
     from lmpm.types import Machine
 
 Prefer = Literal["quality", "speed", "small"]
@@ -33,6 +34,7 @@ def resolve(
     context: int | None = None,
     quant: str | None = None,
     min_speed: float | None = None,
+    max_wait: float | None = None,
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
@@ -43,14 +45,14 @@ def resolve(
 ) -> Choice:
     """Choose a variant for a machine without downloading it; `.chosen` is what is taken, `.rejected` all others.
 
-    `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens a
-    second, `max_size` in bytes. `hardware` is a record or a description such as `"M2, 16GB"`, None is this machine;
-    `machine` is its older name.
+    `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens
+    a second, `max_wait` in seconds to the first token that is seen, `max_size` in bytes. `hardware` is a record or
+    a description such as `"M2, 16GB"`, None is this machine; `machine` is its older name.
     Raises NothingFitsError or NotPermittedError when nothing can be taken, UnknownNameError, NetworkError.
     """
     from lmpm.project import resolve_reference
 
-    asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
+    asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
     choice = resolve_reference(_workspace(project, hardware or machine, offline), ref, asked).choice
     require_choice(choice)
     return choice
@@ -63,6 +65,7 @@ def install(
     context: int | None = None,
     quant: str | None = None,
     min_speed: float | None = None,
+    max_wait: float | None = None,
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
@@ -80,7 +83,7 @@ def install(
     fails where the lock would change, `save=False` leaves manifest and lock alone, `smoke=False` runs nothing.
     Raises the errors of `resolve`, IntegrityError, DiskError, LockError, SmokeTestError.
     """
-    asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
+    asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
     workspace = _workspace(project, machine, offline)
     plan = actions.install.plan(workspace, refs, asked, name=name, locked=locked, save=save, smoke=smoke)
     return actions.install.apply(plan, reporter)
@@ -150,6 +153,37 @@ def load(
     return open_model(workspace, subject, context=context)
 
 
+def serve(
+    *names: str,
+    port: int = 0,
+    parallel: int = 2,
+    memory: int | None = None,
+    idle_s: float | None = None,
+    key: str | None = None,
+    project: str | os.PathLike[str] | Project | None = None,
+    offline: bool | None = None,
+) -> Background:
+    """The models of the lock, or those of these names, at an OpenAI-compatible address of this machine.
+
+    A context manager whose `base_url` is for OpenAI clients; it ends with the `with`, or by `close()`. `port` 0 is any
+    free one. Of each model `parallel` answers are written at once, all models together take `memory` bytes at most, and
+    one that nobody asked for `idle_s` seconds is unloaded. Clients must have the `key`, where one is given. The keys of
+    providers are read from the variables that the lock names.
+    Raises LockError without a lock, UnknownNameError, and SpecError for a port in use.
+    """
+    from lmpm.server import Background, LockedSite, Server, Settings
+
+    workspace = _workspace(project, None, offline)
+    machine = workspace.engine.machine
+    budget = memory or machine.budget + machine.host_budget
+    locked = LockedSite(workspace=workspace, environ=os.environ, budget=budget, names=names, slots=parallel)
+    settings = Settings(
+        budget=budget, notes=workspace.home, port=port, key=key, idle_s=idle_s, brings=not workspace.offline
+    )
+    site = locked.load()
+    return Background(lambda: Server(site, settings, reload=locked.reload))
+
+
 def path(
     ref: str,
     *,
@@ -187,6 +221,7 @@ def _constraints(
     context: int | None,
     quant: str | None,
     min_speed: float | None,
+    max_wait: float | None,
     max_size: int | None,
     licenses: Iterable[str] | None,
     prefer: Prefer,
@@ -198,6 +233,7 @@ def _constraints(
         context=context,
         quant=parse_quant(quant) if quant else None,
         min_speed=min_speed,
+        max_wait=max_wait,
         max_size=max_size,
         licenses_allowed=None if licenses is None else frozenset(map(normalise, licenses)),
         prefer=prefer,

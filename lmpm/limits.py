@@ -10,6 +10,9 @@ GIB: Final = 1024 * MIB
 MAX_LOCK_BYTES: Final = 4 * MIB
 MAX_MANIFEST_BYTES: Final = 1 * MIB
 MAX_CATALOG_FILE_BYTES: Final = 4 * MIB
+MAX_CASES_BYTES: Final = 64 * MIB  # of one file of cases
+MAX_CASES: Final = 20_000  # in it
+MAX_CASE_DATABASE_BYTES: Final = 16 * MIB  # of a database that cases are about: it is filled anew for each query
 MAX_PATH_CHARS: Final = 512  # of a file inside a repository
 MAX_REPO_CHARS: Final = 200
 MAX_NAME_CHARS: Final = 96  # of a model in lmpm.toml
@@ -39,7 +42,7 @@ SEARCH_PAGE_ROWS: Final = 1000  # asked for; a server may give fewer
 MAX_SEARCH_PAGES: Final = 6
 MAX_SEARCH_ROWS: Final = 2000
 MAX_QUERY_CHARS: Final = 200
-MAX_GGUF_FILES: Final = 1_000  # of one repository; the most in 4,700 that were looked at are 366
+MAX_GGUF_NAMES: Final = 1_000  # taken apart of one repository, 0.3 ms each; the most in 4,700 of them are 366
 MAX_TAGS: Final = 2000  # of one repository
 
 # Transfer.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lmpm.limits import GIB
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.twins import FORMS, Twin
-from lmpm.proof.result import Tested
+from lmpm.proof.tested import Tested
 from lmpm.recipe import Input, Recipe, Sampling
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, Machine, ModelFile, StarterSource, UrlSource
@@ -46,7 +46,7 @@ bytes_per_token = 8589934592
 layers = 48
 engine = 9200
 template = "FFFF"
-tested = { engine = "llama.cpp b11549", on = "m2-16gb", decode = 17.2, first_token_s = 0.8 }
+tested = { engine = "llama.cpp b11549", on = "m2-16gb", decode = 17.2, first_token_s = 0.8, score = 0.9, cases = 10, checks = "FFFF" }
 targets = ["cuda-24gb", "m2-16gb"]
 files = [
     { path = "big/big-00001-of-00002.gguf", size = 8589934592, sha256 = "AAAA" },
@@ -84,10 +84,26 @@ layers = 6
 files = [
     { path = "text-to-sql-starter-Q8_0.gguf", size = 3000000, sha256 = "EEEE" },
 ]
-"""
+"""  # noqa: E501 - a line of a lock is as long as it is
 TEXT = TEXT.replace('"RRRR"', f'"{"1" * 40}"')
 for letter in "ABCDEF":
     TEXT = TEXT.replace(f'"{letter * 4}"', f'"{letter.lower() * 64}"')
+ROUTED = (
+    TEXT
+    + """
+[providers."big"]
+base_url = "https://api.openai.com/v1"
+model = "gpt-4o-mini"
+api_key_env = "OPENAI_API_KEY"
+
+[routes."assistant"]
+targets = ["chat", "cloud:big"]
+privacy = "local-first"
+bridge = ["cloud:big", "smaller"]
+first_token_timeout = 20.0
+max_requests_per_day = 200
+"""
+)
 
 
 def small_model(name: str, **changes: object) -> LockedModel:
@@ -163,10 +179,10 @@ def random_lock(random: random.Random) -> Lock:
 
     def file(path: str, **more: str) -> ModelFile:
         role = "mmproj" if more else "model"
-        return ModelFile(path=path, size=random.randint(1, 2**63 - 1), sha256=digest(64), role=role)  # type: ignore[arg-type]
+        return ModelFile(path=path, size=random.randint(1, 2**59), sha256=digest(64), role=role)  # type: ignore[arg-type]
 
     def files() -> tuple[ModelFile, ...]:
-        name = text("abc é'#=[]{},名 ", 1, 20).strip() + "x"
+        name = text("abc é'#=[]{},名 ", 1, 20).strip() + digest(6)
         count = random.choice([1, 1, 1, 2, 5])
         parts = [f"{name}.gguf"] if count == 1 else [f"q/{name}-{n + 1:05}-of-{count:05}.gguf" for n in range(count)]
         projector = [file("mmproj.gguf", role="mmproj")] if random.random() < 0.2 else []
@@ -189,7 +205,7 @@ def random_lock(random: random.Random) -> Lock:
         )
 
     def candidate(targets: list[str], base: Recipe | None) -> LockedCandidate:
-        hub = random.random() < 0.8
+        hub, held = random.random() < 0.8, files()
         return LockedCandidate(
             source=HubSource(f"{word()}/{word()}", digest(40)) if hub else other(),
             model=text("abcé \"\\#'=[]{}名", 1, 30) + "z",
@@ -200,7 +216,7 @@ def random_lock(random: random.Random) -> Lock:
             answer_tokens=random.choice([0, 5, 300]),
             thinking_tokens=random.choice([0, 2500]),
             is_native=random.random() < 0.2,
-            memory=random.randint(1, 2**63 - 1),
+            memory=random.randint(sum(file.size for file in held), 2**63 - 1),
             bytes_per_token=random.randint(1, 2**40),
             layers=random.randint(0, 200),
             architecture=random.choice(["", "qwen3moe", "llama"]),
@@ -209,9 +225,15 @@ def random_lock(random: random.Random) -> Lock:
             engine=random.choice([None, 9200]),
             template=random.choice([None, digest(64)]),
             identity=digest(24) if hub and random.random() < 0.5 else None,
-            tested=random.choice([None, Tested(engine="llama.cpp b1"), Tested(engine="x", on="t0", decode=1.5)]),
+            tested=random.choice(
+                [
+                    None,
+                    Tested(engine="llama.cpp b1"),
+                    Tested(engine="x", on="t0", decode=1.5, score=0.9, cases=10, checks="c" * 64),
+                ]
+            ),
             targets=tuple(targets.pop() for _ in range(random.randint(0, min(2, len(targets))))),
-            files=files(),
+            files=held,
             recipe=base and recipe(base),
         )
 

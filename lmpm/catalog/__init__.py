@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.catalog import rating as rating
+    from lmpm.catalog import rating as rating, refresh as refresh
     from lmpm.catalog.catalog import Catalog as Catalog
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
     from lmpm.catalog.recipes import recipe_for as recipe_for
-    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
+    from lmpm.catalog.schema.kinds import SmokeKind as SmokeKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -47,7 +47,8 @@ else:
             "rating": "Rating rating",
             "reader": "check load",
             "recipes": "recipe_for",
-            "schema.kinds": "SpeedKind",
+            "refresh": "refresh",
+            "schema.kinds": "SmokeKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from lmpm.catalog.read_model import read_sha256, read_shape
-from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
+from lmpm.catalog.schema.kinds import SmokeKind
 from lmpm.catalog.schema.task import (
     Expected,
     Gap,
@@ -45,9 +45,6 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         aliases=table.texts("aliases"),
         context=context,
         min_context=table.integer("min_context", low=1, high=context),
-        min_speed=table.number("min_speed"),
-        speed_kind=table.choice_or("speed_kind", get_args(SpeedKind), "decode"),
-        typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
         time=_TIMES.get(kind, _writing_time)(table.table("time")),

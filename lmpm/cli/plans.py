@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from lmpm.cli.app import App
     from lmpm.errors import LmpmError
     from lmpm.project import Installed, Plan, Step
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
+    from lmpm.resolver import Choice
 
 
 def show_step(app: App, plan: Plan, step: Step) -> None:
@@ -38,9 +39,18 @@ def show_chosen(app: App, step: Step) -> None:
     app.console.say("Machine", describe(choice.machine))
     why = words.reason(choice, ref=ref, offline=app.workspace.offline, online=step.chosen.online, remedy=app.remedy)
     words.show_choice(app.console, choice, why=why, ref=ref)
+    show_guess(app, choice)
     for remark in step.chosen.remarks:
         app.console.note(remark)
     app.console.blank()
+
+
+def show_guess(app: App, choice: Choice) -> None:
+    """That the speed of this machine's memory is a guess, where it is one, and how to measure it."""
+    is_known = choice.machine.source_of("bandwidth").origin not in ("assumed", "unknown", "failed")
+    if is_known or not app.workspace.is_this_machine:
+        return
+    app.console.note("the speed of this machine is a guess: `lmpm hardware --measure` measures it, in about 15 seconds")
 
 
 def show_remarks(app: App, plan: Plan) -> None:
@@ -77,6 +87,10 @@ class ActionWords(ActionReporter):
         """Show the question, the answer and the figures."""
         words.show_smoke(self.app.console, result)
 
+    def asked(self, step: Step, checked: Checked) -> None:
+        """Say how many of the project's own checks were right."""
+        self.app.console.say("Checks", words.checked_words(checked))
+
     def installed(self, model: Installed) -> None:
         """Say that a model is here, and where it is pinned."""
         if model.step.is_here:
@@ -108,5 +122,10 @@ def step_json(step: Step, done: Installed | None = None) -> dict[str, Any]:
     elif step.chosen is not None:
         data |= json.choice_json(step.chosen.resolution.choice)
     if done is not None and not step.is_here:
-        return {**data, "path": str(done.path), "smoke": json.smoke_json(done.smoke)}
+        return {
+            **data,
+            "path": str(done.path),
+            "smoke": json.smoke_json(done.smoke),
+            "checks": json.checked_json(done.checked),
+        }
     return {**data, "path": str(step.paths[0])} if step.is_here else data

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
         TextKind as TextKind,
         Usage as Usage,
     )
+    from lmpm.engine.code import CodeRun as CodeRun, run_code as run_code
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
         default_engine as default_engine,
         gpu_hint as gpu_hint,
+        require_engine as require_engine,
     )
     from lmpm.engine.interface import Engine as Engine
     from lmpm.engine.local import LocalEngine as LocalEngine, usual_repacking as usual_repacking
@@ -42,8 +44,9 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "code": "CodeRun run_code",
             "asking": "asking Answer AnswerStream Options TextKind Usage",
-            "engines": "Engines Found default_engine gpu_hint",
+            "engines": "Engines Found default_engine gpu_hint require_engine",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",
             "planner": "MemoryPlanner",

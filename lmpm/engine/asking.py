@@ -14,10 +14,12 @@ from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from lmpm.engine.protocol import Generation
     from lmpm.engine.session import Session
     from lmpm.recipe import Inputs, Recipe, Sampling as RecipeSampling
+    from lmpm.run_config import Pooling
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 TextKind = Literal["", "query", "document"]
@@ -132,6 +134,18 @@ def stream_chat(
 def asked_as(session: Session, recipe: Recipe) -> Recipe:
     """The recipe as the file can be asked by it: without a chat template in it the same words are plain text."""
     return recipe if session.has_template or not recipe.writes else recipe.without_template()
+
+
+def pooling_of(recipe: Recipe, model: Path) -> Pooling | None:
+    """How the vectors of a text become one: by the recipe where the file itself does not say; None leaves it to it."""
+    from lmpm.gguf import read_file
+
+    if recipe.kind == "rerank":
+        return "rank"
+    if recipe.kind != "embed" or not recipe.pooling:
+        return None
+    header = read_file(model, tensors=False)
+    return None if f"{header.architecture}.pooling_type" in header.metadata else recipe.pooling
 
 
 def embed(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError
 from lmpm.fs import printable
+from lmpm.project.origin import is_asked_for
 from lmpm.project.policy import violations
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def stale_reasons(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine
     with them it is looked at whether each still takes the rung that the lock names for it.
     """
     names = sorted({*manifest.models, *(model.name for model in lock.models)})
-    return [line for name in names for line in _stale(name, manifest, lock, machines or {})]
+    found = [line for name in names for line in _stale(name, manifest, lock, machines or {})]
+    return [*found, *_stale_routes(manifest, lock)]
 
 
 def stale_models(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine] | None = None) -> list[ManifestModel]:
@@ -48,7 +50,12 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
     if wanted is None:
         yield f"`{name}` is in `lmpm.lock` but not in `{manifest.file}`"
         return
-    yield from _changed_fields(wanted, locked)
+    changed = list(_changed_fields(wanted, locked))
+    yield from changed
+    for number, rung in enumerate(locked.candidates if not changed else (), start=1):
+        if not is_asked_for(wanted, rung):
+            asked = wanted.ref or wanted.task or ""
+            yield f"`{name}` asks for `{printable(asked)}`, variant {number} is {rung.source.name} {rung.quant}"
     served = {target: number for number, rung in enumerate(locked.candidates, start=1) for target in rung.targets}
     for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"
@@ -59,6 +66,17 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
         if taken != served[target]:
             now = f"takes variant {taken}" if taken else "takes none"
             yield f"`{name}`: the target `{target}` {now}, the lock has it at variant {served[target]}"
+
+
+def _stale_routes(manifest: Manifest, lock: Lock) -> Iterator[str]:
+    """Routes and providers that the lock has otherwise: what a colleague's requests would do unseen."""
+    for noun, wanted, locked in (
+        ("provider", manifest.providers, {item.name: item for item in lock.providers}),
+        ("route", manifest.routes, {item.name: item for item in lock.routes}),
+    ):
+        for name in sorted({*wanted, *locked}):
+            if wanted.get(name) != locked.get(name):
+                yield f"the {noun} `{name}` of `{manifest.file}` is not the one in `lmpm.lock`"
 
 
 def _taken(locked: LockedModel, machine: Machine) -> int | None:

@@ -74,7 +74,9 @@ def ask(
     files: Files, test: SmokeTest, recipe: Recipe, *, plan: RunConfig, limits: EngineLimits, engine: Engine
 ) -> Answers:
     """Put every case to a model, within the time of `limits` for all of them. Raises EngineError."""
-    plan = dataclasses.replace(plan, embeddings=test.silent, pooling=recipe.pooling or plan.pooling)
+    plan = dataclasses.replace(
+        plan, embeddings=test.silent, pooling=asking.pooling_of(recipe, files.model) or plan.pooling
+    )
     deadline = time.monotonic() + limits.time_s
     with engine.open(files, plan, limits, Service(chats=recipe.writes and not recipe.raw)) as session:
 

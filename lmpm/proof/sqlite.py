@@ -29,7 +29,7 @@ def rows_on(schema: str, rows: Sequence[str], sql: str) -> tuple[Row, ...]:
             for script in (schema, *rows):
                 connection.executescript(script)
         except sqlite3.Error as error:
-            raise CatalogError(f"The database of a smoke test cannot be made: {error}") from error
+            raise CatalogError(f"The database of a test cannot be made: {error}") from error
         found = run_query(connection, sql, LIMITS)
     if found.is_cut:
         raise QueryError(f"it returns more than {LIMITS.rows:,} rows")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmpm import limits
-from lmpm.engine import EngineLimits, Service
+from lmpm.engine import EngineLimits, Service, asking
 from lmpm.errors import EngineError, IntegrityError, NothingFitsError
 from lmpm.project import rung_for
 from lmpm.runtime.model import Model
@@ -65,8 +65,11 @@ def open_model(
     return Model(subject, session, on_close=lambda: _release(key))
 
 
-def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None) -> RunConfig:
-    """How the engine is told to run a subject. Raises EngineError for what is not a usable file."""
+def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None, *, slots: int = 1) -> RunConfig:
+    """How the engine is told to run a subject. Raises EngineError for what is not a usable file.
+
+    Each of the `slots`, which are asked at once, has the whole context.
+    """
     from lmpm.estimate import HParams, settings_for
     from lmpm.gguf import local_part, read_part
 
@@ -76,13 +79,18 @@ def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None) -
         parts = [local_part(path, path.name, None) for path in subject.paths]
         model = HParams(*map(read_part, parts))
         config = settings_for(
-            model, context or subject.context, embeddings=silent, repack=engine.repack, machine=engine.machine
+            model,
+            context or subject.context,
+            embeddings=silent,
+            repack=engine.repack,
+            machine=engine.machine,
+            slots=slots,
         )
     except IntegrityError as error:
         raise EngineError(error.message, details=error.details) from error
     except ValueError as error:
         raise EngineError(f"`{subject.paths[0].name}` is not a usable GGUF file: {error}") from error
-    return dataclasses.replace(config, pooling=recipe.pooling or None) if silent else config
+    return dataclasses.replace(config, pooling=asking.pooling_of(recipe, subject.files.model)) if silent else config
 
 
 def _need(subject: Subject, config: RunConfig, engine: LocalEngine) -> int:

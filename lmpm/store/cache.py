@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from lmpm import limits
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError
 from lmpm.fs import Stamp, atomic, disk, disk_errors, file_lock, free_space, rules
-from lmpm.hub import HeaderCache
 from lmpm.store import shared_blobs
 from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
@@ -140,6 +139,8 @@ class Store:
     def _verified(self, stamp: Stamp, sha256: str) -> None:
         """Note that a file was hashed; what a server claimed of its header gives way to what it says itself."""
         self.stamps.note(stamp, sha256)
+        from lmpm.hub import HeaderCache
+
         HeaderCache(self.home / "headers").confirm(sha256, Path(stamp.path))
 
     @contextlib.contextmanager
@@ -186,7 +187,8 @@ class Store:
         free = free_space(self.root)
         if free < wanted + limits.FREE_SPACE_MARGIN_BYTES:
             raise NoSpaceError(
-                f"Not enough space in `{self.root}`: {human(wanted)} to download, {human(free)} free",
+                f"Not enough space in `{self.root}`: {human(wanted)} to download and "
+                f"{human(limits.FREE_SPACE_MARGIN_BYTES)} to leave, {human(free)} free",
                 path=self.root,
                 wanted=wanted,
                 free=free,

@@ -132,8 +132,9 @@ class Load:
     def wait_for(self, number: int, last_s: float) -> bool:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
-            if len(self.replicas(last_s)) == number and not time.sleep(0.2):
+            if len(self.replicas(last_s)) == number:
                 return True
+            time.sleep(0.2)
         return False
 
     def end(self) -> None:

@@ -18,7 +18,7 @@ from lmpm.project.lock.records import Lock
 from lmpm.project.lock.writer import emit_lock
 from lmpm.types import Machine, Processor
 from tests.conftest import ROOT
-from tests.lock_samples import TEXT, random_lock, some_machine
+from tests.lock_samples import ROUTED as TEXT, random_lock, some_machine
 
 # -- the reader: standard library only, each rule from the page ---------------
 
@@ -54,6 +54,12 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for number in (rung["memory"], rung["bytes_per_token"], *(file["size"] for file in rung["files"])):
                 if type(number) is not int or not 1 <= number < 2**63:
                     raise ValueError("size")
+            told = rung.get("tested", {})
+            figures = [told[key] for key in ("score", "cases", "checks") if key in told]
+            if figures and not (0 <= figures[0] <= 1 and figures[1] >= 1 and HEX64.fullmatch(figures[2])):
+                raise ValueError("checks")
+            if rung["memory"] < sum(file["size"] for file in rung["files"]):
+                raise ValueError("memory")
             for file in rung["files"]:
                 if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
                     raise ValueError("file")
@@ -70,7 +76,31 @@ def read(text: str) -> dict[str, dict[str, Any]]:
                 "[^/]+/[^/]+", twin["evidence"]["base_model"]
             ):
                 raise ValueError("twin")
+    check_routes(document, models)
     return models
+
+
+def check_routes(document: dict[str, Any], models: dict[str, Any]) -> None:
+    """Providers and routes."""
+    providers = document.get("providers", {})
+    for provider in providers.values():
+        if not re.fullmatch(r"https://[^@?#\s]+|http://(127\.0\.0\.1|localhost)[^@?#\s]*", provider["base_url"]):
+            raise ValueError("base_url")
+        if not re.fullmatch("[A-Z_][A-Z0-9_]*", provider["api_key_env"]) or not provider["model"]:
+            raise ValueError("api_key_env")
+    for name, route in document.get("routes", {}).items():
+        if name in models or route["privacy"] not in ("local-only", "local-first", "cloud-ok") or not route["targets"]:
+            raise ValueError(name)
+        for item in (*route["targets"], *route.get("bridge", [])):
+            cloud = item.removeprefix("cloud:") if item.startswith("cloud:") else None
+            if cloud is not None and (cloud not in providers or route["privacy"] == "local-only"):
+                raise ValueError(item)
+            if (
+                cloud is None
+                and item not in models
+                and not (item in ("starter", "smaller") and item in route["bridge"])
+            ):
+                raise ValueError(item)
 
 
 def bits_of_page() -> dict[str, float]:
@@ -139,6 +169,9 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         first += 0 if model.get("shows_thinking") else thinking / writing
         total = prompt / reading + (thinking + answer) / writing
         (comfort_f, longest_f), (comfort_t, longest_t) = model["first_token_s"], model["whole_s"]
+        longest = model["requested"].get("max_wait")
+        if isinstance(longest, (int, float)) and first > longest:
+            return None
         x = max(1, first / comfort_f, total / comfort_t)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
     reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
@@ -146,8 +179,12 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
     tier = 0 if rung.get("native") or bits(rung) >= 4.25 else 1
     tier = 2 if free < max(reserve, GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
-    value = rung["score"] * (1 if whole else 0.95) * x**-0.09 / y
-    return {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole, "x": x}
+    split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
+    value = rung["score"] * (1 if whole else split) * x**-0.09 / y
+    able = whole and (x == 1 or not rung.get("answer_tokens"))
+    few = bits(rung) <= BITS["Q4_K_M"] or machine.vram or need <= 0.85 * budget
+    item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
+    return {**item, "able": able, "few": few}
 
 
 def alike(item: dict[str, Any]) -> tuple[int, str]:
@@ -172,9 +209,10 @@ def settle(items: list[dict[str, Any]]) -> dict[str, Any]:
 
     items = [item for item in items if item["whole"]] or items
     items = [item for item in items if kind(item) == min(map(kind, items))]
-    good = [item for item in items if item["whole"] and item["x"] == 1]
+    good = [item for item in items if item["able"]]
     if good:
         fine = [item for item in good if bits(item["rung"]) <= 8.5] or good
+        fine = [item for item in fine if item["few"]] or fine
         return min(fine, key=lambda item: (-bits(item["rung"]), alike(item)[1]))
     usual = BITS["Q4_K_M"]
     return min(items, key=lambda i: (bits(i["rung"]) < usual, abs(bits(i["rung"]) - usual), alike(i)[1]))
@@ -274,6 +312,8 @@ def some_lock(rng: random.Random) -> Lock:
                 )
             )
         asked = {**model.requested, **({"min_speed": rng.choice([3, 40.0])} if rng.random() < 0.3 else {})}
+        if rng.random() < 0.1:
+            asked["max_wait"] = rng.choice([0.5, 20])
         if rng.random() < 0.3:
             asked["prefer"] = rng.choice(["quality", "speed", "small"])
         lock = lock.with_model(replace(model, candidates=tuple(rungs), requested=asked))
@@ -333,8 +373,19 @@ HEX = "d" * 64
         ("1" * 40, "main"),
         ("size = 2147483648", "size = 0"),
         ("memory = 2899102924", "memory = 1e9"),
+        ("memory = 2899102924", "memory = 1"),
         ("small-Q4_K_M.gguf", "../small.gguf"),
         ('name = "text-to-sql"', 'name = "chat"'),
+        ('privacy = "local-first"', 'privacy = "local-only"'),
+        ('privacy = "local-first"', 'privacy = "anywhere"'),
+        ('privacy = "local-first"\n', ""),
+        ('targets = ["chat", "cloud:big"]', 'targets = ["chat", "cloud:other"]'),
+        ('targets = ["chat", "cloud:big"]', 'targets = ["gone"]'),
+        ('targets = ["chat", "cloud:big"]', "targets = []"),
+        ('[routes."assistant"]', '[routes."chat"]'),
+        ('base_url = "https://', 'base_url = "http://'),
+        ('base_url = "https://', 'base_url = "https://me:secret@'),
+        ('"OPENAI_API_KEY"', '"sk-abcdef"'),
     ],
 )
 def test_it_refuses_what_lmpm_refuses(old: str, new: str) -> None:
@@ -402,7 +453,7 @@ def test_the_page_has_these_figures() -> None:
 
 
 def test_the_example_of_the_page_is_a_lock() -> None:
-    example = PAGE.split("```toml\n")[1].split("```")[0]
+    example = "\n".join(part.split("```")[0] for part in PAGE.split("```toml\n")[1:3])
     for length in (24, 40, 64):
         example = example.replace(f"<{length} hex>", "a" * length)
     assert emit_lock(parse_lock(example)) == example, "in the one form, too"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -84,7 +85,7 @@ def test_requested_is_what_the_line_says() -> None:
 HOSTILE = [
     ("[models]", "[model]", "`model` is not known here; did you mean `models`?"),
     ("context = 8192", "contxt = 8192", "`models.chat.contxt` is not known here; did you mean `context`?"),
-    ("[models]", "[cloud]\n[models]", "`cloud` is not known here; known are `engine`, `models`, `policy`, `targets`"),
+    ("[models]", "[clouds]\n[models]", "`clouds` is not known here; did you mean `cloud`?"),
     ("[models]", "[engine]\nname = 'x'\n[models]", "`engine.name` is not known here"),
     ("[models]", "[engine]\nprefer = 1\n[models]", "`engine.prefer` expected a string"),
     ("[models]", "models = 1\n[x]", "`models` expected a table, found a whole number"),
@@ -105,6 +106,8 @@ HOSTILE = [
     ("context = 8192", 'quant = ""', "`models.chat.quant` is empty"),
     ("context = 8192", 'quant = "Q4\\nK"', "`models.chat.quant` expected one line of printable text"),
     ("min_speed = 20", "min_speed = -1", "`models.code.min_speed` expected tokens per second"),
+    ("min_speed = 20", "max_wait = -1", "`models.code.max_wait` expected seconds"),
+    ("min_speed = 20", 'max_wait = "5 s"', "`models.code.max_wait` expected a number"),
     ("min_speed = 20", "min_speed = nan", "`models.code.min_speed` expected a finite number"),
     ("min_speed = 20", "min_speed = 0x" + "f" * 400, "is not valid"),
     ('max_size = "5GB"', 'max_size = "big"', "`models.code.max_size` expected a size like `8GB`"),
@@ -169,6 +172,9 @@ PLACES = [
     '[models]\nchat = { task = "chat" }\n@',
     'models.chat = { task = "chat" }\n@\n[targets]\n',
     '[targets]\n[models]\nb = { task = "b" }\na = { task = "a" }\n@[policy]\n',
+    '[models]\nchat = { task = "chat" }\n@# of the search\nvectors = { task = "embeddings" }\n',
+    '[models]\n\n@# of the search\nvectors = { task = "embeddings" }\n',
+    '[models]\na = { task = "a" }\n\nb = { task = "b" }\n@\n# later\nz = { task = "z" }\n',
 ]  # fmt: skip
 
 
@@ -184,6 +190,35 @@ def test_adds_one_line_and_keeps_every_other(marked: str, newline: str) -> None:
     assert after == marked.replace("@", line)
     assert add_model(after, SQL) == after
     assert remove_model(after, "text-to-sql") == before
+
+
+def test_adds_behind_a_last_line_that_has_no_end() -> None:
+    assert add_model('[models]\nchat = { task = "chat" }', SQL) == f'[models]\nchat = {{ task = "chat" }}\n{SQL_LINE}'
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+@pytest.mark.parametrize("names", [("embeddings", "zoo"), ("alpha", "zoo"), ("alpha", "embeddings"), ("q", "alpha")])
+def test_two_branches_that_each_add_a_model_merge(tmp_path: Path, names: tuple[str, str]) -> None:
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    path, base = tmp_path / "lmpm.toml", '[models]\nchat = { task = "chat" }\nrerank = { task = "reranking" }\n'
+    git("init", "-q", "-b", "main", ".")
+    path.write_text(base)
+    git("add", ".")
+    git("commit", "-qm", "base")
+    added = [ManifestModel(name=name, task="chat") for name in names]
+    for model in added:
+        git("checkout", "-q", "-b", model.name, "main")
+        path.write_text(add_model(base, model))
+        git("commit", "-qam", model.name)
+    git("merge", "-q", names[0])
+    merged = path.read_text()
+    assert set(parse_manifest(merged).models) == {"chat", "rerank", *names}
+    keys = [line.split(" ")[0] for line in merged.splitlines()[1:]]
+    assert keys == sorted(keys)
 
 
 def test_adds_the_table_where_there_is_none() -> None:

@@ -110,6 +110,8 @@ class CatalogModel:
     scores: tuple[Score, ...]
     repos: tuple[Repo, ...]
     base_model: str = ""
+    succeeds: str = ""  # the model that it replaces: by the same maker, of the same size and for the same uses
+    made_for: frozenset[str] = frozenset()  # the tasks that it was trained for, where it is no general model
     released: str = ""
     shape: Shape | None = None
     embedding: Embedding | None = None

@@ -10,7 +10,7 @@ from lmpm.catalog.schema.kinds import SILENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
+    from lmpm.catalog.schema.kinds import SmokeKind
     from lmpm.catalog.schema.smoke import SmokeTest
     from lmpm.recipe import Recipe
     from lmpm.types import Shape
@@ -135,8 +135,7 @@ TaskTime = WritingTime | VectorTime | RankingTime
 class Task:
     """What a user wants done, and how it is judged.
 
-    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. `read_smoke` raises
-    CatalogError.
+    `read_smoke` raises CatalogError.
     """
 
     name: str
@@ -145,9 +144,6 @@ class Task:
     aliases: tuple[str, ...]
     context: int
     min_context: int
-    min_speed: float
-    speed_kind: SpeedKind
-    typical_prompt_tokens: int
     capabilities: frozenset[str]
     metrics: tuple[Metric, ...]
     time: TaskTime

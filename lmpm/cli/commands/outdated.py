@@ -39,7 +39,7 @@ def command(app: App, names: tuple[str, ...]) -> int:
     found = find_news(app.workspace, names)
     if app.as_json:
         rows = [
-            {"name": news.model, "rung": news.rung, "kind": news.change.kind, "detail": news.change.detail}
+            {"name": news.model, "variant": news.rung, "kind": news.change.kind, "detail": news.change.detail}
             for news in found
         ]
         put_json({"changes": rows})

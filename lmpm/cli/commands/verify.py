@@ -15,6 +15,7 @@ from lmpm.cli.options import (
     global_option,
     hardware_option,
     json_option,
+    no_test_option,
     offline_option,
     pass_app,
 )
@@ -41,8 +42,9 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
+@click.option("--full", is_flag=True, help="Ask all cases of the project's checks, not ten.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@no_test_option
 @engine_option
 @hardware_option
 @offline_option
@@ -50,7 +52,9 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @global_option
 @json_option
 @pass_app()
-def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_smoke: bool) -> int:
+def command(
+    app: App, names: tuple[str, ...], fetch: bool, quick: bool, full: bool, junit: str | None, no_test: bool
+) -> int:
     """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
@@ -59,7 +63,7 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
     junit_file = app.workspace.current / junit if junit else None
     if junit_file and not junit_file.parent.is_dir():
         raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
-    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_smoke, junit_file=junit_file)
+    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_test, full=full, junit_file=junit_file)
 
 
 def run_verify(
@@ -69,12 +73,13 @@ def run_verify(
     fetch: bool = False,
     quick: bool = False,
     smoke: bool = True,
+    full: bool = False,
     junit_file: Path | None = None,
 ) -> int:
     """Verify models of the lock, show how each came out, and return the exit code."""
     from lmpm.project import stale_remarks
 
-    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=smoke)
+    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=smoke, full=full)
     for remark in stale_remarks(app.workspace, app.project.require_lock()):
         app.console.note(remark)
     app.remark()
@@ -179,7 +184,7 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
     line("model", f"{title}  fits {human(candidate.memory)} of {budget}{chosen}", name=report.name)
     if report.hashed_bytes:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
-        line("bytes", f"{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
+        line("bytes", f"{human(report.hashed_bytes)}  {how}  {words.took(report.hashed_s)}")
     if report.smoke is not None:
         if report.smoke.engine_build != engine:
             line("engine", report.smoke.engine_build)
@@ -188,6 +193,8 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
         line("test", f"{report.smoke.detail} · {words.smoke_figures(report.smoke)}{_recorded(report)}")
         if report.smoke.memory and report.smoke.memory.is_notable:
             line("note", words.memory_words(report.smoke.memory))
+    if report.checked is not None:
+        line("checks", words.checked_words(report.checked))
     for note in report.notes:
         line("note", note)
     if report.error is not None:
@@ -241,7 +248,12 @@ def _json(report: Report) -> dict[str, Any]:
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
         "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
+        "disagreements": [
+            {"variant": item.rung, "key": item.key, "lock": item.said, "file": item.found}
+            for item in report.disagreements
+        ],
         "smoke": json.smoke_json(report.smoke),
+        "checks": json.checked_json(report.checked),
         "recorded": asdict(report.recorded) if report.recorded else None,
         "notes": list(report.notes),
         "error": json.error_json(report.error) if report.error else None,

@@ -166,7 +166,7 @@ def _fetcher(job: Job) -> dict[str, Any]:
             f"pip install --quiet --target /tmp/lmpm lmpm=={__version__}",
             "mkdir -p /tmp/work && cp /project/lmpm.lock /tmp/work/ && cd /tmp/work",
             "export PYTHONPATH=/tmp/lmpm",
-            f"python -m lmpm verify {shlex.quote(job.name)} --fetch --no-smoke",
+            f"python -m lmpm verify {shlex.quote(job.name)} --fetch --no-test",
         ]
     )
     return {

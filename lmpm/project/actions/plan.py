@@ -9,21 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from lmpm.project.lock.facts import verified_paths
 from lmpm.reporter import Reporter
 from lmpm.types import HubSource, UrlSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from lmpm.errors import LmpmError
+    from lmpm.fs import Scalar
     from lmpm.project.actions.choosing import Chosen
     from lmpm.project.actions.report import Report
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
+    from lmpm.project.manifest import Manifest
     from lmpm.project.workspace import Workspace
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.types import Machine, ModelFile, Source
 
 Action = Literal["install", "sync", "update", "lock"]
@@ -64,6 +67,13 @@ class Step:
     def download_size(self) -> int:
         """Bytes that the network has to bring."""
         return sum(file.size for file in self.downloads)
+
+    @property
+    def requested(self) -> Mapping[str, Scalar]:
+        """The line of the manifest that asks for it."""
+        if self.chosen is not None:
+            return self.chosen.line.requested()
+        return self.locked.requested if self.locked is not None else {}
 
     def __str__(self) -> str:
         comes = f"{human(self.download_size)} to download" if self.downloads else "nothing to download"
@@ -127,11 +137,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A model that is here now: its files in load order, and what its smoke test showed, where one was run."""
+    """A model that is here now: its files in load order, and what its smoke test and the checks showed, where run."""
 
     step: Step
     paths: tuple[Path, ...]
     smoke: SmokeResult | None = None
+    checked: Checked | None = None
     took_s: float = 0.0
 
     @property
@@ -162,6 +173,9 @@ class ActionReporter:
 
     def tested(self, step: Step, result: SmokeResult | None) -> None:
         """Called after a smoke test, also one that failed; None where there is none for this kind of model."""
+
+    def asked(self, step: Step, checked: Checked) -> None:
+        """Called after the project's own checks of a model, also when too few were right."""
 
     def installed(self, model: Installed) -> None:
         """Called when a model is here, tested and pinned."""
@@ -196,7 +210,7 @@ def locked_step(
         source=candidate.source,
         files=candidate.files,
         downloads=_downloads(workspace, candidate.source, candidate.files),
-        paths=verified_paths(workspace, candidate.source, candidate.files),
+        paths=verified_paths(workspace.store, candidate.source, candidate.files),
         rung=rung,
         locked=model,
         chosen=chosen,
@@ -214,7 +228,7 @@ def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -
         source=variant.source,
         files=variant.files,
         downloads=_downloads(workspace, variant.source, variant.files),
-        paths=verified_paths(workspace, variant.source, variant.files),
+        paths=verified_paths(workspace.store, variant.source, variant.files),
         chosen=chosen,
         is_new=is_new,
     )
@@ -227,17 +241,6 @@ def measured_remarks(workspace: Workspace, steps: Iterable[Step]) -> tuple[str, 
     return changes(workspace, [step.locked for step in steps if step.locked and not step.chosen and not step.is_here])
 
 
-def verified_paths(workspace: Workspace, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
-    """Where files are, when all are here and unchanged since they were hashed; else nothing."""
-    paths = []
-    for file in files:
-        path = workspace.store.find(source, file) if file.sha256 else None
-        if path is None or not workspace.store.is_stamped(path, file.sha256 or ""):
-            return ()
-        paths.append(path)
-    return tuple(paths)
-
-
 def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:
     if not isinstance(source, HubSource | UrlSource):
         return ()
@@ -245,14 +248,22 @@ def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...
 
 
 def lock_changes(
-    before: Lock, entries: Iterable[LockedModel], unpinned: Iterable[str] = (), *, machine: Machine
+    before: Lock,
+    entries: Iterable[LockedModel],
+    unpinned: Iterable[str] = (),
+    *,
+    machine: Callable[[], Machine],
+    manifest: Manifest,
 ) -> tuple[str, ...]:
-    """What pinning entries and unpinning names changes in a lock, and for this machine, in words."""
-    from lmpm.project.lock.diff import differences
-
+    """What pinning entries and unpinning names changes in a lock, and for a machine, in words; routes as well."""
     after = before
     for entry in entries:
         after = after.with_model(entry)
     for name in unpinned:
         after = after.without(name)
-    return tuple(differences(before, after, machine))
+    after = after.routed_as(manifest)
+    if after == before:
+        return ()  # nothing is imported for it, and the machine is not looked at
+    from lmpm.project.lock.diff import differences
+
+    return tuple(differences(before, after, machine() if after.models != before.models else None))

@@ -1,4 +1,4 @@
-"""`lmpm smoke`: run a model once and check its answers."""
+"""`lmpm test`: run a model once and check its answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FILE_CONTEXT: Final = 4096  # tokens that a file is loaded for where nobody says how many
 
 
-@click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
+@click.command(epilog="Example: `lmpm test text-to-sql`, or `lmpm test ./model.gguf --task chat`")
 @click.argument("name", shell_complete=complete.names)
 @click.option("--task", shell_complete=complete.tasks, help="The task whose questions are asked.")
 @click.option("-c", "--context", type=Tokens(), metavar="N", help="Tokens to load it for.")

@@ -189,7 +189,8 @@ def random_lock(random: random.Random) -> Lock:
         return (*(file(part) for part in parts), *projector)
 
     def other() -> Source:
-        sources = StarterSource(word()), UrlSource("https://example.org/a%20b.gguf"), FileSource("models/x.gguf")
+        url, path = f"https://example.org/{word()}%20b.gguf", f"models/{word()}.gguf"
+        sources = StarterSource(word()), UrlSource(url), FileSource(path)
         return random.choice(sources)
 
     def recipe(base: Recipe) -> Recipe:

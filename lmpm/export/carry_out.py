@@ -55,6 +55,8 @@ def write(
         for file in done:
             if file.made and file.path not in own:
                 _remove(export.place, file.path)
+        for path in (*(link.path for link in export.links), *(text.path for text in export.texts)):
+            _remove_empty(export.place, export.place / path)
         raise
     kept = {file.path for file in done}
     for path, file in own.items():
@@ -216,6 +218,11 @@ def _remove(place: Path, path: str) -> None:
     """Remove a file, and the folders that it leaves empty, up to the place itself."""
     target = place / path
     target.unlink(missing_ok=True)
+    _remove_empty(place, target)
+
+
+def _remove_empty(place: Path, target: Path) -> None:
+    """Remove the folders above a file that is not there, as far as they are empty, and the place itself."""
     for folder in target.parents:
         if folder == place or not folder.is_relative_to(place):
             break

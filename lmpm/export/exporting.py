@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.export.record import Export, Exporter
     from lmpm.export.twins import Found
     from lmpm.project import ActionReporter, Exported, Workspace
+    from lmpm.run_config import RunConfig
     from lmpm.runtime import Subject
 
 # By the name that users say; each is a module, imported when it is asked for.
@@ -38,6 +39,7 @@ MODULES: Final = {
     "browser": "browser",
     "snippets": "snippets",
 }
+MAX_SLOTS: Final = 256  # that llama-server runs
 ALIASES: Final = {
     "k8s": "kubernetes",
     "llama-cpp": "llama.cpp",
@@ -90,13 +92,15 @@ def plan_export(
         raise SpecError(f"`{name}` is not pinned by a lock", hint=f"Pin it first: `lmpm install {name}`")
     paths = {path.name: path for path in (*subject.paths, *filter(None, [subject.files.mmproj]))}
     candidate, store = subject.rung.candidate, workspace.store
+    config = plan_of(subject, workspace.engine, slots=_slots(options))
     files = candidate.files
     job = Job(
         subject=subject,
         files=tuple((file, paths[file.path.rpartition("/")[2]]) for file in files),
         stored={file.path: store.link(candidate.source, file).relative_to(store.root).as_posix() for file in files},
         lock=emit_lock(Lock((replace(subject.locked, candidates=(candidate,)),))),
-        config=plan_of(subject, workspace.engine),
+        config=config,
+        need=_need(workspace, subject, config),
         machine=workspace.machine,
         place=place,
         current=workspace.current,
@@ -106,6 +110,25 @@ def plan_export(
         twin=_twin(workspace, subject, found, options, download=download, reporter=reporter),
     )
     return replace(found.plan(job), options=dict(options), twin=job.twin)
+
+
+def _slots(options: Mapping[str, str]) -> int:
+    """Answers at once, each with the whole context. Raises SpecError."""
+    said = options.get("slots", "1")
+    if not (said.isascii() and said.isdecimal()) or not 1 <= int(said) <= MAX_SLOTS:
+        raise SpecError(f"`slots={said}` is not a number from 1 to {MAX_SLOTS}")
+    return int(said)
+
+
+def _need(workspace: Workspace, subject: Subject, config: RunConfig) -> int:
+    """Bytes that it takes: what the lock says, or for more slots, what the formula does."""
+    if config.sequences == 1:
+        return subject.need
+    from lmpm.estimate import HParams, exact_memory, gpus_of
+    from lmpm.gguf import local_part, read_part
+
+    model = HParams(*(read_part(local_part(path, path.name, None)) for path in subject.paths))
+    return max(subject.need, exact_memory(model, config, gpus_of(workspace.engine.machine)).total)
 
 
 def _twin(

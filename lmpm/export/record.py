@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from lmpm.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
     from lmpm.run_config import RunConfig
     from lmpm.runtime import Subject
     from lmpm.types import Machine, ModelFile
+
+
+IMAGE_NAME: Final = r"[a-z0-9][A-Za-z0-9._/:@-]{0,255}"
+HOST: Final = r"[A-Za-z0-9.:_-]{1,255}"
+URL: Final = r"https?://[A-Za-z0-9._~:/\[\]%-]{1,2000}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,9 @@ class Job:
     """What an exporter is given: the model with its locked files, how it is run here, and what was asked for.
 
     `files` are those of the lock with their paths in the store, `stored` their names below the root of a store. `lock`
-    is the text of a lock with this one candidate. `places` are folders of other tools by their names, `options` what
-    the user said beside it, `assets` files of the target's own by their path. `twin` is the model in another form,
-    for a target that does not read GGUF.
+    is the text of a lock with this one candidate, `need` bytes of memory. `places` are folders of other tools by their
+    names, `options` what the user said beside it, `assets` files of the target's own by their path. `twin` is the model
+    in another form, for a target that does not read GGUF.
     """
 
     subject: Subject
@@ -96,6 +104,7 @@ class Job:
     stored: Mapping[str, str]
     lock: str
     config: RunConfig
+    need: int
     machine: Machine
     place: Path | None
     current: Path
@@ -115,6 +124,18 @@ class Job:
             Link(f"{folder}{file.path.rpartition('/')[2]}", path, file.size, file.sha256 or "")
             for file, path in self.files
         )
+
+    def option(self, name: str, usual: str, form: str, expected: str) -> str:
+        """What was said for an option, or what is usual. Raises SpecError where it is not of the form.
+
+        It stands in files of other tools, so it never holds what means something there.
+        """
+        said = self.options.get(name)
+        if said is None:
+            return usual
+        if not re.fullmatch(form, said):
+            raise SpecError(f"`{name}={said}` is not {expected}")
+        return said
 
     def twin_links(self, folder: str = "") -> tuple[Link, ...]:
         """The files of the twin under their own paths."""

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import ExportError, SpecError
-from lmpm.export.record import Export, Text
+from lmpm.export.record import HOST, Export, Text
 from lmpm.types import FileSource
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _config(job: Job) -> dict[str, Any]:
     return {
         "proxy_location": "EveryNode",
         "http_options": {
-            "host": job.options.get("host") or "127.0.0.1",
+            "host": job.option("host", "127.0.0.1", HOST, "a host name or an address"),
             "port": _number(job, "port", 8000, 1, 65535),
             "request_timeout_s": 600,
         },

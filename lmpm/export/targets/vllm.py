@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import SpecError
-from lmpm.export.record import Export, Text
+from lmpm.export.record import HOST, Export, Text
 from lmpm.units import human
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _settings(job: Job) -> dict[str, Any]:
         "tokenizer-revision": source.revision,
         "load-format": "safetensors",
         "served-model-name": job.name,
-        "host": job.options.get("host") or "127.0.0.1",
+        "host": job.option("host", "127.0.0.1", HOST, "a host name or an address"),
         "port": int(port),
         "max-model-len": job.config.context,
     }

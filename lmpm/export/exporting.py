@@ -106,9 +106,9 @@ def plan_export(
         current=workspace.current,
         places=places,
         options=options,
-        assets=_assets(workspace, found, options),
         twin=_twin(workspace, subject, found, options, download=download, reporter=reporter),
     )
+    job = replace(job, assets=_assets(workspace, job, found, options))
     return replace(found.plan(job), options=dict(options), twin=job.twin)
 
 
@@ -150,12 +150,13 @@ def _twin(
     return twins.find_twin(workspace, subject, kind, options, download=download, reporter=told)
 
 
-def _assets(workspace: Workspace, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
+def _assets(workspace: Workspace, job: Job, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
     """Files that the target needs beside the model. Raises IntegrityError, MissingFilesError, NetworkError."""
     if found.NAME != "browser":
         return {}
     from lmpm.export.targets import browser
 
+    browser.weights(job)  # before anything is fetched for what cannot run
     http = None if workspace.offline else workspace.http
     return browser.assets(options, workspace.current, workspace.home, http)
 

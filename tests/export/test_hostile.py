@@ -135,7 +135,7 @@ class TestOtherModels:
         assert {"application/vnd.ollama.image.model", "application/vnd.ollama.image.projector"} <= {
             layer["mediaType"] for layer in manifest["layers"]
         }
-        cli.call("export", "lm-studio", "big", "--to", tmp_path / "studio").passed()
+        cli.call("export", "lm-studio", "big", "--to", tmp_path / "studio", LMPM_LOG="debug").passed()
         assert {path.name for path in (tmp_path / "studio/maker/m-GGUF").iterdir()} == {"m.gguf", "mmproj-m.gguf"}
         text = (cli.call("export", "docker", "big").passed(), (cli.directory / "big-docker/Dockerfile").read_text())[1]
         assert '"--mmproj", "/models/mmproj-m.gguf"' in text

@@ -44,7 +44,8 @@ def hub(cli: Cli, pieces: tuple[Piece, Piece]) -> Iterator[LoopbackHub]:
         )
         write_lock(cli.lock, Lock((LockedModel(name="chat", requested={"ref": REPO}, candidates=rungs),)))
         cli.manifest.write_text(
-            f'[models]\nchat = {{ ref = "{REPO}" }}\n[targets]\nbig = {{ hardware = "M2, 64GB" }}\nsmall = {{ hardware = "M2, 8GB" }}\n',
+            f'[models]\nchat = {{ ref = "{REPO}" }}\n'
+            '[targets]\nbig = { hardware = "M2, 64GB" }\nsmall = { hardware = "M2, 8GB" }\n',
             "utf-8",
         )
         yield hub

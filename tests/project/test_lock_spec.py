@@ -34,6 +34,7 @@ SIMD = {  # rate of a core, operations of the first core
     "avx512-full": (12.8e9, 180e9), "amx": (7.70e9, 227e9), "neon": (2.0e9, 20e9), "dotprod": (3.80e9, 55.5e9),
     "i8mm": (7.06e9, 67.7e9),
 }  # fmt: skip
+FORMS = {"safetensors", "litert", "mlc"}
 HEX64, HEX40 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 
@@ -62,6 +63,19 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for file in rung["files"]:
                 if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
                     raise ValueError("file")
+        firsts = {rung["files"][0]["sha256"] for rung in model["candidate"]}
+        pairs = [(twin["form"], twin["of"]) for twin in model.get("twins", [])]
+        if any(form not in FORMS or of not in firsts for form, of in pairs) or len(set(pairs)) < len(pairs):
+            raise ValueError("twins")
+        for twin in model.get("twins", []):
+            paths = [file["path"] for file in twin["files"]]
+            sound = all(HEX64.fullmatch(file["sha256"]) and file["size"] > 0 for file in twin["files"])
+            if not sound or not paths or any(".." in path or path.startswith("/") for path in paths):
+                raise ValueError("twin's file")
+            if not HEX40.fullmatch(twin["source"]["revision"]) or not re.fullmatch(
+                "[^/]+/[^/]+", twin["evidence"]["base_model"]
+            ):
+                raise ValueError("twin")
     check_routes(document, models)
     return models
 
@@ -393,6 +407,52 @@ def test_it_refuses_what_lmpm_refuses(old: str, new: str) -> None:
         parse_lock(broken)
 
 
+TWIN = f"""
+[[model.twins]]
+form = "safetensors"
+of = "{HEX}"
+evidence = {{ base_model = "org/small-3b" }}
+source = {{ hf = "org/small-3b", revision = "{"3" * 40}" }}
+license = "mit"
+files = [
+    {{ path = "config.json", size = 700, sha256 = "{"0" * 64}" }},
+    {{ path = "model.safetensors", size = 6000, sha256 = "{"9" * 64}" }},
+]
+"""
+TWINNED = TEXT.replace("revision = 0", "revision = 1", 1).replace(
+    '\n[[model]]\nname = "text', f'{TWIN}\n[[model]]\nname = "text'
+)
+
+
+def test_twins_are_read_and_written() -> None:
+    (twin,) = parse_lock(TWINNED).models[0].twins
+    assert emit_lock(parse_lock(TWINNED)) == TWINNED
+    (theirs,) = read(TWINNED)["chat"]["twins"]
+    assert [file["path"] for file in theirs["files"]] == [file.path for file in twin.files]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f'of = "{HEX}"', f'of = "{"8" * 64}"'),
+        ('form = "safetensors"', 'form = "pickle"'),
+        ("3" * 40, "main"),
+        ("model.safetensors", "../model.safetensors"),
+        ("model.safetensors", "/model.safetensors"),
+        (f', sha256 = "{"9" * 64}"', ""),
+        ("size = 6000", "size = 0"),
+        ('evidence = { base_model = "org/small-3b" }\n', ""),
+        (TWIN, TWIN + TWIN),
+    ],
+)
+def test_it_refuses_twins_that_lmpm_refuses(old: str, new: str) -> None:
+    assert old in TWINNED
+    with pytest.raises((ValueError, KeyError)):
+        read(TWINNED.replace(old, new, 1))
+    with pytest.raises(LockError):
+        parse_lock(TWINNED.replace(old, new, 1))
+
+
 def test_the_page_has_these_figures() -> None:
     from lmpm.gguf import quant
 
@@ -415,7 +475,7 @@ def test_a_candidate_is_asked_as_the_page_says() -> None:
     for seed in range(200):
         lock = random_lock(random.Random(seed))
         text = emit_lock(lock)
-        assert tomllib.loads(text)["revision"] == int(any(model.recipe for model in lock.models))
+        assert tomllib.loads(text)["revision"] == int(any(model.recipe or model.twins for model in lock.models))
         models = read(text)
         for model in lock.models:
             for rung, row in zip(model.candidates, models[model.name]["candidate"], strict=True):

@@ -14,6 +14,7 @@ from lmpm.project.lock.facts import corrected, disagreements
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.recipes import with_recipes
 from lmpm.project.lock.records import REVISION, Lock, LockedModel
+from lmpm.project.lock.twins import of_candidates
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import is_asked_otherwise, stale_models, stale_reasons
 from lmpm.proof import Tested
@@ -58,7 +59,7 @@ def proof(
 
 
 def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
-    """The entry with what is known of rungs that were pinned before and are pinned again."""
+    """The entry with what is known of rungs that were pinned before and are pinned again, and with their twins."""
     known = {rung.files: rung for rung in before.candidates} if before else {}
     kept = []
     for rung in locked.candidates:
@@ -73,7 +74,8 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
         if rung.tested is not None and "checks" not in locked.requested:
             rung = replace(rung, tested=replace(rung.tested, score=None, cases=None, checks=None))
         kept.append(rung)
-    return replace(locked, candidates=tuple(kept))
+    twins = locked.twins or of_candidates(before.twins if before else (), kept)
+    return replace(locked, candidates=tuple(kept), twins=twins)
 
 
 def as_files_say(workspace: Workspace, entry: LockedModel) -> LockedModel:

@@ -26,7 +26,7 @@ GENERAL: Final = "chat"  # the task by which general abilities are judged
 THINKING_TOKENS: Final = {"gpt-oss": 800}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Catalog:
     """Everything that the catalog's files say, in the order of their names."""
 

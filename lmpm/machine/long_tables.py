@@ -57,7 +57,7 @@ class Slice(NamedTuple):
     certain: bool  # from the table; else by the rule that the table follows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LongTables:
     """The rows of the long tables; `copies` is where compiled copies of the files are kept."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lmpm.cli.app import App
     from lmpm.errors import LmpmError
     from lmpm.project import Installed, Plan, Step
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
 
 
 def show_step(app: App, plan: Plan, step: Step) -> None:
@@ -38,8 +38,6 @@ def show_chosen(app: App, step: Step) -> None:
     app.console.say("Machine", describe(choice.machine))
     why = words.reason(choice, ref=ref, offline=app.workspace.offline, online=step.chosen.online, remedy=app.remedy)
     words.show_choice(app.console, choice, why=why, ref=ref)
-    if app.workspace.is_this_machine:
-        words.show_guess(app.console, choice.machine)
     for remark in step.chosen.remarks:
         app.console.note(remark)
     app.console.blank()
@@ -79,6 +77,10 @@ class ActionWords(ActionReporter):
         """Show the question, the answer and the figures."""
         words.show_smoke(self.app.console, result)
 
+    def asked(self, step: Step, checked: Checked) -> None:
+        """Say how many of the project's own checks were right."""
+        self.app.console.say("Checks", words.checked_words(checked))
+
     def installed(self, model: Installed) -> None:
         """Say that a model is here, and where it is pinned."""
         if model.step.is_here:
@@ -110,5 +112,10 @@ def step_json(step: Step, done: Installed | None = None) -> dict[str, Any]:
     elif step.chosen is not None:
         data |= json.choice_json(step.chosen.resolution.choice)
     if done is not None and not step.is_here:
-        return {**data, "path": str(done.path), "smoke": json.smoke_json(done.smoke)}
+        return {
+            **data,
+            "path": str(done.path),
+            "smoke": json.smoke_json(done.smoke),
+            "checks": json.checked_json(done.checked),
+        }
     return {**data, "path": str(step.paths[0])} if step.is_here else data

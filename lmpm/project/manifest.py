@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from lmpm.cloud import Provider, Route
+
 Prefer = Literal["quality", "speed", "small"]
 
 MANIFEST_NAME: Final = "lmpm.toml"
@@ -37,6 +39,8 @@ class ManifestModel:
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
+    checks: str | None = None  # a file of cases in the project, which the model is asked
+    pass_share: float | None = None  # of them that must be right; None: any
     recipe: Mapping[str, Any] | None = None  # how it is asked otherwise than its task says
 
     def requested(self) -> dict[str, toml.Scalar]:
@@ -51,6 +55,8 @@ class ManifestModel:
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
+            "checks": self.checks,
+            "pass": self.pass_share,
             "recipe": None if self.recipe is None else json.dumps(self.recipe, ensure_ascii=False, sort_keys=True),
         }
         return {key: item for key, item in fields.items() if item is not None}
@@ -89,6 +95,8 @@ class Manifest:
     models: Mapping[str, ManifestModel] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: Policy = Policy()
+    providers: Mapping[str, Provider] = field(default_factory=dict)  # [cloud]
+    routes: Mapping[str, Route] = field(default_factory=dict)
     engine: str | None = None  # that runs the models, by its name
 
     def find(self, name: str) -> ManifestModel:
@@ -148,11 +156,14 @@ def _hint_on_tables(text: str) -> str | None:
 
 def _manifest(document: Table, name: str) -> Manifest:
     models, targets = document.table_or_empty("models"), document.table_or_empty("targets")
+    providers, routes = _routing(document, models)
     manifest = Manifest(
         file=name,
         models={name: _model(models, name) for name in models},
         targets={name: _target(targets, name) for name in targets},
         policy=_policy(document.table_or_empty("policy")),
+        providers=providers,
+        routes=routes,
         engine=_engine(document.table_or_empty("engine")),
     )
     document.finish()
@@ -173,6 +184,8 @@ def _model(models: Table, name: str) -> ManifestModel:
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+        checks=rules.field(table, "checks", rules.project_path) if "checks" in table else None,
+        pass_share=_share(table),
         recipe=_recipe(table.table("recipe")) if "recipe" in table else None,
     )
     for place in table.unknown_keys():
@@ -183,6 +196,25 @@ def _model(models: Table, name: str) -> ManifestModel:
     if model.task is None and model.ref is None:
         raise models.fail(name, "expected a `task` or a `ref`")
     return model
+
+
+def _routing(document: Table, models: Table) -> tuple[dict[str, Provider], dict[str, Route]]:
+    """Where requests may go besides. Privacy fails closed: what a route may not do is an error here already."""
+    clouds, routes = document.table_or_empty("cloud"), document.table_or_empty("routes")
+    if not [*clouds, *routes]:
+        return {}, {}
+    from lmpm.cloud import check_routes, read_provider, read_route  # few manifests have any
+
+    for names in (clouds, routes):
+        for name in names:
+            _check_name(names, name)
+    tables = [(name, clouds.table(name)) for name in clouds], [(name, routes.table(name)) for name in routes]
+    providers = {name: read_provider(table, name) for name, table in tables[0]}
+    found = {name: read_route(table, name) for name, table in tables[1]}
+    for _, table in (*tables[0], *tables[1]):
+        table.finish()
+    check_routes(found, [*models], providers)
+    return providers, found
 
 
 def _recipe(table: Table) -> dict[str, Any]:
@@ -248,6 +280,18 @@ def _amount(table: Table, key: str, unit: str) -> float | None:
     if amount < 0:
         raise table.fail(key, f"expected {unit}, found a negative number")
     return amount
+
+
+def _share(table: Table) -> float | None:
+    """What part of the checks must be right, from 0 to 1."""
+    if "pass" not in table:
+        return None
+    share = table.number("pass")
+    if not 0 <= share <= 1:
+        raise table.fail("pass", "expected a share from 0 to 1, such as 0.8")
+    if "checks" not in table:
+        raise table.fail("pass", "is the share of the `checks` that must be right, and there are none")
+    return share
 
 
 def _size(table: Table) -> int | None:

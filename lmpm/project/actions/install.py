@@ -18,6 +18,7 @@ from lmpm.project.actions.asks import (
     line_named,
     manifest_line,
     overlaid,
+    with_own,
     with_policy,
 )
 from lmpm.project.actions.plan import (
@@ -30,7 +31,7 @@ from lmpm.project.actions.plan import (
     locked_step,
     measured_remarks,
 )
-from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
@@ -90,7 +91,7 @@ def _plan(
     unpinned: tuple[str, ...] = (),
     is_first: bool = False,
 ) -> Plan:
-    before = workspace.project.lock()
+    before, manifest = workspace.project.lock(), workspace.project.manifest()
     entries = [
         pinning.keep_proofs(step.chosen.entry, before.get(step.name))
         for step in steps
@@ -100,7 +101,11 @@ def _plan(
         action="install",
         workspace=workspace,
         steps=steps,
-        changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
+        changes=(
+            lock_changes(before, entries, unpinned, machine=lambda: workspace.machine, manifest=manifest)
+            if save
+            else ()
+        ),
         unpinned=unpinned,
         remarks=measured_remarks(workspace, steps),
         smoke=smoke,
@@ -137,7 +142,7 @@ def _step(
         workspace,
         ref,
         with_policy(own, manifest.policy),
-        lambda resolution: replace(manifest_line(resolution, own, name), recipe=there.recipe if there else None),
+        lambda resolution: with_own(manifest_line(resolution, own, name), there),
         save=save,
     )
     if locked:
@@ -203,12 +208,13 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     """
     told, workspace = reporter or ActionReporter(), plan.workspace
     require_room(plan)
+    require_checks(plan)
     if plan.saves and any(step.chosen for step in plan.steps):  # before gigabytes are fetched
         pinning.require_savable(workspace, can_be_left_out=True)
     unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()
     if unpinned:
         told.unpinned(unpinned)
-    if plan.is_first:
+    if plan.is_first or (plan.saves and plan.changes and not any(step.chosen for step in plan.steps)):
         with workspace.editing() as guarded:
             pinning.pin_again(guarded, [])
     models = each(plan, told, lambda step: _install(plan, step, told))
@@ -242,7 +248,9 @@ def _pin(workspace: Workspace, step: Step, done: Installed) -> None:
         return
     entry = pinning.as_files_say(workspace, chosen.entry)
     if done.smoke is not None and workspace.is_this_machine:
-        proof = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
+        proof = pinning.proof(
+            done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()), done.checked
+        )
         entry = pinning.with_proof(entry, step.files, proof)
     pin: Callable[..., bool] = pinning.pin if step.is_new else pinning.pin_again
     with workspace.editing() as guarded:

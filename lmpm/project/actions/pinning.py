@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.facts import Disagreement
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.resolver import Resolution
     from lmpm.types import Machine, ModelFile, Source
 
@@ -37,13 +37,18 @@ def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested |
     return replace(locked, candidates=tuple(proved))
 
 
-def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
-    """What of a smoke test belongs into the lock: figures only where the machine is like a declared one."""
+def proof(
+    result: SmokeResult, machine: Machine, targets: Mapping[str, Machine], checked: Checked | None = None
+) -> Tested:
+    """What of a test and of checks belongs into the lock: speeds only where the machine is like a declared one."""
+    tested = Tested(engine=result.engine_build)
+    if checked is not None and checked.cases:
+        tested = replace(tested, score=round(checked.score, 4), cases=checked.cases, checks=checked.sha256)
     like = next((name for name, target in sorted(targets.items()) if machine.is_like(target)), None)
     if like is None:
-        return Tested(engine=result.engine_build)
-    return Tested(
-        engine=result.engine_build,
+        return tested
+    return replace(
+        tested,
         on=like,
         decode=None if result.decode is None else round(result.decode, 1),
         first_token_s=None if result.first_token_s is None else round(result.first_token_s, 2),
@@ -63,6 +68,8 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
                 template=rung.template or old.template,
                 identity=rung.identity or old.identity,
             )
+        if rung.tested is not None and "checks" not in locked.requested:
+            rung = replace(rung, tested=replace(rung.tested, score=None, cases=None, checks=None))
         kept.append(rung)
     return replace(locked, candidates=tuple(kept))
 
@@ -104,7 +111,9 @@ def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) ->
     text = project.manifest_text()
     for line, _ in pairs:
         text = manifest_edit.add_model(text, line, file=project.manifest_name)
-    return project.write(manifest=text, lock=_with_entries(project.lock(), pairs)) if pairs else False
+    if not pairs:
+        return False
+    return project.write(manifest=text, lock=_with_entries(project.lock(), pairs).routed_as(project.manifest()))
 
 
 def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
@@ -113,11 +122,11 @@ def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel
     A line that somebody changed or took out in the meantime is left to them. Where there is no lock yet it is made
     also when nothing is asked for, which is an answer, too.
     """
-    lines = project.manifest().models
-    asked = [(line, locked) for line, locked in pairs if lines.get(line.name) == line]
-    if not asked and project.lock_path.exists():
+    manifest, lock = project.manifest(), project.lock()
+    asked = [(line, locked) for line, locked in pairs if manifest.models.get(line.name) == line]
+    if not asked and project.lock_path.exists() and lock == lock.routed_as(manifest):
         return False
-    return project.write(lock=_with_entries(project.lock(), asked))
+    return project.write(lock=_with_entries(lock, asked).routed_as(manifest))
 
 
 def require_unchanged(lock: Lock, source: Source, files: Iterable[ModelFile]) -> None:
@@ -206,9 +215,10 @@ def unasked(lock: Lock, manifest: Manifest) -> tuple[str, ...]:
 def drop_unasked(workspace: Workspace) -> tuple[str, ...]:
     """Take out of the lock what was taken out of the manifest; returns the names."""
     with workspace.editing() as guarded:  # by now others may have added to both files
-        lock = guarded.lock()
-        names = unasked(lock, guarded.manifest())
+        lock, manifest = guarded.lock(), guarded.manifest()
+        names = unasked(lock, manifest)
         for name in names:
             lock = lock.without(name)
+        lock = lock.routed_as(manifest)  # else a route may name what is gone
         guarded.write(lock=lock if names else None)
     return names

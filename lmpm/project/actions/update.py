@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lmpm.project.actions import pinning
 from lmpm.project.actions.choosing import choose_again, named_lines, remarks_on_lost, upgradable
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, lock_changes, locked_step
-from lmpm.project.actions.steps import fetch_and_test, require_room
+from lmpm.project.actions.steps import fetch_and_test, require_checks, require_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,12 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, smoke: bool = True)
         action="update",
         workspace=workspace,
         steps=tuple(steps),
-        changes=lock_changes(before, [step.locked for step in steps if step.locked], machine=workspace.machine),
+        changes=lock_changes(
+            before,
+            [step.locked for step in steps if step.locked],
+            machine=lambda: workspace.machine,
+            manifest=manifest,
+        ),
         remarks=remarks,
         smoke=smoke,
         saves=True,
@@ -47,6 +52,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     told, workspace = reporter or ActionReporter(), plan.workspace
     pinning.require_savable(workspace)
     require_room(plan)
+    require_checks(plan)
     models: list[Installed] = []
     pairs: list[tuple[ManifestModel, LockedModel]] = []
     for step in plan.steps:
@@ -67,5 +73,5 @@ def _proved(workspace: Workspace, step: Step, done: Installed) -> LockedModel:
     entry = pinning.as_files_say(workspace, step.locked)
     if done.smoke is None or not workspace.is_this_machine:
         return entry
-    tested = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
+    tested = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()), done.checked)
     return pinning.with_proof(entry, step.files, tested)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.errors import LockError
 from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.gguf import parse_shard
-from lmpm.limits import MAX_FILE_BYTES, MAX_LOCK_BYTES
+from lmpm.limits import MAX_CASES, MAX_FILE_BYTES, MAX_LOCK_BYTES
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.proof import Tested
 from lmpm.resolver import Waiting
@@ -21,6 +21,7 @@ from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSourc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lmpm.cloud import Provider, Route
     from lmpm.recipe import Recipe
     from lmpm.types import FileRole, Source
 
@@ -86,9 +87,37 @@ def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
             raise table.fail("name", f"`{model.name}` is taken by {seen[model.name]}")
         seen[model.name] = table.place
         models.append(model)
+    providers, routes = _routing(document, seen, strict=strict)
     _finish(document, strict=strict)
     _check_same_bytes(models, document)
-    return Lock(tuple(models), revision=revision)
+    return Lock(tuple(models), providers=tuple(providers), routes=tuple(routes), revision=revision)
+
+
+def _routing(document: Table, models: Iterable[str], *, strict: bool) -> tuple[list[Provider], list[Route]]:
+    """Where requests may go besides, checked as in the manifest: a lock that was edited opens no way out either."""
+    if "providers" not in document and "routes" not in document:
+        return [], []
+    from lmpm.cloud import check_routes, read_provider, read_route
+
+    clouds, named = document.table_or_empty("providers"), document.table_or_empty("routes")
+    providers, routes = [], []
+    for name in clouds:
+        table = clouds.table(name)
+        providers.append(read_provider(table, _named(clouds, name)))
+        _finish(table, strict=strict)
+    for name in named:
+        table = named.table(name)
+        routes.append(read_route(table, _named(named, name)))
+        _finish(table, strict=strict)
+    check_routes({route.name: route for route in routes}, [*models], [provider.name for provider in providers])
+    return providers, routes
+
+
+def _named(table: Table, name: str) -> str:
+    try:
+        return rules.model_name(name)
+    except ValueError as error:
+        raise table.fail(name, str(error)) from error
 
 
 def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel:
@@ -242,14 +271,27 @@ def _tested(table: Table, *, strict: bool) -> Tested:
     first_token_s = table.number("first_token_s") if "first_token_s" in table else None
     if first_token_s is not None and not 0 <= first_token_s <= MAX_FIRST_TOKEN_S:
         raise table.fail("first_token_s", f"expected seconds from 0 to {MAX_FIRST_TOKEN_S:.0f}")
+    given = [key for key in ("score", "cases", "checks") if key in table]
+    if given and len(given) < 3:
+        raise table.fail(given[0], "expected `score`, `cases` and `checks` together")
     tested = Tested(
         engine=rules.field(table, "engine", rules.line),
         on=rules.field(table, "on", rules.model_name) if "on" in table else None,
         decode=_speed(table, "decode"),
         first_token_s=first_token_s,
+        score=_share(table, "score") if given else None,
+        cases=table.integer("cases", low=1, high=MAX_CASES) if given else None,
+        checks=rules.field(table, "checks", rules.sha256) if given else None,
     )
     _finish(table, strict=strict)
     return tested
+
+
+def _share(table: Table, key: str) -> float:
+    share = table.number(key)
+    if not 0 <= share <= 1:
+        raise table.fail(key, "expected a share from 0 to 1")
+    return share
 
 
 def _targets(table: Table) -> tuple[str, ...]:

@@ -49,11 +49,20 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate, model.recipe)
+    for place, items in (("providers", lock.providers), ("routes", lock.routes)):
+        for item in items:
+            yield from ("", f"[{place}.{toml.value(item.name)}]")
+            for key, said in item.fields().items():
+                yield f"{key} = {_list(said) if isinstance(said, tuple) else toml.value(said)}"
+
+
+def _list(items: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(toml.value, items))}]"
 
 
 def _revision(lock: Lock) -> int:
     """The least that knows every key of the lock: one that needs no new key stays as it was."""
-    return REVISION if any(model.recipe for model in lock.models) else 0
+    return REVISION if lock.providers or lock.routes or any(model.recipe for model in lock.models) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:
@@ -133,6 +142,9 @@ def _tested_table(tested: Tested) -> dict[str, toml.Scalar]:
         "on": tested.on,
         "decode": None if tested.decode is None else float(tested.decode),
         "first_token_s": None if tested.first_token_s is None else float(tested.first_token_s),
+        "score": None if tested.score is None else float(tested.score),
+        "cases": tested.cases,
+        "checks": tested.checks,
     }
     return {key: item for key, item in table.items() if item is not None}
 

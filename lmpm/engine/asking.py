@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.engine.protocol import Generation
-    from lmpm.engine.session import Session
+    from lmpm.engine.session import Session, Writing
     from lmpm.recipe import Inputs, Recipe, Sampling as RecipeSampling
     from lmpm.run_config import Pooling
 
@@ -204,6 +204,17 @@ def _sampling(recipe: Recipe, options: Options) -> Sampling:
     )
 
 
+def _writing(recipe: Recipe, options: Options, sampling: Sampling) -> Writing:
+    """How a text is continued, by the recipe and what is asked otherwise."""
+    return {
+        "max_tokens": options.max_tokens or recipe.max_tokens,
+        "stop": recipe.stop if options.stop is None else options.stop,
+        "sampling": sampling,
+        "grammar": options.grammar,
+        "schema": options.schema,
+    }
+
+
 def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> AnswerStream:
     sampling = _sampling(recipe, options)
     began = time.perf_counter()
@@ -211,14 +222,7 @@ def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> Ans
     def pieces() -> Generator[tuple[str, str], None, Answer]:
         first_s = None
         written = session.stream(
-            prompt,
-            max_tokens=options.max_tokens or recipe.max_tokens,
-            stop=recipe.stop if options.stop is None else options.stop,
-            sampling=sampling,
-            grammar=options.grammar,
-            schema=options.schema,
-            progress=options.progress,
-            time_s=options.time_s,
+            prompt, progress=options.progress, time_s=options.time_s, **_writing(recipe, options, sampling)
         )
         try:
             for text in written:
@@ -237,14 +241,8 @@ def _infilled(session: Session, recipe: Recipe, inputs: Inputs, options: Options
     sampling = _sampling(recipe, options)
 
     def pieces() -> Generator[tuple[str, str], None, Answer]:
-        made = session.infill(
-            str(values["prefix"]),
-            str(values.get("suffix", "")),
-            max_tokens=options.max_tokens or recipe.max_tokens,
-            stop=recipe.stop if options.stop is None else options.stop,
-            sampling=sampling,
-            time_s=options.time_s,
-        )
+        prefix, suffix = str(values["prefix"]), str(values.get("suffix", ""))
+        made = session.infill(prefix, suffix, time_s=options.time_s, **_writing(recipe, options, sampling))
         yield "text", made.text
         return _answer(made, text=made.text, first_s=made.first_token_s, seed=sampling.seed)
 

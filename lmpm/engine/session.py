@@ -7,22 +7,23 @@ import dataclasses
 import http.client
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Required, Self, TypedDict
 
 from lmpm.engine.http.client import RefusedError
-from lmpm.engine.protocol import GREEDY, Generation, SessionMemory
+from lmpm.engine.protocol import GREEDY, Generation, Sampling, SessionMemory
 from lmpm.engine.sharing import acquire, release
 from lmpm.errors import ContextExceededError, EngineError
 from lmpm.fs import printable
 from lmpm.units import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterator
+    from typing import Unpack
 
     from lmpm.engine.http.client import Client
-    from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
+    from lmpm.engine.protocol import EngineLimits, Files, Service
     from lmpm.engine.server_process import ServerProcess
     from lmpm.run_config import RunConfig
 
@@ -30,6 +31,16 @@ Progress = Callable[[int, int], None]  # tokens of a prompt that are read, and o
 
 TOO_LONG: Final = "exceed_context_size_error"
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
+
+
+class Writing(TypedDict, total=False):
+    """How a text is continued: at most so many tokens, up to a text of `stop`, held to GBNF or to a JSON schema."""
+
+    max_tokens: Required[int]
+    stop: Sequence[str]
+    sampling: Sampling
+    grammar: str | None
+    schema: Mapping[str, Any] | None
 
 
 class Session:
@@ -108,23 +119,19 @@ class Session:
         self,
         prompt: str | Sequence[int | str],
         *,
-        max_tokens: int,
-        stop: Sequence[str] = (),
-        sampling: Sampling = GREEDY,
-        grammar: str | None = None,
-        schema: Mapping[str, Any] | None = None,
         reuse: bool = True,
         checked: bool = False,
         time_s: float | None = None,
+        **writing: Unpack[Writing],
     ) -> Generation:
         """Continue a text. `reuse` takes from the cache what the last prompt had in common with this one.
 
         `checked` looks at the probability of every token, for values that are no numbers; that takes time.
         """
-        body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
+        body = _asking(prompt, writing)
         body |= {"cache_prompt": reuse, **({"n_probs": 1} if checked else {})}
         found = _completed(self._ask("/completion", body, time_s))
-        if schema is not None and found.ended_by == "stop" and not _is_json(found.text):
+        if writing.get("schema") is not None and found.ended_by == "stop" and not _is_json(found.text):
             raise EngineError(f"llama.cpp did not hold `{printable(self._files.model.name)}` to the schema")
         return found
 
@@ -132,17 +139,12 @@ class Session:
         self,
         prompt: str | Sequence[int | str],
         *,
-        max_tokens: int,
-        stop: Sequence[str] = (),
-        sampling: Sampling = GREEDY,
-        grammar: str | None = None,
-        schema: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
         time_s: float | None = None,
+        **writing: Unpack[Writing],
     ) -> Stream:
         """Continue a text, piece by piece. `progress` hears of each batch of the prompt that is read."""
-        body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
-        return Stream(self._stream("/completion", body, time_s, progress))
+        return Stream(self._stream("/completion", _asking(prompt, writing), time_s, progress))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any) -> ChatAnswer:
         """Answer a conversation in the chat template of the file. `options` are those of OpenAI's API."""
@@ -178,17 +180,10 @@ class Session:
         return [scores[index] for index in range(len(documents))]
 
     def infill(
-        self,
-        prefix: str,
-        suffix: str,
-        *,
-        max_tokens: int,
-        stop: Sequence[str] = (),
-        sampling: Sampling = GREEDY,
-        time_s: float | None = None,
+        self, prefix: str, suffix: str, *, time_s: float | None = None, **writing: Unpack[Writing]
     ) -> Generation:
         """Write what stands between two pieces of code, in the form that the file's header gives."""
-        body = self._asking("", max_tokens, stop, sampling, None, None)
+        body = _asking("", writing)
         body |= {"input_prefix": prefix, "input_suffix": suffix, "cache_prompt": False}
         return _completed(self._ask("/infill", body, time_s))
 
@@ -206,22 +201,6 @@ class Session:
         """What the server says of itself: slots, modalities, the chat template."""
         found: Mapping[str, Any] = self._ask("/props", None, None)
         return found
-
-    def _asking(
-        self,
-        prompt: str | Sequence[int | str],
-        max_tokens: int,
-        stop: Sequence[str],
-        sampling: Sampling,
-        grammar: str | None,
-        schema: Mapping[str, Any] | None,
-    ) -> dict[str, Any]:
-        body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens, "stop": list(stop), **_sampled(sampling)}
-        if grammar is not None:
-            body["grammar"] = grammar
-        if schema is not None:
-            body["json_schema"] = schema
-        return body
 
     def _require_chats(self, messages: Sequence[Mapping[str, Any]]) -> None:
         name = printable(self._files.model.name)
@@ -360,6 +339,14 @@ def timed(timings: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:
 def _number(value: float | None) -> float:
     """A number of an answer; JSON has null for one that is none."""
     return float("nan") if value is None else float(value)
+
+
+def _asking(prompt: str | Sequence[int | str], writing: Writing) -> dict[str, Any]:
+    """The request of a text, as llama-server reads it."""
+    body: dict[str, Any] = {"prompt": prompt, "n_predict": writing["max_tokens"], "stop": list(writing.get("stop", ()))}
+    held = {"grammar": writing.get("grammar"), "json_schema": writing.get("schema")}
+    body |= {name: value for name, value in held.items() if value is not None}
+    return {**body, **_sampled(writing.get("sampling", GREEDY))}
 
 
 def _sampled(sampling: Sampling) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class SqlOptions:
 
 
 def database_path(options: SqlOptions) -> Path | None:
-    """The SQLite file that is asked about, made where it is the demo. Raises SpecError for a server's address."""
+    """The SQLite file that is asked about, made where it is the demo. Raises SpecError for a server's URL."""
     if options.demo:
         if options.db:
             raise SpecError("`--demo` makes a database of its own: leave out `--db`")

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from lmpm.engine.exchange import timed
 from lmpm.engine.protocol import Sampling
 from lmpm.errors import SpecError
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from lmpm.engine.exchange import Writing
     from lmpm.engine.protocol import Generation
-    from lmpm.engine.session import Session, Writing
+    from lmpm.engine.session import Session
     from lmpm.recipe import Inputs, Recipe, Sampling as RecipeSampling
     from lmpm.run_config import Pooling
 
@@ -284,8 +286,6 @@ def _chat(session: Session, recipe: Recipe, messages: Sequence[Mapping[str, Any]
 
 def _said(events: Iterator[Mapping[str, Any]], seed: int) -> Generator[tuple[str, str], None, Answer]:
     """The pieces of a streamed message, and the whole of it."""
-    from lmpm.engine.session import timed
-
     began, first_s = time.perf_counter(), None
     text, thoughts, reason = "", "", "stop"
     calls: dict[int, dict[str, Any]] = {}

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import http.client
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Required, Self, TypedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from lmpm.engine.exchange import ChatAnswer, Stream, completed, sampling_request, text_request, timed
 from lmpm.engine.http.client import RefusedError
-from lmpm.engine.protocol import GREEDY, Generation, Sampling, SessionMemory
+from lmpm.engine.protocol import SessionMemory
 from lmpm.engine.sharing import acquire, release
 from lmpm.errors import ContextExceededError, EngineError
 from lmpm.fs import printable
 from lmpm.units import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator
+    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
     from typing import Unpack
 
+    from lmpm.engine.exchange import Writing
     from lmpm.engine.http.client import Client
-    from lmpm.engine.protocol import EngineLimits, Files, Service
+    from lmpm.engine.protocol import EngineLimits, Files, Generation, Sampling, Service
     from lmpm.engine.server_process import ServerProcess
     from lmpm.run_config import RunConfig
 
@@ -31,16 +31,6 @@ Progress = Callable[[int, int], None]  # tokens of a prompt that are read, and o
 
 TOO_LONG: Final = "exceed_context_size_error"
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
-
-
-class Writing(TypedDict, total=False):
-    """How a text is continued: at most so many tokens, up to a text of `stop`, held to GBNF or to a JSON schema."""
-
-    max_tokens: Required[int]
-    stop: Sequence[str]
-    sampling: Sampling
-    grammar: str | None
-    schema: Mapping[str, Any] | None
 
 
 class Session:
@@ -128,9 +118,9 @@ class Session:
 
         `checked` looks at the probability of every token, for values that are no numbers; that takes time.
         """
-        body = _asking(prompt, writing)
+        body = text_request(prompt, writing)
         body |= {"cache_prompt": reuse, **({"n_probs": 1} if checked else {})}
-        found = _completed(self._ask("/completion", body, time_s))
+        found = completed(self._ask("/completion", body, time_s))
         if writing.get("schema") is not None and found.ended_by == "stop" and not _is_json(found.text):
             raise EngineError(f"llama.cpp did not hold `{printable(self._files.model.name)}` to the schema")
         return found
@@ -144,7 +134,7 @@ class Session:
         **writing: Unpack[Writing],
     ) -> Stream:
         """Continue a text, piece by piece. `progress` hears of each batch of the prompt that is read."""
-        return Stream(self._stream("/completion", _asking(prompt, writing), time_s, progress))
+        return Stream(self._stream("/completion", text_request(prompt, writing), time_s, progress))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any) -> ChatAnswer:
         """Answer a conversation in the chat template of the file. `options` are those of OpenAI's API."""
@@ -164,7 +154,7 @@ class Session:
     ) -> Iterator[Mapping[str, Any]]:
         """The events of an answer as OpenAI's API has them; closing the iterator ends the answer."""
         self._require_chats(messages)
-        body = {"messages": list(messages), **(_sampled(sampling) if sampling else {}), **options}
+        body = {"messages": list(messages), **(sampling_request(sampling) if sampling else {}), **options}
         return self._stream("/v1/chat/completions", body, time_s, progress)
 
     def embed(self, texts: Sequence[str], *, time_s: float | None = None) -> list[tuple[float, ...]]:
@@ -183,9 +173,9 @@ class Session:
         self, prefix: str, suffix: str, *, time_s: float | None = None, **writing: Unpack[Writing]
     ) -> Generation:
         """Write what stands between two pieces of code, in the form that the file's header gives."""
-        body = _asking("", writing)
+        body = text_request("", writing)
         body |= {"input_prefix": prefix, "input_suffix": suffix, "cache_prompt": False}
-        return _completed(self._ask("/infill", body, time_s))
+        return completed(self._ask("/infill", body, time_s))
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """The tokens of a text; `special`: as a whole prompt, with control tokens understood."""
@@ -259,42 +249,6 @@ class Session:
             raise self._error from error
 
 
-class Stream:
-    """The pieces of an answer's text; `result` is the whole of it once they are all taken. Closing it ends it there."""
-
-    def __init__(self, events: Generator[Any, None, None]) -> None:
-        self._events = events
-        self._text = ""
-        self.result: Generation | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        for event in self._events:
-            text = str(event.get("content", ""))
-            self._text += text
-            if event.get("stop"):
-                self.result = dataclasses.replace(_completed(event), text=self._text)
-            if text:
-                yield text
-
-    def close(self) -> None:
-        """End the answer."""
-        self._events.close()
-
-
-@dataclass(frozen=True, slots=True)
-class ChatAnswer:
-    """What a model said: the message as OpenAI's API has it, why it ended, and the figures of the answer."""
-
-    message: Mapping[str, Any]
-    finish_reason: str
-    figures: Generation
-
-    @property
-    def text(self) -> str:
-        """The words of the message."""
-        return str(self.message.get("content") or "")
-
-
 def _is_json(text: str) -> bool:
     """Whether an answer is what a schema promises at least; a parser that fails lets the rest of an answer go free."""
     try:
@@ -304,59 +258,9 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _completed(said: Mapping[str, Any]) -> Generation:
-    """An answer of `/completion`."""
-    tokens = int(said.get("tokens_predicted", 0))
-    chances = said.get("completion_probabilities") or ()
-    return dataclasses.replace(
-        timed(said.get("timings", {}), said),
-        text=str(said.get("content", "")),
-        prompt_tokens=int(said.get("tokens_evaluated", 0)),
-        tokens=tokens,
-        finite=all(item.get("logprob") is not None for item in chances),
-        ended_by="length" if said.get("stop_type") == "limit" else "stop",
-    )
-
-
-def timed(timings: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:
-    """The figures of an answer, without its text."""
-    prompt, predicted = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
-    cached = int(timings.get("cache_n", 0))
-    choices: Sequence[Mapping[str, Any]] = said.get("choices") or ({},)
-    return Generation(
-        text="",
-        prompt_tokens=prompt + cached,
-        tokens=predicted,
-        first_token_s=timings["prompt_ms"] / 1000 if "prompt_ms" in timings and predicted else None,
-        decode=float(timings["predicted_per_second"]) if predicted > 1 and timings.get("predicted_ms") else None,
-        prefill=float(timings["prompt_per_second"]) if timings.get("prompt_ms") else None,
-        cached_tokens=cached,
-        drafted_tokens=int(timings.get("draft_n", 0)),
-        ended_by="length" if choices[0].get("finish_reason") == "length" else "stop",
-    )
-
-
 def _number(value: float | None) -> float:
     """A number of an answer; JSON has null for one that is none."""
     return float("nan") if value is None else float(value)
-
-
-def _asking(prompt: str | Sequence[int | str], writing: Writing) -> dict[str, Any]:
-    """The request of a text, as llama-server reads it."""
-    body: dict[str, Any] = {"prompt": prompt, "n_predict": writing["max_tokens"], "stop": list(writing.get("stop", ()))}
-    held = {"grammar": writing.get("grammar"), "json_schema": writing.get("schema")}
-    body |= {name: value for name, value in held.items() if value is not None}
-    return {**body, **_sampled(writing.get("sampling", GREEDY))}
-
-
-def _sampled(sampling: Sampling) -> dict[str, Any]:
-    """How tokens are taken, as a request says it."""
-    steps = {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
-    if sampling.temperature <= 0:
-        steps = {"top_k": 1, "top_p": None, "min_p": None}
-    taken = {name: value for name, value in steps.items() if value is not None}
-    order = [*taken, "temperature"]
-    return {"seed": sampling.seed, "temperature": sampling.temperature, **taken, "samplers": order}
 
 
 def _show_pictures(messages: Sequence[Mapping[str, Any]]) -> bool:

@@ -97,7 +97,7 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
 
     sql = _sql_options(options)
     if sql.db:
-        database_path(sql)  # an address of a server is refused before anything is loaded
+        database_path(sql)  # the URL of a server is refused before anything is loaded
     subject = find(app, ref, task=options["task"], agreed=options["yes"])
     if options["system"] is not None:
         subject = replace(subject, recipe=replace(subject.recipe, system=options["system"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lmpm import errors
+from lmpm import catalog, errors
 from lmpm.cli import cli
 from tests.transcripts import README, WIDTH, play, transcripts, without_figures
 
@@ -21,6 +21,11 @@ PAGES = (
     "CHANGELOG.md",
     *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
 )
+INPUTS = {
+    f"--{item.name.replace('_', '-')}"
+    for task in catalog.load(catalog.directory()).tasks
+    for item in task.recipe.inputs
+}
 ENVIRONMENT = (ROOT / "docs" / "environment.md").read_text("utf-8")
 
 
@@ -49,6 +54,8 @@ def test_every_command_in_the_pages_exists(page: str, words: list[str]) -> None:
         assert command is not None, f"{page} names `lmpm {name}`"
     assert command is not None
     options = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+    if command.context_settings.get("ignore_unknown_options"):  # the inputs of a recipe are options of `run`
+        options |= INPUTS
     for word in words:
         if word.startswith("-"):
             assert word.partition("=")[0] in options, f"{page}: {word}"

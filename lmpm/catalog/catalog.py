@@ -28,7 +28,7 @@ THINKING_TOKENS: Final = {"gpt-oss": 800}
 SUCCESSION: Final = 0.25  # points: enough for the newer model of a maker to go before the one that it replaces
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Catalog:
     """Everything that the catalog's files say, in the order of their names."""
 

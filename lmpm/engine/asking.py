@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from lmpm.engine.exchange import timed
 from lmpm.engine.protocol import Sampling
 from lmpm.errors import SpecError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from lmpm.engine.exchange import Writing
     from lmpm.engine.protocol import Generation
     from lmpm.engine.session import Session
     from lmpm.recipe import Inputs, Recipe, Sampling as RecipeSampling
@@ -219,6 +221,17 @@ def _sampling(recipe: Recipe, options: Options) -> Sampling:
     )
 
 
+def _writing(recipe: Recipe, options: Options, sampling: Sampling) -> Writing:
+    """How a text is continued, by the recipe and what is asked otherwise."""
+    return {
+        "max_tokens": options.max_tokens or recipe.max_tokens,
+        "stop": recipe.stop if options.stop is None else options.stop,
+        "sampling": sampling,
+        "grammar": options.grammar,
+        "schema": options.schema,
+    }
+
+
 def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> AnswerStream:
     sampling = _sampling(recipe, options)
     began = time.perf_counter()
@@ -226,14 +239,7 @@ def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> Ans
     def pieces() -> Generator[tuple[str, str], None, Answer]:
         first_s = None
         written = session.stream(
-            prompt,
-            max_tokens=options.max_tokens or recipe.max_tokens,
-            stop=recipe.stop if options.stop is None else options.stop,
-            sampling=sampling,
-            grammar=options.grammar,
-            schema=options.schema,
-            progress=options.progress,
-            time_s=options.time_s,
+            prompt, progress=options.progress, time_s=options.time_s, **_writing(recipe, options, sampling)
         )
         try:
             for text in written:
@@ -252,14 +258,8 @@ def _infilled(session: Session, recipe: Recipe, inputs: Inputs, options: Options
     sampling = _sampling(recipe, options)
 
     def pieces() -> Generator[tuple[str, str], None, Answer]:
-        made = session.infill(
-            str(values["prefix"]),
-            str(values.get("suffix", "")),
-            max_tokens=options.max_tokens or recipe.max_tokens,
-            stop=recipe.stop if options.stop is None else options.stop,
-            sampling=sampling,
-            time_s=options.time_s,
-        )
+        prefix, suffix = str(values["prefix"]), str(values.get("suffix", ""))
+        made = session.infill(prefix, suffix, time_s=options.time_s, **_writing(recipe, options, sampling))
         yield "text", made.text
         return _answer(made, text=made.text, first_s=made.first_token_s, seed=sampling.seed)
 
@@ -301,8 +301,6 @@ def _chat(session: Session, recipe: Recipe, messages: Sequence[Mapping[str, Any]
 
 def _said(events: Iterator[Mapping[str, Any]], seed: int) -> Generator[tuple[str, str], None, Answer]:
     """The pieces of a streamed message, and the whole of it."""
-    from lmpm.engine.session import timed
-
     began, first_s = time.perf_counter(), None
     text, thoughts, reason = "", "", "stop"
     calls: dict[int, dict[str, Any]] = {}

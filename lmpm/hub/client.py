@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 METADATA_PATIENCE: Final = Patience(attempts=limits.METADATA_ATTEMPTS, backoff_s=limits.METADATA_BACKOFF_S)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Hub:
     """The Hub at `http.endpoint`. `offline` refuses every request before it is made; `kept` are headers read before."""
 

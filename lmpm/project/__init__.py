@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.project import actions as actions
     from lmpm.project.actions.asks import overlaid as overlaid, with_policy as with_policy
+    from lmpm.project.actions.freshness import require_current as require_current
     from lmpm.project.actions.plan import (
         ActionReporter as ActionReporter,
         Installed as Installed,
@@ -77,6 +78,7 @@ else:
         {
             "actions": "actions",
             "actions.asks": "overlaid with_policy",
+            "actions.freshness": "require_current",
             "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",

@@ -12,10 +12,7 @@ from typing import Any
 import pytest
 
 from lmpm.errors import LockError, NothingFitsError
-from lmpm.project.lock.entry import rung_for
-from lmpm.project.lock.reader import parse_lock
-from lmpm.project.lock.records import Lock
-from lmpm.project.lock.writer import emit_lock
+from lmpm.project import Lock, emit_lock, parse_lock, rung_for
 from lmpm.types import Machine, Processor
 from tests.conftest import ROOT
 from tests.lock_samples import ROUTED as TEXT, random_lock, some_machine

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.errors import ManifestError, SpecError
-from lmpm.project.actions.freshness import require_up_to_date
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, chosen_step, lock_changes
-from lmpm.project.policy import require_all_permitted
-from lmpm.project.staleness import stale_models, stale_reasons
+from lmpm.project.staleness import stale_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,20 +15,6 @@ if TYPE_CHECKING:
     from lmpm.project.lock.records import LockedModel
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
-
-
-def check(workspace: Workspace) -> list[str]:
-    """Why the lock is not what the manifest asks for, a line for each reason. Raises LockError when there is none."""
-    project = workspace.project
-    manifest = project.require_manifest()
-    return stale_reasons(manifest, project.require_lock(must_exist=True), workspace.targets(manifest))
-
-
-def require_current(workspace: Workspace) -> None:
-    """Raise LockError unless the lock is what the manifest asks for, NotPermittedError for what the policy forbids."""
-    require_up_to_date(check(workspace))
-    project = workspace.project
-    require_all_permitted(project.lock().models, project.manifest().policy)
 
 
 def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = False) -> Plan:

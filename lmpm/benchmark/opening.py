@@ -16,7 +16,7 @@ from lmpm.cloud import CLOUD, require_provider
 from lmpm.engine import EngineLimits
 from lmpm.errors import EngineError
 from lmpm.run_config import Service
-from lmpm.runtime import plan_of
+from lmpm.runtime import find_locked, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,10 +64,16 @@ def engine_target(
 
 @contextlib.contextmanager
 def serve_target(workspace: Workspace, subject: Subject, *, slots: int) -> Iterator[Target]:
-    """The model behind `lmpm serve` in a process of its own. Raises EngineError where it does not start."""
-    command = [sys.executable, "-m", "lmpm", "serve", subject.name, "--port", "0", "--parallel", str(slots)]
+    """The model of a lock behind `lmpm serve` in a process of its own, run by the same engine.
+
+    Raises EngineError where it does not start.
+    """
+    place, model = find_locked(workspace, subject.name)
+    command = [sys.executable, "-m", "lmpm", "serve", model.name, "--port", "0", "--parallel", str(slots)]
+    command += ["--engine", workspace.engine_name] if workspace.engine_name else []
+    command += ["--offline"] if workspace.offline else []
     process = subprocess.Popen(
-        command, cwd=workspace.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=place.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         yield Target(

@@ -37,6 +37,7 @@ DRAIN_S: Final = 20.0  # for answers to end that are on their way
 LOOK_S: Final = 1.0  # between two looks at the lock
 HEADER_BYTES: Final = 16 * 1024  # of one line of a request's head
 MOST_HEADERS: Final = 100
+IDLE_S: Final = 75.0  # for the whole head of a request to come; longer than nginx keeps an idle connection
 
 log = logging.getLogger("lmpm.server")
 silent = logging.getLogger("lmpm.server.http")  # aiohttp quotes what it cannot parse, which may be somebody's key
@@ -110,7 +111,7 @@ class Server:
         """Listen. Raises SpecError for a port or host that cannot be had."""
         self._runner = web.AppRunner(
             self.front.application(), handler_cancellation=True, access_log=None, max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=75.0, shutdown_timeout=1.0,
+            max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=IDLE_S, shutdown_timeout=1.0,
             logger=silent,
         )  # fmt: skip
         await self._runner.setup()

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import SpecError
 from lmpm.fs import JsonCache
+from lmpm.proof import Tested
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lmpm.benchmark.plan import Measured, Settings
+    from lmpm.project import Workspace
     from lmpm.types import Machine
 
 MAX_RECORD_BYTES: Final = 16 * 2**20
@@ -102,9 +104,22 @@ def make_record(
     }  # fmt: skip
 
 
-def keep(home: Path, record: Mapping[str, Any]) -> None:
-    """Keep a record among this user's, by the file, the engine and the time. A place that takes none is no loss."""
-    JsonCache(home / "benchmarks").put(record, str(record["sha256"]), str(record["engine"]), str(record["date"]))
+def keep(workspace: Workspace, record: Mapping[str, Any]) -> None:
+    """Keep a record among this user's, by the file, the engine and the time. A place that takes none is no loss.
+
+    What one answer after another showed in the engine is what `verify` and `show` compare with from now on.
+    """
+    kept = JsonCache(workspace.home / "benchmarks")
+    kept.put(record, str(record["sha256"]), str(record["engine"]), str(record["date"]))
+    alone = next((row for row in record["results"] if key_of(row) == ("engine", "warm", 1)), None)
+    if alone and alone["completed"] and record["sha256"] and workspace.is_this_machine:
+        first = alone.get("median_ttft_ms")
+        shown = Tested(
+            engine=str(record["engine"]),
+            decode=alone["decode_tok_s"],
+            first_token_s=None if first is None else first / 1000,
+        )
+        workspace.history.note_speed(str(record["sha256"]), shown, workspace.machine)
 
 
 def read_record(path: Path) -> dict[str, Any]:

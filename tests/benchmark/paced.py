@@ -73,8 +73,12 @@ def serving(pace: Pace) -> Iterator[str]:
 
     async def run() -> None:
         app = web.Application()
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await _answer(pace, request)
+
         for path in ("/v1/chat/completions", "/v1/completions"):
-            app.router.add_post(path, lambda request: _answer(pace, request))
+            app.router.add_post(path, answer)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

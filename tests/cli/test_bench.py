@@ -44,6 +44,9 @@ def test_beside_another_server(project: Cli, tmp_path: Path) -> None:
     home = Path(project.environment["LMPM_HOME"])
     kept = JsonCache(home / "benchmarks").get(data["sha256"], data["engine"], data["date"])
     assert kept is not None and kept["results"] == data["results"]
+    # and the next `verify` compares with it
+    report = project.call("verify", "--json").passed().json["models"][0]
+    assert report["recorded"]["decode"] == engine["decode_tok_s"]
 
 
 def test_behind_lmpm_serve(project: Cli, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
             name, measured, settings, workspace.machine,
             engine=f"{info.name} {info.build}" if info else "", sha256=benchmark.digest_of(subject), cold_s=cold,
         )  # fmt: skip
-    benchmark.keep(workspace.home, record)
+    benchmark.keep(workspace, record)
     _write(app, record, save, options["report"])
     broken = benchmark.compare(record, before or {"rows": {}}, rules)
     _show(app, record, broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.cli.output.answer import Writer, speed_words
 from lmpm.cli.output.console import flush, put, put_json, put_raw
 from lmpm.errors import ContextExceededError, EngineError, SpecError
+from lmpm.project import global_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,12 +27,16 @@ TEXTS_AT_ONCE: Final = 256
 
 @dataclass(frozen=True)
 class Asker:
-    """A model, loaded when it is first asked, and how its answers are wanted. `context` is in tokens."""
+    """A model, loaded when it is first asked, and how its answers are wanted.
+
+    `context` is in tokens. `takes_served` lets a running `lmpm serve` answer instead of a model that is loaded here.
+    """
 
     app: App
     subject: Subject
     options: Options
     context: int | None = None
+    takes_served: bool = True
 
     @cached_property
     def model(self) -> Model:
@@ -40,10 +46,26 @@ class Asker:
         from lmpm.runtime import open_model
 
         logging.getLogger("lmpm").addHandler(logging.NullHandler())  # what it logs is said below, or by `-v`
-        model = open_model(self.app.workspace, self.subject, context=self.context)
+        model = self._served() or open_model(self.app.workspace, self.subject, context=self.context)
         if model.recipe.raw and not self.subject.recipe.raw:
             self.app.console.note(f"`{model.name}` holds no chat template: it is asked in plain text")
         return model
+
+    def _served(self) -> Model | None:
+        """The model where a running `lmpm serve` has it as it is asked here; None where none has."""
+        workspace = self.app.workspace
+        is_own = workspace.engine_name or workspace.hardware or not self.takes_served
+        home = workspace.home
+        if is_own or not (home / "serving").is_dir():  # told without the weight of the server's modules
+            return None
+        from lmpm.server import find_served
+
+        for directory in (workspace.directory, global_directory(workspace.environment)):
+            found = find_served(home, directory / "lmpm.lock", self.subject, os.environ, context=self.context)
+            if found is not None:
+                self.app.console.detail(f"asked through `lmpm serve`: {found.session.client.url}")
+                return found
+        return None
 
     def close(self) -> None:
         """Give the model back, if it was loaded."""

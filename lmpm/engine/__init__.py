@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Service as Service,
         SessionMemory as SessionMemory,
     )
+    from lmpm.engine.remote import RemoteSession as RemoteSession
     from lmpm.engine.session import Session as Session
     from lmpm.engine.versions import version as version
 else:
@@ -52,6 +53,7 @@ else:
             "planner": "MemoryPlanner",
             "interface": "Engine",
             "protocol": "Device EngineInfo EngineLimits EngineName Files Generation Sampling Service SessionMemory",
+            "remote": "RemoteSession",
             "session": "Session",
             "versions": "version",
         },

@@ -299,6 +299,24 @@ def _chat(session: Session, recipe: Recipe, messages: Sequence[Mapping[str, Any]
     return AnswerStream(_said(events, sampling.seed))
 
 
+def answer_of(events: Iterator[Mapping[str, Any]]) -> Answer:
+    """The answer that the events of OpenAI's API make, from whomever they come: tokens as its `usage` counts them."""
+    usage: dict[str, Any] = {}
+
+    def heard() -> Iterator[Mapping[str, Any]]:
+        for event in events:
+            usage.update(event.get("usage") or {})
+            yield event
+
+    found = answer(AnswerStream(_said(heard(), 0)))
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    counted = Usage(
+        prompt_tokens=int(usage.get("prompt_tokens") or 0), completion_tokens=int(usage.get("completion_tokens") or 0),
+        cached_tokens=int(cached),
+    )  # fmt: skip
+    return dataclasses.replace(found, usage=counted)
+
+
 def _said(events: Iterator[Mapping[str, Any]], seed: int) -> Generator[tuple[str, str], None, Answer]:
     """The pieces of a streamed message, and the whole of it."""
     began, first_s = time.perf_counter(), None

@@ -229,14 +229,14 @@ class Session:
 
     def _ask(self, path: str, body: Mapping[str, Any] | None, time_s: float | None) -> Any:
         with self._failures(time_s):
-            return self.process.client.ask(path, body, time_s or self.limits.time_s)
+            return self.client.ask(path, body, time_s or self.limits.time_s)
 
     def _stream(
         self, path: str, body: Mapping[str, Any], time_s: float | None, progress: Progress | None = None
     ) -> Generator[Any, None, None]:
         asked = {**body, "return_progress": True} if progress else body
         with self._failures(time_s):
-            for event in self.process.client.stream(path, asked, time_s or self.limits.time_s):
+            for event in self.client.stream(path, asked, time_s or self.limits.time_s):
                 read = event.get("prompt_progress") if progress else None
                 if progress and isinstance(read, dict):
                     progress(int(read.get("processed", 0)), int(read.get("total", 0)))
@@ -249,7 +249,7 @@ class Session:
         try:
             yield
         except RefusedError as error:
-            if error.type == TOO_LONG:
+            if error.type == TOO_LONG or error.error.get("code") == "context_length_exceeded":
                 tokens, room = int(error.error.get("n_prompt_tokens", 0)), int(error.error.get("n_ctx", 0))
                 raise ContextExceededError(name, prompt_tokens=tokens, context=room) from error
             said = printable(str(error)) or f"status {error.status}"
@@ -261,10 +261,14 @@ class Session:
                 hint="The machine may be too busy or too slow for this model: try again, or choose a smaller one",
             ) from error
         except BROKEN as error:
-            if self._process is None:  # closed from another thread
-                raise EngineError(f"The session with `{name}` was closed") from error
-            self._error = self._process.failure()
-            raise self._error from error
+            raise self._gone() from error
+
+    def _gone(self) -> EngineError:
+        """Why its server does not answer any more."""
+        if self._process is None:  # closed from another thread
+            return EngineError(f"The session with `{printable(self._files.model.name)}` was closed")
+        self._error = self._process.failure()
+        return self._error
 
 
 def _is_json(text: str) -> bool:

@@ -122,7 +122,8 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
     subject = find(app, ref, task=options["task"], agreed=options["yes"])
     if options["system"] is not None:
         subject = replace(subject, recipe=replace(subject.recipe, system=options["system"]))
-    asker = Asker(app, subject, _answer_options(options), options["context"])
+    as_pinned = options["system"] is None  # `lmpm serve` leads with what the recipe says
+    asker = Asker(app, subject, _answer_options(options), options["context"], takes_served=as_pinned)
     try:
         _ask(asker, words, options, sql)
     finally:

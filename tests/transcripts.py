@@ -37,7 +37,8 @@ def play(text: str, place: Path) -> list[str]:
         "LMPM_HARDWARE": MACHINE, "COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
     }  # fmt: skip
-    return ["".join(map(_run(project, environment), _commands(block))) for block in transcripts(text)]
+    printed = ["".join(map(_run(project, environment), _commands(block))) for block in transcripts(text)]
+    return [block.replace(str(place / "state"), "~/.local/state/lmpm") for block in printed]  # where it usually is
 
 
 def _commands(block: str) -> list[str]:

@@ -12,10 +12,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from lmpm.benchmark.target import Target, parse_url
+from lmpm.cloud import CLOUD, require_provider
 from lmpm.engine import EngineLimits
-from lmpm.errors import EngineError, SpecError
+from lmpm.errors import EngineError
 from lmpm.run_config import Service
-from lmpm.runtime import plan_of
+from lmpm.runtime import find_locked, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from lmpm.project import Workspace
     from lmpm.runtime import Subject
 
-CLOUD: Final = "cloud:"
 LOAD_S: Final = 600.0
 START_S: Final = 120.0  # for `lmpm serve` until it listens
 LONG: Final = {"ignore_eos": True}  # as many tokens as are asked for, where the server is llama.cpp's
@@ -64,10 +64,16 @@ def engine_target(
 
 @contextlib.contextmanager
 def serve_target(workspace: Workspace, subject: Subject, *, slots: int) -> Iterator[Target]:
-    """The model behind `lmpm serve` in a process of its own. Raises EngineError where it does not start."""
-    command = [sys.executable, "-m", "lmpm", "serve", subject.name, "--port", "0", "--parallel", str(slots)]
+    """The model of a lock behind `lmpm serve` in a process of its own, run by the same engine.
+
+    Raises EngineError where it does not start.
+    """
+    place, model = find_locked(workspace, subject.name)
+    command = [sys.executable, "-m", "lmpm", "serve", model.name, "--port", "0", "--parallel", str(slots)]
+    command += ["--engine", workspace.engine_name] if workspace.engine_name else []
+    command += ["--offline"] if workspace.offline else []
     process = subprocess.Popen(
-        command, cwd=workspace.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=place.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         yield Target(
@@ -118,12 +124,5 @@ def other_targets(workspace: Workspace, subject: Subject, against: Sequence[str]
 
 
 def _provider(workspace: Workspace, name: str) -> Target:
-    providers = workspace.project.manifest().providers
-    provider = providers.get(name)
-    if provider is None:
-        listed = ", ".join(f"`cloud:{known}`" for known in providers) or "none: declare one as [cloud.NAME]"
-        raise SpecError(f"No provider is called `{name}`", hint=f"In lmpm.toml: {listed}")
-    key = provider.key_in(os.environ)
-    if key is None:
-        raise SpecError(f"`{provider.api_key_env}` is not set, which holds the key of `cloud:{name}`")
+    provider, key = require_provider(workspace.project.manifest().providers, name, os.environ)
     return Target(label=f"cloud:{name}", kind="cloud", base_url=provider.base_url, model=provider.model, key=key)

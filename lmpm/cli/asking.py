@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.cli.output.answer import Writer, speed_words
-from lmpm.cli.output.console import put, put_json, put_raw
+from lmpm.cli.output.console import flush, put, put_json, put_raw
 from lmpm.errors import ContextExceededError, EngineError, SpecError
+from lmpm.project import global_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,25 +22,50 @@ if TYPE_CHECKING:
     from lmpm.engine import Answer, AnswerStream, Options, TextKind
     from lmpm.runtime import Model, Subject
 
+TEXTS_AT_ONCE: Final = 256
+
 
 @dataclass(frozen=True)
 class Asker:
-    """A model, loaded when it is first asked, and how its answers are wanted. `context` is in tokens."""
+    """A model, loaded when it is first asked, and how its answers are wanted.
+
+    `context` is in tokens. `takes_served` lets a running `lmpm serve` answer instead of a model that is loaded here.
+    """
 
     app: App
     subject: Subject
     options: Options
     context: int | None = None
+    takes_served: bool = True
 
     @cached_property
     def model(self) -> Model:
         """The loaded model. Raises EngineError, and NothingFitsError where it does not fit."""
+        import logging
+
         from lmpm.runtime import open_model
 
-        model = open_model(self.app.workspace, self.subject, context=self.context)
+        logging.getLogger("lmpm").addHandler(logging.NullHandler())  # what it logs is said below, or by `-v`
+        model = self._served() or open_model(self.app.workspace, self.subject, context=self.context)
         if model.recipe.raw and not self.subject.recipe.raw:
             self.app.console.note(f"`{model.name}` holds no chat template: it is asked in plain text")
         return model
+
+    def _served(self) -> Model | None:
+        """The model where a running `lmpm serve` has it as it is asked here; None where none has."""
+        workspace = self.app.workspace
+        is_own = workspace.engine_name or workspace.hardware or not self.takes_served
+        home = workspace.home
+        if is_own or not (home / "serving").is_dir():  # told without the weight of the server's modules
+            return None
+        from lmpm.server import find_served
+
+        for directory in (workspace.directory, global_directory(workspace.environment)):
+            found = find_served(home, directory / "lmpm.lock", self.subject, os.environ, context=self.context)
+            if found is not None:
+                self.app.console.detail(f"asked through `lmpm serve`: {found.session.client.url}")
+                return found
+        return None
 
     def close(self) -> None:
         """Give the model back, if it was loaded."""
@@ -66,12 +93,12 @@ class Asker:
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> None:
         """Write the vector of each text, one JSON object a line."""
-        for text, vector in zip(texts, self.model.embed(texts, kind=kind), strict=True):
-            put_raw(
-                json.dumps(
-                    {"text": text, "embedding": [round(float(value), 7) for value in vector]}, ensure_ascii=False
-                )
-            )
+        for start in range(0, len(texts), TEXTS_AT_ONCE):  # written as they come, however many there are
+            some = texts[start : start + TEXTS_AT_ONCE]
+            for text, vector in zip(some, self.model.embed(some, kind=kind), strict=True):
+                found = {"text": text, "embedding": [round(float(value), 7) for value in vector]}
+                put_raw(json.dumps(found, ensure_ascii=False))
+            flush()
 
     def rerank(self, query: str, documents: Sequence[str]) -> None:
         """Write the documents, the best answer to the query first."""
@@ -98,11 +125,13 @@ class Asker:
             asked = [*said, {"role": "user", "content": text}]
             try:
                 stream = self.model.stream_chat(asked, options=replace(self.options, progress=writer.read))
-                found = self.show(writer, stream)
+                self.show(writer, stream)
             except ContextExceededError as error:
                 console.note(f"{error.message}. `/reset` begins anew")
                 return
-            said.extend((asked[-1], {"role": "assistant", "content": found.text}))
+            finally:  # also what was said until it was stopped
+                if writer.text:
+                    said.extend((asked[-1], {"role": "assistant", "content": writer.text}))
 
         converse(console, history, answer, said.clear)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.cloud.client import CloudClient as CloudClient, require_provider as require_provider
     from lmpm.cloud.provider import Provider as Provider, read_provider as read_provider
     from lmpm.cloud.route import (
         CLOUD as CLOUD,
@@ -25,6 +26,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "client": "CloudClient require_provider",
             "provider": "Provider read_provider",
             "route": "CLOUD PRIVACIES Privacy Route SMALLER STARTER "
             "STARTER_TASK check_bridges check_routes read_route tightest",

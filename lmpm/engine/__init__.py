@@ -36,7 +36,8 @@ if TYPE_CHECKING:
         Service as Service,
         SessionMemory as SessionMemory,
     )
-    from lmpm.engine.session import ChatAnswer as ChatAnswer, Session as Session, Stream as Stream
+    from lmpm.engine.remote import RemoteSession as RemoteSession
+    from lmpm.engine.session import Session as Session
     from lmpm.engine.versions import version as version
 else:
     from lmpm.lazy import expose
@@ -52,7 +53,8 @@ else:
             "planner": "MemoryPlanner",
             "interface": "Engine",
             "protocol": "Device EngineInfo EngineLimits EngineName Files Generation Sampling Service SessionMemory",
-            "session": "ChatAnswer Session Stream",
+            "remote": "RemoteSession",
+            "session": "Session",
             "versions": "version",
         },
     )

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from lmpm.engine.exchange import timed
 from lmpm.engine.protocol import Sampling
 from lmpm.errors import SpecError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from lmpm.engine.exchange import Writing
     from lmpm.engine.protocol import Generation
     from lmpm.engine.session import Session
     from lmpm.recipe import Inputs, Recipe, Sampling as RecipeSampling
@@ -26,6 +28,12 @@ TextKind = Literal["", "query", "document"]
 
 TEXTS_AT_ONCE: Final = 64  # of one request, so that each has its own time
 SEEDS: Final = 2**31
+RANGES: Final = (  # of options; above the seeds llama.cpp draws one itself
+    ("max_tokens", 1, 1_000_000),
+    ("temperature", 0, 5),
+    ("seed", 0, SEEDS - 1),
+    ("time_s", 0, 86_400),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,15 @@ class Options:
     tool_choice: str | Mapping[str, Any] | None = None
     progress: Callable[[int, int], None] | None = None
     time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what llama.cpp would take for something else, or not at all. Raises SpecError."""
+        for name, low, high in RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:  # NaN is in none
+                raise SpecError(f"`{name}` is {value}, expected a number from {low:,} to {high:,}")
+        if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop or ()):
+            raise SpecError("`stop` is a list of texts that are not empty")
 
 
 USUAL: Final = Options()
@@ -204,6 +221,17 @@ def _sampling(recipe: Recipe, options: Options) -> Sampling:
     )
 
 
+def _writing(recipe: Recipe, options: Options, sampling: Sampling) -> Writing:
+    """How a text is continued, by the recipe and what is asked otherwise."""
+    return {
+        "max_tokens": options.max_tokens or recipe.max_tokens,
+        "stop": recipe.stop if options.stop is None else options.stop,
+        "sampling": sampling,
+        "grammar": options.grammar,
+        "schema": options.schema,
+    }
+
+
 def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> AnswerStream:
     sampling = _sampling(recipe, options)
     began = time.perf_counter()
@@ -211,14 +239,7 @@ def _raw(session: Session, recipe: Recipe, prompt: str, options: Options) -> Ans
     def pieces() -> Generator[tuple[str, str], None, Answer]:
         first_s = None
         written = session.stream(
-            prompt,
-            max_tokens=options.max_tokens or recipe.max_tokens,
-            stop=recipe.stop if options.stop is None else options.stop,
-            sampling=sampling,
-            grammar=options.grammar,
-            schema=options.schema,
-            progress=options.progress,
-            time_s=options.time_s,
+            prompt, progress=options.progress, time_s=options.time_s, **_writing(recipe, options, sampling)
         )
         try:
             for text in written:
@@ -237,14 +258,8 @@ def _infilled(session: Session, recipe: Recipe, inputs: Inputs, options: Options
     sampling = _sampling(recipe, options)
 
     def pieces() -> Generator[tuple[str, str], None, Answer]:
-        made = session.infill(
-            str(values["prefix"]),
-            str(values.get("suffix", "")),
-            max_tokens=options.max_tokens or recipe.max_tokens,
-            stop=recipe.stop if options.stop is None else options.stop,
-            sampling=sampling,
-            time_s=options.time_s,
-        )
+        prefix, suffix = str(values["prefix"]), str(values.get("suffix", ""))
+        made = session.infill(prefix, suffix, time_s=options.time_s, **_writing(recipe, options, sampling))
         yield "text", made.text
         return _answer(made, text=made.text, first_s=made.first_token_s, seed=sampling.seed)
 
@@ -284,10 +299,26 @@ def _chat(session: Session, recipe: Recipe, messages: Sequence[Mapping[str, Any]
     return AnswerStream(_said(events, sampling.seed))
 
 
+def answer_of(events: Iterator[Mapping[str, Any]]) -> Answer:
+    """The answer that the events of OpenAI's API make, from whomever they come: tokens as its `usage` counts them."""
+    usage: dict[str, Any] = {}
+
+    def heard() -> Iterator[Mapping[str, Any]]:
+        for event in events:
+            usage.update(event.get("usage") or {})
+            yield event
+
+    found = answer(AnswerStream(_said(heard(), 0)))
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    counted = Usage(
+        prompt_tokens=int(usage.get("prompt_tokens") or 0), completion_tokens=int(usage.get("completion_tokens") or 0),
+        cached_tokens=int(cached),
+    )  # fmt: skip
+    return dataclasses.replace(found, usage=counted)
+
+
 def _said(events: Iterator[Mapping[str, Any]], seed: int) -> Generator[tuple[str, str], None, Answer]:
     """The pieces of a streamed message, and the whole of it."""
-    from lmpm.engine.session import timed
-
     began, first_s = time.perf_counter(), None
     text, thoughts, reason = "", "", "stop"
     calls: dict[int, dict[str, Any]] = {}

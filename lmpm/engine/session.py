@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import http.client
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from lmpm.engine.exchange import ChatAnswer, Stream, completed, sampling_request, text_request, timed
 from lmpm.engine.http.client import RefusedError
-from lmpm.engine.protocol import GREEDY, Generation, SessionMemory
+from lmpm.engine.protocol import SessionMemory
 from lmpm.engine.sharing import acquire, release
 from lmpm.errors import ContextExceededError, EngineError
 from lmpm.fs import printable
 from lmpm.units import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+    from typing import Unpack
 
+    from lmpm.engine.exchange import Writing
     from lmpm.engine.http.client import Client
-    from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
+    from lmpm.engine.protocol import EngineLimits, Files, Generation, Sampling, Service
     from lmpm.engine.server_process import ServerProcess
     from lmpm.run_config import RunConfig
 
 Progress = Callable[[int, int], None]  # tokens of a prompt that are read, and of how many
 
 TOO_LONG: Final = "exceed_context_size_error"
+LONGEST_TOKEN: Final = 256  # characters of the longest tokens of vocabularies: runs of blanks, of `=` and the like
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
 
 
@@ -108,23 +110,20 @@ class Session:
         self,
         prompt: str | Sequence[int | str],
         *,
-        max_tokens: int,
-        stop: Sequence[str] = (),
-        sampling: Sampling = GREEDY,
-        grammar: str | None = None,
-        schema: Mapping[str, Any] | None = None,
         reuse: bool = True,
         checked: bool = False,
         time_s: float | None = None,
+        **writing: Unpack[Writing],
     ) -> Generation:
         """Continue a text. `reuse` takes from the cache what the last prompt had in common with this one.
 
         `checked` looks at the probability of every token, for values that are no numbers; that takes time.
         """
-        body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
+        self._require_room(_words(prompt))
+        body = text_request(prompt, writing)
         body |= {"cache_prompt": reuse, **({"n_probs": 1} if checked else {})}
-        found = _completed(self._ask("/completion", body, time_s))
-        if schema is not None and found.ended_by == "stop" and not _is_json(found.text):
+        found = completed(self._ask("/completion", body, time_s))
+        if writing.get("schema") is not None and found.ended_by == "stop" and not _is_json(found.text):
             raise EngineError(f"llama.cpp did not hold `{printable(self._files.model.name)}` to the schema")
         return found
 
@@ -132,17 +131,13 @@ class Session:
         self,
         prompt: str | Sequence[int | str],
         *,
-        max_tokens: int,
-        stop: Sequence[str] = (),
-        sampling: Sampling = GREEDY,
-        grammar: str | None = None,
-        schema: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
         time_s: float | None = None,
+        **writing: Unpack[Writing],
     ) -> Stream:
         """Continue a text, piece by piece. `progress` hears of each batch of the prompt that is read."""
-        body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
-        return Stream(self._stream("/completion", body, time_s, progress))
+        self._require_room(_words(prompt))
+        return Stream(self._stream("/completion", text_request(prompt, writing), time_s, progress))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any) -> ChatAnswer:
         """Answer a conversation in the chat template of the file. `options` are those of OpenAI's API."""
@@ -162,44 +157,43 @@ class Session:
     ) -> Iterator[Mapping[str, Any]]:
         """The events of an answer as OpenAI's API has them; closing the iterator ends the answer."""
         self._require_chats(messages)
-        body = {"messages": list(messages), **(_sampled(sampling) if sampling else {}), **options}
+        self._require_room(_texts(messages))
+        body = {"messages": list(messages), **(sampling_request(sampling) if sampling else {}), **options}
         return self._stream("/v1/chat/completions", body, time_s, progress)
 
     def embed(self, texts: Sequence[str], *, time_s: float | None = None) -> list[tuple[float, ...]]:
         """One vector for each text, not normalized: pooled as planned, or the last token's where nothing pools."""
+        self._require_room(texts)
         answer = self._ask("/embeddings", {"content": list(texts), "embd_normalize": -1}, time_s)
         ordered = sorted(answer, key=lambda item: item["index"])
         return [tuple(_number(value) for value in item["embedding"][-1]) for item in ordered]
 
     def rerank(self, query: str, documents: Sequence[str], *, time_s: float | None = None) -> list[float]:
         """How well each document answers a query; more is better."""
+        self._require_room([query, *documents])
         answer = self._ask("/rerank", {"query": query, "documents": list(documents)}, time_s)
         scores = {item["index"]: _number(item["relevance_score"]) for item in answer["results"]}
         return [scores[index] for index in range(len(documents))]
 
     def infill(
-        self,
-        prefix: str,
-        suffix: str,
-        *,
-        max_tokens: int,
-        stop: Sequence[str] = (),
-        sampling: Sampling = GREEDY,
-        time_s: float | None = None,
+        self, prefix: str, suffix: str, *, time_s: float | None = None, **writing: Unpack[Writing]
     ) -> Generation:
         """Write what stands between two pieces of code, in the form that the file's header gives."""
-        body = self._asking("", max_tokens, stop, sampling, None, None)
+        self._require_room([prefix, suffix])
+        body = text_request("", writing)
         body |= {"input_prefix": prefix, "input_suffix": suffix, "cache_prompt": False}
-        return _completed(self._ask("/infill", body, time_s))
+        return completed(self._ask("/infill", body, time_s))
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """The tokens of a text; `special`: as a whole prompt, with control tokens understood."""
+        self._require_room([text])
         body = {"content": text, "add_special": special, "parse_special": special}
         return list(self._ask("/tokenize", body, None)["tokens"])
 
     def apply_template(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
         """The prompt that the chat template of the file makes of a conversation."""
         self._require_chats(messages)
+        self._require_room(_texts(messages))
         return str(self._ask("/apply-template", {"messages": list(messages), **options}, None)["prompt"])
 
     def properties(self) -> Mapping[str, Any]:
@@ -207,21 +201,14 @@ class Session:
         found: Mapping[str, Any] = self._ask("/props", None, None)
         return found
 
-    def _asking(
-        self,
-        prompt: str | Sequence[int | str],
-        max_tokens: int,
-        stop: Sequence[str],
-        sampling: Sampling,
-        grammar: str | None,
-        schema: Mapping[str, Any] | None,
-    ) -> dict[str, Any]:
-        body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens, "stop": list(stop), **_sampled(sampling)}
-        if grammar is not None:
-            body["grammar"] = grammar
-        if schema is not None:
-            body["json_schema"] = schema
-        return body
+    def _require_room(self, texts: Iterable[str]) -> None:
+        """Refuse a text that is too long whatever its tokens are: to take it apart costs memory beyond the limits."""
+        most = self.config.context * LONGEST_TOKEN
+        for text in texts:
+            if len(text) > most:
+                least = -(-len(text) // LONGEST_TOKEN)
+                name = printable(self._files.model.name)
+                raise ContextExceededError(name, prompt_tokens=least, context=self.config.context, is_least=True)
 
     def _require_chats(self, messages: Sequence[Mapping[str, Any]]) -> None:
         name = printable(self._files.model.name)
@@ -242,14 +229,14 @@ class Session:
 
     def _ask(self, path: str, body: Mapping[str, Any] | None, time_s: float | None) -> Any:
         with self._failures(time_s):
-            return self.process.client.ask(path, body, time_s or self.limits.time_s)
+            return self.client.ask(path, body, time_s or self.limits.time_s)
 
     def _stream(
         self, path: str, body: Mapping[str, Any], time_s: float | None, progress: Progress | None = None
     ) -> Generator[Any, None, None]:
         asked = {**body, "return_progress": True} if progress else body
         with self._failures(time_s):
-            for event in self.process.client.stream(path, asked, time_s or self.limits.time_s):
+            for event in self.client.stream(path, asked, time_s or self.limits.time_s):
                 read = event.get("prompt_progress") if progress else None
                 if progress and isinstance(read, dict):
                     progress(int(read.get("processed", 0)), int(read.get("total", 0)))
@@ -262,7 +249,7 @@ class Session:
         try:
             yield
         except RefusedError as error:
-            if error.type == TOO_LONG:
+            if error.type == TOO_LONG or error.error.get("code") == "context_length_exceeded":
                 tokens, room = int(error.error.get("n_prompt_tokens", 0)), int(error.error.get("n_ctx", 0))
                 raise ContextExceededError(name, prompt_tokens=tokens, context=room) from error
             said = printable(str(error)) or f"status {error.status}"
@@ -274,46 +261,14 @@ class Session:
                 hint="The machine may be too busy or too slow for this model: try again, or choose a smaller one",
             ) from error
         except BROKEN as error:
-            if self._process is None:  # closed from another thread
-                raise EngineError(f"The session with `{name}` was closed") from error
-            self._error = self._process.failure()
-            raise self._error from error
+            raise self._gone() from error
 
-
-class Stream:
-    """The pieces of an answer's text; `result` is the whole of it once they are all taken. Closing it ends it there."""
-
-    def __init__(self, events: Generator[Any, None, None]) -> None:
-        self._events = events
-        self._text = ""
-        self.result: Generation | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        for event in self._events:
-            text = str(event.get("content", ""))
-            self._text += text
-            if event.get("stop"):
-                self.result = dataclasses.replace(_completed(event), text=self._text)
-            if text:
-                yield text
-
-    def close(self) -> None:
-        """End the answer."""
-        self._events.close()
-
-
-@dataclass(frozen=True, slots=True)
-class ChatAnswer:
-    """What a model said: the message as OpenAI's API has it, why it ended, and the figures of the answer."""
-
-    message: Mapping[str, Any]
-    finish_reason: str
-    figures: Generation
-
-    @property
-    def text(self) -> str:
-        """The words of the message."""
-        return str(self.message.get("content") or "")
+    def _gone(self) -> EngineError:
+        """Why its server does not answer any more."""
+        if self._process is None:  # closed from another thread
+            return EngineError(f"The session with `{printable(self._files.model.name)}` was closed")
+        self._error = self._process.failure()
+        return self._error
 
 
 def _is_json(text: str) -> bool:
@@ -325,51 +280,23 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _completed(said: Mapping[str, Any]) -> Generation:
-    """An answer of `/completion`."""
-    tokens = int(said.get("tokens_predicted", 0))
-    chances = said.get("completion_probabilities") or ()
-    return dataclasses.replace(
-        timed(said.get("timings", {}), said),
-        text=str(said.get("content", "")),
-        prompt_tokens=int(said.get("tokens_evaluated", 0)),
-        tokens=tokens,
-        finite=all(item.get("logprob") is not None for item in chances),
-        ended_by="length" if said.get("stop_type") == "limit" else "stop",
-    )
-
-
-def timed(timings: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:
-    """The figures of an answer, without its text."""
-    prompt, predicted = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
-    cached = int(timings.get("cache_n", 0))
-    choices: Sequence[Mapping[str, Any]] = said.get("choices") or ({},)
-    return Generation(
-        text="",
-        prompt_tokens=prompt + cached,
-        tokens=predicted,
-        first_token_s=timings["prompt_ms"] / 1000 if "prompt_ms" in timings and predicted else None,
-        decode=float(timings["predicted_per_second"]) if predicted > 1 and timings.get("predicted_ms") else None,
-        prefill=float(timings["prompt_per_second"]) if timings.get("prompt_ms") else None,
-        cached_tokens=cached,
-        drafted_tokens=int(timings.get("draft_n", 0)),
-        ended_by="length" if choices[0].get("finish_reason") == "length" else "stop",
-    )
-
-
 def _number(value: float | None) -> float:
     """A number of an answer; JSON has null for one that is none."""
     return float("nan") if value is None else float(value)
 
 
-def _sampled(sampling: Sampling) -> dict[str, Any]:
-    """How tokens are taken, as a request says it."""
-    steps = {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
-    if sampling.temperature <= 0:
-        steps = {"top_k": 1, "top_p": None, "min_p": None}
-    taken = {name: value for name, value in steps.items() if value is not None}
-    order = [*taken, "temperature"]
-    return {"seed": sampling.seed, "temperature": sampling.temperature, **taken, "samplers": order}
+def _words(prompt: str | Sequence[int | str]) -> list[str]:
+    """What of a prompt is still to be taken apart."""
+    return [prompt] if isinstance(prompt, str) else [part for part in prompt if isinstance(part, str)]
+
+
+def _texts(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is said in a conversation, without its pictures."""
+    for content in (message.get("content") for message in messages):
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list):
+            yield from (str(part.get("text", "")) for part in content if isinstance(part, dict))
 
 
 def _show_pictures(messages: Sequence[Mapping[str, Any]]) -> bool:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.evaluation.chart import bars as bars, percents as percents, title_of as title_of
+    from lmpm.evaluation.cloud_contender import CloudContender as CloudContender, cost_of as cost_of
     from lmpm.evaluation.contenders import (
+        AnyContender as AnyContender,
         Lineup as Lineup,
         LocalContender as LocalContender,
         contenders_of as contenders_of,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         Contender as Contender,
         Watcher as Watcher,
         evaluate as evaluate,
-        known_answers as known_answers,
+        unanswered as unanswered,
     )
     from lmpm.evaluation.sets import cases_of as cases_of, own_cases as own_cases
 else:
@@ -43,11 +45,12 @@ else:
         __name__,
         {
             "chart": "bars percents title_of",
-            "contenders": "LocalContender Lineup contenders_of line_up without_grammar",
+            "cloud_contender": "CloudContender cost_of",
+            "contenders": "AnyContender LocalContender Lineup contenders_of line_up without_grammar",
             "plot": "can_plot plot_scores",
             "records": "Comparison Evaluation Result Score",
             "report": "as_json junit markdown one_line standing_words tags_of",
-            "run": "Asker Contender Watcher evaluate known_answers",
+            "run": "Asker Contender Watcher evaluate unanswered",
             "sets": "cases_of own_cases",
         },
     )

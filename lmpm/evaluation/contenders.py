@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lmpm.cloud import CLOUD, CloudClient, require_provider
 from lmpm.engine import Files
-from lmpm.errors import SpecError, UnknownNameError
+from lmpm.errors import OfflineError, SpecError, UnknownNameError
+from lmpm.evaluation.cloud_contender import CloudContender
 from lmpm.fs import DocumentError, Table, hash_one, toml
 from lmpm.limits import MAX_MANIFEST_BYTES
 from lmpm.project import actions, pinned_recipe, task_of
@@ -20,7 +22,7 @@ from lmpm.runtime import Subject, find_subject, of_file, open_model, usual_recip
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lmpm.catalog import Task
     from lmpm.project import Plan, Step, Workspace
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile
 
 RECIPE: Final = "recipe:"
-CLOUD: Final = "cloud:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,9 @@ class LocalContender:
             yield LoadedModel(model, self.subject.size)
 
 
+AnyContender = LocalContender | CloudContender
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model of this machine that can be asked cases; `size` is that of its weights in bytes."""
@@ -89,7 +93,7 @@ class Lineup:
     """Who would be compared, and what has to come for that.
 
     `subject` is whose recipe and task hold for all, None where nothing of it is here yet; `plans` bring what is
-    missing, by the reference that asks for it.
+    missing, by the reference that asks for it. `clouds` are the providers, by reference.
     """
 
     workspace: Workspace
@@ -98,6 +102,7 @@ class Lineup:
     subject: Subject | None
     plans: tuple[tuple[str, Plan], ...]
     against: tuple[str, ...]
+    clouds: Mapping[str, CloudClient]
 
     @property
     def download_size(self) -> int:
@@ -110,13 +115,22 @@ class Lineup:
         return tuple(step for _, plan in self.plans for step in plan.steps if step.downloads)
 
 
-def line_up(workspace: Workspace, name: str, against: Sequence[str] = (), *, task: str | None = None) -> Lineup:
+def line_up(
+    workspace: Workspace,
+    name: str,
+    against: Sequence[str] = (),
+    *,
+    task: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Lineup:
     """Find whom `name` and the references `against` mean, and what is missing of them; nothing is fetched.
 
-    `name` is a model of the lock, a GGUF file, or a task, of which the choice for this machine is taken. Raises
-    UnknownNameError, SpecError, NothingFitsError, and the errors of the Hub.
+    `name` is a model of the lock, a GGUF file, or a task, of which the choice for this machine is taken. `environ` has
+    the keys of providers. Raises UnknownNameError, SpecError, NothingFitsError, OfflineError, and the errors of the
+    Hub.
     """
     catalog = workspace.catalog
+    clouds = _clouds(workspace, against, environ or {})
     subject, plans = None, []
     known = catalog.task(task) if task else None
     if task and known is None:
@@ -136,11 +150,21 @@ def line_up(workspace: Workspace, name: str, against: Sequence[str] = (), *, tas
     others = [ref for ref in against if not ref.startswith((RECIPE, CLOUD)) and not _is_file(ref)]
     plans += [(ref, _plan(workspace, ref, known)) for ref in others]
     return Lineup(
-        workspace=workspace, name=name, task=known, subject=subject, plans=tuple(plans), against=tuple(against)
-    )
+        workspace=workspace, name=name, task=known, subject=subject, plans=tuple(plans), against=tuple(against),
+        clouds=clouds,
+    )  # fmt: skip
 
 
-def contenders_of(lineup: Lineup, reporter: Reporter) -> tuple[LocalContender, ...]:
+def _clouds(workspace: Workspace, against: Sequence[str], environ: Mapping[str, str]) -> dict[str, CloudClient]:
+    """The providers among the references. Raises SpecError for one that is not known or has no key, OfflineError."""
+    wanted = [ref for ref in against if ref.startswith(CLOUD)]
+    if wanted and workspace.offline:
+        raise OfflineError(f"`{wanted[0]}` is asked over the network, which is switched off")
+    providers = workspace.project.manifest().providers if wanted else {}
+    return {ref: CloudClient(*require_provider(providers, ref.removeprefix(CLOUD), environ)) for ref in wanted}
+
+
+def contenders_of(lineup: Lineup, reporter: Reporter) -> tuple[LocalContender, *tuple[AnyContender, ...]]:
     """Bring what is missing, and make everybody ready to be asked; the first is whom the others are compared with.
 
     Raises the errors of a transfer, SpecError, DiskError and EngineError.
@@ -149,11 +173,13 @@ def contenders_of(lineup: Lineup, reporter: Reporter) -> tuple[LocalContender, .
     files = {ref: plan.steps[0].files for ref, plan in lineup.plans}
     base = lineup.subject or brought[lineup.name]
     pinned = files.get(lineup.name, ())
-    found = [_contender(lineup.workspace, base, pinned, is_pinned=base.locked is not None)]
+    first = _contender(lineup.workspace, base, pinned, is_pinned=base.locked is not None)
+    found: list[AnyContender] = []
     for ref in lineup.against:
-        if ref.startswith(CLOUD):
-            raise SpecError(f"`{ref}`: cloud models cannot be evaluated yet", kind="no-cloud")
-        if ref.startswith(RECIPE):
+        if (client := lineup.clouds.get(ref)) is not None:
+            label = f"{client.provider.model} ({ref})"
+            found.append(CloudContender(client=client, asked_as=base.recipe, label=label))
+        elif ref.startswith(RECIPE):
             path = Path(ref.removeprefix(RECIPE)).expanduser()
             other = dataclasses.replace(base, recipe=_recipe_of_file(lineup.workspace.current / path, base.recipe))
             found.append(_contender(lineup.workspace, other, pinned, note=path.stem))
@@ -162,7 +188,7 @@ def contenders_of(lineup: Lineup, reporter: Reporter) -> tuple[LocalContender, .
             found.append(_contender(lineup.workspace, subject))
         else:
             found.append(_contender(lineup.workspace, brought[ref], files[ref]))
-    return tuple(found)
+    return first, *found
 
 
 def without_grammar(contender: LocalContender) -> LocalContender:

@@ -27,18 +27,26 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What one contender made of the cases. `load_s` is None where it was not loaded this time."""
+    """What one contender made of the cases. `load_s` is None where it was not loaded this time.
+
+    `identity` is the sha256 of its file, or of a provider's model where it is asked.
+    """
 
     label: str
     quant: str
     build: str
     results: tuple[Result, ...]
-    sha256: str = ""
+    identity: str = ""
     recipe: str = ""
     peak_memory: int | None = None
     load_s: float | None = None
     is_cut_short: bool = False
     cost: float | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """That of its file; None where it has none here."""
+        return None if "://" in self.identity else self.identity
 
     @property
     def number(self) -> int:

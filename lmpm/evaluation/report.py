@@ -66,7 +66,8 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
         yield from ("", f"{count(evaluation.left_out, 'case')} left out: code is run with `--run-code` alone.")
     yield from ("", f"Cases: sha256 `{evaluation.cases.sha256}`.")
     for score in evaluation.scores:
-        yield f"{title_of(score)}: sha256 `{score.sha256}`, recipe `{score.recipe[:12]}`, {score.build}."
+        what = f"sha256 `{score.sha256}`" if score.sha256 is not None else f"at `{score.identity}`"
+        yield f"{title_of(score)}: {', '.join(filter(None, (what, f'recipe `{score.recipe[:12]}`', score.build)))}."
 
 
 def _row(evaluation: Evaluation, number: int, *, graded: bool) -> list[str]:
@@ -152,7 +153,7 @@ def _suite(evaluation: Evaluation, score: Score, least: float | None) -> Iterato
     name = quoteattr(printable(f"{evaluation.name}: {title_of(score)}"))
     yield f'  <testsuite name={name} tests="{score.number}" failures="{failed}" errors="0" skipped="0">'
     low, high = score.interval
-    facts = {"share": f"{score.share:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}", "sha256": score.sha256}
+    facts = {"share": f"{score.share:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}", "sha256": score.sha256 or ""}
     if least is not None:
         facts["needed"] = f"{least:g}"
     yield "    <properties>"
@@ -193,6 +194,7 @@ def _score_json(score: Score) -> dict[str, Any]:
         "model": score.label,
         "quant": score.quant,
         "sha256": score.sha256,
+        "url": score.identity if score.sha256 is None else None,
         "recipe": score.recipe,
         "engine": score.build,
         "asked": score.number,

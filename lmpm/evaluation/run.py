@@ -26,8 +26,8 @@ class Asker(Protocol):
     """A model that is loaded."""
 
     @property
-    def load_s(self) -> float:
-        """Seconds that loading took."""
+    def load_s(self) -> float | None:
+        """Seconds that loading took; None where nothing was loaded."""
 
     def ask(self, case: Case) -> CaseAnswer:
         """Its answer to a case. Raises EngineError and NetworkError."""
@@ -104,10 +104,10 @@ def evaluate(
     return Evaluation(name=name, cases=cases, machine=machine, scores=tuple(scores), left_out=len(cases) - len(asked))
 
 
-def known_answers(cases: CaseSet, contender: Contender, kept: Path) -> int:
-    """How many of the cases a contender has answered in earlier runs."""
+def unanswered(cases: CaseSet, contender: Contender, kept: Path) -> tuple[Case, ...]:
+    """The cases that a contender has not answered in earlier runs."""
     answers = JsonCache(kept, most_bytes=MOST_ANSWER_BYTES, most_notes=MOST_ANSWERS)
-    return sum(_known(answers, contender, case) is not None for case in cases.cases)
+    return tuple(case for case in cases.cases if _known(answers, contender, case) is None)
 
 
 def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told: Watcher) -> Score:
@@ -138,7 +138,7 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
         label=contender.label,
         quant=contender.quant,
         build=contender.build,
-        sha256=contender.identity,
+        identity=contender.identity,
         recipe=contender.recipe,
         results=tuple(results),
         peak_memory=peak,

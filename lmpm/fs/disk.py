@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -128,6 +127,8 @@ def reserve(descriptor: int, size: int) -> bool:
 
 def free_space(path: Path) -> int:
     """Bytes free on the disk that `path` is or will be on. Raises DiskError."""
+    import shutil  # it brings what packs and unpacks archives
+
     with disk_errors(path, "read"):
         while not path.exists() and path != path.parent:
             path = path.parent

@@ -38,7 +38,7 @@ class Usage(NamedTuple):
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class JsonCache:
     """The notes in `folder`, at most `most_notes` of `most_bytes` together; those used longest ago make room.
 

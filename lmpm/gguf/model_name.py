@@ -123,7 +123,7 @@ class ModelName:
 
     @cached_property
     def versions(self) -> tuple[str, ...]:
-        """The numbers that are no size: `2.5`, `2507`."""
+        """The numbers that are not a size: `2.5`, `2507`."""
         return tuple(word for word in self.words if _VERSION.fullmatch(word))
 
     @cached_property

@@ -25,7 +25,7 @@ SOURCE_BYTES: Final = 32  # before the front: whose word it is
 VERIFIED: Final = bytes(SOURCE_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HeaderCache:
     """One note for each file, in `folder`: as much of its front as was ever read. `server` is the one that is asked."""
 

@@ -35,7 +35,7 @@ _NUMBER: Final = r"[0-9]{1,18}"
 _RATE_LIMIT: Final = r"(?:^|;)\s*t=([0-9]{1,9})\b"  # `"api";r=0;t=55`: the window ends in 55 s
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Http:
     """A client of the Hub at `endpoint`; proxy variables are honoured by requests itself.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Patience:
     """How often a request is tried, how long is waited in between, and how long silence is borne.
 
@@ -36,6 +35,8 @@ class Patience:
         """
         if asked_s is not None:
             return asked_s
+        import random  # of use after a failure alone
+
         wait = min(self.backoff_s * 2.0 ** (failures - 1), self.backoff_cap_s)
         return wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
 

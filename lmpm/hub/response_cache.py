@@ -27,7 +27,7 @@ class CachedResponse(NamedTuple):
     is_fresh: bool  # whether it may stand for asking again
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ResponseCache:
     """Answers in a directory. `identity` distinguishes who asked whom: the server and the login.
 

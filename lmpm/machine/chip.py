@@ -127,7 +127,7 @@ def pick(
 
 
 def _common_name(chips: list[Chip]) -> str:
-    """What the names of several builds begin with: `A100` of `A100 SXM` and `A100 PCIe`. A bare `RX` is no name."""
+    """What the names of several builds begin with: `A100` of `A100 SXM` and `A100 PCIe`. A bare `RX` is not a name."""
     words = chips[0].name.split()
     while words and not all(chip.name.split()[: len(words)] == words for chip in chips):
         words.pop()

@@ -54,7 +54,7 @@ class Chips:
         return tuple(chip for chip in self.chips if identity in chip.pci)
 
     def slice_of(self, chip: Chip, profile: str) -> Slice | None:
-        """What the MIG profile (`1g.10gb`) of a GPU gives; None for what is no profile."""
+        """What the MIG profile (`1g.10gb`) of a GPU gives; None for what is not a profile."""
         return self.long.slice_of(chip, profile) if self.long else None
 
     def suggestions(self, name: str, *, limit: int = 3) -> list[str]:

@@ -57,7 +57,7 @@ class Slice(NamedTuple):
     certain: bool  # from the table; else by the rule that the table follows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LongTables:
     """The rows of the long tables; `copies` is where compiled copies of the files are kept."""
 
@@ -85,7 +85,7 @@ class LongTables:
         return ()
 
     def slice_of(self, chip: Chip, profile: str) -> Slice | None:
-        """What the MIG profile (`1g.10gb`) of a GPU gives; None for what is no profile."""
+        """What the MIG profile (`1g.10gb`) of a GPU gives; None for what is not a profile."""
         found = re.fullmatch(r"(?:\dc\.)?(\d)g\.(\d{1,3})gb(?:\+.*)?", profile)
         if not found or not chip.memory:
             return None

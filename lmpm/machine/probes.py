@@ -64,7 +64,7 @@ class Probes(Protocol):
         """The name of the CPU, where it is neither in a file nor printed by a command (Windows)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SystemProbes:
     """The computer that lmpm runs on."""
 

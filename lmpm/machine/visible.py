@@ -27,7 +27,7 @@ class Visible(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The devices that are named, up to the first that is no name: the driver stops there."""
+        """The devices that are named, up to the first that is not a name: the driver stops there."""
         names: list[str] = []
         for name in self.value.split(","):
             if not re.fullmatch(r"\d{1,4}|(?:GPU|MIG)-[\w/-]+", name.strip()):

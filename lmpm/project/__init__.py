@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmpm.project import actions as actions
     from lmpm.project.actions.asks import overlaid as overlaid, with_policy as with_policy
+    from lmpm.project.actions.freshness import require_current as require_current
     from lmpm.project.actions.plan import (
         ActionReporter as ActionReporter,
         Installed as Installed,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.reader import parse_lock as parse_lock
     from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
+    from lmpm.project.lock.twins import Form as Form, Twin as Twin
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import (
         MANIFEST_NAME as MANIFEST_NAME,
@@ -52,7 +54,10 @@ if TYPE_CHECKING:
     )
     from lmpm.project.manifest_edit import MANIFEST_HEADER as MANIFEST_HEADER
     from lmpm.project.outdated import News as News, find_news as find_news
-    from lmpm.project.policy import require_permitted as require_permitted
+    from lmpm.project.policy import (
+        require_permitted as require_permitted,
+        require_twin_permitted as require_twin_permitted,
+    )
     from lmpm.project.registry import Known as Known
     from lmpm.project.remarks import license_remarks as license_remarks, stale_remarks as stale_remarks
     from lmpm.project.reports.cyclonedx import cyclonedx_bom as cyclonedx_bom
@@ -73,6 +78,7 @@ else:
         {
             "actions": "actions",
             "actions.asks": "overlaid with_policy",
+            "actions.freshness": "require_current",
             "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
@@ -87,11 +93,12 @@ else:
             "lock.reader": "parse_lock",
             "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
+            "lock.twins": "Form Twin",
             "lock.writer": "emit_lock",
             "manifest": "MANIFEST_NAME Manifest ManifestModel Policy parse_manifest",
             "manifest_edit": "MANIFEST_HEADER",
             "outdated": "News find_news",
-            "policy": "require_permitted",
+            "policy": "require_permitted require_twin_permitted",
             "registry": "Known",
             "remarks": "license_remarks stale_remarks",
             "reports.cyclonedx": "cyclonedx_bom",

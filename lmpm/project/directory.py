@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GUARD_TIMEOUT_S: Final = 60.0  # the guard is held only while two small files are written
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Project:
     """A directory with a manifest and a lock; each call reads the files as they are now."""
 

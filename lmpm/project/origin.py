@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from lmpm.errors import NotPermittedError, SpecError
 from lmpm.fs import rules
 from lmpm.gguf import quant
-from lmpm.resolver import FileReference, HubReference, UrlReference, parse_reference
 from lmpm.types import FileSource, HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from lmpm.project.lock.records import LockedCandidate
     from lmpm.project.manifest import Manifest, ManifestModel
+    from lmpm.resolver import HubReference
     from lmpm.types import Source
 
 
@@ -23,13 +23,16 @@ def is_asked_for(line: ManifestModel, rung: LockedCandidate) -> bool:
 
     For a repository of original weights a copy in GGUF may be pinned, which has its name.
     """
+    if not line.ref:
+        return _has_quant(rung, line.quant) and isinstance(rung.source, HubSource | StarterSource)
+    from lmpm.resolver import FileReference, HubReference, UrlReference, parse_reference  # a task needs none of them
+
     try:
-        reference = parse_reference(line.ref) if line.ref else None
+        reference = parse_reference(line.ref)
     except SpecError:
         return True  # who reads the line says what is wrong with it
     source, files = rung.source, rung.files
-    wanted = line.quant or getattr(reference, "quant", None)
-    if wanted and quant.pick(wanted, [rung.quant]) is None:
+    if not _has_quant(rung, line.quant or getattr(reference, "quant", None)):
         return False
     if isinstance(reference, HubReference):
         return isinstance(source, HubSource) and _is_of(reference, source, files[0].path)
@@ -38,6 +41,10 @@ def is_asked_for(line: ManifestModel, rung: LockedCandidate) -> bool:
     if isinstance(reference, FileReference):
         return isinstance(source, FileSource)
     return isinstance(source, HubSource | StarterSource)
+
+
+def _has_quant(rung: LockedCandidate, wanted: str | None) -> bool:
+    return not wanted or quant.pick(wanted, [rung.quant]) is not None
 
 
 def _is_of(reference: HubReference, source: HubSource, path: str) -> bool:
@@ -76,6 +83,8 @@ def require_public(source: Source, manifest: Manifest) -> None:
 
 
 def _named_urls(manifest: Manifest) -> frozenset[str]:
+    from lmpm.resolver import UrlReference, parse_reference
+
     named = set()
     for line in manifest.models.values():
         try:

@@ -34,7 +34,7 @@ class Known:
     error: LmpmError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class KnownProjects:
     """The notes in `folder`, one file a project, so that two processes never write the same one."""
 

@@ -58,7 +58,7 @@ def changes(candidate: LockedCandidate, hub: Hub, catalog: Catalog) -> Iterator[
 
 
 def _at_address(candidate: LockedCandidate, source: UrlSource, hub: Hub) -> Iterator[Change]:
-    """What can be seen of an address without a download: whether it answers, and how long the file is."""
+    """What can be seen of a URL without a download: whether it answers, and how long the file is."""
     from lmpm.resolver import size_at
 
     try:

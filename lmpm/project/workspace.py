@@ -40,7 +40,7 @@ def _no_token() -> str | None:
     return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Workspace:
     """A project on a machine. Each part is built when it is first asked for, so that nothing is paid for in vain.
 

@@ -41,7 +41,7 @@ def _picture(value: object) -> str:
 def data_url(picture: Picture) -> str:
     """A picture as a URL that holds it: from a path, from its bytes, or as it is.
 
-    Raises SpecError for what llama.cpp does not decode and for the address of another computer, from which nothing is
+    Raises SpecError for what llama.cpp does not decode and for the URL of another computer, from which nothing is
     fetched, and NotFoundError.
     """
     if isinstance(picture, str):

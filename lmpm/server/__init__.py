@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.server.deployment import Deployment as Deployment, Running as Running
+    from lmpm.server.served import find_served as find_served
     from lmpm.server.server import (
         DEFAULT_PORT as DEFAULT_PORT,
         Background as Background,
@@ -22,6 +23,7 @@ else:
         __name__,
         {
             "deployment": "Deployment Running",
+            "served": "find_served",
             "server": "Background DEFAULT_PORT Server Settings Site run",
             "site": "LockedSite",
         },

@@ -14,6 +14,7 @@ from aiohttp import web
 from lmpm.server import page
 from lmpm.server.parameters import check
 from lmpm.server.problem import ApiError, invalid
+from lmpm.server.served import CHALLENGE, PROOF, proof_of
 from lmpm.server.wire import WIRES
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Front:
         self._guard = guard
         self.is_draining = False
         self.active = 0
+        self.secret = ""  # by which it proves that it left its note
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -175,7 +177,7 @@ class Front:
         name = request.match_info["name"]
         if name not in self.pool.served and name not in self.router.routes:
             raise ApiError(404, f"The model `{name[:200]}` does not exist here", code="model_not_found", param="model")
-        return web.json_response(self._row(name))
+        return web.json_response(self._row(name), headers=self._proof(request))
 
     def _row(self, name: str) -> dict[str, Any]:
         row: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "lmpm"}
@@ -195,8 +197,13 @@ class Front:
             }
         }  # fmt: skip
 
-    async def _health(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"}, headers=self._proof(request))
+
+    def _proof(self, request: web.Request) -> dict[str, str]:
+        """That this front left its note, for who read it there and asks."""
+        challenge = request.headers.get(CHALLENGE, "")
+        return {PROOF: proof_of(self.secret, challenge)} if self.secret and challenge else {}
 
     async def _metrics_text(self, _request: web.Request) -> web.Response:
         return web.Response(text=self.metrics.text(self._gauges()), content_type="text/plain", charset="utf-8")

@@ -11,7 +11,7 @@ from lmpm.server import logprobs, raw, tool_choice
 from lmpm.server.parameters import media_in
 from lmpm.server.problem import ApiError, from_llama, invalid
 from lmpm.server.upstream import LostError, Reply, ask
-from lmpm.server.wire import CHAT, COMPLETIONS, COUNT_TOKENS, TOKENIZE, Wire
+from lmpm.server.wire import APPLY_TEMPLATE, CHAT, COMPLETION, COMPLETIONS, COUNT_TOKENS, TOKENIZE, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from lmpm.server.worker import Loaded, Worker
 
 ATTEMPTS: Final = 2  # a request whose worker dies before the first byte is sent once more
-PROMPT_ONLY: Final = frozenset({TOKENIZE.path, COUNT_TOKENS.path})
-PLAIN: Final = Wire("/completion", ())
+PROMPT_ONLY: Final = frozenset({TOKENIZE.path, COUNT_TOKENS.path, APPLY_TEMPLATE.path})
 
 
 async def answer(worker: Worker, wire: Wire, body: Mapping[str, Any], patience_s: float | None = None) -> Reply:
@@ -91,9 +90,9 @@ async def _call_of(worker: Worker, loaded: Loaded, body: dict[str, Any], tools: 
         template = await _json(loaded, "/apply-template", tool_choice.template_body(body, tools))
     prompt, tool = str(template["prompt"]), tools[0]
     if len(tools) > 1:
-        chosen = await _json(loaded, PLAIN.path, tool_choice.choosing_body(body, tools, prompt))
+        chosen = await _json(loaded, COMPLETION.path, tool_choice.choosing_body(body, tools, prompt))
         tool = next((tool for tool in tools if tool["name"] == chosen.get("content")), tool)
-    said = await _json(loaded, PLAIN.path, tool_choice.arguments_body(body, tool, prompt))
+    said = await _json(loaded, COMPLETION.path, tool_choice.arguments_body(body, tool, prompt))
     answer = tool_choice.as_chat(str(tool["name"]), said, worker.name)
     if not body.get("stream"):
         return Reply(200, "application/json", json.dumps(answer).encode())
@@ -102,7 +101,7 @@ async def _call_of(worker: Worker, loaded: Loaded, body: dict[str, Any], tools: 
 
 
 async def _json(loaded: Loaded, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    reply = await ask(loaded.session, loaded.base + path, body, loaded.headers, PLAIN, from_llama)
+    reply = await ask(loaded.session, loaded.base + path, body, loaded.headers, COMPLETION, from_llama)
     await reply.close()
     found: dict[str, Any] = json.loads(reply.first)
     return found

@@ -69,6 +69,7 @@ class LockedDeployment:
     def facts(self) -> Mapping[str, Any]:
         """What people want to know of it."""
         return facts_of(self.recipe) | {
+            "files": [file.sha256 for file in self._candidate.files],
             "license": self._candidate.license,
             "quant": self._candidate.quant,
             "size": self._candidate.size,

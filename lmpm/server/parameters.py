@@ -95,6 +95,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "/infill": LLAMA
     | SAMPLING
     | _table(text="input_prefix input_suffix prompt", list="input_extra", integer="max_tokens"),
+    "/completion": LLAMA | SAMPLING | _table(prompt="prompt", integer="max_tokens"),
+    "/apply-template": _table(list="messages tools", object="chat_template_kwargs", text="model"),
     "/tokenize": _table(any="content", text="model", flag="add_special parse_special with_pieces"),
 }
 # What would change the answer and is not done here; the values beside it ask for what happens anyway.

@@ -30,11 +30,13 @@ class ApiError(Exception):
         type: str | None = None,  # noqa: A002 - OpenAI's field
         retry_after_s: float | None = None,
         falls_over: bool = False,
+        figures: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param = status, message, code, param
         self.type = type or ("invalid_request_error" if status < 500 else "server_error")
         self.retry_after_s, self.falls_over = retry_after_s, falls_over
+        self.figures = figures or {}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -46,7 +48,7 @@ class ApiError(Exception):
         if anthropic:
             kind = ANTHROPIC_TYPES.get(self.status, "api_error")
             return {"type": "error", "error": {"type": kind, "message": self.message}}
-        fields = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        fields = {"message": self.message, "type": self.type, "param": self.param, "code": self.code, **self.figures}
         return {"error": fields}
 
     def event(self, *, anthropic: bool = False) -> bytes:
@@ -66,7 +68,8 @@ def from_llama(status: int, error: Mapping[str, Any]) -> ApiError:
     if error.get("type") == "exceed_context_size_error":
         tokens, room = int(error.get("n_prompt_tokens") or 0), int(error.get("n_ctx") or 0)
         over = f"The prompt has {tokens:,} tokens, {tokens - room:,} more than the context of {room:,}"
-        return ApiError(400, over, code="context_length_exceeded", param="messages", falls_over=True)
+        figures = {"n_prompt_tokens": tokens, "n_ctx": room}  # by llama-server's names
+        return ApiError(400, over, code="context_length_exceeded", param="messages", falls_over=True, figures=figures)
     if status == 501 or "is not supported - hint" in message:  # what this model cannot do, whoever asks
         return invalid(message.partition(" - hint")[0].capitalize(), code="unsupported")
     if status < 500:

@@ -14,7 +14,7 @@ class SessionRunning:
     """A session whose child the front speaks to by itself."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._process = session, session.process
+        self.session, self._process = session, session.process
         self.url, self.key = session.client.url, session.client.key
 
     def is_alive(self) -> bool:
@@ -23,8 +23,8 @@ class SessionRunning:
 
     def properties(self) -> Mapping[str, Any]:
         """What llama-server says of itself."""
-        return self._session.properties()
+        return self.session.properties()
 
     def close(self) -> None:
         """Give the model back."""
-        self._session.close()
+        self.session.close()

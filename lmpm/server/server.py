@@ -21,6 +21,7 @@ from lmpm.server.guard import LOCAL_NAMES, Guard
 from lmpm.server.metrics import Metrics
 from lmpm.server.pool import Pool
 from lmpm.server.router import Router
+from lmpm.server.served import Note, new_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -36,6 +37,7 @@ DRAIN_S: Final = 20.0  # for answers to end that are on their way
 LOOK_S: Final = 1.0  # between two looks at the lock
 HEADER_BYTES: Final = 16 * 1024  # of one line of a request's head
 MOST_HEADERS: Final = 100
+IDLE_S: Final = 75.0  # for the whole head of a request to come; longer than nginx keeps an idle connection
 
 log = logging.getLogger("lmpm.server")
 silent = logging.getLogger("lmpm.server.http")  # aiohttp quotes what it cannot parse, which may be somebody's key
@@ -46,7 +48,8 @@ silent.setLevel(logging.CRITICAL + 1)
 class Site:
     """What is served: models, routes and providers, with the keys of these by name.
 
-    `spare` are models that answer only as bridges, by (model, what the manifest calls it there).
+    `spare` are models that answer only as bridges, by (model, what the manifest calls it there). `lock` is the sha256
+    of the lock that says so, empty: there is none.
     """
 
     deployments: Sequence[Deployment]
@@ -54,6 +57,7 @@ class Site:
     providers: Mapping[str, Provider] = field(default_factory=dict)
     keys: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     spare: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    lock: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     key: str | None = field(default=None, repr=False)
+    key_variable: str | None = None  # where the clients of this user find the key
     idle_s: float | None = None
     drain_s: float = DRAIN_S
     brings: bool = True  # what is missing is downloaded
@@ -90,6 +95,8 @@ class Server:
         )  # fmt: skip
         self.front = Front(self.pool, self.router, Guard(settings.key), self.metrics)
         self.port = settings.port
+        self._lock = site.lock
+        self._note: Note | None = None
         self._reload = reload
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,7 +111,7 @@ class Server:
         """Listen. Raises SpecError for a port or host that cannot be had."""
         self._runner = web.AppRunner(
             self.front.application(), handler_cancellation=True, access_log=None, max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=75.0, shutdown_timeout=1.0,
+            max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=IDLE_S, shutdown_timeout=1.0,
             logger=silent,
         )  # fmt: skip
         await self._runner.setup()
@@ -115,6 +122,7 @@ class Server:
             await self._runner.cleanup()
             raise _cannot_listen(error, self.settings) from error
         self.port = self._runner.addresses[0][1]
+        self._leave_note()
         if self.settings.brings:
             self.pool.bring_missing()
         self._tasks = [asyncio.create_task(self.pool.unload_idle()), asyncio.create_task(self._watch())]
@@ -122,6 +130,8 @@ class Server:
     async def stop(self) -> None:
         """Take no more requests, let those that run come to their end, then end every process."""
         self.front.is_draining = True
+        if self._note is not None:
+            self._note.remove(self.settings.notes)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain_s):
                 while self.front.active:
@@ -131,6 +141,14 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.pool.close()
+
+    def _leave_note(self) -> None:
+        """Let `lmpm run` find it; where that cannot be written it is not found."""
+        if self._lock:
+            note = new_note(self.url, self._lock, self.settings.key_variable)
+            with contextlib.suppress(LmpmError, OSError):
+                note.write(self.settings.notes)
+            self._note, self.front.secret = note, note.secret
 
     async def _watch(self) -> None:
         """Take up a lock that has changed; one that is broken leaves everything as it is."""
@@ -144,6 +162,8 @@ class Server:
             if site is not None:
                 changed = self.pool.replace(site.deployments)
                 self.router.replace(site.routes, site.providers, site.keys, site.spare)
+                self._lock = site.lock
+                self._leave_note()
                 log.warning("lmpm.lock has changed: %s", ", ".join(changed) or "no model is another")
                 if self.settings.brings:
                     self.pool.bring_missing()

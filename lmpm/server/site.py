@@ -13,6 +13,7 @@ from lmpm.fs import DocumentError, Stamp, toml
 from lmpm.project import context_of, recipe_of, rung_for, task_of
 from lmpm.runtime import Subject
 from lmpm.server.locked import DEFAULT_SLOTS, FileDeployment, LockedDeployment
+from lmpm.server.served import hash_lock
 from lmpm.server.server import Site
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class LockedSite:
             providers={provider.name: provider for provider in lock.providers},
             keys={provider.name: provider.key_in(self.environ) for provider in lock.providers},
             spare={key: made.name for key, made in spare.items()},
+            lock=hash_lock(self._path),
         )
 
     def reload(self) -> Site | None:

@@ -43,8 +43,13 @@ EMBEDDINGS: Final = Wire("/v1/embeddings", ("input",), kinds=frozenset({"embeddi
 RERANK: Final = Wire("/v1/rerank", ("query", "documents"), kinds=frozenset({"rerank"}))
 INFILL: Final = Wire("/infill", ("input_prefix", "input_suffix"), ending=b'"stop":true')
 TOKENIZE: Final = Wire("/tokenize", ("content",), kinds=ALL_KINDS)
+COMPLETION: Final = Wire("/completion", ("prompt",), ending=b'"stop":true')  # llama-server's own
+APPLY_TEMPLATE: Final = Wire("/apply-template", ("messages",))
 COUNT_TOKENS: Final = Wire("/v1/messages/count_tokens", ("messages",))
-WIRES: Final = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, EMBEDDINGS, RERANK, INFILL, TOKENIZE)
+WIRES: Final = (
+    CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, EMBEDDINGS, RERANK, INFILL, TOKENIZE, COMPLETION,
+    APPLY_TEMPLATE,
+)  # fmt: skip
 
 
 def events_of(data: bytes) -> Iterator[Mapping[str, Any]]:

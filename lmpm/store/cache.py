@@ -44,7 +44,7 @@ PART_SUFFIX: Final = ".lmpm.incomplete"  # hf's own ending, so that `hf cache pr
 STARTER_OWNER: Final = "lmpm"  # starters live beside Hub repositories, under a folder of their own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Store:
     """The Hugging Face cache at `root`, and lmpm's notes about it below `home`."""
 
@@ -82,7 +82,7 @@ class Store:
             first = source.first if isinstance(source, FileSource) else ""
             revision = (first or _digest(file))[:40]
         snapshot = self.folder(source) / "snapshots" / rules.revision(revision)
-        return snapshot / rules.file_path(file.path)
+        return snapshot / rules.repository_path(file.path)
 
     # -- questions -----------------------------------------------------------
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Name = tuple[str, int]  # a path whose folders are resolved, and the inode of what is there, links not followed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OwnNames:
     """The notes in `folder`, one for each name."""
 

@@ -10,6 +10,7 @@ import pytest
 from lmpm.fs import JsonCache
 from tests.benchmark.paced import Pace, serving
 from tests.conftest import Cli
+from tests.server.deployments import STARTER
 
 QUICK = ("--rounds", "1", "--requests", "2", "--prompt-tokens", "60", "--answer-tokens", "8", "--no-serve")
 
@@ -46,6 +47,30 @@ def test_beside_another_server(project: Cli, tmp_path: Path) -> None:
     # and the next `verify` compares with it
     report = project.call("verify", "--json").passed().json["models"][0]
     assert report["recorded"]["decode"] == engine["decode_tok_s"]
+
+
+def test_behind_lmpm_serve(project: Cli, tmp_path: Path) -> None:
+    """The same file is asked the same way in both places, and the front is gone afterwards."""
+    quick = [word for word in QUICK if word != "--no-serve"]
+    done = project.call("bench", "text-to-sql", *quick, "--clients", "1,2", "--save", tmp_path / "r.json").passed()
+    rows = json.loads((tmp_path / "r.json").read_text("utf-8"))["results"]
+    assert "lmpm serve" in done.out
+    behind = [row for row in rows if row["target"] == "lmpm serve"]
+    alone = [row for row in rows if row["target"] == "engine"]
+    assert len(behind) == len(alone) == 4  # warm and hot, with one client and with two
+    for front, bare in zip(behind, alone, strict=True):
+        assert (front["phase"], front["failed"], front["bytes"]) == (bare["phase"], 0, "same")
+        assert front["completed"] == bare["completed"] == 2
+        assert front["total_output_tokens"] == bare["total_output_tokens"] == 16
+        assert front["total_input_tokens"] == bare["total_input_tokens"]
+        assert front["median_ttft_ms"] > 0
+    assert not list((Path(project.environment["LMPM_HOME"]) / "serving").iterdir())
+
+
+def test_a_file_of_no_lock_is_not_served(project: Cli) -> None:
+    quick = [word for word in QUICK if word != "--no-serve"]
+    done = project.call("bench", STARTER, *quick).passed()
+    assert "engine" in done.out and "lmpm serve" not in done.out
 
 
 def test_what_became_slower_fails(project: Cli, tmp_path: Path) -> None:

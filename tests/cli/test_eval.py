@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT, Cli
 from tests.loopback import LoopbackHub
+from tests.server.provider import KEY, provider_thread
 
 SET = (ROOT / "catalog" / "evals" / "text-to-sql.jsonl").read_text("utf-8").splitlines()
 SMALL = {"defaults": {"schema": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, signup_date DATE);",
@@ -41,6 +42,39 @@ def line(cli: Cli, more: str) -> None:
     """Add to the line of the model in lmpm.toml."""
     path = cli.directory / "lmpm.toml"
     path.write_text(re.sub(r"\{ (task = \"text-to-sql\").*\}", rf"{{ \1{more} }}", path.read_text()))
+
+
+def test_a_model_of_a_provider(installed: Cli) -> None:
+    """It is asked what the pinned model is asked, once the money is agreed to; its answers are kept, its key is not."""
+    write(installed, "sql.jsonl", EASY, MAY)
+    arguments = ("eval", "text-to-sql", "--cases", "sql.jsonl", "--against", "cloud:big")
+    with provider_thread() as cloud:
+        cloud.words = ("SELECT COUNT(*)", " FROM users")
+        table = f'base_url = "{cloud.record.base_url}"\nmodel = "gpt-4o-mini"\napi_key_env = "BIG_KEY"\n'
+        path = installed.directory / "lmpm.toml"
+        path.write_text(f"{path.read_text()}\n[cloud.big]\n{table}")
+        installed.call(*arguments).failed(2, "BIG_KEY")
+        installed.environment["BIG_KEY"] = KEY
+        installed.call(*arguments).failed(2, "costs money", "2 requests", "--yes")
+        installed.call(*arguments, "--offline").failed(5, "switched off")
+        assert not cloud.asked
+        done = installed.call(*arguments, "--yes", "--json").passed()
+        own, other = done.json["scores"]
+        assert (other["right"], other["asked"]) == (1, 2) and "gpt-4o-mini" in other["model"]
+        assert other["sha256"] is None and other["url"] == f"{cloud.record.base_url}#gpt-4o-mini"
+        assert own["asked"] == 2 and own["url"] is None and other["results"][0]["first_token_s"] > 0
+        bodies = cloud.asked
+        assert len(bodies) == 2 and set(cloud.keys) == {f"Bearer {KEY}"}
+        assert all(body["model"] == "gpt-4o-mini" and "grammar" not in body for body in bodies)
+        assert "CREATE TABLE users" in json.dumps(bodies[0]) and EASY["question"] in json.dumps(bodies[0])
+        again = installed.call(*arguments, "-v").passed()  # all is known: nobody is paid, and nobody asked
+        assert len(cloud.asked) == 2 and KEY not in again.out + again.err + done.out + done.err
+        cloud.mood = "401"
+        write(installed, "sql.jsonl", EASY, MAY, HARD)
+        installed.call(*arguments, "--yes").failed(9, "status 401", "BIG_KEY")
+    home = Path(installed.environment["LMPM_HOME"])
+    kept = [path for folder in (home, installed.directory) for path in folder.rglob("*") if path.is_file()]
+    assert kept and not [path for path in kept if KEY.encode() in path.read_bytes()]
 
 
 def test_lmpms_own_set_without_a_word_of_cases(installed: Cli) -> None:
@@ -89,7 +123,7 @@ def test_a_share_that_is_needed(installed: Cli) -> None:
         (("text-to-sq",), 3, ("text-to-sq",)),
         (("text-to-sql", "--cases", "gone.jsonl"), 2, ("There is no file of cases",)),
         (("text-to-sql", "--against", "recipe:gone.toml", "--limit", "1"), 2, ("There is no recipe",)),
-        (("text-to-sql", "--against", "cloud:big", "--limit", "1"), 2, ("cloud",)),
+        (("text-to-sql", "--against", "cloud:big", "--limit", "1"), 5, ("cloud:big", "switched off")),
         (("text-to-sql", "--tag", "nope"), 2, ("No case has the tag `nope`", "easy")),
         (("text-to-sql", "--report", "no/page.md"), 6, ("There is no directory",)),
         (("text-to-sql", "--limit", "0"), 2, ("limit",)),

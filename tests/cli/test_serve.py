@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,3 +156,90 @@ def test_a_changed_lock_is_taken_up(project: Cli) -> None:
         project.lock.write_text("not a lock", "utf-8")
         time.sleep(2)
         assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 200, "a broken one changes nothing"
+
+
+QUESTION = ("run", "text-to-sql", "-v", "--schema", SCHEMA, "How many users are there?")
+THROUGH = "asked through `lmpm serve`"
+
+
+def answered(cli: Cli, *arguments: str) -> tuple[str, bool]:
+    """What `lmpm run` says, and whether the front said it."""
+    done = cli.call(*(arguments or QUESTION)).passed()
+    return done.out.strip(), THROUGH in done.err
+
+
+def notes_of(cli: Cli) -> Path:
+    return Path(cli.environment["LMPM_HOME"]) / "serving"
+
+
+def starts(url: str, **headers: str) -> int:
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/metrics", headers=headers), timeout=10) as response:
+        text = response.read().decode()
+    return next(
+        int(float(line.split()[-1])) for line in text.splitlines() if line.startswith("lmpm_model_starts_total")
+    )
+
+
+def test_run_asks_the_front_that_has_the_model(project: Cli) -> None:
+    """The same answer as from a model that is loaded for it, and from a changed lock again from one of its own."""
+    alone, was_served = answered(project)
+    assert alone and not was_served
+    with serving(project) as (url, _):
+        assert answered(project) == (alone, True) and starts(url) == 1
+        assert answered(project, *QUESTION, "--json")[1]
+        assert answered(project, *QUESTION, "--no-grammar")[1]
+        too_long = project.call("run", "text-to-sql", "--schema", SCHEMA, "users " * 4000)
+        too_long.failed(8, "tokens", "context")
+        assert not answered(project, *QUESTION, "--context", "1100")[1]  # more than it was locked for
+        lock = project.directory / "lmpm.lock"
+        lock.write_text(lock.read_text("utf-8") + "\n# of another hand\n", "utf-8")
+        assert answered(project)[0] == alone
+    assert answered(project) == (alone, False)
+    assert not list(notes_of(project).iterdir())
+
+
+def test_a_front_with_a_key_is_asked_by_who_has_it(project: Cli) -> None:
+    project.environment["SERVE_KEY"] = "k" * 32
+    with serving(project, "--api-key-env", "SERVE_KEY"):
+        assert answered(project)[1]
+        (note,) = notes_of(project).iterdir()
+        assert "k" * 32 not in note.read_text("utf-8") and note.parent.stat().st_mode & 0o077 == 0
+        project.environment["SERVE_KEY"] = "x" * 32
+        assert not answered(project)[1]
+        del project.environment["SERVE_KEY"]
+        assert not answered(project)[1]
+
+
+def test_a_note_alone_is_not_believed(project: Cli) -> None:
+    """Who listens where a note says, and cannot prove that the note is its own, is shown nothing."""
+    seen: list[tuple[str, str | None]] = []
+
+    class Impostor(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers.get("Authorization")))
+            self.send_response(200)
+            self.send_header("x-lmpm-proof", "0" * 64)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None: ...
+
+    project.environment["SERVE_KEY"] = "k" * 32
+    with serving(project, "--api-key-env", "SERVE_KEY"):
+        note = next(notes_of(project).iterdir())
+        fields = json.loads(note.read_text("utf-8"))
+    folder = note.parent
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Impostor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        changed = fields | {"url": f"http://127.0.0.1:{server.server_port}"}
+        (folder / "1-1.json").write_text(json.dumps(changed), "utf-8")
+        (folder / "1-2.json").write_text(json.dumps(fields | {"url": "http://192.0.2.1:80"}), "utf-8")
+        (folder / "1-3.json").write_text("{broken", "utf-8")
+        (folder / "1-4.json").write_text("[]", "utf-8")
+        (folder / "1-5.json").write_text(json.dumps(fields), "utf-8")  # nobody listens there any more
+        assert not answered(project)[1]
+        server.shutdown()
+    assert seen == [("/health", None)]
+    assert not (folder / "1-5.json").exists()

@@ -18,10 +18,10 @@ from lmpm.evaluation import (
     can_plot,
     evaluate,
     junit,
-    known_answers,
     markdown,
     plot_scores,
     standing_words,
+    unanswered,
 )
 from lmpm.proof import Case, CaseAnswer, CaseSet, read_cases
 
@@ -87,10 +87,10 @@ def run(cases: CaseSet, folder: Path, *contenders: Counter) -> Evaluation:
 
 def test_answers_are_kept_and_the_model_is_not_loaded_for_them(cases: CaseSet, tmp_path: Path) -> None:
     counter = Counter()
-    assert known_answers(cases, counter, tmp_path / "kept") == 0
+    assert unanswered(cases, counter, tmp_path / "kept") == cases.cases
     first, second = run(cases, tmp_path, counter), run(cases, tmp_path, counter)
     assert (counter.opened, len(counter.asked)) == (1, NUMBER)
-    assert known_answers(cases, counter, tmp_path / "kept") == NUMBER
+    assert unanswered(cases, counter, tmp_path / "kept") == ()
     assert first.scores[0].right == second.scores[0].right == NUMBER
     assert [result.is_kept for result in second.scores[0].results] == [True] * NUMBER
     assert second.scores[0].took_s == first.scores[0].took_s == pytest.approx(0.395)

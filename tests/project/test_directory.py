@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from lmpm.errors import DiskError, LmpmError, LockError, ManifestError
-from lmpm.project.directory import Project, edit_project, find_project
-from lmpm.project.lock.file import load_lock
-from lmpm.project.lock.records import Lock
-from lmpm.project.manifest import ManifestModel, load_manifest
+from lmpm.project import Lock, ManifestModel, Project, edit_project, find_project, load_lock
+from lmpm.project.manifest import load_manifest
 from lmpm.project.manifest_edit import add_model
 from tests.child import run_script
 from tests.lock_samples import small_model
@@ -82,7 +80,7 @@ def test_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
     script = """
         import sys
         from pathlib import Path
-        from lmpm.project.manifest import ManifestModel
+        from lmpm.project import ManifestModel
         from lmpm.project.manifest_edit import add_model
         from lmpm.project import edit_project
         from tests.lock_samples import small_model

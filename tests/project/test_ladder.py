@@ -18,10 +18,8 @@ from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError
 from lmpm.limits import GIB
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
+from lmpm.project import LockedCandidate, LockedModel, ManifestModel, context_of, rung_for, task_of
 from lmpm.project.lock import build as choosing, ladder
-from lmpm.project.lock.entry import context_of, rung_for, task_of
-from lmpm.project.lock.records import LockedCandidate, LockedModel
-from lmpm.project.manifest import ManifestModel
 from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.records import Request
 from lmpm.resolver.resolver import Resolution, Resolver, request_for as ask

@@ -12,11 +12,9 @@ import pytest
 
 from lmpm.errors import DiskError, LockError
 from lmpm.limits import MAX_LOCK_BYTES
-from lmpm.project.lock.file import load_lock, write_lock
-from lmpm.project.lock.reader import parse_lock
-from lmpm.project.lock.records import Lock, LockedModel
-from lmpm.project.lock.writer import emit_lock
-from lmpm.project.manifest import Manifest, ManifestModel, Target
+from lmpm.project import Lock, LockedModel, Manifest, ManifestModel, emit_lock, load_lock, parse_lock
+from lmpm.project.lock.file import write_lock
+from lmpm.project.manifest import Target
 from lmpm.project.staleness import stale_reasons
 from lmpm.types import HubSource, ModelFile
 from tests.lock_samples import TEXT, small_model

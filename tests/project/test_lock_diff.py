@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lmpm.limits import GIB
-from lmpm.project.lock.diff import differences
-from lmpm.project.lock.records import Lock, LockedModel
+from lmpm.project import Lock, LockedModel, differences
 from lmpm.recipe import Input, Recipe
 from lmpm.types import HubSource, Machine, ModelFile
 from tests.lock_samples import small_model

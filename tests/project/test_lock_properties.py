@@ -11,10 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lmpm.errors import LockError
-from lmpm.project.lock.diff import differences
-from lmpm.project.lock.reader import parse_lock
-from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
-from lmpm.project.lock.writer import emit_lock
+from lmpm.project import Lock, LockedCandidate, LockedModel, differences, emit_lock, parse_lock
 from lmpm.proof.tested import Tested
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource

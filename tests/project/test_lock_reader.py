@@ -12,9 +12,7 @@ from lmpm.errors import LockError
 from lmpm.fs import rules, toml
 from lmpm.fs.document import DocumentError
 from lmpm.limits import MAX_LOCK_BYTES
-from lmpm.project.lock.reader import parse_lock
-from lmpm.project.lock.records import Lock
-from lmpm.project.lock.writer import emit_lock
+from lmpm.project import Lock, emit_lock, parse_lock
 from tests.lock_samples import TEXT, random_lock
 
 A, B, D = "a" * 64, "b" * 64, "d" * 64

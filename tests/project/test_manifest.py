@@ -12,7 +12,8 @@ import pytest
 
 from lmpm.errors import ManifestError, UnknownNameError
 from lmpm.limits import GIB, MAX_MANIFEST_BYTES
-from lmpm.project.manifest import Manifest, ManifestModel, Policy, Rule, Target, load_manifest, parse_manifest
+from lmpm.project import Manifest, ManifestModel, Policy, parse_manifest
+from lmpm.project.manifest import Rule, Target, load_manifest
 from lmpm.project.manifest_edit import add_model, remove_model
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmpm.errors import LockError
-from lmpm.project.directory import edit_project
+from lmpm.project import edit_project
 from lmpm.project.registry import KnownProjects
 from tests.stored import model, piece, project
 

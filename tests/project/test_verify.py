@@ -22,9 +22,8 @@ from lmpm.errors import (
     NotPermittedError,
 )
 from lmpm.limits import GIB
-from lmpm.project.actions.report import Report, verify_exit_code
+from lmpm.project import LockedCandidate, LockedModel, Report, verify_exit_code
 from lmpm.project.actions.verifier import Verifier, build_number
-from lmpm.project.lock.records import LockedCandidate, LockedModel
 from lmpm.reporter import Reporter
 from lmpm.resolver import Waiting
 from lmpm.store.cache import Store

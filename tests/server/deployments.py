@@ -17,7 +17,7 @@ from typing import Any
 from lmpm.engine import EngineLimits, Files, Service
 from lmpm.engine.adapters.xllamacpp import XLlamaCpp
 from lmpm.errors import EngineError
-from lmpm.run_config import RunConfig
+from lmpm.run_config import Pooling, RunConfig
 from lmpm.server import Running
 from lmpm.server.running import SessionRunning
 from lmpm.server.wire import Kind
@@ -69,13 +69,16 @@ class Real(Base):
     """A real file in xllamacpp."""
 
     def __init__(
-        self, name: str, file: Path = STARTER, *, context: int = 512, embeddings: bool = False, **more: Any
-    ) -> None:
+        self, name: str, file: Path = STARTER, *, context: int = 512, embeddings: bool = False,
+        pooling: Pooling | None = None, **more: Any,
+    ) -> None:  # fmt: skip
         super().__init__(name, **more)
-        self.file, self.context, self.embeddings = file, context, embeddings
+        self.file, self.context, self.embeddings, self.pooling = file, context, embeddings, pooling
 
     def _open(self) -> Any:
-        config = RunConfig(context=self.context * self.slots, sequences=self.slots, embeddings=self.embeddings)
+        config = RunConfig(
+            context=self.context * self.slots, sequences=self.slots, embeddings=self.embeddings, pooling=self.pooling
+        )
         service = Service(chats=not self.embeddings, alias=self.name)
         return _Real(XLlamaCpp().open(Files(self.file), config, EngineLimits(time_s=60), service))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ class LoopbackProvider:
     keys: list[str] = field(default_factory=list)
     port: int = 0
     retry_after: str | None = None
+    words: tuple[str, ...] = ("from", " the", " cloud")
 
     @property
     def record(self) -> Provider:
@@ -59,9 +61,7 @@ class LoopbackProvider:
             return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        words = ["from", " the", " cloud"]
-        if self.mood == "cut-early":
-            words = []
+        words = () if self.mood == "cut-early" else self.words
         if self.mood in ("cut", "cut-early"):
             await response.write(_event({"role": "assistant"}))
             for word in words[:2]:
@@ -78,7 +78,7 @@ class LoopbackProvider:
             await response.write(b'data: {"error": {"message": "overloaded", "code": 503}}\n\n')
             await response.write_eof()
             return response
-        for word in [] if self.mood == "mute" else words:
+        for word in () if self.mood == "mute" else words:
             await response.write(_event({"content": word}))
         if self.mood != "mute":
             await response.write(b"data: [DONE]\n\n")
@@ -103,3 +103,26 @@ async def provider() -> AsyncIterator[LoopbackProvider]:
         yield made
     finally:
         await runner.cleanup()
+
+
+@contextlib.contextmanager
+def provider_thread() -> Iterator[LoopbackProvider]:
+    """The provider in a thread of its own, for programs that ask it without a loop."""
+    loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    made: list[LoopbackProvider] = []
+
+    async def serve() -> None:
+        async with provider() as found:
+            made.append(found)
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield made[0]
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
+        loop.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.gguf_files import write_bert
+from tests.gguf_files import write_bert, write_llama
 from tests.server.deployments import Real
 from tests.server.fronts import Client, front
 
@@ -254,5 +254,79 @@ def test_a_grammar_and_a_schema_are_held_to(tmp_path: Path) -> None:
         assert said.text in ("yes", "no")
         bad = await client.chat("sql", grammar="root ::= (")
         assert bad.status == 400
+
+    with_starter(tmp_path, ask)
+
+
+def test_a_model_that_ranks(tmp_path: Path) -> None:
+    """The same scores as the engine gives, whatever `top_n` leaves of them."""
+    file = write_bert(tmp_path / "bert.gguf", meanings=[["cat", "kitten"], ["car", "truck"]], classifier=True)
+    documents = ["a kitten", "a truck", "a car"]
+
+    async def main() -> None:
+        ranks = Real(
+            "ranks", file, task="reranking", kind="rerank", embeddings=True, pooling="rank", context=64, slots=1
+        )
+        async with front(tmp_path, ranks) as client:
+            body = {"model": "ranks", "query": "a cat", "documents": documents}
+            said = await client.post("/v1/rerank", body)
+            scores = {row["index"]: row["relevance_score"] for row in said.json["results"]}
+            expected = ranks.running[-1].session.rerank("a cat", documents)
+            assert scores == pytest.approx(dict(enumerate(expected)), abs=1e-4)
+            best = max(scores, key=lambda index: scores[index])
+            said = await client.post("/v1/rerank", body | {"top_n": 1})
+            assert [row["index"] for row in said.json["results"]] == [best]
+            assert (await client.chat("ranks")).status == 400
+
+    asyncio.run(main())
+
+
+FIM = {f"tokenizer.ggml.fim_{kind}_token_id": 310 + number for number, kind in enumerate(("pre", "suf", "mid"))}
+
+
+def test_a_model_that_fills_holes(tmp_path: Path) -> None:
+    file = write_llama(tmp_path / "code.gguf", extra=FIM)[0]
+
+    async def main() -> None:
+        async with front(tmp_path, Real("code", file, task="code-completion")) as client:
+            body = {"model": "code", "input_prefix": "def f(", "input_suffix": "):", "n_predict": 6, "temperature": 0}
+            whole = await client.post("/infill", body)
+            assert whole.status == 200 and whole.json["tokens_predicted"] <= 6
+            streamed = await client.post("/infill", body | {"stream": True})
+            assert streamed.events[-1]["stop"]
+            assert "".join(event["content"] for event in streamed.events) == whole.json["content"]
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_opened_once(tmp_path: Path) -> None:
+    async def ask(client: Client) -> None:
+        body = {"model": "sql", "max_tokens": 6, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        kinds = [event["type"] for event in (await client.post("/v1/messages", body)).events]
+        assert kinds[0] == "message_start" and kinds.count("message_start") == kinds.count("message_stop") == 1
+        assert kinds.count("content_block_start") == kinds.count("content_block_stop") >= 1
+        body = {"model": "sql", "max_output_tokens": 6, "stream": True, "input": "hi"}
+        kinds = [event["type"] for event in (await client.post("/v1/responses", body)).events]
+        assert kinds[0] == "response.created" and kinds.count("response.created") == 1
+        assert kinds.count("response.completed") == 1
+
+    with_starter(tmp_path, ask)
+
+
+def test_what_llama_server_calls_its_own(tmp_path: Path) -> None:
+    async def ask(client: Client) -> None:
+        body = {"model": "sql", "prompt": "SELECT", "n_predict": 5, "temperature": 0, "stop": []}
+        whole = await client.post("/completion", body)
+        assert whole.json["tokens_predicted"] == 5
+        streamed = await client.post("/completion", body | {"stream": True})
+        assert "".join(event["content"] for event in streamed.events) == whole.json["content"]
+        shown = await client.post(
+            "/apply-template", {"model": "sql", "messages": [{"role": "user", "content": "what I say"}]}
+        )
+        assert "what I say" in shown.json["prompt"]
+        refused = await client.post("/completion", body | {"promt": "x"})
+        assert (refused.status, refused.error["param"]) == (400, "promt")
+        missing = await client.post("/completion", {"model": "sql"})
+        assert missing.error["param"] == "prompt"
 
     with_starter(tmp_path, ask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from lmpm.server import front as fronts
+from lmpm.server import front as fronts, server as servers
 from tests.server.deployments import Fake
 from tests.server.fronts import Client, front
 
 PATHS = (
     "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens",
-    "/v1/embeddings", "/v1/rerank", "/infill", "/tokenize",
+    "/v1/embeddings", "/v1/rerank", "/infill", "/tokenize", "/completion", "/apply-template",
 )  # fmt: skip
 FIELDS = (
     "model", "messages", "prompt", "input", "stream", "max_tokens", "tools", "tool_choice", "stop", "temperature", "n",
@@ -157,5 +158,26 @@ def test_a_body_that_is_too_large_or_too_slow(tmp_path: Path, monkeypatch: pytes
             said = await raw(client, head + b"Content-Length: 1000\r\n\r\n{", wait_s=10)
             assert said.startswith(b"HTTP/1.1 408")
             assert client.server.front.active == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\n", b"GET /health HT"])
+def test_a_head_that_is_too_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    """A letter now and then keeps no connection open."""
+    monkeypatch.setattr(servers, "IDLE_S", 0.5)
+
+    async def main() -> None:
+        async with front(tmp_path, Fake("chat")) as client:
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+            writer.write(sent)
+            over = asyncio.create_task(reader.read())
+            async with asyncio.timeout(20):
+                while not over.done():
+                    with contextlib.suppress(ConnectionError):
+                        writer.write(b"x" if sent else b"")
+                    await asyncio.wait([over], timeout=0.1)
+            assert b"200 OK" not in await over
+            writer.close()
 
     asyncio.run(main())

@@ -146,13 +146,24 @@ def test_after_the_first_word_there_is_an_error_and_no_end(tmp_path: Path) -> No
         assert model.opened == 0, "nobody writes on what another began"
 
 
-def test_silence_is_waited_for_only_so_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mood", ["silent", "slow"])
+def test_silence_is_waited_for_only_so_long(tmp_path: Path, mood: Mood) -> None:
     @play(tmp_path, Fake("chat"), way=route("cloud-ok", targets=("cloud:big", "chat"), first_token_timeout=0.2))
     async def _(client: Client, cloud: LoopbackProvider) -> None:
-        cloud.mood = "silent"
+        cloud.mood = mood
         said = await client.chat("assistant", "hello", stream=True)
         assert said.text.startswith("hello")
         assert "first_token_timeout" in said.headers["x-lmpm-reason"]
+
+
+def test_who_is_slow_but_not_too_slow_is_waited_for(tmp_path: Path) -> None:
+    @play(tmp_path, Fake("chat"), way=route("cloud-ok", targets=("cloud:big", "chat"), first_token_timeout=20.0))
+    async def _(client: Client, cloud: LoopbackProvider) -> None:
+        cloud.mood = "slow"
+        for stream in (False, True):
+            said = await client.chat("assistant", "hello", stream=stream)
+            assert (said.text, said.headers["x-lmpm-target"]) == ("from the cloud", "cloud:big")
+        assert len(cloud.asked) == 2
 
 
 def test_what_it_asks_to_wait_is_waited(tmp_path: Path) -> None:

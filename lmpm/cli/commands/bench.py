@@ -105,7 +105,7 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
         settings = replace(settings, words=benchmark.words_for(settings.prompt_tokens, tokens))
         cold = loaded + (benchmark.ask_all(engine, ["Hello"], concurrency=1, max_tokens=1)[0].first_token_s or 0.0)
         targets = [engine]
-        if not no_serve:
+        if not no_serve and subject.locked is not None:  # a file of no lock is not served
             targets.append(opened.enter_context(benchmark.serve_target(workspace, subject, slots=slots)))
         if options["browser"]:
             chosen = {"wllama": options["wllama"]} if options["wllama"] else {}

@@ -32,7 +32,7 @@ expect_option = click.option(
 
 @click.group(
     cls=NamingGroup,
-    epilog="Example: `lmpm bundle create models.tar` here, `lmpm bundle import models.tar` there",
+    epilog="Example: `lmpm bundle create /media/usb/models`, then there `lmpm bundle import /media/usb/models`",
 )
 def command() -> None:
     """Carry models to machines without a network.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lmpm.evaluation import Evaluation, Lineup, LocalContender
+    from lmpm.evaluation import AnyContender, Evaluation, Lineup
     from lmpm.proof import CaseSet
 
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     "--against",
     multiple=True,
     metavar="REF",
-    help="Compare with it: a model, a quant as `MODEL:QUANT`, a GGUF file, or `recipe:FILE`. May be repeated.",
+    help="Compare with it: a model, a quant as `MODEL:QUANT`, a GGUF file, `recipe:FILE`, or `cloud:NAME`.",
 )
 @click.option("--task", shell_complete=complete.tasks, help="The task that a GGUF file is asked for.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only cases with this tag. May be repeated.")
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 @click.option("--pass", "needed", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 8 below this share.")
 @click.option("--report", metavar="FILE", type=click.Path(dir_okay=False), help="Write a Markdown page with a plot.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
-@click.option("--yes", "-y", is_flag=True, help="Download what is missing without asking.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before a download, or before a provider is paid.")
 @engine_option
 @offline_option
 @download_options
@@ -85,18 +87,20 @@ def command(
     from lmpm.evaluation import cases_of, contenders_of, evaluate, line_up
 
     page, xml = app.writable(report), app.writable(junit)
-    lineup = line_up(app.workspace, name, against, task=task)
+    lineup = line_up(app.workspace, name, against, task=task, environ=os.environ)
     early = lineup.subject.recipe if lineup.subject else lineup.task.recipe if lineup.task else None
     asked = cases_of(app.workspace, name, early, lineup.task, cases) if early else None
     _agree(app, lineup, yes=yes)
-    contenders = list(contenders_of(lineup, app.transfers))
+    base, *others = contenders_of(lineup, app.transfers)
+    contenders: list[AnyContender] = [base, *others]
     if asked is None:
-        asked = cases_of(app.workspace, name, contenders[0].subject.recipe, lineup.task, cases)
+        asked = cases_of(app.workspace, name, base.subject.recipe, lineup.task, cases)
     asked = _chosen(asked, tags, limit)
     if max_tokens:
         contenders = [contender.with_recipe(max_tokens=max_tokens) for contender in contenders]
     if no_grammar:
         contenders = _with_and_without_grammar(contenders)
+    _agree_to_pay(app, contenders, asked, yes=yes)
     from lmpm.machine import describe
 
     machine = describe(app.workspace.engine.machine)
@@ -131,6 +135,26 @@ def _agree(app: App, lineup: Lineup, *, yes: bool) -> None:
         raise click.Abort
 
 
+def _agree_to_pay(app: App, contenders: Sequence[AnyContender], cases: CaseSet, *, yes: bool) -> None:
+    """Say what providers will be asked, and ask before they are. Raises SpecError where nobody can be asked."""
+    from lmpm.evaluation import CloudContender, cost_of, unanswered
+
+    for contender in contenders:
+        if not isinstance(contender, CloudContender) or yes:
+            continue
+        missing = unanswered(cases, contender, app.workspace.home / "answers")
+        if not missing:
+            continue
+        read, written = cost_of(contender, missing)
+        size = f"{count(len(missing), 'request')}, about {read:,} tokens in and at most {written:,} out"
+        if app.as_json or not is_terminal():
+            raise SpecError(f"{contender.label} costs money: {size}", hint="Agree with `--yes`", kind="costs-money")
+        host = urlsplit(contender.client.provider.base_url).netloc
+        question = f"{contender.label} at {host} is sent the cases, which costs money: {size}. Go on?"
+        if not click.confirm(question, default=False, err=True):
+            raise click.Abort
+
+
 def _chosen(cases: CaseSet, tags: Sequence[str], limit: int | None) -> CaseSet:
     """The cases that are wanted. Raises SpecError where none is left."""
     found = cases
@@ -142,16 +166,18 @@ def _chosen(cases: CaseSet, tags: Sequence[str], limit: int | None) -> CaseSet:
     return found.sample(limit) if limit else found
 
 
-def _with_and_without_grammar(contenders: Sequence[LocalContender]) -> list[LocalContender]:
-    from lmpm.evaluation import without_grammar
+def _with_and_without_grammar(contenders: Sequence[AnyContender]) -> list[AnyContender]:
+    """Each model also without its grammar; a provider is asked without one anyway."""
+    from lmpm.evaluation import LocalContender, without_grammar
 
-    if not contenders[0].subject.recipe.grammar:
+    found: list[AnyContender] = []
+    for contender in contenders:
+        found.append(contender)
+        if isinstance(contender, LocalContender) and contender.subject.recipe.grammar:
+            found.append(without_grammar(contender))
+    if len(found) == len(contenders):
         raise SpecError("`--no-grammar`: the recipe holds answers to no grammar as it is")
-    return [
-        variant
-        for contender in contenders
-        for variant in ((contender, without_grammar(contender)) if contender.subject.recipe.grammar else (contender,))
-    ]
+    return found
 
 
 def _write(found: Evaluation, report: Path | None, junit: Path | None, least: float | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from lmpm.cli import complete
@@ -16,8 +18,10 @@ from lmpm.cli.options import (
 )
 from lmpm.cli.output.console import put, put_json
 from lmpm.errors import LockError
-from lmpm.project import Plan, actions
 from lmpm.units import count
+
+if TYPE_CHECKING:
+    from lmpm.project import Plan
 
 
 @click.command(epilog="Example: `lmpm lock --check` in continuous integration")
@@ -42,6 +46,7 @@ def command(app: App, names: tuple[str, ...], check: bool, upgrade: bool, dry_ru
         _check(app)
         return
     from lmpm.cli import plans
+    from lmpm.project import actions
 
     app.change(asks_anew=upgrade)
     plan = actions.lock.plan(app.workspace, names, upgrade=upgrade)
@@ -67,9 +72,11 @@ def command(app: App, names: tuple[str, ...], check: bool, upgrade: bool, dry_ru
 
 
 def _check(app: App) -> None:
+    from lmpm.project import require_current
+
     reasons: list[str] = []
     try:
-        actions.lock.require_current(app.workspace)
+        require_current(app.workspace)
     except LockError as error:
         reasons = [*error.details] if error.kind == "lock-stale" else []
         raise app.answered(error, {"up_to_date": False, "reasons": reasons}) from error

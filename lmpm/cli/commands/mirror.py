@@ -24,7 +24,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @click.group(
     cls=NamingGroup,
-    epilog="Example: `lmpm mirror serve`, then elsewhere `HF_ENDPOINT=http://HOST:8421 lmpm sync`",
+    epilog="Example: `lmpm mirror serve --host 0.0.0.0`, and elsewhere `HF_ENDPOINT=http://HOST:8421`",
 )
 def command() -> None:
     """Serve what locks pin to other machines, in the form of the Hub.

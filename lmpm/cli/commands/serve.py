@@ -76,6 +76,7 @@ def command(
         host=host,
         port=port,
         key=_key(app, api_key_env),
+        key_variable=api_key_env,
         idle_s=idle,
         brings=not app.workspace.offline,
     )

@@ -43,7 +43,7 @@ def is_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Console:
     """Writes for people; `quiet` keeps only errors and data, `verbose` adds the details."""
 

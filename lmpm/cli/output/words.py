@@ -47,6 +47,12 @@ def show_choice(console: Console, choice: Choice, *, why: str, ref: str) -> None
         console.note(note)
 
 
+def show_guess(console: Console, machine: Machine) -> None:
+    """That the speed of this machine's memory is a guess, where it is one, and how to measure it."""
+    if machine.source_of("bandwidth").origin in ("assumed", "unknown", "failed"):
+        console.note("the speed of this machine is a guess: `lmpm hardware --measure` measures it, in about 15 seconds")
+
+
 def needs(choice: Choice, candidate: Candidate) -> str:
     """`5.3 GiB of 10.7 GiB · about 15-18 tok/s · first token about 3 s · memory as llama.cpp plans it`."""
     words = speed_words(candidate.speed, is_silent=choice.request.is_silent, first_s=candidate.judged.first_token_s)

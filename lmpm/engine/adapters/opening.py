@@ -45,7 +45,6 @@ def open_session(
     for path in files.every:
         if not path.is_file():
             raise EngineError(f"`{path.name}` cannot be opened: No such file or directory")
-    header = _header(files.model)
     if files.draft is not None:
         require_same_words(files.model, files.draft)
     config = within_training(files.model, config)
@@ -66,8 +65,15 @@ def open_session(
             raise EngineError(f"llama.cpp does not use the guesses of `{files.draft.name}`", hint=SAME_WORDS)
         return process
 
-    has_template = header is None or TEMPLATE in header.metadata
-    return Session(key, start, files=files, config=config, limits=limits, service=service, has_template=has_template)
+    return Session(
+        key, start, files=files, config=config, limits=limits, service=service, has_template=has_template(files.model)
+    )
+
+
+def has_template(path: Path) -> bool:
+    """Whether a file holds a chat template; so it is taken where its header cannot be read."""
+    header = _header(path)
+    return header is None or TEMPLATE in header.metadata
 
 
 def within_training(path: Path, config: RunConfig) -> RunConfig:

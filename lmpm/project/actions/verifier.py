@@ -256,7 +256,7 @@ class Verifier:
         return self.records.find(rung.candidate.files[0], self.machine) if self.records else None
 
     def _remarks(self, name: str, rung: Rung) -> tuple[str, ...]:
-        """What is worth knowing but is no failure."""
+        """What is worth knowing and is not a failure."""
         candidate = rung.candidate
         notes = []
         if why := self.catalog.withdrawn(candidate.source, candidate.files):

@@ -131,7 +131,7 @@ def facts_of(model: LockedModel, rung: LockedCandidate, store: Store, catalog: C
 
 
 def _read(rung: LockedCandidate, paths: tuple[Path, ...], context: int, *, is_silent: bool) -> Facts:
-    """Raises IntegrityError and ValueError for files that are no model."""
+    """Raises IntegrityError and ValueError for files that are not a model."""
     import hashlib
 
     from lmpm.estimate import HParams, exact_shape, memory_by_header

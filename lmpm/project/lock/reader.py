@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LockError
 from lmpm.fs import DocumentError, Table, rules, toml
-from lmpm.gguf import parse_shard
 from lmpm.limits import MAX_CASES, MAX_FILE_BYTES, MAX_LOCK_BYTES
+from lmpm.project.lock.consistency import require_new_candidate, require_one_model, require_same_bytes
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
+from lmpm.project.lock.twins import read_twins
 from lmpm.proof import Tested
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from lmpm.cloud import Provider, Route
     from lmpm.recipe import Recipe
@@ -89,7 +90,7 @@ def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
         models.append(model)
     providers, routes = _routing(document, seen, strict=strict)
     _finish(document, strict=strict)
-    _check_same_bytes(models, document)
+    require_same_bytes(models, document)
     return Lock(tuple(models), providers=tuple(providers), routes=tuple(routes), revision=revision)
 
 
@@ -129,10 +130,11 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
     candidates: list[LockedCandidate] = []
     for rung in table.tables("candidate"):
         candidate = _candidate(rung, recipe, strict=strict)
-        _check_rung(candidate, candidates, rung)
+        require_new_candidate(candidate, candidates, rung)
         candidates.append(candidate)
     if not candidates:
         raise table.fail("candidate", "is missing, expected at least one")
+    twins = read_twins(table, candidates, strict=strict)
     _finish(table, strict=strict)
     return LockedModel(
         name=name,
@@ -141,6 +143,7 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         context=context,
         waiting=waiting,
         recipe=recipe,
+        twins=twins,
     )
 
 
@@ -234,7 +237,7 @@ def _candidate(table: Table, recipe: Recipe | None, *, strict: bool) -> LockedCa
         files=files,
         recipe=_recipe(table, recipe, strict=strict),
     )
-    _check_files(candidate.files, table.at("files"))
+    require_one_model(candidate.files, table.at("files"))
     if candidate.memory < candidate.size:
         raise table.fail("memory", f"expected at least the {candidate.size} bytes of its files")
     _finish(table, strict=strict)
@@ -326,58 +329,3 @@ def _file(table: Table, *, strict: bool) -> ModelFile:
 def _finish(table: Table, *, strict: bool) -> None:
     if strict:
         table.finish()
-
-
-def _check_files(files: tuple[ModelFile, ...], place: str) -> None:
-    """The files of one candidate: one model or all its shards in order, then at most one mmproj."""
-    if not files:
-        raise DocumentError(place, "is missing, expected at least one file")
-    folded: dict[str, int] = {}
-    for index, file in enumerate(files):
-        if (first := folded.setdefault(file.path.casefold(), index)) != index:
-            raise DocumentError(f"{place}[{index}].path", f"is the same as {place}[{first}].path")
-    parts = [file for file in files if file.role == "model"]
-    if [file.role for file in files[: len(parts)]] != ["model"] * len(parts) or len(files) > len(parts) + 1:
-        raise DocumentError(place, "expected the files of the model first, then at most one `mmproj`")
-    if not parts:
-        raise DocumentError(place, "expected a file of the model, found an `mmproj` alone")
-    _check_shards([file.path for file in parts], place)
-
-
-def _check_shards(paths: list[str], place: str) -> None:
-    first = parse_shard(paths[0])
-    if first is None:
-        if len(paths) > 1:
-            raise DocumentError(place, "expected one file, or the shards of one model")
-        return
-    # endings may be written differently from file to file
-    stems = [(shard.stem, shard.number, shard.count) for path in paths if (shard := parse_shard(path))]
-    if stems != [(first.stem, number, first.count) for number in range(1, min(first.count, len(paths) + 1) + 1)]:
-        raise DocumentError(place, f"expected the shards 1 to {first.count} of one model in order")
-
-
-def _check_rung(candidate: LockedCandidate, above: list[LockedCandidate], table: Table) -> None:
-    for index, other in enumerate(above):
-        if candidate.source == other.source and candidate.files == other.files:
-            raise DocumentError(table.place, f"is the same as candidate[{index}]")
-        if shared := set(candidate.targets).intersection(other.targets):
-            raise table.fail("targets", f"`{min(shared)}` is served by candidate[{index}] already")
-
-
-def _check_same_bytes(models: Iterable[LockedModel], document: Table) -> None:
-    """A path of a revision has one content, and a digest has one size."""
-    contents: dict[tuple[Source, str], ModelFile] = {}
-    sizes: dict[str | None, int] = {}
-    for place, source, file in _all_files(models):
-        known = contents.setdefault((source, file.path), file)
-        if (known.sha256, known.size) != (file.sha256, file.size):
-            raise DocumentError(document.at(place), "is a file with another sha256 or size elsewhere in the lock")
-        if sizes.setdefault(file.sha256, file.size) != file.size:
-            raise DocumentError(document.at(f"{place}.size"), "is not the size that its sha256 has elsewhere")
-
-
-def _all_files(models: Iterable[LockedModel]) -> Iterator[tuple[str, Source, ModelFile]]:
-    for m, model in enumerate(models):
-        for c, candidate in enumerate(model.candidates):
-            for f, file in enumerate(candidate.files):
-                yield f"model[{m}].candidate[{c}].files[{f}]", candidate.source, file

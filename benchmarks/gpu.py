@@ -78,9 +78,9 @@ def steps(bench: LocalEngine, path: Path) -> Iterator[tuple[str, Callable[[], st
 
     def verified() -> str:
         task = load(directory()).task("text-to-sql")
-        assert task is not None
-        engine = bench.chosen.engine
-        return run_smoke(path, task.smoke, plan=config, limits=EngineLimits(), engine=engine).detail
+        assert task is not None and task.starter is not None
+        engine, recipe = bench.chosen.engine, task.starter.recipe
+        return run_smoke(Files(path), task.smoke, recipe, plan=config, limits=EngineLimits(), engine=engine).detail
 
     yield "verified", verified
 

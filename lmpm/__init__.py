@@ -16,15 +16,43 @@ from lmpm.version import __version__ as __version__
 
 TYPE_CHECKING = False  # as `typing` has it, without importing that for `lmpm --version`
 if TYPE_CHECKING:
-    from lmpm.api import install as install, resolve as resolve, sync as sync, verify as verify
+    from lmpm.api import (
+        install as install,
+        load as load,
+        path as path,
+        resolve as resolve,
+        sync as sync,
+        verify as verify,
+    )
+    from lmpm.engine import Answer as Answer, Options as Options
     from lmpm.errors import LmpmError as LmpmError
     from lmpm.project import Project as Project
+    from lmpm.runtime import Model as Model
     from lmpm.types import Machine as Machine
 
-__all__ = ["LmpmError", "Machine", "Project", "__version__", "install", "resolve", "sync", "verify"]
+__all__ = [
+    "Answer",
+    "LmpmError",
+    "Machine",
+    "Model",
+    "Options",
+    "Project",
+    "__version__",
+    "install",
+    "load",
+    "path",
+    "resolve",
+    "sync",
+    "verify",
+]
 
 if not TYPE_CHECKING:  # else a checker would take every name for one of lmpm
     _HOMES = {
+        "Answer": "engine",
+        "Model": "runtime",
+        "Options": "engine",
+        "load": "api",
+        "path": "api",
         "LmpmError": "errors",
         "Machine": "types",
         "Project": "project",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lmpm.project import ActionReporter, Report, Result
     from lmpm.resolver import Choice
+    from lmpm.runtime import Model
     from lmpm.types import Machine
 
 Prefer = Literal["quality", "speed", "small"]
@@ -32,23 +33,26 @@ def resolve(
     context: int | None = None,
     quant: str | None = None,
     min_speed: float | None = None,
+    max_wait: float | None = None,
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
+    hardware: Machine | str | None = None,
     machine: Machine | str | None = None,
     project: str | os.PathLike[str] | Project | None = None,
     offline: bool | None = None,
 ) -> Choice:
     """Choose a variant for a machine without downloading it; `.chosen` is what is taken, `.rejected` all others.
 
-    `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens a
-    second, `max_size` in bytes. `machine` is a record or a description such as `"M2, 16GB"`; None is this machine.
+    `ref` is a task, a model, a repository, or words of a model's name. `context` is in tokens, `min_speed` in tokens
+    a second, `max_wait` in seconds to the first token that is seen, `max_size` in bytes. `hardware` is a record or
+    a description such as `"M2, 16GB"`, None is this machine; `machine` is its older name.
     Raises NothingFitsError or NotPermittedError when nothing can be taken, UnknownNameError, NetworkError.
     """
     from lmpm.project import resolve_reference
 
-    asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
-    choice = resolve_reference(_workspace(project, machine, offline), ref, asked).choice
+    asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
+    choice = resolve_reference(_workspace(project, hardware or machine, offline), ref, asked).choice
     require_choice(choice)
     return choice
 
@@ -60,6 +64,7 @@ def install(
     context: int | None = None,
     quant: str | None = None,
     min_speed: float | None = None,
+    max_wait: float | None = None,
     max_size: int | None = None,
     licenses: Iterable[str] | None = None,
     prefer: Prefer = "quality",
@@ -77,7 +82,7 @@ def install(
     fails where the lock would change, `save=False` leaves manifest and lock alone, `smoke=False` runs nothing.
     Raises the errors of `resolve`, IntegrityError, DiskError, LockError, SmokeTestError.
     """
-    asked = _constraints(task, context, quant, min_speed, max_size, licenses, prefer)
+    asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
     workspace = _workspace(project, machine, offline)
     plan = actions.install.plan(workspace, refs, asked, name=name, locked=locked, save=save, smoke=smoke)
     return actions.install.apply(plan, reporter)
@@ -122,6 +127,49 @@ def verify(
     return actions.verify.apply(plan, reporter)
 
 
+def load(
+    ref: str,
+    *,
+    task: str | None = None,
+    context: int | None = None,
+    project: str | os.PathLike[str] | Project | None = None,
+    download: bool = True,
+    offline: bool | None = None,
+    reporter: ActionReporter | None = None,
+) -> Model:
+    """A model, loaded and ready to be asked: its files verified, in a child of this process.
+
+    `ref` is a name in the lock of the project, which is found from the working directory upwards, or in the user's own
+    set; a task or reference that one of their lines asks for; or the path of a GGUF file, asked as `task` says.
+    `context` is in tokens, None what the lock was made for. What is missing is downloaded, unless `download` is False.
+    The same model loaded twice is loaded once. Raises UnknownNameError, MissingFilesError, NothingFitsError where it
+    does not fit beside what is loaded already, IntegrityError, NetworkError, EngineError.
+    """
+    from lmpm.runtime import find_subject, open_model
+
+    workspace = _workspace(project, None, offline)
+    subject = find_subject(workspace, ref, task=task, download=download, reporter=reporter)
+    return open_model(workspace, subject, context=context)
+
+
+def path(
+    ref: str,
+    *,
+    project: str | os.PathLike[str] | Project | None = None,
+    download: bool = False,
+    offline: bool | None = None,
+    reporter: ActionReporter | None = None,
+) -> Path:
+    """The GGUF file that this machine takes for a model, verified; of a split one the first part.
+
+    `ref` is as for `load`. Raises its errors, MissingFilesError where the file is not here and not to be downloaded.
+    """
+    from lmpm.runtime import find_subject
+
+    workspace = _workspace(project, None, offline)
+    return find_subject(workspace, ref, download=download, reporter=reporter).paths[0]
+
+
 def _workspace(
     project: str | os.PathLike[str] | Project | None, machine: Machine | str | None, offline: bool | None
 ) -> Workspace:
@@ -141,6 +189,7 @@ def _constraints(
     context: int | None,
     quant: str | None,
     min_speed: float | None,
+    max_wait: float | None,
     max_size: int | None,
     licenses: Iterable[str] | None,
     prefer: Prefer,
@@ -152,6 +201,7 @@ def _constraints(
         context=context,
         quant=parse_quant(quant) if quant else None,
         min_speed=min_speed,
+        max_wait=max_wait,
         max_size=max_size,
         licenses_allowed=None if licenses is None else frozenset(map(normalise, licenses)),
         prefer=prefer,

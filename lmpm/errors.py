@@ -259,10 +259,32 @@ class EngineError(LmpmError):
     kind = "engine"
 
 
+class ContextExceededError(EngineError):
+    """A prompt has more tokens than the context that the model was loaded with."""
+
+    kind = "context-exceeded"
+
+    def __init__(self, name: str, *, prompt_tokens: int, context: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens:,} tokens, the context of `{name}` {context:,}: "
+            f"{prompt_tokens - context:,} too many",
+            hint="Shorten it, or load the model with a longer context",
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context = context
+
+
 class SmokeTestError(EngineError):
     """The model loaded, but its answer is not right for its task."""
 
     kind = "smoke-test"
+
+
+class ExportError(LmpmError):
+    """A target that cannot run the files that the lock pins, or of whose twin nothing is known."""
+
+    exit_code = 3
+    kind = "export"
 
 
 class NotPermittedError(LmpmError):

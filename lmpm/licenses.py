@@ -87,13 +87,19 @@ def normalise(name: str) -> str:
     return _SPELLINGS.get(plain, plain)
 
 
+def stated(name: str) -> str:
+    """The one spelling of a licence that a file states, empty where it is none that is known here."""
+    known = normalise(name)
+    return known if known in LICENSES and known not in ("unknown", "other") else ""
+
+
 def unknown(names: Iterable[str]) -> list[str]:
-    """A remark on each name that is no licence that is known here: it may be misspelt, or somebody's own."""
+    """A remark on each name that is not a licence that is known here: it may be misspelt, or somebody's own."""
     remarks = []
     for name in sorted({normalise(name) for name in names} - LICENSES.keys()):
         near = nearest(name, LICENSES, most=1, likeness=LIKENESS)
         meant = f": did you mean `{near[0]}`?" if near else ""
-        remarks.append(f"`{name}` is no licence that lmpm knows{meant}")
+        remarks.append(f"`{name}` is not a licence that lmpm knows{meant}")
     return remarks
 
 

@@ -47,7 +47,7 @@ class RunConfig:
             raise ValueError("settings must be positive")
         for kind in (self.kv_type, self.value_type):
             if kind is not None and kind.lower() not in KV_TYPES:
-                raise ValueError(f"`{kind}` is no type of a cache: {', '.join(KV_TYPES)}")
+                raise ValueError(f"`{kind}` is not a type of a cache: {', '.join(KV_TYPES)}")
 
     @property
     def quantizes_values(self) -> bool:

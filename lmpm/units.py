@@ -8,9 +8,9 @@ from typing import Final
 from lmpm.errors import SpecError
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
-_TYPED: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_TYPED: Final = r"(?i)\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*"
 
-_TOKENS: Final = re.compile(r"\s*([0-9]{1,9}|[0-9]{1,3}(?:[,_][0-9]{3})+)\s*(k?)\s*", re.IGNORECASE)
+_TOKENS: Final = r"(?i)\s*([0-9]{1,9}|[0-9]{1,3}(?:[,_][0-9]{3})+)\s*(k?)\s*"
 
 
 def human(size: float) -> str:
@@ -22,9 +22,16 @@ def human(size: float) -> str:
     return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
+def out_of(size: float, whole: float) -> str:
+    """`1.2/4.4 GiB`: both in the unit of the whole, and as wide whatever the size."""
+    shown, unit = human(whole).split()
+    part = size / 1024 ** _UNITS.index(unit)
+    return f"{part:>{len(shown)}.{0 if unit == 'B' else 1}f}/{shown} {unit}"
+
+
 def parse(text: str) -> int:
     """`8GB`, `8 GiB` or `500M` in bytes; units are powers of 1024, as memory is sold. Raises SpecError."""
-    found = _TYPED.fullmatch(text)
+    found = re.fullmatch(_TYPED, text)
     if not found:
         raise SpecError(f"`{text}` is not a size", hint="Write it like `8GB` or `500MB`")
     power = " kmgt".index(found[2].lower() or " ")
@@ -33,7 +40,7 @@ def parse(text: str) -> int:
 
 def tokens(text: str) -> int | None:
     """`8192`, `8,192` or `8k` as a number of tokens, of which a k is 1,024; None for anything else."""
-    found = _TOKENS.fullmatch(text)
+    found = re.fullmatch(_TOKENS, text)
     return int(found[1].replace(",", "").replace("_", "")) * (1024 if found[2] else 1) if found else None
 
 

@@ -62,7 +62,7 @@ def write_llama(
     context: int = 512,
     quant: Quant = "Q8_0",
     chat_template: str | None = None,
-    license: str = "apache-2.0",  # noqa: A002 - the word of the model page
+    license: str | None = None,  # noqa: A002 - the word of the model page
     architecture: str = "llama",
     shards: int = 1,
     extra: Mapping[str, str | int] | None = None,
@@ -92,7 +92,8 @@ def write_llama(
 
     def describe(writer: GGUFWriter) -> None:
         writer.add_name(name)
-        writer.add_license(license)
+        if license is not None:
+            writer.add_license(license)
         writer.add_context_length(context)
         writer.add_embedding_length(dim)
         writer.add_block_count(layers)
@@ -162,7 +163,6 @@ def write_bert(
 
     writer = GGUFWriter(path, "bert")
     writer.add_name(name)
-    writer.add_license("apache-2.0")
     writer.add_context_length(context)
     writer.add_embedding_length(dim)
     writer.add_block_count(layers)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lmpm.limits import GIB
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
-from lmpm.proof.result import Tested
+from lmpm.proof.tested import Tested
+from lmpm.recipe import Input, Recipe, Sampling
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, Machine, ModelFile, StarterSource, UrlSource
 
@@ -140,6 +141,14 @@ def some_machine(rng: random.Random) -> Machine:
     )
 
 
+ASKED = Recipe(
+    kind="complete",
+    inputs=(Input(name="question", main=True), Input(name="labels", is_list=True, required=False, separator="\n")),
+    system="Answer.",
+    user="{labels} {question}",
+)
+
+
 def random_lock(random: random.Random) -> Lock:
     def text(letters: str, low: int, high: int) -> str:
         return "".join(random.choice(letters) for _ in range(random.randint(low, high)))
@@ -152,10 +161,10 @@ def random_lock(random: random.Random) -> Lock:
 
     def file(path: str, **more: str) -> ModelFile:
         role = "mmproj" if more else "model"
-        return ModelFile(path=path, size=random.randint(1, 2**63 - 1), sha256=digest(64), role=role)  # type: ignore[arg-type]
+        return ModelFile(path=path, size=random.randint(1, 2**59), sha256=digest(64), role=role)  # type: ignore[arg-type]
 
     def files() -> tuple[ModelFile, ...]:
-        name = text("abc é'#=[]{},名 ", 1, 20).strip() + "x"
+        name = text("abc é'#=[]{},名 ", 1, 20).strip() + digest(6)
         count = random.choice([1, 1, 1, 2, 5])
         parts = [f"{name}.gguf"] if count == 1 else [f"q/{name}-{n + 1:05}-of-{count:05}.gguf" for n in range(count)]
         projector = [file("mmproj.gguf", role="mmproj")] if random.random() < 0.2 else []
@@ -165,8 +174,20 @@ def random_lock(random: random.Random) -> Lock:
         sources = StarterSource(word()), UrlSource("https://example.org/a%20b.gguf"), FileSource("models/x.gguf")
         return random.choice(sources)
 
-    def candidate(targets: list[str]) -> LockedCandidate:
-        hub = random.random() < 0.8
+    def recipe(base: Recipe) -> Recipe:
+        return replace(
+            base,
+            system=random.choice(["", 'say "é"\n{question}', base.system]),
+            raw=random.random() < 0.2,
+            stop=random.choice([(), (";\n",), ("\n\n", "é")]),
+            mode=random.choice(["", "direct", "thinking"]),
+            sampling=random.choice([Sampling(), Sampling(temperature=0.7, top_k=20, min_p=0.0)]),
+            max_tokens=random.choice([1, 1024]),
+            grammar=random.choice(["", "sql"]),
+        )
+
+    def candidate(targets: list[str], base: Recipe | None) -> LockedCandidate:
+        hub, held = random.random() < 0.8, files()
         return LockedCandidate(
             source=HubSource(f"{word()}/{word()}", digest(40)) if hub else other(),
             model=text("abcé \"\\#'=[]{}名", 1, 30) + "z",
@@ -177,7 +198,7 @@ def random_lock(random: random.Random) -> Lock:
             answer_tokens=random.choice([0, 5, 300]),
             thinking_tokens=random.choice([0, 2500]),
             is_native=random.random() < 0.2,
-            memory=random.randint(1, 2**63 - 1),
+            memory=random.randint(sum(file.size for file in held), 2**63 - 1),
             bytes_per_token=random.randint(1, 2**40),
             layers=random.randint(0, 200),
             architecture=random.choice(["", "qwen3moe", "llama"]),
@@ -188,7 +209,8 @@ def random_lock(random: random.Random) -> Lock:
             identity=digest(24) if hub and random.random() < 0.5 else None,
             tested=random.choice([None, Tested(engine="llama.cpp b1"), Tested(engine="x", on="t0", decode=1.5)]),
             targets=tuple(targets.pop() for _ in range(random.randint(0, min(2, len(targets))))),
-            files=files(),
+            files=held,
+            recipe=base and recipe(base),
         )
 
     def model(name: str) -> LockedModel:
@@ -196,12 +218,14 @@ def random_lock(random: random.Random) -> Lock:
         odd: list[Scalar] = [True, 1.5, -3, 1e-9, 1e300, 'a "b" \\ c']
         requested |= {key: random.choice(odd) for key in ("x", "y_2")}
         targets = [f"t{number}" for number in range(5)]
+        base = random.choice([None, Recipe(kind="embed", pooling="cls"), recipe(ASKED)])
         return LockedModel(
             name=name,
             requested=requested,
-            candidates=tuple(candidate(targets) for _ in range(random.randint(1, 4))),
+            candidates=tuple(candidate(targets, base) for _ in range(random.randint(1, 4))),
             context=random.choice([None, 8192]),
             waiting=random.choice([None, some_waiting(random), some_waiting(random)]),
+            recipe=base,
         )
 
     return Lock(tuple(model(f"{word()}{number}") for number in range(random.randint(0, 4))))

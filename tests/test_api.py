@@ -20,7 +20,7 @@ from tests.conftest import ROOT, Cli
 
 PAGE = (ROOT / "docs" / "python.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-FUNCTIONS = ("install", "resolve", "sync", "verify")
+FUNCTIONS = ("install", "load", "path", "resolve", "sync", "verify")
 
 
 @pytest.fixture
@@ -41,17 +41,18 @@ def test_the_examples_of_the_page_run(here: Cli) -> None:
             exec(compile(example, "docs/python.md", "exec"), {})
         assert err.getvalue() == "", "the package prints nothing"
         outputs.append(out.getvalue())
-    installed, synced, resolved, refused = outputs
+    installed, synced, asked, resolved, refused = outputs
     path = Path(installed.split()[1])
     assert installed.startswith("text-to-sql ") and path.is_file()
     assert synced.splitlines() == [f"text-to-sql {path}", "text-to-sql is right"]
+    assert asked == "SELECT COUNT(*) FROM users; 9 stop\n SELECT COUNT(*) FROM users;"
     assert len(resolved.splitlines()) == 5
     assert refused.startswith("nothing-fits 3 ")
     assert here.lock.is_file() and here.call("lock", "--check").code == 0
 
 
 def test_the_page_names_what_there_is() -> None:
-    named = set(re.findall(r"^\| `(\w+)", PAGE, re.MULTILINE))
+    named = set(re.findall(r"^\| `(\w+)", PAGE[PAGE.index("| name | what it is |") :], re.MULTILINE))
     assert named == {*lmpm.__all__} - {"__version__"}
 
 

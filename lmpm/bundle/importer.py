@@ -217,6 +217,7 @@ def _share(store: Store, source: Source, file: ModelFile, entry: Entry, reporter
 
 
 def _copy(store: Store, source: Source, file: ModelFile, entry: Entry, reporter: Reporter) -> None:
+    reporter.hashing(file.path, file.size)
     try:
         store.take(source, file, partial(_file, entry), reporter)
     except HashMismatchError as error:

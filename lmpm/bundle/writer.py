@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lmpm.bundle.contents import BundlePlan
     from lmpm.reporter import Reporter
+    from lmpm.store import Store
     from lmpm.types import ModelFile, Source
 
 MAX_FAT32_BYTES: Final = 2**32 - 1  # of one file: its size is a field of 32 bits
@@ -138,7 +139,7 @@ def _write_directory(plan: BundlePlan, target: Path, texts: dict[str, bytes], in
         atomic.write_bytes(target / path, text)
     (target / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
     for file, origin in coming:
-        _place(origin, target / _blob(file.sha256 or ""), file, reporter)
+        _place(plan.workspace.store, origin, target / _blob(file.sha256 or ""), file, reporter)
     atomic.write_bytes(target / INDEX, index)
 
 
@@ -185,7 +186,7 @@ def _require_space(target: Path, wanted: int) -> None:
         )  # fmt: skip
 
 
-def _place(origin: Path, blob: Path, file: ModelFile, reporter: Reporter) -> None:
+def _place(store: Store, origin: Path, blob: Path, file: ModelFile, reporter: Reporter) -> None:
     """Put a file under its name in the bundle, its bytes shared with the store where both are on one disk."""
     part = blob.with_name(blob.name + PART_SUFFIX)
     part.unlink(missing_ok=True)
@@ -194,7 +195,8 @@ def _place(origin: Path, blob: Path, file: ModelFile, reporter: Reporter) -> Non
             reporter.hashing(file.path, file.size)
             found = hash_one(origin)
             _require_right(file, found.sha256, found.size)
-            share(origin, part, symlink=False)
+            with store.linking(origin, found.sha256):
+                share(origin, part, symlink=False)
         else:
             with open_regular(origin) as data, part.open("xb") as copy:
                 _require_right(file, *_copy(data, copy, file, reporter))

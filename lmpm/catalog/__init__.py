@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmpm.catalog import rating as rating
+    from lmpm.catalog import rating as rating, refresh as refresh
     from lmpm.catalog.catalog import Catalog as Catalog
     from lmpm.catalog.checks.coverage import BUDGETS as BUDGETS, GB as GB
     from lmpm.catalog.location import directory as directory
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
-    from lmpm.catalog.schema.kinds import SpeedKind as SpeedKind
+    from lmpm.catalog.recipes import recipe_for as recipe_for
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -45,7 +45,8 @@ else:
             "location": "directory",
             "rating": "Rating rating",
             "reader": "check load",
-            "schema.kinds": "SpeedKind",
+            "recipes": "recipe_for",
+            "refresh": "refresh",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"

@@ -67,8 +67,21 @@ class Catalog:
         return self.model_files.get(slug(name))
 
     def ratings(self, model: CatalogModel, task: Task) -> tuple[Rating, ...]:
-        """What is expected of a model at a task, in each mode that it is run in; none without a figure for it."""
-        return rate(model, task, self.task_files.get(GENERAL))
+        """What is expected of a model at a task, in each mode that it is run in; none without a figure for it.
+
+        Where nobody else measured it, it is not taken for worse than the model that it succeeds.
+        """
+        own = rate(model, task, self.task_files.get(GENERAL))
+        before = self.model_files.get(model.succeeds) if own and model.succeeds else None
+        if before is None:
+            return own
+        least = {item.mode or "direct": item.value for item in self.ratings(before, task)}
+        return tuple(
+            item
+            if item.kind == "measured"
+            else item._replace(value=max(item.value, least.get(item.mode or "direct", 0.0)))
+            for item in own
+        )
 
     def variants(self, task: Task) -> tuple[Variant, ...]:
         """Every quant of every repository, in every mode, of every model with a score for the task."""

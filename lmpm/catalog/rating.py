@@ -96,7 +96,7 @@ def _rate(model: CatalogModel, task: Task, mode: Mode, general: Task | None) -> 
     figures = _of_mode(model, task, mode)
     best = min(figures, key=lambda item: (item.error, item.is_converted))
     evidence = list(_by_source(figures))
-    if general is not None and task.general is not None:
+    if general is not None and task.general is not None and task.name not in model.made_for:
         evidence.append(_expectation(model, task.general, general, mode))
     value = _mean(evidence)
     told = [item.score for item in figures if item.score.thinking_tokens or item.score.answer_tokens]

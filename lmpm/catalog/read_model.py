@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm import limits
-from lmpm.catalog.schema.model import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score
+from lmpm.catalog.schema.model import CatalogModel, Embedding, Quirks, Repo, RepoFile, Score, Wish
 from lmpm.types import Shape
 
 if TYPE_CHECKING:
     from lmpm.fs import Table
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_REVISION: Final = re.compile(r"[0-9a-f]{40}")
-_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
-_DATE: Final = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_SHA256: Final = r"[0-9a-f]{64}"
+_REVISION: Final = r"[0-9a-f]{40}"
+_REPO: Final = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*"
+_DATE: Final = r"\d{4}(-\d{2}(-\d{2})?)?"
 
 
 def read_model(table: Table) -> CatalogModel:
@@ -34,6 +34,8 @@ def read_model(table: Table) -> CatalogModel:
         active_parameters=active,
         license=table.text("license"),
         base_model=table.text_or("base_model"),
+        succeeds=table.text_or("succeeds"),
+        made_for=frozenset(table.texts("made_for")),
         architecture=table.text("architecture"),
         context_length=table.integer("context_length", low=1),
         capabilities=frozenset(table.texts("capabilities")),
@@ -43,6 +45,7 @@ def read_model(table: Table) -> CatalogModel:
         shape=read_shape(shape, parameters=parameters, active_parameters=active) if shape else None,
         embedding=_embedding(table.table("embedding")) if "embedding" in table else None,
         quirks=_quirks(table.table("prompt")) if "prompt" in table else None,
+        wishes=tuple(_wish(item) for item in table.tables("recipe")),
         scores=tuple(score for item in table.tables("score") for score in _scores(item)),
         repos=tuple(_repo(item) for item in table.tables("repo")),
     )
@@ -73,7 +76,7 @@ def read_shape(table: Table, *, parameters: int, active_parameters: int) -> Shap
 def read_sha256(table: Table) -> str:
     """The digest of a file's bytes."""
     value = table.text("sha256")
-    if not _SHA256.fullmatch(value):
+    if not re.fullmatch(_SHA256, value):
         raise table.fail("sha256", "expected 64 lower-case hex digits")
     return value
 
@@ -116,9 +119,20 @@ def _quirks(table: Table) -> Quirks:
     )
 
 
+def _wish(table: Table) -> Wish:
+    """What the model's maker asks of a recipe; whether it goes with the task's is looked at where both are known."""
+    table.text("source")
+    about = {"tasks", "when", "source"}
+    return Wish(
+        tasks=table.texts("tasks"),
+        when=table.choice_or("when", ("direct", "thinking"), ""),
+        table={key: value for key, value in table.values().items() if key not in about},
+    )
+
+
 def _repo(table: Table) -> Repo:
     name = table.text("id")
-    if not _REPO.fullmatch(name) or len(name) > limits.MAX_REPO_CHARS:
+    if not re.fullmatch(_REPO, name) or len(name) > limits.MAX_REPO_CHARS:
         raise table.fail("id", "expected `owner/name`")
     source = table.text_or("source")
     files = tuple(_file(item, source) for item in table.tables("file"))
@@ -136,7 +150,7 @@ def _repo(table: Table) -> Repo:
 
 def _revision(table: Table) -> str | None:
     value = table.text_or("revision")
-    if value and not _REVISION.fullmatch(value):
+    if value and not re.fullmatch(_REVISION, value):
         raise table.fail("revision", "expected 40 lower-case hex digits")
     return value or None
 
@@ -177,6 +191,6 @@ def _embedding(table: Table) -> Embedding:
 
 def _date(table: Table, key: str) -> str:
     value = table.text_or(key)
-    if value and not _DATE.fullmatch(value):
+    if value and not re.fullmatch(_DATE, value):
         raise table.fail(key, "expected a year, year-month or year-month-day")
     return value

@@ -25,47 +25,28 @@ if TYPE_CHECKING:
     from lmpm.fs import Table
 
 
-# What a template of each kind must hold.
-_PLACES: dict[SmokeKind, tuple[str, ...]] = {
-    "sql": ("{schema}", "{question}"),
-    "text": ("{prompt}",),
-    "json": ("{prompt}",),
-    "tool": ("{prompt}",),
-    "label": ("{prompt}",),
-    "fim": (),
-    "embeddings": (),
-    "rerank": (),
-}
-
-
 def read_smoke(table: Table) -> SmokeTest:
     """A smoke test; raises DocumentError at the first mistake."""
     kind: SmokeKind = table.choice("kind", get_args(SmokeKind))
     cases = tuple(_CASES[kind](item) for item in table.tables("case"))
     if not cases:
         raise table.missing("case", "at least one case")
-    prompt = table.text("prompt") if _PLACES[kind] else ""
-    for place in _PLACES[kind]:
-        if place not in prompt:
-            raise table.fail("prompt", f"expected `{place}` in it")
     return SmokeTest(
         kind=kind,
         cases=cases,
-        prompt=prompt,
         max_tokens=0 if kind in SILENT else table.integer("max_tokens", low=1, high=512),
-        stop=_stops(table),
         pass_cases=table.integer("pass_cases", low=1, high=len(cases)),
         gap=table.text_or("gap"),
     )
 
 
-def _stops(table: Table) -> tuple[str, ...]:
-    """A list of strings, where a stop of nothing but line ends is a stop as well."""
-    values = table.rows("stop")
-    for index, value in enumerate(values):
-        if not isinstance(value, str) or not value:
-            raise DocumentError(f"{table.at('stop')}[{index}]", "expected a string that is not empty")
-    return tuple(values)
+def _inputs(table: Table) -> dict[str, str | tuple[str, ...]]:
+    """The inputs of the recipe, as a user gives them."""
+    inner = table.table("inputs")
+    found: dict[str, str | tuple[str, ...]] = {}
+    for name in inner:
+        found[name] = inner.text(name) if inner.is_text(name) else inner.texts(name)
+    return found
 
 
 def _sql_case(table: Table) -> SmokeCase:
@@ -94,7 +75,7 @@ def _embedding_case(table: Table) -> SmokeCase:
 
 
 def _text_case(table: Table) -> SmokeCase:
-    return TextCase(prompt=table.text("prompt"), expect=table.texts("expect"))
+    return TextCase(inputs=_inputs(table), expect=table.texts("expect"))
 
 
 def _fim_case(table: Table) -> SmokeCase:
@@ -107,18 +88,19 @@ def _fim_case(table: Table) -> SmokeCase:
 
 
 def _json_case(table: Table) -> SmokeCase:
-    return JsonCase(prompt=table.text("prompt"), expected=_values(table, "expected"), fields=table.texts("fields"))
+    return JsonCase(inputs=_inputs(table), expected=_values(table, "expected"), fields=table.texts("fields"))
 
 
 def _tool_case(table: Table) -> SmokeCase:
-    return ToolCase(prompt=table.text("prompt"), function=table.text("function"), arguments=_values(table, "arguments"))
+    return ToolCase(inputs=_inputs(table), function=table.text("function"), arguments=_values(table, "arguments"))
 
 
 def _label_case(table: Table) -> SmokeCase:
-    labels, expected = table.texts("labels"), table.text("expected")
+    inputs, expected = _inputs(table), table.text("expected")
+    labels = inputs.get("labels", ())
     if expected not in labels or len(labels) < 2:
         raise table.fail("expected", "expected one of two or more `labels`")
-    return LabelCase(prompt=table.text("prompt"), labels=labels, expected=expected)
+    return LabelCase(inputs=inputs, expected=expected)
 
 
 def _rank_case(table: Table) -> SmokeCase:

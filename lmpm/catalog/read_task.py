@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from lmpm.catalog.read_model import read_sha256, read_shape
-from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
+from lmpm.catalog.schema.kinds import SmokeKind
 from lmpm.catalog.schema.task import (
     Expected,
     Gap,
     General,
     Metric,
-    Prompt,
     RankingTime,
     Starter,
     Task,
     VectorTime,
     WritingTime,
 )
+from lmpm.recipe import read_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.schema.smoke import SmokeTest
     from lmpm.catalog.schema.task import Seconds, TaskTime
     from lmpm.fs import Table
+    from lmpm.recipe import Recipe
 
 
 def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
@@ -36,6 +37,7 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
     smoke = table.table("smoke")
     smoke.values()  # its other keys are for `read_smoke`
     kind: SmokeKind = smoke.choice("kind", get_args(SmokeKind))
+    recipe = read_recipe(table.table("recipe"))
     return Task(
         name=table.text("name"),
         title=table.text("title"),
@@ -43,9 +45,6 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         aliases=table.texts("aliases"),
         context=context,
         min_context=table.integer("min_context", low=1, high=context),
-        min_speed=table.number("min_speed"),
-        speed_kind=table.choice_or("speed_kind", get_args(SpeedKind), "decode"),
-        typical_prompt_tokens=table.integer("typical_prompt_tokens", low=1),
         capabilities=frozenset(table.texts("capabilities")),
         metrics=metrics,
         time=_TIMES.get(kind, _writing_time)(table.table("time")),
@@ -53,10 +52,10 @@ def read_task(table: Table, read_smoke: Callable[[], SmokeTest]) -> Task:
         general=_general(table.table("general")) if "general" in table else None,
         max_size=table.integer("max_size", low=1) if "max_size" in table else None,
         gaps=tuple(_gap(item) for item in table.tables("gap")),
-        prompt=_prompt(table.table("prompt")) if "prompt" in table else None,
+        recipe=recipe,
         smoke_kind=kind,
         read_smoke=read_smoke,
-        starter=_starter(table.table("starter")) if "starter" in table else None,
+        starter=_starter(table.table("starter"), recipe) if "starter" in table else None,
     )
 
 
@@ -163,11 +162,7 @@ def _gap(table: Table) -> Gap:
     return Gap(budget=table.integer("budget_gb", low=1) * 10**9)
 
 
-def _prompt(table: Table) -> Prompt:
-    return Prompt(system=table.text_or("system"), user=table.text("user"))
-
-
-def _starter(table: Table) -> Starter:
+def _starter(table: Table, recipe: Recipe) -> Starter:
     parameters = table.integer("parameters", low=1)
     file = table.text("file")
     if "/" in file or "\\" in file:
@@ -182,4 +177,5 @@ def _starter(table: Table) -> Starter:
         context_length=table.integer("context_length", low=1),
         architecture=table.text("architecture"),
         shape=read_shape(table.table("shape"), parameters=parameters, active_parameters=parameters),
+        recipe=read_recipe(table.table_or_empty("recipe"), recipe),
     )

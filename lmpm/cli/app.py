@@ -52,6 +52,10 @@ class App:
         hardware = options.get("hardware")
         if hardware is not None and not hardware.strip():
             raise SpecError('`--hardware` is empty, expected a machine such as "M2, 16GB"')
+        if named := options.get("engine") or environment.engine:
+            from lmpm.engine import require_engine
+
+            require_engine(named, said_by="" if options.get("engine") else "LMPM_ENGINE: ")
         offline_by = "`--offline`" if options.get("offline") else environment.offline_by
         can_ask = not console.quiet and is_terminal()
         workspace = Workspace(

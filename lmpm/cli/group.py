@@ -11,12 +11,12 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("search",),
+    "Use": ("run", "search", "show"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
-    "Measure": ("hardware", "doctor", "smoke"),
-    "Ship": ("bundle", "mirror"),
+    "Measure": ("hardware", "doctor", "test"),
+    "Ship": ("export", "bundle", "mirror"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)
@@ -27,31 +27,29 @@ ALIASES: Final = {
     "uninstall": "remove",
     "ls": "list",
     "hw": "hardware",
+    "info": "show",
+    "view": "show",
+    "smoke": "test",
 }
 EVERYWHERE: Final = frozenset({"-q", "--quiet", "-v", "--verbose"})  # of each command, understood before it, too
 
 _BRING: Final = "`lmpm install TASK` chooses, downloads and pins a model"
-_SHOW: Final = "A project's models: `lmpm list`; a task or model: `lmpm catalog show NAME`; a file: `lmpm inspect FILE`"
 _STATE: Final = "What is here: `lmpm list`; is the lock current: `lmpm lock --check`; is all well: `lmpm doctor`"
-_RUN: Final = 'lmpm does not run models yet: `llama-server -m "$(lmpm path NAME)"`; to test one: `lmpm smoke NAME`'
+_SERVE: Final = 'lmpm has no server yet: `llama-server -m "$(lmpm path NAME)"`; to ask a model: `lmpm run NAME`'
 _LOGIN: Final = "lmpm uses the Hugging Face client's token: `hf auth login`, or set HF_TOKEN"
 _COMPLETE: Final = 'For bash: eval "$(_LMPM_COMPLETE=bash_source lmpm)"; zsh and fish by `zsh_source` and `fish_source`'
 # Words of other tools, and what does here what they do there.
 ELSEWHERE: Final = {
     "tree": "A project's models: `lmpm list`; the candidates behind one: `lmpm why NAME`",
-    "show": _SHOW,
-    "info": _SHOW,
-    "view": _SHOW,
     "pull": _BRING,
     "get": _BRING,
     "download": _BRING,
     "fetch": "`lmpm sync` downloads what the lock pins; `lmpm install TASK` chooses something new",
     "status": _STATE,
     "check": _STATE,
-    "run": _RUN,
-    "serve": _RUN,
-    "chat": _RUN,
-    "test": "One model: `lmpm smoke NAME`; all that the lock pins: `lmpm verify`",
+    "serve": _SERVE,
+    "chat": "`lmpm run chat`",
+    "ask": "`lmpm run NAME`",
     "login": _LOGIN,
     "auth": _LOGIN,
     "whoami": _LOGIN,
@@ -68,7 +66,27 @@ ELSEWHERE: Final = {
 }
 
 
-class LazyGroup(click.Group):
+class NamingGroup(click.Group):
+    """A group that answers a word which is not one of its commands with the nearest that is."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant. Raises SpecError for a word that means none."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            text = f"{ctx.command_path} {args[0]}".removeprefix("lmpm ")
+            raise SpecError(
+                f"There is no command `{text}`", hint=self.meant(ctx, args[0].lower()), kind="unknown-command"
+            )
+        return super().resolve_command(ctx, args)
+
+    def meant(self, ctx: click.Context, word: str) -> str:
+        """The nearest command, or where they are listed."""
+        near = nearest(word, self.list_commands(ctx), most=1)
+        return f"Did you mean `{ctx.command_path} {near[0]}`?" if near else f"All commands: `{ctx.command_path} --help`"
+
+
+class LazyGroup(NamingGroup):
     """A group whose commands are imported when they are called; `--help` imports them all."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -103,16 +121,8 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"lmpm.cli.commands.{name}").command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant, or a usage error with what does the same here, else the nearest name."""
-        if args and args[0] not in (*COMMANDS, *ALIASES):
-            raise SpecError(f"There is no command `{args[0]}`", hint=_meant(args[0].lower()), kind="unknown-command")
-        return super().resolve_command(ctx, args)
-
-
-def _meant(word: str) -> str:
-    """What does here what a word means elsewhere, or the nearest name."""
-    near = nearest(word, COMMANDS, most=1)
-    return ELSEWHERE.get(word) or (f"Did you mean `lmpm {near[0]}`?" if near else "All commands: `lmpm --help`")
+    def meant(self, ctx: click.Context, word: str) -> str:
+        """What does here what a word means elsewhere, or the nearest name."""
+        near = nearest(word, [*COMMANDS, *ALIASES, *ELSEWHERE], most=1)
+        found = word if word in ELSEWHERE else near[0] if near else ""
+        return ELSEWHERE.get(found) or super().meant(ctx, ALIASES.get(found, word))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmpm.cli.group import LazyGroup
-from lmpm.errors import LmpmError, SpecError
+from lmpm.errors import LmpmError, SpecError, did_you_mean, nearest
 from lmpm.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +26,15 @@ Every command: `lmpm COMMAND --help`, with an example.
 Exit codes: 0 ok, 1 other, 2 usage, 3 unknown name or nothing fits,
 4 integrity, 5 network, 6 disk, 7 lock, 8 engine or test, 9 not permitted,
 130 interrupted. Treat a code that you do not know as a failure."""
+# The commands that download, as they may be typed.
+FETCHES = frozenset({"add", "i", "install", "sync", "update", "verify"})
+# How click writes what we write otherwise.
+_CLICK_WORDS = (
+    (r"(?<!\w)'([^']*)'", r"`\1`"),
+    (r"is not a valid float( range)?$", "is not a number"),
+    (r"is not a valid integer( range)?$", "is not a whole number"),
+    (r"^Got unexpected extra arguments? \((.*)\)$", r"Did not expect `\1`"),
+)
 _ECHO_S = 0.5  # within which a second interrupt is taken for the first one, passed on
 
 
@@ -76,16 +85,18 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - shown in full with LMPM_LOG=debug
         _trace(error)
         options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-        return _report(error, as_json="--json" in options)
+        return _report(error, as_json="--json" in options, fetches=bool(FETCHES.intersection(arguments[:1])))
     return code if isinstance(code, int) else 0
 
 
-def _report(error: BaseException, *, as_json: bool) -> int:
-    """Say what went wrong, and return its exit code."""
+def _report(error: BaseException, *, as_json: bool, fetches: bool) -> int:
+    """Say what went wrong, and return its exit code. `fetches` says that the command may have downloaded something."""
     from lmpm.cli.output.console import AnsweredError, ReaderGoneError, put_json, show_error
 
     data = error.data if isinstance(error, AnsweredError) else {}
     failure = _failure(error)
+    if failure.kind == "interrupted" and fetches and not failure.hint:
+        failure = failure.with_hint("Run the same command again: what was downloaded is kept")
     if as_json:
         from lmpm.cli.output.json import error_json
 
@@ -105,10 +116,12 @@ def _failure(error: BaseException) -> LmpmError:
     if isinstance(error, LmpmError):
         return error
     if isinstance(error, click.ClickException):
-        message = re.sub(r"(?<!\w)'([^']*)'", r"`\1`", error.format_message().rstrip("."))  # literals as everywhere
-        return SpecError(message, hint=_usage_hint(error))
+        return _usage_error(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return _InterruptedError("Interrupted", hint="Run the same command again to resume")
+        return _InterruptedError("Interrupted")
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        hint = "Install lmpm again in the environment that it runs in, with all that it needs"
+        return LmpmError(f"lmpm is not installed whole: the module `{error.name}` is missing", hint=hint, kind="broken")
     if isinstance(error, OSError) and isinstance(error.filename, str):
         from lmpm.fs import disk_error
 
@@ -128,9 +141,18 @@ def _trace(error: BaseException) -> None:
         traceback.print_exception(error)
 
 
-def _usage_hint(error: click.ClickException) -> str | None:
+def _usage_error(error: click.ClickException) -> SpecError:
+    """What click says of the words of a command, in our own: literals in backticks, no full stop, a hint."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"Its options: `{context.command_path} --help`" if context else None
+    listing = f"Its options: `{context.command_path} --help`" if context else ""
+    if isinstance(error, click.NoSuchOption):
+        near = nearest(error.option_name, error.possibilities or (), most=1)
+        hint = f"{did_you_mean(near)} {listing}".strip()
+        return SpecError(f"There is no option `{error.option_name}`", hint=hint or None)
+    message = error.format_message().rstrip(".")
+    for pattern, words in _CLICK_WORDS:
+        message = re.sub(pattern, words, message)
+    return SpecError(message, hint=listing or None)
 
 
 def _write_any_name() -> None:

@@ -25,6 +25,18 @@ MOST_TOKENS: Final = 2**24
 KEPT: Final = "lmpm.options"  # where options of the preamble are kept in click's context
 
 
+class _Renamed(click.Option):
+    """An option of which the help shows the first name: the others are old ones, and still understood."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help page."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
 def pass_app(*, local: bool = False, asks_anew: bool = False) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Hand the command an App, made of the options below that it has, and of those that every command has.
 
@@ -63,6 +75,12 @@ def _directory(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _engine(text: str) -> str:
+    if not text.strip():
+        raise SpecError("`--engine` is empty, expected a name such as `xllamacpp`, or the path of a llama-server")
+    return text.strip()
+
+
 def _rate(text: str) -> int:
     rate = parse(text.removesuffix("/s"))
     if rate < limits.LEAST_RATE_LIMIT:
@@ -88,10 +106,13 @@ engine_option = _kept(
     "engine",
     "--engine",
     metavar="NAME",
+    check=_engine,
     help="Run models with it: xllamacpp, llama-cpp-python, llama-server, or the path of a llama-server.",
 )
+no_test_option = click.option(
+    "--no-test", "--no-smoke", "no_test", cls=_Renamed, is_flag=True, help="Do not run the models."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, change nothing.")
-no_smoke_option = click.option("--no-smoke", is_flag=True, help="Do not run what was downloaded.")
 _connections = _kept(
     "connections",
     "--connections",
@@ -109,6 +130,13 @@ _limit_rate = _kept(
 def download_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--connections` and `--limit-rate`."""
     return _connections(_limit_rate(function))
+
+
+def fetch_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that download what the lock pins, or will pin."""
+    for option in (json_option, global_option, download_options, offline_option, hardware_option, no_test_option):
+        function = option(function)
+    return dry_run_option(function)
 
 
 class Size(click.ParamType[int]):
@@ -149,6 +177,12 @@ def constraint_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--license", "licenses", metavar="ID,...", help="Only these licences, such as mit."),
             click.option("--max-size", type=Size(), metavar="SIZE", help="Download at most this, such as 5GB."),
             click.option("--min-speed", type=click.FloatRange(0), help="Tokens a second that it must reach."),
+            click.option(
+                "--max-wait",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="To the first token that is seen, at most.",
+            ),
             click.option("--task", shell_complete=complete.tasks, help="The task that a model is meant for."),
         )
     ):
@@ -167,6 +201,7 @@ def constraints_from(options: dict[str, Any]) -> Constraints:
         context=options["context"],
         quant=parse_quant(options["quant"]) if options["quant"] else None,
         min_speed=options["min_speed"],
+        max_wait=options["max_wait"],
         max_size=options["max_size"],
         licenses_allowed=frozenset(licenses.normalise(item) for item in named.split(",")) if named else None,
         prefer=options["prefer"],

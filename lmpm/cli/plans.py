@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lmpm.errors import LmpmError
     from lmpm.project import Installed, Plan, Step
     from lmpm.proof import SmokeResult
+    from lmpm.resolver import Choice
 
 
 def show_step(app: App, plan: Plan, step: Step) -> None:
@@ -38,9 +39,18 @@ def show_chosen(app: App, step: Step) -> None:
     app.console.say("Machine", describe(choice.machine))
     why = words.reason(choice, ref=ref, offline=app.workspace.offline, online=step.chosen.online, remedy=app.remedy)
     words.show_choice(app.console, choice, why=why, ref=ref)
+    show_guess(app, choice)
     for remark in step.chosen.remarks:
         app.console.note(remark)
     app.console.blank()
+
+
+def show_guess(app: App, choice: Choice) -> None:
+    """That the speed of this machine's memory is a guess, where it is one, and how to measure it."""
+    is_known = choice.machine.source_of("bandwidth").origin not in ("assumed", "unknown", "failed")
+    if is_known or not app.workspace.is_this_machine:
+        return
+    app.console.note("the speed of this machine is a guess: `lmpm hardware --measure` measures it, in about 15 seconds")
 
 
 def show_remarks(app: App, plan: Plan) -> None:

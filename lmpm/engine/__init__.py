@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lmpm.engine import asking as asking
+    from lmpm.engine.asking import (
+        Answer as Answer,
+        AnswerStream as AnswerStream,
+        Options as Options,
+        TextKind as TextKind,
+        Usage as Usage,
+    )
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
         default_engine as default_engine,
         gpu_hint as gpu_hint,
+        require_engine as require_engine,
     )
     from lmpm.engine.interface import Engine as Engine
     from lmpm.engine.local import LocalEngine as LocalEngine, usual_repacking as usual_repacking
@@ -34,7 +43,8 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "engines": "Engines Found default_engine gpu_hint",
+            "asking": "asking Answer AnswerStream Options TextKind Usage",
+            "engines": "Engines Found default_engine gpu_hint require_engine",
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",
             "planner": "MemoryPlanner",

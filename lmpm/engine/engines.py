@@ -75,7 +75,7 @@ class Engines:
     @property
     def _path(self) -> str | None:
         """The binary that the user named by its path."""
-        return self.named if self.named and ("/" in self.named or "\\" in self.named) else None
+        return self.named if self.named and _is_path(self.named) else None
 
     def examine(self, engine: Engine) -> Found:
         """What is kept of an engine, or what it shows now."""
@@ -116,10 +116,8 @@ class Engines:
         return sorted(self.candidates, key=lambda engine: rank[engine.name])
 
     def _named(self, named: str) -> Found:
+        require_engine(named)
         name = "llama-server" if self._path else named
-        if name not in NAMES:
-            hint = did_you_mean(nearest(name, NAMES)) or f"Engines: {', '.join(NAMES)}, or the path of a llama-server"
-            raise SpecError(f"`{named}` is not an engine", hint=hint)
         engine = next((engine for engine in self.candidates if engine.name == name), None)
         if engine is None:
             where = f"`{self._path}` is not a program" if self._path else "No llama-server is on PATH"
@@ -128,6 +126,17 @@ class Engines:
         if found.standing != "proved":
             raise EngineError(f"{name} cannot be used: {found.problem}", hint=found.hint or None)
         return found
+
+
+def require_engine(named: str, said_by: str = "") -> None:
+    """Raise SpecError, which begins with `said_by`, for what is neither the name of an engine nor a path."""
+    if named not in NAMES and not _is_path(named):
+        hint = did_you_mean(nearest(named, NAMES)) or f"Engines: {', '.join(NAMES)}, or the path of a llama-server"
+        raise SpecError(f"{said_by}`{named}` is not an engine", hint=hint)
+
+
+def _is_path(named: str) -> bool:
+    return "/" in named or "\\" in named
 
 
 def _fitness(found: Found) -> tuple[bool, bool]:
@@ -209,5 +218,5 @@ def gpu_hint(accelerator: str, system: str) -> str:
     build = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
     compiled = f'CMAKE_ARGS="-D{BUILD_FLAGS[accelerator]}=on" {build}'
     if package := PACKAGES.get(system):
-        return f"`{package}` brings a llama-server that lmpm finds; or compile one: `{compiled}`"
+        return f"`{package}` installs a llama-server that lmpm finds; or compile one: `{compiled}`"
     return f"Compile one: `{compiled}`; or put a llama-server for this GPU on PATH, or name it in LMPM_LLAMA_SERVER"

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from lmpm.engine.engines import default_engine
 from lmpm.fs import JsonCache
 from lmpm.gguf import header as gguf_header
-from lmpm.limits import HEADER_PREFIX_BYTES
 from lmpm.types import MemoryPlan
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ class MemoryPlanner:
         """What the plan for these bytes and settings is kept under; None for files whose bytes are not known."""
         if not all(part.sha256 for part in parts):
             return None
-        # the sha256 is only what somebody says of a file that is not here: its first keys go into the key as well
-        files = [[part.sha256, hashlib.sha256(_front(part)).hexdigest()] for part in parts]
+        # the sha256 is only what somebody says of a file that is not here: all that is planned with goes into the key
+        files = [[part.sha256, hashlib.sha256(_header(part)).hexdigest()] for part in parts]
         return json.dumps([self.installation, self.machine, files, asdict(settings)])
 
     @property
@@ -63,8 +62,10 @@ class MemoryPlanner:
         return JsonCache(self.folder)
 
 
-def _front(part: Part) -> bytes:
-    return part.read_at(0, min(HEADER_PREFIX_BYTES, part.size))
+def _header(part: Part) -> bytes:
+    """The bytes that a plan is made with. Raises IntegrityError for a header that is none."""
+    found = gguf_header.read_header(part.read_at, size=part.size, name=part.name)
+    return part.read_at(0, found.size)
 
 
 def _decoded(kept: Any) -> MemoryPlan | None:

@@ -7,22 +7,25 @@ import dataclasses
 import http.client
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lmpm.engine.http.client import RefusedError
 from lmpm.engine.protocol import GREEDY, Generation, SessionMemory
 from lmpm.engine.sharing import acquire, release
-from lmpm.errors import EngineError
+from lmpm.errors import ContextExceededError, EngineError
 from lmpm.fs import printable
 from lmpm.units import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 
     from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
     from lmpm.engine.server_process import ServerProcess
     from lmpm.run_config import RunConfig
+
+Progress = Callable[[int, int], None]  # tokens of a prompt that are read, and of how many
 
 TOO_LONG: Final = "exceed_context_size_error"
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
@@ -43,8 +46,10 @@ class Session:
         config: RunConfig,
         limits: EngineLimits,
         service: Service,
+        has_template: bool = True,
     ) -> None:
         self.config, self.limits = config, limits
+        self.has_template = has_template  # of conversations, in the file
         self._files, self._service = files, service
         self._key, self._start = key, start
         self._error: EngineError | None = None
@@ -126,25 +131,33 @@ class Session:
         sampling: Sampling = GREEDY,
         grammar: str | None = None,
         schema: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
         time_s: float | None = None,
     ) -> Stream:
-        """Continue a text, piece by piece."""
+        """Continue a text, piece by piece. `progress` hears of each batch of the prompt that is read."""
         body = self._asking(prompt, max_tokens, stop, sampling, grammar, schema)
-        return Stream(self._stream("/completion", body, time_s))
+        return Stream(self._stream("/completion", body, time_s, progress))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any) -> ChatAnswer:
         """Answer a conversation in the chat template of the file. `options` are those of OpenAI's API."""
-        self._require_chats()
+        self._require_chats(messages)
         said = self._ask("/v1/chat/completions", {"messages": list(messages), **options}, time_s)
         choice = said["choices"][0]
-        return ChatAnswer(choice["message"], str(choice.get("finish_reason")), _timed(said.get("timings", {}), said))
+        return ChatAnswer(choice["message"], str(choice.get("finish_reason")), timed(said.get("timings", {}), said))
 
     def stream_chat(
-        self, messages: Sequence[Mapping[str, Any]], *, time_s: float | None = None, **options: Any
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        sampling: Sampling | None = None,
+        progress: Progress | None = None,
+        time_s: float | None = None,
+        **options: Any,
     ) -> Iterator[Mapping[str, Any]]:
         """The events of an answer as OpenAI's API has them; closing the iterator ends the answer."""
-        self._require_chats()
-        return self._stream("/v1/chat/completions", {"messages": list(messages), **options}, time_s)
+        self._require_chats(messages)
+        body = {"messages": list(messages), **(_sampled(sampling) if sampling else {}), **options}
+        return self._stream("/v1/chat/completions", body, time_s, progress)
 
     def embed(self, texts: Sequence[str], *, time_s: float | None = None) -> list[tuple[float, ...]]:
         """One vector for each text, not normalized: pooled as planned, or the last token's where nothing pools."""
@@ -180,7 +193,7 @@ class Session:
 
     def apply_template(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
         """The prompt that the chat template of the file makes of a conversation."""
-        self._require_chats()
+        self._require_chats(messages)
         return str(self._ask("/apply-template", {"messages": list(messages), **options}, None)["prompt"])
 
     def properties(self) -> Mapping[str, Any]:
@@ -197,30 +210,44 @@ class Session:
         grammar: str | None,
         schema: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
-        body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens, "stop": list(stop), "seed": sampling.seed}
-        body["temperature"] = sampling.temperature
-        steps = {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
-        if sampling.temperature <= 0:
-            steps = {"top_k": 1, "top_p": None, "min_p": None}
-        taken = {name: value for name, value in steps.items() if value is not None}
-        body |= {**taken, "samplers": [*taken, "temperature"]}
+        body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens, "stop": list(stop), **_sampled(sampling)}
         if grammar is not None:
             body["grammar"] = grammar
         if schema is not None:
             body["json_schema"] = schema
         return body
 
-    def _require_chats(self) -> None:
+    def _require_chats(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        name = printable(self._files.model.name)
         if not self._service.chats:
-            raise EngineError(f"`{printable(self._files.model.name)}` was opened without its chat template")
+            raise EngineError(f"`{name}` was opened without its chat template")
+        if not self.has_template:  # llama.cpp would take that of ChatML and say nothing
+            raise EngineError(
+                f"`{name}` holds no chat template, so it cannot be given a conversation",
+                hint="Ask it for a text: `raw = true` in the recipe of the model",
+                kind="no-chat-template",
+            )
+        if self._files.mmproj is None and _show_pictures(messages):
+            raise EngineError(
+                f"`{name}` cannot look at pictures: it came without an encoder of them (mmproj)",
+                hint="Take a model for pictures: `lmpm install vision`",
+                kind="no-vision",
+            )
 
     def _ask(self, path: str, body: Mapping[str, Any] | None, time_s: float | None) -> Any:
         with self._failures(time_s):
             return self.process.client.ask(path, body, time_s or self.limits.time_s)
 
-    def _stream(self, path: str, body: Mapping[str, Any], time_s: float | None) -> Generator[Any, None, None]:
+    def _stream(
+        self, path: str, body: Mapping[str, Any], time_s: float | None, progress: Progress | None = None
+    ) -> Generator[Any, None, None]:
+        asked = {**body, "return_progress": True} if progress else body
         with self._failures(time_s):
-            yield from self.process.client.stream(path, body, time_s or self.limits.time_s)
+            for event in self.process.client.stream(path, asked, time_s or self.limits.time_s):
+                read = event.get("prompt_progress") if progress else None
+                if progress and isinstance(read, dict):
+                    progress(int(read.get("processed", 0)), int(read.get("total", 0)))
+                yield event
 
     @contextlib.contextmanager
     def _failures(self, time_s: float | None) -> Iterator[None]:
@@ -229,7 +256,11 @@ class Session:
         try:
             yield
         except RefusedError as error:
-            raise EngineError(f"llama.cpp failed on `{name}`: {_why(error)}") from error
+            if error.type == TOO_LONG:
+                tokens, room = int(error.error.get("n_prompt_tokens", 0)), int(error.error.get("n_ctx", 0))
+                raise ContextExceededError(name, prompt_tokens=tokens, context=room) from error
+            said = printable(str(error)) or f"status {error.status}"
+            raise EngineError(f"llama.cpp failed on `{name}`: {said}") from error
         except TimeoutError as error:
             waited = duration(time_s or self.limits.time_s)
             raise EngineError(
@@ -293,7 +324,7 @@ def _completed(said: Mapping[str, Any]) -> Generation:
     tokens = int(said.get("tokens_predicted", 0))
     chances = said.get("completion_probabilities") or ()
     return dataclasses.replace(
-        _timed(said.get("timings", {}), said),
+        timed(said.get("timings", {}), said),
         text=str(said.get("content", "")),
         prompt_tokens=int(said.get("tokens_evaluated", 0)),
         tokens=tokens,
@@ -302,7 +333,7 @@ def _completed(said: Mapping[str, Any]) -> Generation:
     )
 
 
-def _timed(timings: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:
+def timed(timings: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:
     """The figures of an answer, without its text."""
     prompt, predicted = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
     cached = int(timings.get("cache_n", 0))
@@ -325,8 +356,18 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _why(error: RefusedError) -> str:
-    if error.type == TOO_LONG:
-        tokens, room = error.error.get("n_prompt_tokens", 0), error.error.get("n_ctx", 0)
-        return f"the prompt has {tokens:,} tokens, the context {room:,}"
-    return printable(str(error)) or f"status {error.status}"
+def _sampled(sampling: Sampling) -> dict[str, Any]:
+    """How tokens are taken, as a request says it."""
+    steps = {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
+    if sampling.temperature <= 0:
+        steps = {"top_k": 1, "top_p": None, "min_p": None}
+    taken = {name: value for name, value in steps.items() if value is not None}
+    order = [*taken, "temperature"]
+    return {"seed": sampling.seed, "temperature": sampling.temperature, **taken, "samplers": order}
+
+
+def _show_pictures(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a message of a conversation holds a picture."""
+    contents = (message.get("content") for message in messages)
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    return any(isinstance(part, dict) and part.get("type") in ("image_url", "input_image") for part in parts)

@@ -8,7 +8,6 @@ is near. The threads meet after each layer, later the more they are. The constan
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmpm.types import Processor
@@ -27,8 +26,7 @@ class Cpu(NamedTuple):
     processor: Processor = Processor()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuConstants:
+class CpuConstants(NamedTuple):
     """What was fitted. Rates are those of a server's core, and in a cloud of half of one."""
 
     core_rate: Mapping[Simd, float]  # bytes of weights that a core unpacks in a second

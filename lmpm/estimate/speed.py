@@ -7,7 +7,6 @@ which prints their errors on chips, and on models, that the fit did not see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from lmpm.estimate import cpu_speed
@@ -37,8 +36,7 @@ class Efficiency(NamedTuple):
     layer_s: float  # seconds for the steps of one plain layer, whatever its size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constants:
+class Constants(NamedTuple):
     """What was fitted: the accelerators, and what all of them share."""
 
     accelerators: Mapping[Accelerator, Efficiency]  # of the GPUs; CPUs: `cpu_speed`

@@ -54,7 +54,8 @@ def disk_error(error: OSError, path: Path, verb: str) -> DiskError:
     if error.errno in _FULL:
         hint = "Free some space and run the command again"
     elif error.errno in _REFUSED:
-        hint = f"Check the permissions of `{printable(str(path.parent))}`"
+        place = next((folder for folder in path.parents if folder.exists()), path.parent)
+        hint = f"Check the permissions of `{printable(str(place))}`"
     reason = (error.strerror or type(error).__name__).lower()
     return DiskError(f"Cannot {verb} `{printable(str(path))}`: {reason}", path=path, hint=hint)
 

@@ -86,6 +86,11 @@ class Table:
             raise self.fail(key, "is empty, expected a string")
         return value
 
+    def string(self, key: str) -> str:
+        """A string, which may be empty."""
+        value: str = self._get(key, (str,), "a string")
+        return value
+
     def text_or(self, key: str, default: str = "") -> str:
         """A string, or `default`."""
         return self._optional(key, self.text, default)

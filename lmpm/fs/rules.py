@@ -23,15 +23,15 @@ MAX_URL_CHARS: Final = 2048
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_PART_BYTES: Final = 255  # of one directory or file name, on every file system in use
 
-_REPO: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_REVISION: Final = re.compile(r"[0-9a-f]{40}")
-_OBJECT_ID: Final = re.compile(r"[0-9a-f]{24}")
-_URL: Final = re.compile(r"https?://[!$->@-~]+")  # printable ASCII without `"`, `#` and `?`
-_NO_HEX: Final = re.compile(r"[^0-9a-f]")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_NAME: Final = re.compile(r"[^\W_][\w.-]*")
+_REPO: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_REVISION: Final = r"[0-9a-f]{40}"
+_OBJECT_ID: Final = r"[0-9a-f]{24}"
+_URL: Final = r"https?://[!$->@-~]+"  # printable ASCII without `"`, `#` and `?`
+_NO_HEX: Final = r"[^0-9a-f]"
+_SHA256: Final = r"[0-9a-f]{64}"
+_NAME: Final = r"[^\W_][\w.-]*"
 _NOT_IN_PATHS: Final = frozenset('\\:*?"<>|')
-_DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
+_DEVICE: Final = r"(?i)(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])"
 # control, format (bidi marks, zero-width), surrogate, line separator, paragraph separator
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -39,7 +39,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 def repo_id(text: object) -> str:
     """A repository on the Hub: `org/name`."""
     value = _text(text, "a repository like `org/name`", MAX_REPO_CHARS)
-    if not _REPO.fullmatch(value) or "--" in value or ".." in value:
+    if not re.fullmatch(_REPO, value) or "--" in value or ".." in value:
         raise ValueError("expected a repository like `org/name` of letters, digits, `-`, `_` and `.`")
     if any(part.endswith((".", "-", ".git")) for part in value.split("/")):
         raise ValueError("expected a repository like `org/name`, which ends with a letter or a digit")
@@ -70,7 +70,7 @@ def _check_part(part: str) -> None:
         raise ValueError("expected names that neither end with `.` nor begin or end with a space")
     if len(part.encode()) > MAX_PART_BYTES:
         raise ValueError(f"expected names of at most {MAX_PART_BYTES} bytes")
-    if _DEVICE.fullmatch(part.split(".")[0].rstrip(" ")):
+    if re.fullmatch(_DEVICE, part.split(".")[0].rstrip(" ")):
         raise ValueError("expected a file name, found the name of a Windows device such as `CON` or `NUL`")
 
 
@@ -94,7 +94,7 @@ def file_url(text: object) -> str:
     from urllib.parse import unquote, urlsplit  # not needed by most commands
 
     value = _text(text, "an https URL of a file", MAX_URL_CHARS)
-    if not _URL.fullmatch(value):
+    if not re.fullmatch(_URL, value):
         raise ValueError("expected an https URL of a file, without a password, `?` or `#` in it")
     url = urlsplit(value)
     if url.scheme != "https" and url.hostname not in LOOPBACK:
@@ -109,9 +109,9 @@ def model_name(text: object) -> str:
     """The name of a model or target in `lmpm.toml`, or of a task. Letters may be those of any language."""
     expected = "a name of letters, digits, `-`, `_` and `.`, which begins with a letter or digit and ends without `.`"
     value = _text(text, expected, MAX_NAME_CHARS)
-    if _DEVICE.fullmatch(value.split(".")[0]):
+    if re.fullmatch(_DEVICE, value.split(".")[0]):
         raise ValueError("expected a name other than those of Windows devices, such as `con` or `nul`")
-    if not _NAME.fullmatch(value) or value.endswith(".") or not unicodedata.is_normalized("NFC", value):
+    if not re.fullmatch(_NAME, value) or value.endswith(".") or not unicodedata.is_normalized("NFC", value):
         raise ValueError(f"expected {expected}")
     return value
 
@@ -158,12 +158,12 @@ def _text(value: object, expected: str, limit: int) -> str:
     return value
 
 
-def _digest(value: object, form: re.Pattern[str], expected: str) -> str:
-    if not isinstance(value, str) or not form.fullmatch(value):
+def _digest(value: object, form: str, expected: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(form, value):
         found = f"{len(value)} characters" if isinstance(value, str) else "no text"
-        if isinstance(value, str) and form.fullmatch(value.lower()):
+        if isinstance(value, str) and re.fullmatch(form, value.lower()):
             found = "upper-case letters"
-        elif isinstance(value, str) and form.fullmatch(_NO_HEX.sub("0", value)):
-            found = f"`{printable(_NO_HEX.findall(value)[0])}` among them"
+        elif isinstance(value, str) and re.fullmatch(form, re.sub(_NO_HEX, "0", value)):
+            found = f"`{printable(re.findall(_NO_HEX, value)[0])}` among them"
         raise ValueError(f"expected {expected}, found {found}")
     return value

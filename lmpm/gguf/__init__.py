@@ -32,7 +32,12 @@ if TYPE_CHECKING:
         read_part as read_part,
     )
     from lmpm.gguf.quant import base as base
-    from lmpm.gguf.shards import Shard as Shard, missing_shards as missing_shards, parse_shard as parse_shard
+    from lmpm.gguf.shards import (
+        Shard as Shard,
+        missing_shards as missing_shards,
+        parse_shard as parse_shard,
+        without_number as without_number,
+    )
     from lmpm.gguf.template import (
         Finding as Finding,
         check_template as check_template,
@@ -53,7 +58,7 @@ else:
             "model_name": "BASE DERIVED INSTRUCT ModelName PACKING model_name",
             "parts": "Part Parts local_part read_at_hand read_part",
             "quant": "base quant",
-            "shards": "Shard missing_shards parse_shard",
+            "shards": "Shard missing_shards parse_shard without_number",
             "template": "Finding check_template require_harmless",
             "tensor_types": "TENSOR_TYPES",
         },

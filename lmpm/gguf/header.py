@@ -221,7 +221,7 @@ def _check_tensors(cursor: Cursor, table: tuple[Tensor, ...], metadata: Mapping[
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):  # no power of two
         found = f" but {alignment}" if isinstance(alignment, int) else ""
-        raise cursor.fail(f"its general.alignment is no power of two{found}")
+        raise cursor.fail(f"its general.alignment is not a power of two{found}")
     if len({tensor.name for tensor in table}) != len(table):
         raise cursor.fail("two tensors have one name")
     expected = 0

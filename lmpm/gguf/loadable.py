@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 # Below the architecture's prefix: what every model must have, and what may be one number or one for each layer.
 _REQUIRED: Final = ("block_count", "context_length", "embedding_length")
 _BY_LAYER: Final = ("attention.head_count", "attention.head_count_kv", "feed_forward_length")
-# `general.type` of files that are no model of their own; projectors are judged where they are paired.
+# `general.type` of files that are no model of their own.
 _BESIDE: Final = {
     "adapter": "a LoRA adapter", "imatrix": "the data of an importance matrix", "controlvector": "a control vector",
 }  # fmt: skip
+_ITSELF: Final = "Name the file of the model itself; what belongs to it comes along"
+_ENCODERS: Final = frozenset({"clip"})  # the architecture of every mmproj file
 # Tensors whose first dimension is the width of the model, whatever its architecture.
 _WIDTH: Final = (".attn_norm.weight", ".ffn_norm.weight", ".output_norm.weight", ".token_embd.weight")
 _PLAIN: Final = (*_REQUIRED, "attention.key_length", "attention.value_length", "expert_count", "rope.dimension_count")
@@ -38,7 +40,7 @@ def require_loadable(headers: Sequence[Header], paths: Sequence[str]) -> None:
     `paths` are those of its files in load order, `headers` as many of theirs as were read. Raises IntegrityError.
     """
     if why := refusal(headers[0]):
-        hint = f"It was made wrongly. {foreign.AGAIN}"
+        hint = _ITSELF if _beside(headers[0]) else f"It was made wrongly. {foreign.AGAIN}"
         raise IntegrityError(f"llama.cpp does not load `{PurePath(paths[0]).name}`: {why}", hint=hint)
     for header, path in zip(headers, paths, strict=False):
         if why := split_refusal(header, path, files=len(paths)):
@@ -78,14 +80,20 @@ def set_refusal(headers: Sequence[Header]) -> str | None:
 
 def refusal(header: Header) -> str | None:
     """Why llama.cpp does not load a model with these keys, None where nothing speaks against it."""
-    kind = header.text("general.type")
-    if kind in _BESIDE:
-        return f"it is {_BESIDE[kind]}, not a model"
+    if what := _beside(header):
+        return f"it is {what}, not a model"
     if not header.architecture and header.metadata.get("split.no", 0) == 0:
         return "it names no architecture"
     if header.architecture not in ARCHITECTURES or header.metadata.get("split.no", 0) != 0:
         return None  # what an unknown one needs nobody knows; the keys of a split model are in its first shard
-    return _of_types(header) or _of_heads(header)
+    return _of_types(header) or _of_heads(header) or _of_weights(header)
+
+
+def _beside(header: Header) -> str | None:
+    """What a file is that belongs to a model and is none itself."""
+    if header.architecture in _ENCODERS:
+        return "an encoder of pictures or sound"
+    return _BESIDE.get(header.text("general.type"))
 
 
 def split_refusal(header: Header, path: str, *, files: int) -> str | None:
@@ -128,6 +136,12 @@ def _of_types(header: Header) -> str | None:
             return f"`{prefix}.{key}` is {_kind(header.metadata[f'{prefix}.{key}'])}, not a whole number"
     layers = header.integer("block_count", 1)
     return None if layers > 0 else f"`{prefix}.block_count` is {layers}"
+
+
+def _of_weights(header: Header) -> str | None:
+    """A vocabulary alone, as converters write it for tests. The first of several shards may have no tensors."""
+    is_alone = header.metadata.get("split.count", 0) in (0, 1)
+    return "it holds a vocabulary and no weights" if is_alone and not header.tensor_count else None
 
 
 def _of_heads(header: Header) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmpm.gguf.shards import without_number
 
@@ -87,65 +87,25 @@ VAGUE: Final[dict[str, str]] = {
 }
 # What somebody who types a width alone is told to type: the usual quant of it.
 VAGUE_BEST: Final = {"Q2": "Q2_K", "Q3": "Q3_K_M", "Q4": "Q4_K_M", "Q5": "Q5_K_M", "Q6": "Q6_K", "Q8": "Q8_0"}
+KNOWN: Final = 1024  # names that are remembered: the same few are asked for with every candidate
 UNKNOWN: Final = "unknown"  # the quant of a file whose name says none
 _RANK: Final = {name: rank for rank, name in enumerate(BITS)}
 # Before a quant, how it was made: Unsloth's and AtomicChat's dynamic ones, mradermacher's with an importance matrix.
 _PREFIXES: Final = {"UD": "UD-", "AD": "AD-", "I1": "i1-"}
 _SYNONYMS: Final = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M"}
 
-_NAME: Final = r"""
-    (?: BF16 | FP?16 | FP?32 | B?FLOAT(?:16|32)
-      | MXFP4 (?: _MOE (?: _(?: BF16 | F16 | Q8_0 | Q[4-6]_K ) )? )? | NVFP4 | TQ[12]_0
-      | I?Q[1-8] (?: [_-] (?: KSS | KS | KT | KL | KV | BN | XXS | XS | XL | NL | K | S | M | L | [01] ))
-                 (?: [_-] (?: XL | XS | [SMLP] | R[48] | [48]_[48] ))?
-      | Q_?[2-6]_?K_?[SML]? | Q[458]\.?[01] | IQ[1-4](?:XXS|XS|NL|[SM])
-    )"""
-_PATTERN: Final = re.compile(
-    rf"(?<![A-Za-z0-9]) (?: (?P<prefix> UD | i1 | AD ) [_-] (?: (?<=AD[_-]) (?P<mixed> {_NAME} ) - )? )?"
-    rf" (?P<name> {_NAME} ) (?![A-Za-z0-9] | _4(?![A-Za-z0-9_]))",  # `Q4_K_4` is another runtime's
-    re.IGNORECASE | re.VERBOSE,
-)
-_FLOAT: Final = re.compile(r"B?F(?:16|32)")
-# Beside a quant: the type that the embedding is kept in, or how many bits of this quant a maker's mixture has.
-_DETAIL: Final = re.compile(
-    r"[-_. ]+(?:(?P<bits>\d{1,2}\.\d{1,2})[-_]?bpw|(?P<type>B?F(?:P?|loat)(?:16|32)))", re.IGNORECASE
-)
-_DETAILED: Final = re.compile(r"(?<!\bUD)(?<!\bAD)(?<!\bi1)-(?:B?F(?:16|32)|(?P<bits>\d{1,2}\.\d{1,2})BPW)$")
-# The same names grown together with the word before them: `InstructQ3_K_L`, `GGUFQ5KM`.
-_GROWN: Final = re.compile(
-    r"(?<=[a-z0-9F]) (?P<prefix>)? (?P<mixed>)?"
-    r" (?P<name> I?Q[1-8] (?: _K(?:_[SML])? | K[SML] | _?[01] | K | _(?:XXS|XS|NL|[SM]) ))"
-    r" (?= [^A-Za-z0-9] | [A-Z][a-z] | $ )",
-    re.VERBOSE,
-)
-# Schemes of forks of llama.cpp and of single makers. They tell the files of a repository apart.
-_SCHEME: Final = re.compile(
-    r"""(?<![A-Za-z0-9])
-    (?: [A-Z]{0,2}Q[1-8] (?! _v(?:er)?\d ) (?: _[A-Z0-9]+ )+ | (?:I?Q[1-8]){2,} | Q[1-8]R[0-9]+
-      | (?: ARM_ | Q[1-8]_ )? [HM]A (?: _NL )? (?: _MAX )?
-      | APEX (?: - (?: MTP | I ) )* - [A-Z]+ | NexaQuant | MoQ - [0-9.]+
-      | [0-9]{1,2} (?: \. [0-9]{1,2} )? [_-]? (?: bpw | bits ) | [0-9]{1,2} \. [0-9]{1,2} [_-]? bit
-      | W[2-8]A(?: 4 | 8 | 16 ) | FP[48]
-      | (?:I?Q[1-8]|[A-Z]?QK?[1-8]) (?! _v(?:er)?\d ) _ [A-Z]+ [0-9]?
-    ) (?![A-Za-z0-9])""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_OPEN: Final = re.compile(
-    r"(?<![A-Za-z0-9]) (?<!\d\.)"
-    r" (?P<name> [IT]?Q[1-8] | QK[1-8] | INT[48] | (?:1|2|3|4|5|6|8|16|32) -? BIT ) (?![A-Za-z0-9])",
-    re.IGNORECASE | re.VERBOSE,
-)
-_SUFFIX: Final = re.compile(r"(?:\.gguf)+$", re.IGNORECASE)
+_FLOAT: Final = r"B?F(?:16|32)"
+_DETAILED: Final = r"(?<!\bUD)(?<!\bAD)(?<!\bi1)-(?:B?F(?:16|32)|(?P<bits>\d{1,2}\.\d{1,2})BPW)$"
+_SUFFIX: Final = r"(?i)(?:\.gguf)+$"
 # Names of types that llama.cpp no longer loads, or never did: repacked ones, those of its forks and of other runtimes.
-_FOREIGN: Final = re.compile(
+_FOREIGN: Final = (
     r"_(?:[48]_[48]|R[48]|KSS|KS|KT|KL|KV|BN|K_4)$|^IQ[1-6]_K$|^IQ[56]|^Q6_0$|^Q8_K$"
     r"|^Q[1-8]R\d|^T?Q[1-8]_\d[A-Z]$|^TQ[1-9]$|^W\d|^FP[48]$|^ARM_|^1\.\d+BIT$"
 )
-_TAIL: Final = re.compile(r"_(?:XL|XS|[SMLP])$")  # single tensors raised or lowered: `Q5_0_L`, `Q6_K_M`
+_TAIL: Final = r"_(?:XL|XS|[SMLP])$"  # single tensors raised or lowered: `Q5_0_L`, `Q6_K_M`
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A quant in a name, and where it stands. `is_exact` tells a type of llama.cpp from a maker's own scheme.
 
     `detail` tells it from others of that quant: the type of its embedding, `BF16`.
@@ -160,10 +120,12 @@ class Found:
 
 def normalise(name: str) -> str | None:
     """The one spelling of a quant: `q4_k_m` is `Q4_K_M`, `ud-q4_k_xl` is `UD-Q4_K_XL`; None for no quant."""
-    if match := _PATTERN.fullmatch(name.strip()):
+    from lmpm.gguf import quant_patterns as patterns
+
+    if match := patterns.PATTERN.fullmatch(name.strip()):
         return _label(match)
     plain, _, detail = name.strip().rpartition("-")
-    known = _PATTERN.fullmatch(plain) if _DETAILED.fullmatch(f"-{detail.upper()}") else None
+    known = patterns.PATTERN.fullmatch(plain) if re.fullmatch(_DETAILED, f"-{detail.upper()}") else None
     return f"{_label(known)}-{detail.upper()}" if known else None
 
 
@@ -189,11 +151,13 @@ def find(text: str) -> Found | None:
 
     A full-precision type beside another one is that of the embedding, or of the weights that were quantized.
     """
-    for pattern in (_PATTERN, _GROWN):
+    from lmpm.gguf import quant_patterns as patterns
+
+    for pattern in (patterns.PATTERN, patterns.GROWN):
         if exact := list(pattern.finditer(text)):
-            packed = [match for match in exact if not _FLOAT.fullmatch(_label(match))]
+            packed = [match for match in exact if not re.fullmatch(_FLOAT, _label(match))]
             return _with_detail(text, (packed or exact)[-1])
-    for pattern in (_SCHEME, _OPEN):
+    for pattern in (patterns.SCHEME, patterns.OPEN):
         if vague := list(pattern.finditer(text)):
             match = vague[-1]
             return Found(match.group().upper().replace("-BIT", "BIT"), match.start(), match.end(), False)
@@ -202,15 +166,17 @@ def find(text: str) -> Found | None:
 
 def _with_detail(text: str, match: re.Match[str]) -> Found:
     """A type of llama.cpp with what stands right beside it."""
+    from lmpm.gguf import quant_patterns as patterns
+
     label, start, end = _label(match), match.start(), match.end()
-    if _FLOAT.fullmatch(label):
+    if re.fullmatch(_FLOAT, label):
         return Found(label, start, end, True)
-    if behind := _DETAIL.match(text, end):
+    if behind := patterns.DETAIL.match(text, end):
         if behind["bits"]:
             return Found(f"{label}-{behind['bits']}BPW", start, behind.end(), True)
         if not text[behind.end() : behind.end() + 1].isalnum():
             return Found(label, start, behind.end(), True, _spelled(behind["type"]))
-    before = [other for other in _PATTERN.finditer(text, 0, start) if _FLOAT.fullmatch(_label(other))]
+    before = [other for other in patterns.PATTERN.finditer(text, 0, start) if re.fullmatch(_FLOAT, _label(other))]
     if before and not text[before[-1].end() : start].strip("-_. "):
         return Found(label, before[-1].start(), end, True, _label(before[-1]))
     return Found(label, start, end, True)
@@ -218,19 +184,20 @@ def _with_detail(text: str, match: re.Match[str]) -> Found:
 
 def from_filename(path: str) -> str | None:
     """The quant that a GGUF's path names: in the file's own name, else in its nearest folder that names one."""
-    *folders, file = _SUFFIX.sub("", without_number(path)).split("/")
+    *folders, file = re.sub(_SUFFIX, "", without_number(path)).split("/")
     for part in (file, *reversed(folders)):
         if found := find(part):
             return found.label
     return None
 
 
+@lru_cache(KNOWN)
 def base(name: str) -> str:
     """The quant without the prefix that tells how it was made: `UD-Q4_K_XL` is `Q4_K_XL`.
 
     Of a mixture of two it is the lower: `AD-Q4_K_M-IQ4_XS` is `IQ4_XS`. `IQ3_S-2.67BPW` is `IQ3_S`.
     """
-    name = _DETAILED.sub("", name)
+    name = re.sub(_DETAILED, "", name)
     if name.startswith("AD-"):
         return name.rpartition("-")[2]
     return name.removeprefix("UD-").removeprefix("i1-")
@@ -252,6 +219,7 @@ def has_importance_matrix(name: str) -> bool:
     return name.startswith(("UD-", "i1-"))
 
 
+@lru_cache(KNOWN)
 def nearest(name: str) -> str | None:
     """The known quant that a name stands for: itself, that of its bits, or its kind; None for a foreign scheme."""
     plain = base(name)
@@ -259,24 +227,25 @@ def nearest(name: str) -> str | None:
         return plain
     if plain in VAGUE:
         return VAGUE[plain]
-    kind = "MXFP4_MOE" if plain.startswith("MXFP4_MOE_") else _TAIL.sub("", plain)
+    kind = "MXFP4_MOE" if plain.startswith("MXFP4_MOE_") else re.sub(_TAIL, "", plain)
     if kind != plain:  # `Q4_K_P` is a kind of `Q4_K_M`; whether `Q8_K_L` loads, its header says
         kind = "Q8_0" if kind == "Q8_K" else _SYNONYMS.get(kind, kind)
     if kind in VAGUE:
         return VAGUE[kind]
-    return kind if kind in BITS and not _FOREIGN.search(plain) else None
+    return kind if kind in BITS and not re.search(_FOREIGN, plain) else None
 
 
 def is_loadable(name: str) -> bool:
     """Whether llama.cpp may load the quant: all but those of forks and dropped ones, of which only a header tells."""
-    return _FOREIGN.search(base(name)) is None
+    return re.search(_FOREIGN, base(name)) is None
 
 
 def is_mixture(name: str) -> bool:
     """Whether it is a maker's own scheme, of types that llama.cpp may load; how good it is, its size tells."""
-    return normalise(name) is None and name not in VAGUE and name != UNKNOWN and not _FOREIGN.search(name)
+    return normalise(name) is None and name not in VAGUE and name != UNKNOWN and not re.search(_FOREIGN, name)
 
 
+@lru_cache(KNOWN)
 def bits_per_weight(name: str) -> float | None:
     """Typical bits per weight of a file of this quant, or those that it states; None where the quant is not known."""
     known = nearest(name)
@@ -285,7 +254,7 @@ def bits_per_weight(name: str) -> float | None:
 
 def stated_bits(name: str) -> float | None:
     """The bits per weight that a maker's name for a mixture states: `IQ3_S-2.67BPW`."""
-    found = _DETAILED.search(name)
+    found = re.search(_DETAILED, name)
     return float(found["bits"]) if found and found["bits"] else None
 
 

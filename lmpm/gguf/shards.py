@@ -6,9 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_NAME: Final = re.compile(
-    r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf\s*)?", re.IGNORECASE | re.DOTALL
-)
+_NAME: Final = r"(?is)(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf\s*)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Shard:
 
 def parse_shard(path: str) -> Shard | None:
     """The shard that a path names, with or without its ending; None for a whole file."""
-    found = _NAME.fullmatch(path)
+    found = re.fullmatch(_NAME, path)
     return Shard(found["stem"], int(found["number"]), int(found["count"]), found["ending"] or "") if found else None
 
 

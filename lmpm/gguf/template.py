@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jinja2 import nodes
 
-Kind = Literal["missing", "syntax", "code", "branch", "order", "hidden"]
+Kind = Literal["missing", "syntax", "code", "branch", "order", "hidden", "differs"]
 Severity = Literal["error", "warning"]
 
 SEVERITY: Final[dict[Kind, Severity]] = {
@@ -28,6 +28,7 @@ SEVERITY: Final[dict[Kind, Severity]] = {
     "hidden": "warning",  # holds characters that nobody sees
     "missing": "warning",  # a model without one goes on with a text instead of answering
     "order": "warning",  # orders the model to forget what it was told, or to hide something from the user
+    "differs": "warning",  # is not the one that the model was published with
     "syntax": "warning",  # does not compile: runtimes refuse it, or take another one without a word
 }
 MOST_BYTES: Final = 256 * 1024  # that are parsed; the longest of much used models has some 30,000

@@ -23,11 +23,8 @@ from lmpm.errors import (
     OfflineError,
 )
 from lmpm.fs import rules
-from lmpm.hub import repository, tls
-from lmpm.hub.deadline import HeadDeadline
 from lmpm.hub.http import GONE, explain, file_url, no_socks, status_error, transient_errors
 from lmpm.hub.patience import Patience
-from lmpm.hub.response_limits import ResponseLimits
 from lmpm.units import duration
 
 if TYPE_CHECKING:
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     import requests
 
     from lmpm.gguf import Header, ReadAt
+    from lmpm.hub.deadline import HeadDeadline
     from lmpm.hub.header_cache import HeaderCache
     from lmpm.hub.http import Http
     from lmpm.hub.repository import Repository
@@ -98,6 +96,8 @@ class Hub:
                 f"`{repo}` cannot be looked up: the network is switched off",
                 hint="Drop `--offline`, or unset LMPM_OFFLINE and HF_HUB_OFFLINE",
             )
+        from lmpm.hub.deadline import HeadDeadline
+
         silence_s = self.http.silence_s
         deadline = HeadDeadline(silence_s)
         with self._translated(repo, revision):
@@ -113,6 +113,7 @@ class Hub:
     def _api(self, deadline: HeadDeadline) -> Any:
         import huggingface_hub
 
+        from lmpm.hub import tls
         from lmpm.version import __version__
 
         certificates = tls.context(self.http.bundle) if self.http.endpoint.startswith("https:") else None
@@ -140,6 +141,8 @@ class Hub:
 
     def _own_hooks(self, session: Any, deadline: HeadDeadline) -> None:
         """Set our hooks on huggingface_hub's client, in place of those of an earlier request."""
+        from lmpm.hub.response_limits import ResponseLimits
+
         hooks = {
             "request": [hook for hook in session.event_hooks["request"] if not _is_ours(hook)],
             "response": [hook for hook in session.event_hooks["response"] if not _is_ours(hook)],
@@ -282,6 +285,9 @@ class Hub:
 
 
 def _is_ours(hook: Any) -> bool:
+    from lmpm.hub.deadline import HeadDeadline
+    from lmpm.hub.response_limits import ResponseLimits
+
     return isinstance(hook, ResponseLimits) or isinstance(getattr(hook, "__self__", None), HeadDeadline)
 
 
@@ -303,6 +309,7 @@ def _as_json(info: Any) -> dict[str, Any]:
         "tags": [tag for tag in info.tags or () if isinstance(tag, str)],
         "safetensors": {"total": info.safetensors.total} if info.safetensors else None,
         "gguf": kept | {"chat_template_sha256": _digest(facts.get("chat_template"))},
+        "config": {"chat_template_sha256": _published_template(info.config)},
         "cardData": {"license_name": card.get("license_name")},
         "gated": bool(info.gated),
         "private": bool(info.private),
@@ -313,12 +320,30 @@ def _as_json(info: Any) -> dict[str, Any]:
     }
 
 
+def _published_template(config: object) -> str | None:
+    """The sha256 of the chat template in a repository's own configuration, without blanks at its ends.
+
+    It is a text, or one of several by name; a file `chat_template.jinja` goes before both.
+    """
+    settings = config if isinstance(config, dict) else {}
+    tokenizer = settings.get("tokenizer_config")
+    template = settings.get("chat_template_jinja") or (
+        tokenizer.get("chat_template") if isinstance(tokenizer, dict) else None
+    )
+    if isinstance(template, list):
+        named = {str(item.get("name")): item.get("template") for item in template if isinstance(item, dict)}
+        template = named.get("default")
+    return _digest(template.strip()) if isinstance(template, str) else None
+
+
 def _digest(template: object) -> str | None:
     return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) and template else None
 
 
 def _checked(data: Any, revision: str | None) -> Repository:
     """The record of an answer. Raises ValueError when it is not of the commit that was asked for."""
+    from lmpm.hub import repository
+
     found = repository.repository(data)
     if revision != found.revision and _is_commit(revision):
         raise ValueError(f"commit {found.revision[:7]} instead of {str(revision)[:7]}")

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 FORBIDDEN: Final = frozenset({401, 403, 451})
 GONE: Final = frozenset({404, 410})
-_SECRET_PARTS: Final = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)  # a login, a signature
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
-_RATE_LIMIT: Final = re.compile(r"(?:^|;)\s*t=([0-9]{1,9})\b")  # `"api";r=0;t=55`: the window ends in 55 s
+_NOT_SHOWN: Final = r"(?s)(?<=//)[^/?#]*@|[?#].*"  # a login, a signature
+_NUMBER: Final = r"[0-9]{1,18}"
+_RATE_LIMIT: Final = r"(?:^|;)\s*t=([0-9]{1,9})\b"  # `"api";r=0;t=55`: the window ends in 55 s
 
 
 @dataclass(slots=True)
@@ -183,7 +183,7 @@ def no_socks() -> NetworkError:
 
 
 def _not_a_url(text: str) -> NetworkError:
-    shown = _SECRET_PARTS.sub("", text)
+    shown = re.sub(_NOT_SHOWN, "", text)
     return NetworkError(f"`{printable(shown[:120])}` is not a URL that can be fetched")
 
 
@@ -232,7 +232,7 @@ def log_answer(method: str, url: str, status: int, wanted: str = "") -> None:
 
 def header_number(text: str | None) -> int | None:
     """A number in a header; None for everything else that a server may write there."""
-    return int(text) if text and _NUMBER.fullmatch(text) else None
+    return int(text) if text and re.fullmatch(_NUMBER, text) else None
 
 
 def asked_wait_s(headers: Mapping[str, Any]) -> float | None:
@@ -243,7 +243,7 @@ def asked_wait_s(headers: Mapping[str, Any]) -> float | None:
     if 0 < len(after) <= limits.MAX_RETRY_AFTER_CHARS:
         with contextlib.suppress(urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return float(urllib3.Retry().parse_retry_after(after))  # a number of seconds, or a date
-    found = _RATE_LIMIT.search(headers.get("RateLimit") or "")
+    found = re.search(_RATE_LIMIT, headers.get("RateLimit") or "")
     return float(found[1]) + 1 if found else None
 
 

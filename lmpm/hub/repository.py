@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROW_FIELDS: Final = (
     "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags",
 )  # fmt: skip
+MAX_SHOWN: Final = 80  # characters of a name that nobody checks
 _RELATIONS: Final = ("quantized", "finetune", "merge", "adapter")
 
 
@@ -56,15 +57,21 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository(Row):
-    """A repository of the Hub at one commit. `files` are its GGUF files, by path; `pieces` what is cut of one."""
+    """A repository of the Hub at one commit.
+
+    `files` are its GGUF files, by path; `pieces` what is cut of one; `refused` what has a name, shown escaped, that
+    cannot be stored safely.
+    """
 
     revision: str = ""
     files: tuple[ModelFile, ...] = ()
     pieces: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     parameters: int | None = None
     architecture: str = ""
     context_length: int | None = None
     template: str | None = None  # sha256 of the chat template that the Hub read from the files
+    published_template: str | None = None  # sha256 of that of its own tokenizer, without blanks at its ends
     identity: str | None = None  # stays when the name goes to somebody else
     full_parameters: int | None = None  # of the weights in full precision, where it holds them
 
@@ -86,17 +93,22 @@ def row(data: Any) -> Row:
 def repository(data: Any) -> Repository:
     """A repository from the API's JSON, with everything checked that is used later.
 
-    Files whose names could not be stored safely are left out, as are those without a sha256.
+    Files without a sha256 are left out. Beyond the first
+    MAX_GGUF_NAMES in the root, then in folders, names are not taken apart: those files count as ones of a model.
     Raises KeyError, ValueError or TypeError for anything else.
     """
-    files, pieces = [], []
-    siblings = data.get("siblings") or ()
-    if sum(".gguf" in str(item).lower() for item in siblings) > limits.MAX_GGUF_FILES:  # a name takes 0.3 ms to read
-        raise ValueError(f"more than {limits.MAX_GGUF_FILES:,} GGUF files")
-    for sibling in siblings:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            path = rules.file_path(sibling["rfilename"])
-            kind = file_name.parse_file_name(path).kind if ".gguf" in path.lower() else None
+    files, pieces, refused = [], [], []
+    read = 0
+    for sibling in sorted(data.get("siblings") or (), key=_depth):
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            name = sibling["rfilename"]
+            path = _valid(rules.file_path, name)
+            if path is None:
+                refused += [rules.printable(name[:MAX_SHOWN])] if name.lower().strip().endswith(".gguf") else []
+                continue
+            kind = None
+            if ".gguf" in path.lower() and read < limits.MAX_GGUF_NAMES:
+                kind, read = file_name.parse_file_name(path).kind, read + 1
             if kind == "piece":
                 pieces.append(path)
             lfs = sibling.get("lfs") or {}
@@ -104,20 +116,33 @@ def repository(data: Any) -> Repository:
             if size and size <= limits.MAX_FILE_BYTES:
                 role: Any = "mmproj" if kind == "mmproj" else "model"
                 files.append(ModelFile(path=path, size=size, sha256=digest, role=role))
-    gguf = data.get("gguf")
-    facts = gguf if isinstance(gguf, dict) else {}
+    facts = _table(data, "gguf")
     weights = data.get("safetensors")
     return Repository(
         **(_facts(data) | {"revision": rules.revision(data.get("sha"))}),
         files=tuple(sorted(files, key=lambda file: file.path)),
         pieces=tuple(sorted(pieces)),
+        refused=tuple(refused),
         parameters=_count(facts.get("total")),
-        architecture=str(facts.get("architecture") or "")[:64],
+        architecture=(_valid(rules.line, facts.get("architecture")) or "")[:64],
         context_length=_count(facts.get("context_length")),
         template=_valid(rules.sha256, facts.get("chat_template_sha256")),
+        published_template=_valid(rules.sha256, _table(data, "config").get("chat_template_sha256")),
         identity=_valid(rules.object_id, data.get("_id")),
         full_parameters=_count(weights.get("total")) if isinstance(weights, dict) else None,
     )
+
+
+def _table(data: Any, name: str) -> dict[str, Any]:
+    """A part of an answer, empty where it is none."""
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _depth(sibling: Any) -> tuple[int, str]:
+    """A sort key: the root before folders."""
+    path = str(sibling.get("rfilename", "")) if isinstance(sibling, dict) else ""
+    return path.count("/"), path
 
 
 def _facts(data: Any) -> dict[str, Any]:
@@ -142,9 +167,18 @@ def _facts(data: Any) -> dict[str, Any]:
 
 def _license(tags: Iterable[str], card: object) -> str:
     """The licence by its name; of one that the Hub has no name for, the name that its card gives."""
-    name = licenses.normalise(next((tag[8:] for tag in tags if tag.startswith("license:")), ""))
+    tag = next((tag[8:] for tag in tags if tag.startswith("license:")), "")
+    name = licenses.normalise(_valid(_short_line, tag) or "unknown")
     stated = card.get("license_name") if name == "other" and isinstance(card, dict) else None
     return licenses.normalise(_valid(rules.line, stated) or "other") if name == "other" else name
+
+
+def _short_line(text: object) -> str:
+    """A name that people could have given. Raises ValueError for any other."""
+    line = rules.line(text)
+    if len(line) > MAX_SHOWN:
+        raise ValueError("a name of that length is none")
+    return line
 
 
 def _valid(check: Callable[[object], str], value: object) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmpm.types import Accelerator, Fact, Simd
 
@@ -63,8 +63,7 @@ class Chip:
         return any(abs(sold - size) <= SOLD_SIZE_TOLERANCE * sold for sold in self.memory)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryKind:
+class MemoryKind(NamedTuple):
     """Main memory of one speed, in the number of channels that a PC has."""
 
     name: str
@@ -85,8 +84,7 @@ def name_words(name: str) -> list[str]:
     return [word for word in re.split(r"[^a-z0-9+]+", plain) if word and word not in BRAND_WORDS]
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
+class Picked(NamedTuple):
     """The build that is meant, the name that says no more than is known, and whether its speed is certain."""
 
     chip: Chip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmpm.limits import GIB
 from lmpm.machine import nvidia
@@ -26,8 +26,7 @@ MIN_VRAM: Final = 1 * GIB  # what llama.cpp can use at all; less is a carve-out 
 NVIDIA_VENDOR, AMD_VENDOR, INTEL_VENDOR = "10de", "1002", "8086"
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """A GPU that shares the computer's memory; `limit` is what its driver lets it take."""
 
     chip: Chip

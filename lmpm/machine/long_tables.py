@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from lmpm.errors import CatalogError
 from lmpm.fs import DocumentError, Table, compiled_toml
@@ -30,7 +30,7 @@ MAX_BITS: Final = 1024  # of a socket: twelve channels of 64 have 768
 
 # What a system prints around a CPU's name, and what makers add to it: `11th Gen Intel(R) Core(TM) i7-11800H @
 # 2.30GHz`, `AMD Ryzen 7 5800X 8-Core Processor`, `AMD Ryzen 7 6800U with Radeon Graphics`.
-_PRINTED = re.compile(
+_PRINTED = (
     r"\s(?:@|t\s(?=\d)).*|\b(?:\d+|n)-cores?\b|\bcpu\b|\bprocessors?\b|\s(?:with|w/)\s.*|\b1[0-4]th\b"
     r"|\bx-series\b|\bextreme edition\b|\((?!r\)|tm\))[^)]*\)"
 )
@@ -45,11 +45,10 @@ _XEON: Final = ("xeon platinum", "xeon gold", "xeon silver", "xeon bronze")
 _LEFT_OUT: Final = {"ryzen": _RYZEN, "xeon": _XEON, "threadripper": ("ryzen threadripper", "ryzen threadripper pro")}
 _BARE: Final = ("core", *_CORE, "ryzen", *_RYZEN, "epyc", "xeon", *_XEON, "celeron", "pentium silver")
 _CARDS: Final = ("rtx", "gtx", "rx", "arc", "quadro")
-_MODEL_NUMBER = re.compile(r"(?=.*\d)(?=.*[a-z+])[a-z0-9+]{4,}")  # tells a CPU apart without its family: `5600x`
+_MODEL_NUMBER = r"(?=.*\d)(?=.*[a-z+])[a-z0-9+]{4,}"  # tells a CPU apart without its family: `5600x`
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """What a MIG profile gives of its GPU: bytes, and shares of the bandwidth and of the multiprocessors."""
 
     memory: int
@@ -122,7 +121,7 @@ class LongTables:
 
 def cpu_words(name: str) -> list[str]:
     """The words that tell a CPU apart: `ryzen 7 5800x` of `AMD Ryzen 7 5800X 8-Core Processor`."""
-    return name_words(_PRINTED.sub(" ", f" {name.lower()}"))
+    return name_words(re.sub(_PRINTED, " ", f" {name.lower()}"))
 
 
 def _spoken(words: list[str]) -> Iterator[str]:
@@ -132,7 +131,7 @@ def _spoken(words: list[str]) -> Iterator[str]:
     full, rest = " ".join(words), " ".join(words[1:])
     yield full
     yield from (f"{prefix} {rest}" for prefix in _LEFT_OUT.get(words[0], ()))
-    if len(words) > 1 or _MODEL_NUMBER.fullmatch(full):  # a number alone may be anything
+    if len(words) > 1 or re.fullmatch(_MODEL_NUMBER, full):  # a number alone may be anything
         yield from (f"{prefix} {full}" for prefix in _BARE)
 
 

@@ -6,7 +6,6 @@ The tool is asked in a child process, not its library in this one: a driver that
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmpm.limits import GIB, MIB
@@ -35,8 +34,7 @@ class Listed(NamedTuple):
     slices: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """A GPU, or the slice of one, that a process here may use; `vram` of the whole, None where it is not said."""
 
     name: str
@@ -44,8 +42,7 @@ class Device:
     profile: str = ""  # of a MIG slice
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The devices that the tool names, what hides others, and why it is not to be relied on, if so."""
 
     devices: tuple[Device, ...] = ()

@@ -26,8 +26,8 @@ _ARM_CHIPS: Final = {
     ("0xd0c", ""): "Ampere Altra",  # also in Google's, Microsoft's and Oracle's clouds
 }
 _ARM_SERVERS: Final = frozenset({"0xd0c", "0xd40", "0xd49", "0xd4f", "0xd83", "0xd8e"})  # Neoverse N1 V1 N2 V2 V3 N3
-_CLIENT_NAME = re.compile(r"\b(?:ryzen|athlon|pentium|celeron|snapdragon)\b|\bcore\(tm\)", re.IGNORECASE)
-_SERVER_NAME = re.compile(r"\b(?:xeon|epyc|neoverse|altra|graviton)\b", re.IGNORECASE)
+_CLIENT_NAME = r"(?i)\b(?:ryzen|athlon|pentium|celeron|snapdragon)\b|\bcore\(tm\)"
+_SERVER_NAME = r"(?i)\b(?:xeon|epyc|neoverse|altra|graviton)\b"
 
 
 def name_of(probes: Probes) -> str:
@@ -48,8 +48,8 @@ def describe_processor(probes: Probes, chips: Chips, host: Host, name: str = "")
         host.note("cpu", "system", " ".join(name.split())[:80])
     builds = _builds(probes, chips, name)
     if not builds:
-        is_server = _SERVER_NAME.search(name) or _field(cpuinfo, "CPU part") in _ARM_SERVERS
-        is_cloud = "hypervisor" in flags and not _CLIENT_NAME.search(name)  # not the Linux inside a Windows
+        is_server = re.search(_SERVER_NAME, name) or _field(cpuinfo, "CPU part") in _ARM_SERVERS
+        is_cloud = "hypervisor" in flags and not re.search(_CLIENT_NAME, name)  # not the Linux inside a Windows
         host.processor = replace(host.processor, server=bool(is_server or is_cloud))
         return None
     picked = pick(builds, cores=host.cores)

@@ -260,7 +260,7 @@ def _refuse_words(found: Reading, unknown: list[str], context: list[str], chips:
         found.refuse(f"`{words}` has no unit", f"For memory write `{words}GB`, for a CPU `{words} cores`")
     near = chips.suggestions(" ".join(context)) or chips.suggestions(words)
     hint = "Did you mean " + " or ".join(f"`{name}`" for name in near) + f"? {EXAMPLES}" if near else ""
-    found.refuse(f"`{words}` is no chip that lmpm knows", hint)
+    found.refuse(f"`{words}` is not a chip that lmpm knows", hint)
 
 
 def _take_bandwidth(found: Reading, match: re.Match[str]) -> str:
@@ -303,7 +303,7 @@ def _take_ddr(found: Reading, match: re.Match[str], channels: list[int], chips: 
         found.refuse(f"`{match[0].strip()}`: expected a speed such as `DDR5-5600`")
     kinds = [kind for kind in chips.memory_kinds if kind.generation == generation]
     if not speed and not kinds:
-        found.refuse(f"`{match[0].strip()}` is no memory that lmpm knows", "Give its speed, as in `DDR5-5600`")
+        found.refuse(f"`{match[0].strip()}` is not a memory that lmpm knows", "Give its speed, as in `DDR5-5600`")
     usual = next((kind for kind in kinds if kind.usual), kinds[0]) if kinds else None
     if channels and not 1 <= channels[0] <= MAX_CHANNELS:
         found.refuse(f"`{channels[0]}` channels: expected 1 to {MAX_CHANNELS}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from lmpm.types import Fact
 
@@ -20,8 +19,7 @@ SHOWN_CHARS: Final = 80
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Visible:
+class Visible(NamedTuple):
     """What such a variable lets through: numbers of devices, or the beginnings of their UUIDs, in this order."""
 
     variable: str

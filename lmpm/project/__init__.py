@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Plan as Plan,
         Result as Result,
         Step as Step,
+        locked_step as locked_step,
     )
     from lmpm.project.actions.report import Report as Report, verify_exit_code as verify_exit_code
     from lmpm.project.actions.resolve import resolve_reference as resolve_reference
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         find_project as find_project,
     )
     from lmpm.project.environment import Environment as Environment, hub_token as hub_token
+    from lmpm.project.exported import Exported as Exported, ExportedFile as ExportedFile, Exports as Exports
     from lmpm.project.lock import entry as entry
     from lmpm.project.lock.diff import differences as differences
     from lmpm.project.lock.entry import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.file import load_lock as load_lock
     from lmpm.project.lock.ladder import Rung as Rung, variant_of as variant_of
     from lmpm.project.lock.reader import parse_lock as parse_lock
+    from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import (
@@ -70,17 +73,19 @@ else:
         {
             "actions": "actions",
             "actions.asks": "overlaid with_policy",
-            "actions.plan": "ActionReporter Installed Plan Result Step",
+            "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",
             "environment": "Environment hub_token",
+            "exported": "Exported ExportedFile Exports",
             "lock.diff": "differences",
             "lock.entry": "TASK_HINT context_of entry is_task_assumed prove rung_for task_of",
             "lock.file": "load_lock",
             "lock.ladder": "Rung variant_of",
             "lock.reader": "parse_lock",
+            "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
             "lock.writer": "emit_lock",
             "manifest": "MANIFEST_NAME Manifest ManifestModel Policy parse_manifest",

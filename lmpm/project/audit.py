@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from lmpm.errors import DiskError, IntegrityError
 from lmpm.licenses import LICENSES, normalise
 from lmpm.project import upstream
+from lmpm.project.lock.facts import disagreements
 from lmpm.project.policy import violations
+from lmpm.resolver import foreign_template
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ RULES: Final[Mapping[str, Rule]] = {
         Rule("policy", "error", "The policy of the project forbids it"),
         Rule("withdrawn", "error", "It stands on the catalog's list of files that nobody should use"),
         Rule("bytes-changed", "error", "A file has other bytes under the same commit"),
+        Rule("facts-differ", "error", "The lock says of a file what the verified file does not"),
         Rule("re-registered", "error", "Another repository has the name now, or another history"),
         Rule("license-unknown", "warning", "No licence is stated"),
         Rule("license-restricted", "warning", "The licence does not permit commercial use"),
@@ -49,6 +52,7 @@ RULES: Final[Mapping[str, Rule]] = {
         Rule("license-changed", "warning", "The newest commit has another licence"),
         Rule("template-code", "error", "The chat template would run code where it is rendered without a sandbox"),
         Rule("template-suspicious", "warning", "The chat template holds what no template needs"),
+        Rule("template-differs", "note", "The chat template is not that of the model's original repository"),
         Rule("template-missing", "warning", "No chat template is known for a model that is talked to"),
         Rule("publisher-unknown", "note", "The publisher is not known to the catalog"),
         Rule("not-tested", "note", "Nobody ran it when it was pinned"),
@@ -82,14 +86,21 @@ def audit_lock(
 ) -> list[Finding]:
     """Everything that is found, the gravest first; without a `hub` from the lock and the catalog alone.
 
-    With a `store` the chat templates of files that are here are read. Raises NetworkError when the Hub cannot be asked.
+    With a `store` the files that are here are asked, too: for their chat templates, and whether the lock says of them
+    what they say. Raises NetworkError when the Hub cannot be asked.
     """
     findings = [
         Finding(rule=RULES[rule], model=model.name, rung=number, title=f"{rung.model} {rung.quant}", detail=detail)
         for model in lock.models
         for number, rung in enumerate(model.candidates, start=1)
-        for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, store))
+        for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, hub, store))
     ]
+    if store is not None:
+        findings += (
+            Finding(rule=RULES["facts-differ"], model=model.name, rung=item.rung, title=item.title, detail=item.detail)
+            for model in lock.models
+            for item in disagreements(model, store, catalog)
+        )
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(findings, key=lambda item: (order[item.rule.level], item.model, item.rung, item.rule.id))
 
@@ -97,7 +108,7 @@ def audit_lock(
 def audit_exit_code(findings: Iterable[Finding]) -> int:
     """4 when bytes or identities changed, 9 for what is forbidden, 0 for warnings and notes alone."""
     errors = {finding.rule.id for finding in findings if finding.rule.level == "error"}
-    if errors & {"bytes-changed", "re-registered"}:
+    if errors & {"bytes-changed", "facts-differ", "re-registered"}:
         return 4
     return 9 if errors else 0
 
@@ -114,14 +125,14 @@ def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub |
         if rung.template is None and rung.answer_tokens:
             yield "template-missing", "no chat template was found when it was pinned"
     if rung.tested is None:
-        yield "not-tested", "no smoke test was run when it was pinned"
+        yield "not-tested", "it was not tested when it was pinned"
     if hub is not None:
         for change in upstream.changes(rung, hub, catalog):
             if change.kind in _OF_CHANGE:
                 yield _OF_CHANGE[change.kind], change.detail
 
 
-def _of_template(rung: LockedCandidate, store: Store | None) -> Iterator[tuple[str, str]]:
+def _of_template(rung: LockedCandidate, hub: Hub | None, store: Store | None) -> Iterator[tuple[str, str]]:
     """What is found in the chat template of a file that is here."""
     path = store.find(rung.source, rung.files[0]) if store else None
     if path is None:
@@ -129,10 +140,12 @@ def _of_template(rung: LockedCandidate, store: Store | None) -> Iterator[tuple[s
     from lmpm.gguf import check_template, read_file
 
     try:
-        found = check_template(read_file(path).template, talks=False)
+        template = read_file(path).template
     except (IntegrityError, DiskError):
         return  # `verify` names what is wrong with a file
-    for item in found:
+    if hub is not None and (other := foreign_template(rung.source, template, hub)):
+        yield "template-differs", other
+    for item in check_template(template, talks=False):
         yield "template-code" if item.severity == "error" else "template-suspicious", item.detail
 
 

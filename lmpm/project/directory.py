@@ -69,7 +69,7 @@ class Project:
         """The manifest. Raises SpecError when there is none."""
         if not self.manifest_path.exists():
             raise SpecError(
-                f"Nothing to lock: no `lmpm.toml` in `{self.directory}` or above",
+                f"No `lmpm.toml` in `{self.directory}` or above",
                 hint="Make one with `lmpm install TASK`; all tasks: `lmpm catalog list`",
                 kind="no-manifest",
             )
@@ -152,7 +152,8 @@ def edit_project(directory: Path, *, state: Path) -> Iterator[Project]:
             hint="Wait until it has finished and run the command again",
         ) from error
     except OSError as error:
-        raise atomic.disk_error(error, path, "lock") from error
+        refused = atomic.disk_error(error, known.folder, "keep notes in")
+        raise refused.with_hint(f"{refused.hint or 'Look at it'}, or set LMPM_HOME to another directory") from error
     try:
         project = Project(directory)
         atomic.remove_leftovers(project.manifest_path)

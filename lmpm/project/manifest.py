@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
-from lmpm.errors import ManifestError, SpecError
+from lmpm.errors import ManifestError, SpecError, UnknownNameError, nearest
 from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.limits import MAX_MANIFEST_BYTES
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Prefer = Literal["quality", "speed", "small"]
 
 MANIFEST_NAME: Final = "lmpm.toml"
+_RECIPE_TABLE: Final = re.compile(r"^[ \t]*\[(?:tool\.lmpm\.)?models\.([^\]]+)\.recipe\]", re.MULTILINE)
 PYPROJECT: Final = "pyproject.toml"  # where a project may keep the same tables, below `tool.lmpm`
 
 
@@ -30,21 +33,25 @@ class ManifestModel:
     context: int | None = None
     quant: str | None = None
     min_speed: float | None = None  # tokens per second
+    max_wait: float | None = None  # seconds to the first token
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
+    recipe: Mapping[str, Any] | None = None  # how it is asked otherwise than its task says
 
     def requested(self) -> dict[str, toml.Scalar]:
-        """What is asked for, without the name, as the lock keeps it."""
+        """What is asked for, without the name, as the lock keeps it: the recipe as JSON."""
         fields: dict[str, toml.Scalar | None] = {
             "task": self.task,
             "ref": self.ref,
             "context": self.context,
             "quant": self.quant,
             "min_speed": self.min_speed,
+            "max_wait": self.max_wait,
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
+            "recipe": None if self.recipe is None else json.dumps(self.recipe, ensure_ascii=False, sort_keys=True),
         }
         return {key: item for key, item in fields.items() if item is not None}
 
@@ -84,6 +91,18 @@ class Manifest:
     policy: Policy = Policy()
     engine: str | None = None  # that runs the models, by its name
 
+    def find(self, name: str) -> ManifestModel:
+        """The line of this name. Raises UnknownNameError."""
+        if name not in self.models:
+            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in self.models)
+            raise UnknownNameError(
+                "model of this project",
+                name,
+                suggestions=nearest(name, self.models),
+                listing=listing if self.models else f"{self.file} names no models",
+            )
+        return self.models[name]
+
 
 def load_manifest(path: Path) -> Manifest:
     """The manifest at `path`. Raises ManifestError when it is missing or broken."""
@@ -115,7 +134,16 @@ def parse_manifest(text: str, *, name: str = MANIFEST_NAME) -> Manifest:
         hint = "Edit the file and keep the lines that you want"
         raise ManifestError(toml.describe(error, name), hint=hint) from error
     except (ValueError, ArithmeticError) as error:
-        raise ManifestError(toml.describe(error, name)) from error
+        raise ManifestError(toml.describe(error, name), hint=_hint_on_tables(text)) from error
+
+
+def _hint_on_tables(text: str) -> str | None:
+    """What to do where a recipe is given to a model that stands in one line, which TOML does not let grow."""
+    for found in _RECIPE_TABLE.finditer(text):
+        if re.search(rf"^[ \t]*{re.escape(found[1])}[ \t]*=[ \t]*\{{", text, re.MULTILINE):
+            table = f"[models.{found[1]}]"
+            return f"TOML lets no table grow that stands in one line: put the keys of `{found[1]}` below a `{table}`"
+    return None
 
 
 def _manifest(document: Table, name: str) -> Manifest:
@@ -140,10 +168,12 @@ def _model(models: Table, name: str) -> ManifestModel:
         ref=_line(table, "ref"),
         context=table.integer("context", low=1) if "context" in table else None,
         quant=_line(table, "quant"),
-        min_speed=_speed(table),
+        min_speed=_amount(table, "min_speed", "tokens per second"),
+        max_wait=_amount(table, "max_wait", "seconds"),
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+        recipe=_recipe(table.table("recipe")) if "recipe" in table else None,
     )
     for place in table.unknown_keys():
         key = place.removeprefix(f"{table.place}.")
@@ -153,6 +183,14 @@ def _model(models: Table, name: str) -> ManifestModel:
     if model.task is None and model.ref is None:
         raise models.fail(name, "expected a `task` or a `ref`")
     return model
+
+
+def _recipe(table: Table) -> dict[str, Any]:
+    """What a line says of how its model is asked; whether it goes with the task is known where that is."""
+    from lmpm.recipe import check_changes  # few lines say any
+
+    check_changes(table)
+    return table.values()
 
 
 def _target(targets: Table, name: str) -> Target:
@@ -203,13 +241,13 @@ def _line(table: Table, key: str) -> str | None:
     return rules.field(table, key, rules.line) if key in table else None
 
 
-def _speed(table: Table) -> float | None:
-    if "min_speed" not in table:
+def _amount(table: Table, key: str, unit: str) -> float | None:
+    if key not in table:
         return None
-    speed = table.number("min_speed")
-    if speed < 0:
-        raise table.fail("min_speed", "expected tokens per second, found a negative number")
-    return speed
+    amount = table.number(key)
+    if amount < 0:
+        raise table.fail(key, f"expected {unit}, found a negative number")
+    return amount
 
 
 def _size(table: Table) -> int | None:

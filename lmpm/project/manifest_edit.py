@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from lmpm.errors import ManifestError, UnknownNameError, nearest
+from lmpm.errors import ManifestError
 from lmpm.fs import toml
 from lmpm.limits import GIB, MAX_MANIFEST_BYTES, MIB
 from lmpm.project.manifest import MANIFEST_NAME, PYPROJECT, parse_manifest
@@ -35,11 +35,7 @@ def add_model(text: str, model: ManifestModel, *, file: str = MANIFEST_NAME) -> 
 def remove_model(text: str, name: str, *, file: str = MANIFEST_NAME) -> str:
     """The text of a manifest without the model `name`. Raises UnknownNameError and ManifestError."""
     before = parse_manifest(text, name=file)
-    if name not in before.models:
-        listing = "In the manifest: " + ", ".join(f"`{known}`" for known in before.models)
-        raise UnknownNameError(
-            "model", name, suggestions=nearest(name, before.models), listing=listing if before.models else ""
-        )
+    before.find(name)
     edited = _edit(text, lambda body: _without_model(body, name, file), file)
     rest = {known: model for known, model in before.models.items() if known != name}
     return _checked(edited, replace(before, models=rest), text, file)
@@ -47,9 +43,10 @@ def remove_model(text: str, name: str, *, file: str = MANIFEST_NAME) -> str:
 
 def model_line(model: ManifestModel) -> str:
     """The line of `[models]` for `model`: `text-to-sql = { task = "text-to-sql", context = 8192 }`."""
-    items = model.requested()
-    if model.min_speed is not None and model.min_speed.is_integer():
-        items["min_speed"] = int(model.min_speed)
+    items = {key: item for key, item in model.requested().items() if key != "recipe"}  # that is a table of its own
+    for key, amount in (("min_speed", model.min_speed), ("max_wait", model.max_wait)):
+        if amount is not None and amount.is_integer():
+            items[key] = int(amount)
     if model.max_size is not None and model.max_size % MIB == 0:
         unit, name = (GIB, "GiB") if model.max_size % GIB == 0 else (MIB, "MiB")
         items["max_size"] = f"{model.max_size // unit} {name}"
@@ -81,24 +78,48 @@ def _with_model(body: str, model: ManifestModel, file: str) -> str:
 
     if not body.strip():
         return f"{MANIFEST_HEADER}\n[models]\n{model_line(model)}\n"
-    document = tomlkit.parse(body)
+    document = tomlkit.parse(body if body.endswith("\n") else f"{body}\n")
     models = cast("Any", _own_tables(document, file).get("models"))
     if models is None:
         heading = "[tool.lmpm.models]" if file == PYPROJECT else "[models]"
         return f"{body.rstrip()}\n\n{heading}\n{model_line(model)}\n"
-    new = cast("Any", tomlkit.parse(f"{model_line(model)}\n")[model.name])
-    if isinstance(models.get(model.name), EditedTable):  # [models.chat], its keys on lines of their own
-        _update(models[model.name], new)
+    line = tomlkit.parse(f"{model_line(model)}\n")
+    new = cast("Any", line[model.name])
+    old = models.get(model.name)
+    if isinstance(old, EditedTable) or (old is not None and "recipe" in old):
+        _update(old, new)  # [models.chat], its keys on lines of their own, or a line with a recipe in it
     elif model.name not in models and isinstance(models, EditedTable):
-        _append(models, model.name, new)
+        lines = models.value.body
+        lines.insert(_place(lines, model.name), line.body[0])
     else:
         models[model.name] = new
     return tomlkit.dumps(document)
 
 
+def _place(lines: list[Any], name: str) -> int:
+    """Where a new key goes: sorted where the others are, so that two branches which each add one merge; else last.
+
+    Comments and blank lines above a key belong to it, those at the end of the table to what follows.
+    """
+    from tomlkit.items import Comment, Table as EditedTable
+
+    places = [(key.key, at) for at, (key, item) in enumerate(lines) if key and not isinstance(item, EditedTable)]
+    names = [key for key, _ in places]
+    before = [at for key, at in places if key < name or names != sorted(names)]
+    if before:
+        return before[-1] + 1
+    at = places[0][1] if places else 0
+    while at and isinstance(lines[at - 1][1], Comment):
+        at -= 1
+    return at
+
+
 def _append(table: Any, key: str, item: Any) -> None:
     """Add after the last key: comments and blank lines at the end of a table belong to what follows it."""
-    lines = table.value.body
+    lines = getattr(table.value, "body", None)
+    if lines is None:  # of dotted keys: there is nothing at its end
+        table[key] = item
+        return
     last = max((index for index, (name, _) in enumerate(lines) if name is not None), default=-1)
     tail = lines[last + 1 :]
     del lines[last + 1 :]
@@ -107,7 +128,7 @@ def _append(table: Any, key: str, item: Any) -> None:
 
 
 def _update(table: Any, new: Any) -> None:
-    for key in [key for key in table if key not in new]:
+    for key in [key for key in table if key not in new and key != "recipe"]:
         del table[key]
     for key, item in new.items():
         if key not in table:

@@ -9,14 +9,16 @@ from lmpm.errors import LmpmError
 from lmpm.project.actions.asks import constraints_of
 from lmpm.project.directory import find_models
 from lmpm.project.lock.build import better_variant
-from lmpm.project.lock.entry import rung_for
+from lmpm.project.lock.entry import rung_for, task_of
+from lmpm.project.lock.recipes import pinned_recipe
 from lmpm.project.upstream import Change, changes
+from lmpm.recipe import changes as changes_of
 from lmpm.resolver import NameReference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmpm.project.lock.records import LockedModel
+    from lmpm.project.lock.records import LockedCandidate, LockedModel
     from lmpm.project.manifest import Manifest, ManifestModel, Policy
     from lmpm.project.workspace import Workspace
     from lmpm.types import Machine
@@ -44,6 +46,20 @@ def _of_model(workspace: Workspace, manifest: Manifest, model: LockedModel) -> I
             yield News(model.name, number, change)
     for change in _better(workspace, manifest, model):
         yield News(model.name, None, change)
+    for number, candidate in enumerate(model.candidates, start=1):
+        yield from (News(model.name, number, change) for change in _asked(workspace, manifest, model, candidate))
+
+
+def _asked(
+    workspace: Workspace, manifest: Manifest, model: LockedModel, candidate: LockedCandidate
+) -> Iterator[Change]:
+    """How the catalog of this lmpm has a candidate asked otherwise than the lock."""
+    task = task_of(model, workspace.catalog)
+    if candidate.recipe is None or task is None:
+        return
+    wanted = pinned_recipe(candidate, task, workspace.catalog, manifest.models.get(model.name))
+    for key, was, now in changes_of(candidate.recipe, wanted):
+        yield Change("recipe", f"the catalog has {candidate.model} asked otherwise: {key} {was} -> {now}")
 
 
 def _better(workspace: Workspace, manifest: Manifest, model: LockedModel) -> Iterator[Change]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError
 from lmpm.fs import printable
+from lmpm.project.origin import is_asked_for
 from lmpm.project.policy import violations
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
     if wanted is None:
         yield f"`{name}` is in `lmpm.lock` but not in `{manifest.file}`"
         return
-    yield from _changed_fields(wanted, locked)
+    changed = list(_changed_fields(wanted, locked))
+    yield from changed
+    for number, rung in enumerate(locked.candidates if not changed else (), start=1):
+        if not is_asked_for(wanted, rung):
+            asked = wanted.ref or wanted.task or ""
+            yield f"`{name}` asks for `{printable(asked)}`, variant {number} is {rung.source.name} {rung.quant}"
     served = {target: number for number, rung in enumerate(locked.candidates, start=1) for target in rung.targets}
     for target in sorted(manifest.targets.keys() - served.keys()):
         yield f"`{name}` has no candidate for the target `{target}`"

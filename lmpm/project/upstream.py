@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from lmpm.project.lock.records import LockedCandidate
 
 ChangeKind = Literal[
-    "revision", "file", "template", "license", "moved", "gated", "gone", "history", "identity", "bytes", "choice"
+    "revision",
+    "file",
+    "template",
+    "license",
+    "moved",
+    "gated",
+    "gone",
+    "history",
+    "identity",
+    "bytes",
+    "choice",
+    "recipe",
 ]
 
 

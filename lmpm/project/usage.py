@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import LockError
 from lmpm.fs import printable
+from lmpm.project.exported import Exports
 from lmpm.store import Use, prune
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def uses_of(store: Store, projects: Iterable[Known]) -> Uses:
-    """Which locks name which files: by digest, and by name for a cache without links."""
+    """Which locks and exports name which files: by digest, and by name for a cache without links."""
     found: defaultdict[tuple[str, str], set[Use]] = defaultdict(set)
     for project in projects:
         for model in project.lock.models if project.lock else ():
@@ -32,6 +33,9 @@ def uses_of(store: Store, projects: Iterable[Known]) -> Uses:
                     name = store.link(candidate.source, file).relative_to(folder).as_posix()
                     found[folder.name, file.sha256 or ""].add(use)
                     found[folder.name, name].add(use)
+    for export in Exports(store.home / "exports").read():  # settings of other tools that name a file by its path
+        for folder_name, digest in export.refers:
+            found[folder_name, digest].add(Use(export.place, f"{export.name} in {export.target}"))
     return found
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lmpm.catalog import Catalog
     from lmpm.engine import LocalEngine, Measured
     from lmpm.errors import AmbiguousNameError
-    from lmpm.hub import Http, Hub
+    from lmpm.hub import Bundle, Http, Hub
     from lmpm.machine import Chips
     from lmpm.project.environment import Environment
     from lmpm.project.manifest import Manifest
@@ -213,7 +213,7 @@ class Workspace:
     @cached_property
     def http(self) -> Http:
         """The client of the Hub."""
-        from lmpm.hub import Bundle, Http
+        from lmpm.hub import Http
         from lmpm.version import __version__
 
         return Http(
@@ -222,8 +222,17 @@ class Workspace:
             token=None if self.offline else self.token(),
             user_agent=f"lmpm/{__version__}",
             silence_s=self.environment.silence_s or limits.SILENCE_S,
-            bundle=Bundle(*self.environment.bundle) if self.environment.bundle else None,
+            bundle=self._bundle,
         )
+
+    @property
+    def _bundle(self) -> Bundle | None:
+        """The certificates that the environment names."""
+        if self.environment.bundle is None:
+            return None
+        from lmpm.hub import Bundle
+
+        return Bundle(*self.environment.bundle)
 
     @cached_property
     def hub(self) -> Hub:
@@ -271,8 +280,8 @@ class Workspace:
 
         return Store(self.store_place or self.environment.store, self.home)
 
-    def fetcher(self, reporter: Reporter) -> Fetcher:
-        """What brings files into the store."""
+    def fetcher(self, reporter: Reporter, said: tuple[str, ...] = ()) -> Fetcher:
+        """What brings files into the store; remarks that were `said` before it does not repeat."""
         from lmpm.hub import Patience
         from lmpm.store import Downloader, Fetcher
 
@@ -288,7 +297,7 @@ class Workspace:
             connections=self.connections,
             rate_limit=self.rate_limit,
         )
-        return Fetcher(self.store, self.catalog, downloader, reporter, self.offline, self.directory)
+        return Fetcher(self.store, self.catalog, downloader, reporter, self.offline, self.directory, said)
 
     @property
     def history(self) -> History:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.proof.history import History as History
-    from lmpm.proof.result import MemoryCheck as MemoryCheck, SmokeResult as SmokeResult, Tested as Tested
+    from lmpm.proof.result import MemoryCheck as MemoryCheck, SmokeResult as SmokeResult
     from lmpm.proof.smoke import run_smoke as run_smoke
+    from lmpm.proof.tested import Tested as Tested
 else:
     from lmpm.lazy import expose
 
@@ -15,7 +16,8 @@ else:
         __name__,
         {
             "history": "History",
-            "result": "MemoryCheck SmokeResult Tested",
+            "result": "MemoryCheck SmokeResult",
             "smoke": "run_smoke",
+            "tested": "Tested",
         },
     )

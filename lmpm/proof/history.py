@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.fs import JsonCache
-from lmpm.proof.result import Tested
+from lmpm.proof.tested import Tested
 from lmpm.types import Machine
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.catalog import EmbeddingCase, FimCase, JsonCase, LabelCase, RankCase, SqlCase, TextCase, ToolCase
-from lmpm.proof.sqlite import QueryError, extract_sql, run_query, same_rows
+from lmpm.proof.sqlite import rows_on, same_rows
+from lmpm.sql import QueryError, extract_sql
 from lmpm.units import count
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lmpm.catalog import SmokeCase, SmokeTest
     from lmpm.engine import Generation
 
+ASKED: Final = ("prompt", "question", "text")  # inputs that show what a case is about
 SHOWN_ROWS: Final = 3
 SHOWN_CHARS: Final = 80
 REPLACEMENT: Final = "\ufffd"
@@ -79,7 +81,8 @@ def question_of(case: SmokeCase) -> str:
         return f"Is {case.anchor!r} nearer to {case.near!r} than to {case.far!r}?"
     if isinstance(case, RankCase):
         return f"Does {case.relevant!r} answer {case.query!r} better than {case.irrelevant!r}?"
-    return case.prompt
+    asked = (case.inputs.get(name) for name in ASKED)
+    return next((text for text in asked if isinstance(text, str)), "What is written in the picture?")
 
 
 def _judge_generation(question: str, generation: Generation) -> Verdict | None:
@@ -100,7 +103,7 @@ def judge_sql(case: SqlCase, answer: str) -> Verdict:
     if not sql:
         return Verdict(False, "the answer holds no SQL", case.question, shown)
     try:
-        rows = run_query(case.schema, case.rows, sql)
+        rows = rows_on(case.schema, case.rows, sql)
     except QueryError as error:
         return Verdict(False, f"the SQL fails: {error}", case.question, shown)
     if same_rows(rows, case.expected, ordered=case.ordered):
@@ -123,8 +126,8 @@ def judge_text(case: TextCase, answer: str) -> Verdict:
         problem = _none_of(case.expect)
     else:
         detail = next((word for word in case.expect if _holds(text, word)), None)
-        return Verdict(True, f"`{detail}` found" if detail else "text as expected", case.prompt, text)
-    return Verdict(False, problem, case.prompt, text)
+        return Verdict(True, f"`{detail}` found" if detail else "text as expected", question_of(case), text)
+    return Verdict(False, problem, question_of(case), text)
 
 
 def _holds(text: str, word: str) -> bool:
@@ -172,12 +175,12 @@ def judge_json(case: JsonCase, answer: str) -> Verdict:
     values = find_object(answer)
     shown = answer.strip()
     if values is None:
-        return Verdict(False, "the answer holds no JSON object", case.prompt, shown)
+        return Verdict(False, "the answer holds no JSON object", question_of(case), shown)
     missing = [name for name in (*case.expected, *case.fields) if name not in values]
     if missing:
-        return Verdict(False, f"the JSON has no `{missing[0]}`", case.prompt, shown)
+        return Verdict(False, f"the JSON has no `{missing[0]}`", question_of(case), shown)
     wrong = _first_difference(values, case.expected)
-    return Verdict(wrong is None, wrong or "JSON as expected", case.prompt, shown)
+    return Verdict(wrong is None, wrong or "JSON as expected", question_of(case), shown)
 
 
 def judge_tool(case: ToolCase, answer: str) -> Verdict:
@@ -185,7 +188,7 @@ def judge_tool(case: ToolCase, answer: str) -> Verdict:
     shown = answer.strip()
     call = find_object(answer)
     if call is None:
-        return Verdict(False, "the answer holds no JSON object", case.prompt, shown)
+        return Verdict(False, "the answer holds no JSON object", question_of(case), shown)
     inner = call.get("function")
     call = inner if isinstance(inner, dict) else call
     arguments = call.get("arguments", call.get("parameters"))
@@ -199,7 +202,7 @@ def judge_tool(case: ToolCase, answer: str) -> Verdict:
         problem = f"the call has no `{missing[0]}`"
     else:
         problem = _first_difference(arguments, case.arguments)
-    return Verdict(problem is None, problem or f"`{case.function}` called as expected", case.prompt, shown)
+    return Verdict(problem is None, problem or f"`{case.function}` called as expected", question_of(case), shown)
 
 
 def find_object(answer: str) -> dict[str, object] | None:
@@ -235,11 +238,11 @@ def judge_label(case: LabelCase, answer: str) -> Verdict:
     places = {label: _place(shown, label) for label in case.labels}
     named = [label for label, place in places.items() if place >= 0]
     if not named:
-        return Verdict(False, _none_of(case.labels), case.prompt, shown)
+        return Verdict(False, _none_of(case.labels), question_of(case), shown)
     first = min(named, key=lambda label: (places[label], -len(label)))
     if first != case.expected:
-        return Verdict(False, f"expected `{case.expected}`, got `{first}`", case.prompt, shown)
-    return Verdict(True, f"`{first}` as expected", case.prompt, shown)
+        return Verdict(False, f"expected `{case.expected}`, got `{first}`", question_of(case), shown)
+    return Verdict(True, f"`{first}` as expected", question_of(case), shown)
 
 
 def _place(text: str, word: str) -> int:

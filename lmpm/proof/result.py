@@ -47,17 +47,3 @@ class SmokeResult:
     engine_build: str = ""
     memory: MemoryCheck | None = None
     checks: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
-    """What the smoke test showed when the rung was pinned.
-
-    `engine` is the build of llama.cpp. The figures are kept where the machine was of the class of the
-    declared target `on`, and only then: nothing else about a machine enters the lock.
-    """
-
-    engine: str
-    on: str | None = None
-    decode: float | None = None  # tokens per second
-    first_token_s: float | None = None

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
     from lmpm.resolver.checks.pins import PinCheck as PinCheck, is_pinned as is_pinned
+    from lmpm.resolver.checks.template import (
+        foreign_template as foreign_template,
+        template_remarks as template_remarks,
+    )
     from lmpm.resolver.choose import Refusal as Refusal
     from lmpm.resolver.constraints import Constraints as Constraints
     from lmpm.resolver.explain import (
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     )
     from lmpm.resolver.reference import (
         FileReference as FileReference,
+        HubReference as HubReference,
         NameReference as NameReference,
         UrlReference as UrlReference,
         on_hub as on_hub,
@@ -60,6 +65,7 @@ else:
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
             "checks.pins": "PinCheck is_pinned",
+            "checks.template": "foreign_template template_remarks",
             "choose": "Refusal choose",
             "constraints": "Constraints",
             "explain": "describe_choice describe_rejected require_choice",
@@ -67,7 +73,9 @@ else:
             "parts": "parts_of",
             "picks_page": "picks_page",
             "records": "Candidate Choice Kind Rejected Request",
-            "reference": "FileReference NameReference UrlReference on_hub parse_quant parse_reference reference_to",
+            "reference": (
+                "FileReference HubReference NameReference UrlReference on_hub parse_quant parse_reference reference_to"
+            ),
             "resolver": "Resolution Resolver Where request_for",
             "rule": "Judged Mode Prefer rule",
             "select": "is_weak select",

@@ -140,7 +140,7 @@ def _weight(variant: Variant) -> tuple[object, ...]:
 def _lacking_least(choice: Choice, entries: Sequence[_Entry]) -> Candidate | None:
     """The rejected candidate that is nearest to being taken and was not looked at yet."""
     seen = {id(entry.variant) for entry in entries if entry.passed}
-    near = next((item for item in choice.rejected if item.kind in ("memory", "speed", "worse")), None)
+    near = next((item for item in choice.rejected if item.kind in ("memory", "speed", "wait", "worse")), None)
     return None if near is None or id(near.candidate.variant) in seen else near.candidate
 
 
@@ -172,7 +172,7 @@ def _left(entries: Sequence[_Entry]) -> tuple[Variant, ...]:
 def _surprises(choice: Choice, entries: Sequence[_Entry], refused: Sequence[tuple[Rejected, Refusal]]) -> Iterator[str]:
     """What was chosen by its name and is something else, or turned out not to fit."""
     looked_at = {id(entry.variant) for entry in entries if entry.passed}
-    late: tuple[Kind, ...] = ("worse", "speed")
+    late: tuple[Kind, ...] = ("worse", "speed", "wait")
     checked = [(item, True) for item, _ in refused]
     for item, was_refused in (*checked, *((item, False) for item in choice.rejected)):
         variant = item.candidate.variant

@@ -17,7 +17,7 @@ class Constraints:
     context: int | None = None
     quant: str | None = None
     min_speed: float | None = None
-    max_wait: float | None = None  # seconds to the first token
+    max_wait: float | None = None  # seconds to the first visible token
     max_size: int | None = None
     licenses_allowed: frozenset[str] | None = None
     licenses_denied: frozenset[str] = frozenset()
@@ -34,7 +34,8 @@ class Constraints:
         found: dict[Kind, object] = {
             "context": self.context,
             "quant": self.quant,
-            "speed": self.max_wait if self.min_speed is None else self.min_speed,
+            "speed": self.min_speed,
+            "wait": self.max_wait,
             "size": self.max_size,
             "license": self.licenses_allowed,
         }

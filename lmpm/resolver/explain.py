@@ -29,6 +29,7 @@ ASKED: Final[dict[Kind, tuple[str, str]]] = {
     "size": ("--max-size", "max_size"),
     "license": ("--license", "license"),
     "speed": ("--min-speed", "min_speed"),
+    "wait": ("--max-wait", "max_wait"),
 }
 HINTS: Final[dict[Kind, str]] = {
     "contradiction": "Look for another repository of it with `lmpm search`",
@@ -56,7 +57,7 @@ def require_choice(choice: Choice) -> None:
             f"No {_wanted(request)} fits this machine: {human(machine.budget + machine.host_budget)} for models, "
             f"the smallest needs {human(rows[0].candidate.memory.total)}",
             details=tuple(describe_rejected(replace(choice, rejected=tuple(rows)))),
-            hint=lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:],
+            hint=_sibling(choice) or (lower if request.context > SMALL_CONTEXT else other[0].upper() + other[1:]),
         )
     if choice.rejected:
         raise _error(choice)(
@@ -67,6 +68,18 @@ def require_choice(choice: Choice) -> None:
             hint=_hint(choice),
         )
     raise NothingFitsError(f"No {_wanted(request)} is on this machine", hint=OFFLINE, kind="none-here")
+
+
+def _sibling(choice: Choice) -> str | None:
+    """The other model of the repository that does fit, as it is asked for."""
+    if choice.sibling is None:
+        return None
+    variant = choice.sibling.variant
+    need = human(choice.sibling.memory.must_fit)
+    reference = f"{variant.source.name}/{variant.files[0].path}"
+    return (
+        f"The repository also holds {variant.title}, which needs {need} as {variant.quant}: `lmpm install {reference}`"
+    )
 
 
 def _wanted(request: Request) -> str:

@@ -32,11 +32,11 @@ MACHINES: Final = (
     "M2, 16GB",
     "M4 Pro, 24GB",
     "M3 Max, 64GB",
-    "RTX 3060 12GB",
-    "RX 7900 XTX",
-    "RTX 4090",
-    "2x RTX 3090",
-    "A100 80GB",
+    "RTX 3060 12GB, 32GB",
+    "RX 7900 XTX, 64GB",
+    "RTX 4090, 64GB",
+    "2x RTX 3090, 64GB",
+    "A100 80GB, 128GB",
 )
 HEADING: Final = """\
 # What lmpm picks

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lmpm.types import Machine, MemoryPlan, Speed, Variant
 
 Kind = Literal[
-    "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
+    "memory", "speed", "wait", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable", "publisher", "withdrawn", "contradiction", "other model", "less trusted",
 ]  # fmt: skip
 
@@ -103,7 +103,8 @@ class Choice:
 
     `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `greatest` has the
     greatest value of those that the choice fell among, `better` is what a larger machine would take where the choice is
-    of little use. `notes` are sentences for the user.
+    of little use. `sibling` is another model of the repository that was named, which can be taken where none of the
+    one that was meant can. `notes` are sentences for the user.
     """
 
     request: Request
@@ -113,6 +114,7 @@ class Choice:
     notes: tuple[str, ...] = ()
     greatest: Candidate | None = None
     better: Candidate | None = None
+    sibling: Candidate | None = None
 
     @property
     def considered(self) -> int:

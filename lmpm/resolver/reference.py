@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from lmpm.types import Variant
 
 HUB_HOSTS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 MAX_TEXT_CHARS: Final = 120
-_TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?: +[A-Za-z0-9][A-Za-z0-9._+-]*)+")
-_PULL: Final = re.compile(r"refs/[a-z]+/[^/]+")  # a revision with slashes in it: `refs/pr/1`
+_TEXT: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]*(?: +[A-Za-z0-9][A-Za-z0-9._+-]*)+"
+_PULL: Final = r"refs/[a-z]+/[^/]+"  # a revision with slashes in it: `refs/pr/1`
 _HUB_SCHEMES: Final = ("hf://", "huggingface://", "hf:")
 _PAGES: Final = ("resolve", "blob", "tree")  # what stands behind the repository in the Hub's URLs
-_OLLAMA: Final = re.compile(r"(?:ollama\s+(?:run|pull)\s+)?([a-z0-9][a-z0-9._-]*)(?::([a-z0-9._-]+))?", re.IGNORECASE)
-_OLLAMA_SIZE: Final = re.compile(r"(?:e?\d+x)?e?\d+(?:\.\d+)?[bm](?![a-z0-9])", re.IGNORECASE)
+_OLLAMA: Final = r"(?i)(?:ollama\s+(?:run|pull)\s+)?([a-z0-9][a-z0-9._-]*)(?::([a-z0-9._-]+))?"
+_OLLAMA_SIZE: Final = r"(?i)(?:e?\d+x)?e?\d+(?:\.\d+)?[bm](?![a-z0-9])"
 _HINT: Final = "Write a task, a model, or `user/repo:Q4_K_M`; all tasks: `lmpm catalog list`"
 
 
@@ -159,10 +159,10 @@ def _is_local_file(text: str) -> bool:
 def _name(text: str) -> NameReference | TextReference:
     _require_no_ollama(text)
     name, _, tag = text.partition(":")
-    if len(name) <= MAX_TEXT_CHARS and _TEXT.fullmatch(name):
+    if len(name) <= MAX_TEXT_CHARS and re.fullmatch(_TEXT, name):
         words, typed = _without_quant(" ".join(name.split()), tag)
         return TextReference(words, typed) if " " in words else NameReference(words, typed)
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         shown = rules.printable(text[:80])
         raise SpecError(f"`{shown}` is not the name of a task or model", hint=_HINT)
     return NameReference(*_without_quant(name, tag))
@@ -170,9 +170,9 @@ def _name(text: str) -> NameReference | TextReference:
 
 def _require_no_ollama(text: str) -> None:
     """Raise SpecError for a name of Ollama's, such as `qwen3:8b`, with what it is likely called here."""
-    found = _OLLAMA.fullmatch(text)
+    found = re.fullmatch(_OLLAMA, text)
     name, tag = (found[1], found[2] or "") if found else ("", "")
-    if not found or not (text.lower().startswith("ollama") or _OLLAMA_SIZE.match(tag)):
+    if not found or not (text.lower().startswith("ollama") or re.match(_OLLAMA_SIZE, tag)):
         return
     named = quant.find(tag) if tag else None
     size = tag[: named.start].rstrip("-_.") if named else tag
@@ -250,7 +250,7 @@ def _from_url(text: str) -> HubReference | UrlReference:
     parts = [unquote(part) for part in address.path.strip("/").split("/")]
     if len(parts) > 3 and parts[2] in _PAGES:
         own = "/".join(parts[3:])
-        ref = _PULL.match(own)
+        ref = re.match(_PULL, own)
         revision = ref[0] if ref else parts[3]
         path = own[len(revision) :].strip("/") if parts[2] != "tree" else ""
         found = _hub("/".join(filter(None, (*parts[:2], path))), text)

@@ -18,7 +18,7 @@ from lmpm.resolver.candidates.funnel import Found
 from lmpm.resolver.checks import pins
 from lmpm.resolver.choose import choose
 from lmpm.resolver.constraints import Constraints
-from lmpm.resolver.records import Choice, Request
+from lmpm.resolver.records import Candidate, Choice, Request
 from lmpm.resolver.reference import (
     FileReference,
     HubReference,
@@ -27,6 +27,7 @@ from lmpm.resolver.reference import (
     UrlReference,
     parse_reference,
 )
+from lmpm.resolver.select import select
 from lmpm.resolver.waiting import waiting_of
 from lmpm.types import FileSource, UrlSource, Variant
 
@@ -102,6 +103,15 @@ def request_for(text: str, constraints: Constraints, task: Task | None, *, model
     )
 
 
+def _largest_that_fits(request: Request, machine: Machine, siblings: Iterable[Variant]) -> Candidate | None:
+    """Of other models the largest that can be taken, in the quant that the rule takes; None without any."""
+    models: dict[str, list[Variant]] = {}
+    for variant in siblings:
+        models.setdefault(variant.model, []).append(variant)
+    taken = [select(replace(request, quant=None), machine, variants).chosen for variants in models.values()]
+    return max((item for item in taken if item), key=lambda item: item.memory.must_fit, default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """Answers references with the catalog, the Hub and the store at hand."""
@@ -139,6 +149,8 @@ class Resolver:
         spare = tuple(self._marked(variant) for variant in found.spare) if looks else ()
         done = choose(request, machine, variants, checks, spare=spare, explains=looks)
         choice = replace(done.choice, notes=(*done.choice.notes, *done.remarks, *found.notes))
+        if choice.chosen is None and found.siblings:
+            choice = replace(choice, sibling=_largest_that_fits(request, machine, found.siblings))
         if choice.chosen and choice.chosen.variant.has_template is False and task and task.smoke_kind in TALKED_TO:
             choice = replace(choice, notes=(*choice.notes, UNTALKED))
         pinned = choice.chosen is not None and pins.is_pinned(choice.chosen.variant)

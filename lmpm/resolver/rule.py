@@ -5,16 +5,18 @@
 2. With the comfortable times Fc, Tc and the longest Fl, Tl of the task: x = max(1, F / Fc, T / Tc), y = max(1, F / Fl,
    T / Tl), and value = score * x^-0.09 / y. That is 6 % less for each doubling beyond comfort, and in proportion beyond
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
-   less what the quant loses.
-3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a model that is split over GPU and
-   host a tenth of the one and a fifth of the other, and it counts 5 % less. Tier 0 are candidates that leave it,
-   at 4.25 bits per weight or more; tier 1 are coarser quants that leave it; tier 2 those that do not; tier 3 is bulk
-   work of which a part would be in host memory. A worse tier is taken where its value is 1.25 times the best of those
-   before, or where nothing else is there; tier 3 only there.
+   less what the quant loses. A model that is split over GPU and host counts 5 % less, and 20 % where a request reads
+   1,500 tokens and more.
+3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth
+   of the one and a fifth of the other. Tier 0 are candidates that leave it, at 4.25 bits per weight or more; tier 1 are
+   coarser quants that leave it; tier 2 those that do not; tier 3 is bulk work of which a part would be in host memory.
+   A worse tier is taken where its value is 1.25 times the best of those before, or where nothing else is there; tier 3
+   only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
-   before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older types,
-   then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0; where none is, Q4_K_M or
-   what comes nearest above it, or else below.
+   before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
+   types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0, above Q4_K_M in
+   memory that programs share with it no more than 85 % of that; where none is, Q4_K_M or what comes nearest above it,
+   or else below. Where nothing is written, bits cost no time, and every whole one passes for comfortable.
 5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it is more than a
    tenth faster, then the value, the later release, the smaller, the more trusted, the name.
 
@@ -48,11 +50,14 @@ WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nev
 RESERVE_SHARE: Final = 0.10
 HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the machine runs in
 SPLIT_SHARE: Final = 0.05  # that a split model counts less: its speed is known less well, and it keeps both busy
+LONG_SPLIT_SHARE: Final = 0.20  # where it reads much: its weights cross the bus again for every batch of the prompt
+LONG_PROMPT: Final = 1500  # tokens
 LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
 LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can do
 LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
 USUAL: Final = "Q4_K_M"
 FINEST_BITS: Final = 8.5  # Q8_0
+FINER_SHARE: Final = 0.85  # of memory that programs share with the model, up to which finer quants are worth it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,7 @@ class Judged:
     value: float
     tier: int
     is_whole: bool
+    is_roomy: bool
     is_comfortable: bool
     is_slow: bool
 
@@ -101,6 +107,7 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
     is_whole = option.work.need <= machine.budget
     first = whole = None
     discomfort = excess = 1.0
+    split_share = LONG_SPLIT_SHARE if waiting and waiting.prompt_tokens >= LONG_PROMPT else SPLIT_SHARE
     if speed is not None and waiting is not None:
         thinking = option.thinking_tokens if option.mode == "thinking" else 0
         first = waiting.first_token_s(speed, thinking=thinking)
@@ -115,9 +122,10 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
         speed=speed,
         first_token_s=first,
         whole_s=whole,
-        value=option.score * (1.0 if is_whole else 1 - SPLIT_SHARE) * discomfort**-DISCOMFORT / excess,
+        value=option.score * (1.0 if is_whole else 1 - split_share) * discomfort**-DISCOMFORT / excess,
         tier=_tier(option, machine, is_bulk=bool(waiting and waiting.bulk)),
         is_whole=is_whole,
+        is_roomy=bool(machine.vram) or option.work.need <= FINER_SHARE * machine.budget,
         is_comfortable=discomfort == 1.0,
         is_slow=excess > 1.0,
     )
@@ -198,9 +206,10 @@ def _quant(items: Sequence[Judged]) -> Judged:
     whole = [item for item in items if item.is_whole] or items
     first = min(_class(item.option) for item in whole)
     able = [item for item in whole if _class(item.option) == first]
-    comfortable = [item for item in able if item.is_comfortable and item.is_whole]
+    comfortable = [item for item in able if item.is_whole and (item.is_comfortable or not item.option.answer_tokens)]
     if comfortable:
         fine = [item for item in comfortable if bits_of(item.option.quant) <= FINEST_BITS] or comfortable
+        fine = [item for item in fine if item.is_roomy or bits_of(item.option.quant) <= bits_of(USUAL)] or fine
         return min(fine, key=lambda item: (-bits_of(item.option.quant), item.option.trust, item.option.name))
     return min(able, key=lambda item: (*_from_usual(item.option.quant), item.option.trust, item.option.name))
 

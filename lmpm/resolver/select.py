@@ -148,7 +148,7 @@ def _fast(request: Request, candidate: Candidate) -> Verdict | None:
     if speed < request.min_speed:
         return Verdict("speed", f"{speed:.1f} tok/s, at least {request.min_speed:g} asked for")
     if request.max_wait is not None and first is not None and first > request.max_wait:
-        return Verdict("speed", f"first token after {duration(first)}, at most {duration(request.max_wait)} asked for")
+        return Verdict("wait", f"first token after {duration(first)}, at most {duration(request.max_wait)} asked for")
     return None
 
 
@@ -215,7 +215,7 @@ def _seconds(candidate: Candidate) -> str:
 
 def _nearest_first(rejected: list[Rejected]) -> tuple[Rejected, ...]:
     """Runners-up first, then by how little was missing."""
-    order = {"worse": 0, "speed": 1, "memory": 2}
+    order = {"worse": 0, "speed": 1, "wait": 1, "memory": 2}
 
     def key(item: Rejected) -> tuple[int, float, float, str]:
         candidate, variant = item.candidate, item.candidate.variant

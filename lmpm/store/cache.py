@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from lmpm import limits
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError
 from lmpm.fs import Stamp, atomic, disk, disk_errors, file_lock, free_space, rules
-from lmpm.hub import HeaderCache
 from lmpm.store import shared_blobs
 from lmpm.store.ownership import OwnNames
 from lmpm.store.verified import VerifiedFiles
@@ -34,7 +33,7 @@ from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, 
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from typing import IO
 
@@ -140,7 +139,18 @@ class Store:
     def _verified(self, stamp: Stamp, sha256: str) -> None:
         """Note that a file was hashed; what a server claimed of its header gives way to what it says itself."""
         self.stamps.note(stamp, sha256)
+        from lmpm.hub import HeaderCache
+
         HeaderCache(self.home / "headers").confirm(sha256, Path(stamp.path))
+
+    @contextlib.contextmanager
+    def linking(self, path: Path, sha256: str) -> Iterator[None]:
+        """Keep the note on a file that gets or loses another name meanwhile: that moves its ctime, not its bytes."""
+        known, before = self.is_stamped(path, sha256), Stamp.of(path)
+        yield
+        now = Stamp.of(path)
+        if known and (now.size, now.mtime_ns, now.inode) == (before.size, before.mtime_ns, before.inode):
+            self.stamps.note(now, sha256)
 
     @property
     def stamps(self) -> VerifiedFiles:
@@ -177,7 +187,8 @@ class Store:
         free = free_space(self.root)
         if free < wanted + limits.FREE_SPACE_MARGIN_BYTES:
             raise NoSpaceError(
-                f"Not enough space in `{self.root}`: {human(wanted)} to download, {human(free)} free",
+                f"Not enough space in `{self.root}`: {human(wanted)} to download and "
+                f"{human(limits.FREE_SPACE_MARGIN_BYTES)} to leave, {human(free)} free",
                 path=self.root,
                 wanted=wanted,
                 free=free,
@@ -299,7 +310,7 @@ class Store:
                 return self.opened(source, file, present)
             with self.open_part(source, file) as part:
                 try:
-                    self._copy(opened, part, self.part(source, file), file, reporter)
+                    self._copy(opened, part, self.part(source, file), file)
                 except BaseException:
                     self.discard_part(source, file)
                     raise
@@ -321,19 +332,15 @@ class Store:
             self.made.note(link, _digest(file))
         return link
 
-    def _copy(
-        self, opened: Callable[[], IO[bytes]], part: BinaryIO, place: Path, file: ModelFile, reporter: Reporter
-    ) -> None:
+    def _copy(self, opened: Callable[[], IO[bytes]], part: BinaryIO, place: Path, file: ModelFile) -> None:
         """Copy a file into an emptied part. Raises HashMismatchError where other bytes come than promised."""
         digest = hashlib.sha256()
         with disk_errors(place):
             part.truncate(0)
             with opened() as data:
-                reporter.started(file.path, file.size, 0)
                 while part.tell() <= file.size and (chunk := data.read(limits.CHUNK_BYTES)):
                     digest.update(chunk)
                     disk.write_all(part, chunk)
-                    reporter.advanced(file.path, len(chunk))
         if (digest.hexdigest(), part.tell()) != (_digest(file), file.size):
             computed = digest.hexdigest(), part.tell()
             raise HashMismatchError(file.path, expected=(_digest(file), file.size), computed=computed)

@@ -31,6 +31,7 @@ class Fetcher:
     reporter: Reporter
     offline: bool
     directory: Path  # of the project: where files of the user's own are looked for
+    said: tuple[str, ...] = ()  # remarks that the user has read already
 
     def fetch(self, source: Source, files: Iterable[ModelFile], *, ref: object = None) -> tuple[Path, ...]:
         """The paths of the files, in their order; what is missing is brought first.
@@ -59,7 +60,8 @@ class Fetcher:
 
         for path in paths:
             for finding in require_harmless(read_file(path).template, path.name):
-                self.reporter.remarked(path.name, f"chat template: {finding.detail}")
+                if (remark := f"chat template: {finding.detail}") not in self.said:
+                    self.reporter.remarked(path.name, remark)
 
     def _here(self, source: HubSource | UrlSource, file: ModelFile) -> Path:
         found = self.downloader.present(source, file)

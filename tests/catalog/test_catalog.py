@@ -480,11 +480,13 @@ def test_smoke_prompts_do_not_give_the_answer_away(shipped: Catalog) -> None:
             continue
         for case in task.smoke.cases:
             if isinstance(case, TextCase) and case.expect:
-                assert not judge_text(case, case.prompt).passed, case.prompt
+                told = " ".join(value if isinstance(value, str) else " ".join(value) for value in case.inputs.values())
+                assert not judge_text(case, told).passed, told
 
 
 def test_text_to_sql_asks_as_its_starter_was_trained(shipped: Catalog) -> None:
     task = shipped.task("text-to-sql")
-    assert task
-    assert task.prompt
-    assert task.prompt.user == task.smoke.prompt == "{schema}\n\nQuestion: {question}\nSQL:"
+    assert task and task.starter
+    recipe = task.starter.recipe
+    assert recipe.raw and not recipe.system
+    assert recipe.prompt({"schema": "CREATE ..", "question": "?"}) == "CREATE ..\n\nQuestion: ?\nSQL:"

@@ -139,3 +139,27 @@ def test_the_fits_stand_in_the_files() -> None:
     assert chat is not None and chat.expected is not None and chat.expected.per_doubling > 0
     assert all(item.general.slope > 0 for item in SHIPPED.tasks if item.general)
     assert sum(item.general is not None for item in SHIPPED.tasks) >= 8
+
+
+def test_what_it_was_made_for_is_not_drawn_towards_general_abilities() -> None:
+    of = replace(task(), general=General(slope=1.0, intercept=0.0, error=5.0, most=100.0))
+    general, weak = SHIPPED.task("chat"), model(score(80, by="maker"))
+    assert general is not None and general.expected is not None
+    drawn = rating.rate(weak, of, general)[0].value
+    made = rating.rate(replace(weak, made_for=frozenset({"t"})), of, general)[0].value
+    assert drawn < made == pytest.approx(80 * 0.98, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["qwen3.8-27b", "qwen3-4b-thinking-2507", "qwen3.6-35b-a3b"])
+def test_a_successor_is_taken_for_no_worse_unless_it_was_measured(name: str) -> None:
+    made = SHIPPED.model(name)
+    before = made and SHIPPED.model(made.succeeds)
+    assert made is not None and before is not None
+    compared = 0
+    for of in SHIPPED.tasks:
+        least = {item.mode: item.value for item in SHIPPED.ratings(before, of)}
+        for item in SHIPPED.ratings(made, of):
+            if item.kind != "measured" and item.mode in least:
+                assert item.value >= least[item.mode]
+                compared += 1
+    assert compared >= 2

@@ -35,7 +35,7 @@ from tests.loopback import LoopbackHub
         ("install --name x", 2, ["`--name` goes with exactly one reference"]),
         ("install embeddings --max-size foo", 2, ["--max-size", "`foo` is not a size", "`8GB`"]),
         ("install embeddings --context 0", 2, ["--context", "lmpm install --help"]),
-        ("install embeddings --nope", 2, ["No such option", "lmpm install --help"]),
+        ("install embeddings --nope", 2, ["There is no option `--nope`", "lmpm install --help"]),
         ("instal embeddings", 2, ["There is no command `instal`", "Did you mean `lmpm install`?"]),
         ("frobnicate", 2, ["There is no command `frobnicate`", "lmpm --help"]),
         ("path", 2, ["Missing argument `NAME`", "lmpm path --help"]),

@@ -46,7 +46,7 @@ class TestList:
         assert rows["pinned.gguf"].endswith(f"maker/m-GGUF  pinned.gguf   sql in ~/{cli.directory.name}")
         assert rows["pinned.gguf"].startswith("5.9 KiB")
         assert rows["loose.gguf"].endswith("in no known lock")
-        assert rows["foreign.gguf"].endswith("brought by another tool")
+        assert rows["foreign.gguf"].endswith("of another tool")
         assert "3 files" in result.err and str(cli.store) in result.err
 
     def test_json(self, cli: Cli, store: Store) -> None:
@@ -59,7 +59,7 @@ class TestList:
             "path": "pinned.gguf",
             "size": PINNED.file.size,
             "sha256": PINNED.file.sha256,
-            "brought_by_lmpm": True,
+            "by_lmpm": True,
             "used_by": [{"project": str(cli.directory), "model": "sql"}],
         }
         (unfinished,) = data["unfinished"]

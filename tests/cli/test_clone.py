@@ -230,7 +230,8 @@ class TestOtherMachines:
             3, "Nothing that the lock has for `embeddings` can be taken", "needs 40.0 GiB, budget 10.7 GiB", "[targets]"
         )
         verified = cli.call("verify", "--hardware", "M2, 16GB")
-        verified.failed(3, "0 of 1 models verified")
+        verified.failed(4, "0 of 1 models verified")
+        assert "memory is" in verified.out, "what is here says that the lock does not say the truth"
         (row,) = cli.call("list", "--json", "--hardware", "M2, 16GB").passed().json["models"]
         assert row["present"] is False and "can be taken" in row["error"]
         cli.call("install", "embeddings", "--hardware", "M2, 16GB").passed()  # a rung for it is made

@@ -216,7 +216,7 @@ def test_a_model_that_does_not_do_its_task_is_not_pinned(
     shown.failed(4 if name == "cut off" else 8)
     assert (cli.lock.read_bytes(), cli.manifest.read_bytes()) == before
     if name == "garbage":
-        assert "does not do its task" in shown.err and "`--no-smoke`" in shown.err
+        assert "does not do its task" in shown.err and "`--no-test`" in shown.err
         cli.call("install", "maker/bad-GGUF", "--task", "text-to-sql", "-c", "256", "--no-smoke").passed()
         cli.call("smoke", "bad").failed(8, "does not do its task")
         verified = cli.call("verify", "bad", "mine")

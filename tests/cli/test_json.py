@@ -14,7 +14,7 @@ from tests.loopback import LoopbackHub, faults
 MACHINE = {
     "name", "accelerator", "memory", "vram", "gpus", "cores", "budget", "host_budget", "bandwidth", "host_bandwidth",
 }  # fmt: skip
-CHOICE = {"model", "repo", "revision", "quant", "license", "files", "memory", "speed", "quality"}
+CHOICE = {"model", "repo", "revision", "quant", "mode", "license", "files", "memory", "speed", "quality"}
 MEMORY = {
     "total",
     "weights",
@@ -32,7 +32,7 @@ REASONS = {
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable",
 }  # fmt: skip
-RUNG = {"rung", "rungs", "model", "repo", "revision", "quant", "license", "memory", "speed", "files"}
+RUNG = {"variant", "variants", "model", "repo", "revision", "quant", "mode", "license", "memory", "speed", "files"}
 IN_BYTES = {"size", "memory", "budget", "vram", "host_budget", "total", "weights", "kv_cache", "peak_memory"}
 
 
@@ -112,7 +112,10 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
     assert set(listed) == RUNG | {"name", "present"} and listed["present"] is True
 
     path = cli.call("path", "embeddings", "--json").passed().json
-    assert set(path) == RUNG | {"schema", "name", "path"} and path["path"] == path["files"][0]["path"] == model["path"]
+    assert (
+        set(path) == RUNG | {"schema", "name", "path", "recipe"}
+        and path["path"] == path["files"][0]["path"] == model["path"]
+    )
 
     verified = cli.call("verify", "--json").passed().json
     assert verified["verified"] is True
@@ -125,7 +128,7 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
 
     why = cli.call("why", "embeddings", "--json").passed().json
     assert set(why) >= {"request", "machine", "choice", "considered", "rejected", "locked"}
-    assert why["locked"][listed["rung"] - 1]["model"] == listed["model"]
+    assert why["locked"][listed["variant"] - 1]["model"] == listed["model"]
 
     hardware = cli.call("hardware", "--json").passed().json
     assert set(hardware["machine"]) == MACHINE

@@ -38,7 +38,7 @@ def test_a_target_that_is_no_machine_is_named(cli: Cli) -> None:
     assert "--hardware" not in failed.err
 
 
-MISSPELT = "note: `apche-2.0` is no licence that lmpm knows: did you mean `apache-2.0`?"
+MISSPELT = "note: `apche-2.0` is not a licence that lmpm knows: did you mean `apache-2.0`?"
 
 
 def test_a_licence_that_nobody_knows_does_not_pass_silently(cli: Cli) -> None:
@@ -47,11 +47,11 @@ def test_a_licence_that_nobody_knows_does_not_pass_silently(cli: Cli) -> None:
     )
     for command in (["lock", "--offline"], ["install", "--offline", "--no-smoke"], ["verify", "--no-smoke"]):
         said = cli.call(*command).passed().err
-        assert MISSPELT in said and "note: `mine-1` is no licence that lmpm knows\n" in said
+        assert MISSPELT in said and "note: `mine-1` is not a licence that lmpm knows\n" in said
     for name in ("audit", "sync", "update"):
         assert MISSPELT in cli.call(name, "--offline").passed().err
     for name in ("resolve", "why", "install"):
-        assert "`nope` is no licence" in cli.call(name, "text-to-sql", "--license", "nope").err
+        assert "`nope` is not a licence" in cli.call(name, "text-to-sql", "--license", "nope").err
 
 
 @pytest.mark.parametrize("spelling", ["Apache 2.0", "apache-2", "APACHE-2.0"])

@@ -92,7 +92,7 @@ def test_a_file_that_is_missing_does_not_keep_other_models_from_coming(cli: Cli,
 
 def test_who_did_not_name_the_task_is_told_to(cli: Cli, own: Path) -> None:
     asked = "It was asked the questions of `chat`. If it is for another task, name that with `--task`"
-    cli.call("install", OWN, "--offline", "-c", "256").failed(8, asked, "`--no-smoke`")
+    cli.call("install", OWN, "--offline", "-c", "256").failed(8, asked, "`--no-test`")
     cli.call("smoke", OWN).failed(8, asked)
     cli.call(*INSTALL, OWN, "--name", "own").passed()
     cli.call("smoke", "own").failed(8, asked)
@@ -110,7 +110,7 @@ def test_what_is_no_model_is_an_error_of_the_file(cli: Cli, own: Path, data: byt
 @pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
 def test_what_is_no_file_is_said_to_be_what_it_is(cli: Cli, own: Path, kind: str) -> None:
     own.unlink()
-    words = {"directory": "is a directory", "pipe": "is no regular file", "link": "is a link to `gone`"}[kind]
+    words = {"directory": "is a directory", "pipe": "is not a regular file", "link": "is a link to `gone`"}[kind]
     if kind == "directory":
         own.mkdir()
     elif kind == "pipe":

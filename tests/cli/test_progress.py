@@ -190,7 +190,7 @@ class TestLive:
         reporter.started("other.gguf", 10 * MIB, 5 * MIB)
         reporter.advanced("one.gguf", 5 * MIB)
         one, other, total = screen.shown[-3:]
-        assert one.startswith("one.gguf") and " 50 %  5.0/10.0 MiB" in one
+        assert one.startswith("one.gguf") and " 50 %   5.0/10.0 MiB" in one
         assert other.startswith("other.gguf") and "5.0 MiB resumed" in other
         assert total.startswith("total") and " 50 %  10.0/20.0 MiB" in total
         reporter.stopped()

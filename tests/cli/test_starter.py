@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lmpm import catalog
+from lmpm.project import load_lock
+from lmpm.types import HubSource
 from tests.conftest import ROOT, Cli
 from tests.gguf_files import write_bert, write_llama
 from tests.loopback import LoopbackHub, faults
@@ -20,7 +22,7 @@ STARTER = ROOT / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
 with_starter = pytest.mark.skipif(not STARTER.exists(), reason="the starter model is not trained yet")
 
 ORIGINAL = catalog.directory()
-SHIPPED = re.compile(r"^\[starter(\.shape)?\]\n(?:(?!\[).*\n)*", re.MULTILINE)
+SHIPPED = re.compile(r"^\[starter(\.\w+)?\].*\n(?:(?!\[).*\n)*", re.MULTILINE)
 TABLE = """
 [starter]
 file = "{name}"
@@ -92,11 +94,24 @@ def test_a_clone_gets_it_from_its_own_lmpm(tiny: Cli) -> None:
     clone.call("verify").passed()
 
 
-def test_declared_machines_are_served_by_it_while_there_is_nothing_else(tiny: Cli) -> None:
-    tiny.manifest.write_text('[targets]\nmac = { hardware = "M2, 16GB" }\n')
-    tiny.call("install", "embeddings", "--offline").passed()
-    assert 'targets = ["mac"]' in tiny.lock.read_text()
-    tiny.call("install", "--locked", "--offline").passed()
+LINE = '[models]\nembeddings = {{ task = "embeddings" }}\n\n[targets]\nmac = {{ hardware = "{}" }}\n'
+
+
+def test_declared_machines_get_what_the_catalog_pins_and_never_the_starter(tiny: Cli) -> None:
+    tiny.manifest.write_text(LINE.format("M2, 16GB"))
+    tiny.call("lock", "--offline").passed()
+    (model,) = load_lock(tiny.lock).models
+    serving = [rung for rung in model.candidates if "mac" in rung.targets]
+    assert serving and all(isinstance(rung.source, HubSource) and rung.source.revision for rung in serving)
+    assert all(file.sha256 for rung in serving for file in rung.files)
+    tiny.call("lock", "--check").passed()
+    tiny.call("install", "--offline").failed(4, "switched off")  # the lock gives this machine that, too
+
+
+def test_without_a_pinned_entry_that_fits_a_declared_machine_is_refused(tiny: Cli) -> None:
+    tiny.manifest.write_text(LINE.format("CPU, 1 core, 100MB"))
+    tiny.call("lock", "--offline").failed(5, "for the target `mac`", "only for the machine at hand", "--offline")
+    assert not tiny.lock.exists()
 
 
 def test_a_real_model_takes_its_place_once_there_is_a_network(tiny: Cli, hub: LoopbackHub) -> None:

@@ -104,7 +104,7 @@ def test_help_and_common_options_may_stand_before_the_command(cli: Cli) -> None:
     cli.call("help", "frobnicate").failed(2, "There is no command `frobnicate`")
     assert cli.call("-q", "cache", "dir").passed().out == cli.call("cache", "dir", "-q").passed().out
     cli.call("-v", "list").failed(7, "No `lmpm.lock`")
-    cli.call("-q").failed(2, "No such option")
+    cli.call("-q").failed(2, "There is no option `-q`")
 
 
 def test_verbose_tells_where_things_are_and_what_is_asked_of_whom(cli: Cli, hub: LoopbackHub) -> None:

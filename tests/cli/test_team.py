@@ -142,7 +142,7 @@ class TestPolicy:
         cli.manifest.write_text(f'{text}\n[policy]\nlicenses = {{ deny = ["apche-2.0", "our-own-terms"] }}\n')
         for command in (["lock", "--check"], ["install", *MAC], ["verify", "--no-smoke", *MAC], ["audit", "--offline"]):
             shown = cli.call(*command)
-            assert "`apche-2.0` is no licence that lmpm knows: did you mean `apache-2.0`?" in shown.err
+            assert "`apche-2.0` is not a licence that lmpm knows: did you mean `apache-2.0`?" in shown.err
 
     @pytest.mark.parametrize(
         ("policy", "words"),
@@ -245,7 +245,7 @@ class TestChanges:
         (model,) = lock.models
         write_lock(cli.lock, lock.with_model(replace(model, candidates=model.candidates[-1:])))  # as of an old catalog
         rows = cli.call("outdated", "--json", *MAC).passed().json["changes"]
-        assert [row["kind"] for row in rows if row["rung"] is None] == ["choice"]
+        assert [row["kind"] for row in rows if row["variant"] is None] == ["choice"]
 
     def test_the_catalog_takes_another_choice_for_a_declared_machine(self, cli: Cli, hub: LoopbackHub) -> None:
         cli.manifest.write_text(

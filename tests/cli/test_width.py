@@ -98,7 +98,7 @@ def test_why_is_at_most_a_screen(cli: Cli, hub: LoopbackHub) -> None:
 def test_long_lists_are_capped_with_a_count(cli: Cli) -> None:
     few = cli.call("catalog", "show", "chat").passed().out.splitlines()
     every = cli.call("catalog", "show", "chat", "--all").passed().out.splitlines()
-    left = int(re.findall(r"^(\d+) more models: `--all`$", few[-1])[0])
+    left = int(re.findall(r"^(\d+) more rows: `--all`$", few[-1])[0])
     assert len(every) == len(few) - 1 + left
 
 

@@ -23,8 +23,9 @@ from lmpm.estimate.memory.hparams import HParams
 from lmpm.estimate.memory.projector import projector_need
 from lmpm.estimate.memory.run_plan import LLAMA_SERVER, LMPM, refusal, resolve
 from lmpm.estimate.memory.weights import Placement
+from lmpm.fs import JsonCache
 from lmpm.gguf.header import read_file
-from lmpm.gguf.parts import Part
+from lmpm.gguf.parts import Part, local_part
 from lmpm.run_config import RunConfig
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 from tests.shapes import MODELS, write
@@ -85,6 +86,20 @@ def test_a_dry_run_reads_only_the_header(tmp_path: Path) -> None:
     assert copy.read_bytes()[: header.size] == data[: header.size]
     plan = RunConfig(context=512)
     assert planner.dry_run([part], plan) == engine.default_engine().plan(path, plan)
+
+
+def test_a_plan_is_kept_for_the_whole_header_whatever_sha256_is_claimed(tmp_path: Path) -> None:
+    """Two headers of one claimed sha256 that differ behind the vocabulary alone are planned each by itself."""
+    parts = []
+    for name in "ab":
+        (path,) = write_llama(tmp_path / f"{name}.gguf", vocab=8000, extra={"note.last": name})
+        parts.append(local_part(path, "m.gguf", "1" * 64))
+    first, second = (part.read_at(0, 2**16) for part in parts)
+    assert first == second and len(first) == 2**16
+    asked = planner.MemoryPlanner(tmp_path / "plans", "here", "this", engine.default_engine())
+    for part in (*parts, *parts):
+        asked.ask([part], RunConfig(context=128))
+    assert JsonCache(tmp_path / "plans").usage().notes == 2
 
 
 def test_a_dry_run_of_a_file_that_llama_cpp_does_not_know(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lmpm.gguf.cursor import Value
 from lmpm.gguf.header import Header, read_file
 from lmpm.gguf.loadable import refusal, require_loadable, split_refusal
 from tests.conftest import Cli
-from tests.gguf_files import write_llama, write_unknown_architecture
+from tests.gguf_files import write_llama, write_projector, write_unknown_architecture
 from tests.loopback import LoopbackHub
 from tests.shapes import MODELS, write
 
@@ -36,7 +36,7 @@ def header(**changes: Value) -> Header:
     """A header with other keys, which are named without their prefix; None takes one away."""
     keys = KEYS | {f"llama.{key.replace('__', '.')}": value for key, value in changes.items()}
     keys = {key: value for key, value in keys.items() if value is not None}
-    return Header(version=3, tensor_count=0, metadata=keys, array_lengths={})
+    return Header(version=3, tensor_count=1, metadata=keys, array_lengths={})
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,15 @@ def test_a_missing_architecture_and_what_is_no_model() -> None:
     assert refusal(nameless) == "it names no architecture"
     for kind, word in (("adapter", "LoRA"), ("imatrix", "importance matrix"), ("controlvector", "control vector")):
         assert word in (refusal(replace(nameless, metadata={"general.type": kind})) or "")
+
+
+def test_what_belongs_to_a_model_is_none_whatever_it_is_called(cli: Cli) -> None:
+    write_projector(cli.directory / "Model-Q8_0.gguf")
+    broken(cli.directory / "Vocab-Q8_0.gguf")
+    for name, says in (("Model-Q8_0", "it is an encoder of pictures or sound"), ("Vocab-Q8_0", "and no weights")):
+        for command in ("inspect", "install --no-smoke", "resolve"):
+            cli.call(*command.split(), f"./{name}.gguf", "--offline").failed(4, says)
+    assert not cli.lock.exists()
 
 
 def test_keys_that_were_not_read_are_not_missed() -> None:

@@ -132,7 +132,7 @@ def _row(repository: Repository, commit: Commit, names: Iterable[str], *, blobs:
         "lastModified": lambda: repository.last_modified,
         "cardData": lambda: repository.card_data,
         "model-index": lambda: None,
-        "config": dict,
+        "config": lambda: repository.config,
         "spaces": list,
         "safetensors": lambda: repository.safetensors,
         "gguf": lambda: repository.gguf_at(commit),

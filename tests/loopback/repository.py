@@ -79,6 +79,7 @@ class Repository:
     likes: int = 0
     tags: tuple[str, ...] = ()
     card_data: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     gguf: dict[str, Any] | None = None  # None: read from the first GGUF file
     safetensors: dict[str, Any] | None = None
     pipeline_tag: str | None = "text-generation"

@@ -11,9 +11,10 @@ from typing import cast
 import pytest
 
 from lmpm import catalog
+from lmpm.catalog import directory
 from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.schema.task import Task
-from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError
+from lmpm.errors import LmpmError, NetworkError, NotFoundError, NothingFitsError, NotPermittedError, OfflineError
 from lmpm.limits import GIB
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
@@ -47,6 +48,7 @@ class Pins:
 
     refused: dict[str, LmpmError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    catalog: Catalog = field(default_factory=lambda: catalog.load(directory()))
 
     def pin(self, variant: Variant) -> tuple[Variant, tuple[str, ...]]:
         assert isinstance(variant.source, HubSource)
@@ -208,16 +210,18 @@ def test_a_ladder_without_targets_has_the_choice_and_one_for_small_machines(
     assert small.license in ("apache-2.0", "mit")
 
 
-def test_a_starter_alone_serves_every_target(real: Catalog, machines: dict[str, Machine]) -> None:
+def test_a_starter_alone_serves_no_target(real: Catalog, machines: dict[str, Machine]) -> None:
     task = task_named(real, "text-to-sql")
     file = ModelFile(path="s.gguf", size=3_000_000, sha256="5" * 64)
     starter = replace(
         real.variants(task)[0], source=StarterSource(task.name), files=(file,), title="starter", shape=None, score=None
     )
     resolution = resolution_for(request_for(task), machines["M2, 16GB"], [starter], task)
-    entry, _ = build(resolution, {"mac": machines["M1, 8GB"], "card": machines["RTX 4090, 64GB"]})
+    entry, _ = build(resolution, {})
     (rung,) = entry.candidates
-    assert rung.targets == ("card", "mac") and rung.source == StarterSource(task.name)
+    assert rung.source == StarterSource(task.name)
+    with pytest.raises(OfflineError, match="the target `mac`"):
+        build(resolution, {"mac": machines["M1, 8GB"]})
 
 
 def test_a_target_that_nothing_fits_is_an_error_that_names_it(real: Catalog, machines: dict[str, Machine]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from lmpm.limits import GIB
 from lmpm.project.lock.diff import differences
 from lmpm.project.lock.records import Lock, LockedModel
+from lmpm.recipe import Input, Recipe
 from lmpm.types import HubSource, Machine, ModelFile
 from tests.lock_samples import small_model
 
@@ -82,3 +83,19 @@ def test_what_this_machine_takes_is_said_where_it_changes() -> None:
     alone = replace(after, candidates=(replace(better, memory=30 * GIB),))
     lines = list(differences(Lock((before,)), Lock((alone,)), machine))
     assert "chat, this machine: chat Q4_K_M -> nothing that fits" in lines
+
+
+def test_a_changed_recipe_is_told_once_for_all_and_for_each_that_differs() -> None:
+    recipe = Recipe(kind="chat", inputs=(Input(name="prompt", main=True),), user="{prompt}", max_tokens=512)
+    short, own = replace(recipe, max_tokens=256), replace(recipe, max_tokens=256, mode="thinking")
+
+    def asked(base: Recipe | None, *rungs: Recipe | None) -> LockedModel:
+        model = small_model("a")
+        pairs = zip(model.candidates, rungs, strict=True)
+        return replace(model, recipe=base, candidates=tuple(replace(rung, recipe=each) for rung, each in pairs))
+
+    assert told(asked(recipe, recipe, recipe), asked(short, short, own)) == [
+        "a: recipe: max_tokens 512 -> 256",
+        'a, a Q2_K: recipe: mode none -> "thinking"',
+    ]
+    assert told(asked(None, None, None), asked(recipe, recipe, recipe)) == ["a: its recipe is pinned now"]

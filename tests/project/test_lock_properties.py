@@ -15,11 +15,12 @@ from lmpm.project.lock.diff import differences
 from lmpm.project.lock.reader import parse_lock
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.writer import emit_lock
-from lmpm.proof.result import Tested
+from lmpm.proof.tested import Tested
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource
 
 BYTES = st.integers(min_value=1, max_value=2**63 - 1)
+SIZES = st.integers(1, 2**60)  # four of them are below the largest number of TOML
 SPEEDS = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 NAMES = st.text("abcxyz019", min_size=1, max_size=6).map("m-".__add__)  # no name of a Windows device
 LINES = st.text(st.sampled_from("abc XYZ0.9é名\"\\'#=[]{},"), min_size=1, max_size=12).map("x".__add__)
@@ -41,9 +42,9 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
     stem = draw(NAMES)
     shards = draw(st.integers(1, 3))
     paths = [f"{stem}.gguf"] if shards == 1 else [f"{stem}-{n:05}-of-{shards:05}.gguf" for n in range(1, shards + 1)]
-    files = tuple(ModelFile(path=path, size=draw(BYTES), sha256=draw(hexes(64))) for path in paths)
+    files = tuple(ModelFile(path=path, size=draw(SIZES), sha256=draw(hexes(64))) for path in paths)
     if draw(st.booleans()):
-        files += (ModelFile(path="mmproj.gguf", size=draw(BYTES), sha256=draw(hexes(64)), role="mmproj"),)
+        files += (ModelFile(path="mmproj.gguf", size=draw(SIZES), sha256=draw(hexes(64)), role="mmproj"),)
     speed = st.none() | SPEEDS
     tested = st.builds(
         Tested,
@@ -62,7 +63,7 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         answer_tokens=draw(st.integers(0, 2**31)),
         thinking_tokens=draw(st.integers(0, 2**31)),
         is_native=draw(st.booleans()),
-        memory=draw(BYTES),
+        memory=draw(st.integers(sum(file.size for file in files), 2**63 - 1)),
         bytes_per_token=draw(BYTES),
         layers=draw(st.integers(0, 2**31)),
         engine=draw(st.none() | st.integers(1, 2**31)),

@@ -67,6 +67,8 @@ HOSTILE = [
     ("memory = 9985798963", "memory = 0x" + "f" * 5000, "is not valid"),
     ("memory = 9985798963\n", "", f"`{FIRST}.memory` is missing"),
     ("memory = 9985798963", "memory = 0", f"`{FIRST}.memory` expected a whole number from 1"),
+    ("memory = 9985798963", "memory = 1", f"`{FIRST}.memory` expected at least the 8589937592 bytes of its files"),
+    ("memory = 2899102924", "memory = 2147483647", f"`{SECOND}.memory` expected at least the 2147483648 bytes"),
     ("memory = 9985798963", "memory = true", f"`{FIRST}.memory` expected a whole number"),
     ("memory = 2899102924", "memory = 2.9e9", f"`{SECOND}.memory` expected a whole number"),
     ("memory = 2899102924", "memory = 9223372036854775808", f"`{SECOND}.memory` expected a whole number"),

@@ -53,6 +53,8 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for number in (rung["memory"], rung["bytes_per_token"], *(file["size"] for file in rung["files"])):
                 if type(number) is not int or not 1 <= number < 2**63:
                     raise ValueError("size")
+            if rung["memory"] < sum(file["size"] for file in rung["files"]):
+                raise ValueError("memory")
             for file in rung["files"]:
                 if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
                     raise ValueError("file")
@@ -67,6 +69,21 @@ def bits_of_page() -> dict[str, float]:
 
 PAGE = Path(ROOT / "docs" / "lockfile.md").read_text("utf-8")
 BITS = bits_of_page()
+
+
+# The defaults of the page.
+DEFAULTS: dict[str, Any] = {
+    "system": "", "user": "", "raw": False, "system_role": True, "stop": [], "mode": "",
+    "sampling": {"temperature": 0.0}, "max_tokens": 1024, "thinking_tokens": 8192, "grammar": "", "query_prefix": "",
+    "document_prefix": "", "pooling": "", "normalize": True,
+}  # fmt: skip
+
+
+def asked(model: dict[str, Any], rung: dict[str, Any]) -> dict[str, Any] | None:
+    """How a candidate is asked; None where the lock does not say."""
+    if "recipe" not in model and "recipe" not in rung:
+        return None
+    return {**DEFAULTS, **model.get("recipe", {}), **rung.get("recipe", {})}
 
 
 def bits(rung: dict[str, Any]) -> float:
@@ -110,6 +127,9 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         first += 0 if model.get("shows_thinking") else thinking / writing
         total = prompt / reading + (thinking + answer) / writing
         (comfort_f, longest_f), (comfort_t, longest_t) = model["first_token_s"], model["whole_s"]
+        longest = model["requested"].get("max_wait")
+        if isinstance(longest, (int, float)) and first > longest:
+            return None
         x = max(1, first / comfort_f, total / comfort_t)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
     reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
@@ -117,8 +137,12 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
     tier = 0 if rung.get("native") or bits(rung) >= 4.25 else 1
     tier = 2 if free < max(reserve, GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
-    value = rung["score"] * (1 if whole else 0.95) * x**-0.09 / y
-    return {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole, "x": x}
+    split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
+    value = rung["score"] * (1 if whole else split) * x**-0.09 / y
+    able = whole and (x == 1 or not rung.get("answer_tokens"))
+    few = bits(rung) <= BITS["Q4_K_M"] or machine.vram or need <= 0.85 * budget
+    item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
+    return {**item, "able": able, "few": few}
 
 
 def alike(item: dict[str, Any]) -> tuple[int, str]:
@@ -143,9 +167,10 @@ def settle(items: list[dict[str, Any]]) -> dict[str, Any]:
 
     items = [item for item in items if item["whole"]] or items
     items = [item for item in items if kind(item) == min(map(kind, items))]
-    good = [item for item in items if item["whole"] and item["x"] == 1]
+    good = [item for item in items if item["able"]]
     if good:
         fine = [item for item in good if bits(item["rung"]) <= 8.5] or good
+        fine = [item for item in fine if item["few"]] or fine
         return min(fine, key=lambda item: (-bits(item["rung"]), alike(item)[1]))
     usual = BITS["Q4_K_M"]
     return min(items, key=lambda i: (bits(i["rung"]) < usual, abs(bits(i["rung"]) - usual), alike(i)[1]))
@@ -245,6 +270,8 @@ def some_lock(rng: random.Random) -> Lock:
                 )
             )
         asked = {**model.requested, **({"min_speed": rng.choice([3, 40.0])} if rng.random() < 0.3 else {})}
+        if rng.random() < 0.1:
+            asked["max_wait"] = rng.choice([0.5, 20])
         if rng.random() < 0.3:
             asked["prefer"] = rng.choice(["quality", "speed", "small"])
         lock = lock.with_model(replace(model, candidates=tuple(rungs), requested=asked))
@@ -304,6 +331,7 @@ HEX = "d" * 64
         ("1" * 40, "main"),
         ("size = 2147483648", "size = 0"),
         ("memory = 2899102924", "memory = 1e9"),
+        ("memory = 2899102924", "memory = 1"),
         ("small-Q4_K_M.gguf", "../small.gguf"),
         ('name = "text-to-sql"', 'name = "chat"'),
     ],
@@ -332,3 +360,29 @@ def test_the_example_of_the_page_is_a_lock() -> None:
         example = example.replace(f"<{length} hex>", "a" * length)
     assert emit_lock(parse_lock(example)) == example, "in the one form, too"
     assert list(read(example)) == ["chat"]
+
+
+def test_a_candidate_is_asked_as_the_page_says() -> None:
+    seen = 0
+    for seed in range(200):
+        lock = random_lock(random.Random(seed))
+        text = emit_lock(lock)
+        assert tomllib.loads(text)["revision"] == int(any(model.recipe for model in lock.models))
+        models = read(text)
+        for model in lock.models:
+            for rung, row in zip(model.candidates, models[model.name]["candidate"], strict=True):
+                found = asked(models[model.name], row)
+                assert (found is None) == (rung.recipe is None)
+                if found is None or rung.recipe is None:
+                    continue
+                seen += 1
+                sampling = rung.recipe.sampling
+                assert found["sampling"].get("temperature") == sampling.temperature
+                assert found["sampling"].get("top_k") == sampling.top_k
+                assert list(rung.recipe.stop) == found["stop"]
+                plain = [key for key in DEFAULTS if key not in ("sampling", "stop")]
+                assert {key: getattr(rung.recipe, key) for key in plain} == {key: found[key] for key in plain}
+                if rung.recipe.kind == "complete":
+                    inputs = [(item["name"], item.get("list", False)) for item in found["inputs"]]
+                    assert [(item.name, item.is_list) for item in rung.recipe.inputs] == inputs
+    assert seen > 100

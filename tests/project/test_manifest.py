@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +106,8 @@ HOSTILE = [
     ("context = 8192", 'quant = ""', "`models.chat.quant` is empty"),
     ("context = 8192", 'quant = "Q4\\nK"', "`models.chat.quant` expected one line of printable text"),
     ("min_speed = 20", "min_speed = -1", "`models.code.min_speed` expected tokens per second"),
+    ("min_speed = 20", "max_wait = -1", "`models.code.max_wait` expected seconds"),
+    ("min_speed = 20", 'max_wait = "5 s"', "`models.code.max_wait` expected a number"),
     ("min_speed = 20", "min_speed = nan", "`models.code.min_speed` expected a finite number"),
     ("min_speed = 20", "min_speed = 0x" + "f" * 400, "is not valid"),
     ('max_size = "5GB"', 'max_size = "big"', "`models.code.max_size` expected a size like `8GB`"),
@@ -168,6 +172,9 @@ PLACES = [
     '[models]\nchat = { task = "chat" }\n@',
     'models.chat = { task = "chat" }\n@\n[targets]\n',
     '[targets]\n[models]\nb = { task = "b" }\na = { task = "a" }\n@[policy]\n',
+    '[models]\nchat = { task = "chat" }\n@# of the search\nvectors = { task = "embeddings" }\n',
+    '[models]\n\n@# of the search\nvectors = { task = "embeddings" }\n',
+    '[models]\na = { task = "a" }\n\nb = { task = "b" }\n@\n# later\nz = { task = "z" }\n',
 ]  # fmt: skip
 
 
@@ -183,6 +190,35 @@ def test_adds_one_line_and_keeps_every_other(marked: str, newline: str) -> None:
     assert after == marked.replace("@", line)
     assert add_model(after, SQL) == after
     assert remove_model(after, "text-to-sql") == before
+
+
+def test_adds_behind_a_last_line_that_has_no_end() -> None:
+    assert add_model('[models]\nchat = { task = "chat" }', SQL) == f'[models]\nchat = {{ task = "chat" }}\n{SQL_LINE}'
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+@pytest.mark.parametrize("names", [("embeddings", "zoo"), ("alpha", "zoo"), ("alpha", "embeddings"), ("q", "alpha")])
+def test_two_branches_that_each_add_a_model_merge(tmp_path: Path, names: tuple[str, str]) -> None:
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    path, base = tmp_path / "lmpm.toml", '[models]\nchat = { task = "chat" }\nrerank = { task = "reranking" }\n'
+    git("init", "-q", "-b", "main", ".")
+    path.write_text(base)
+    git("add", ".")
+    git("commit", "-qm", "base")
+    added = [ManifestModel(name=name, task="chat") for name in names]
+    for model in added:
+        git("checkout", "-q", "-b", model.name, "main")
+        path.write_text(add_model(base, model))
+        git("commit", "-qam", model.name)
+    git("merge", "-q", names[0])
+    merged = path.read_text()
+    assert set(parse_manifest(merged).models) == {"chat", "rerank", *names}
+    keys = [line.split(" ")[0] for line in merged.splitlines()[1:]]
+    assert keys == sorted(keys)
 
 
 def test_adds_the_table_where_there_is_none() -> None:
@@ -258,3 +294,34 @@ def test_reading_needs_no_editor_and_no_network() -> None:
 def test_a_manifest_names_its_engine() -> None:
     assert parse_manifest('[engine]\nprefer = "llama-server"\n').engine == "llama-server"
     assert parse_manifest("").engine is None
+
+
+def test_a_recipe_is_read_strictly_and_kept_in_what_is_asked() -> None:
+    text = '[models.sql]\ntask = "text-to-sql"\n[models.sql.recipe]\nsystem = "One query."\nmax_tokens = 64\n'
+    model = parse_manifest(text).models["sql"]
+    assert model.recipe == {"system": "One query.", "max_tokens": 64}
+    assert model.requested()["recipe"] == '{"max_tokens": 64, "system": "One query."}'
+    for wrong, place in (("max_tokens = 0", "max_tokens"), ('sytem = "x"', "sytem"), ('stop = "x"', "stop")):
+        with pytest.raises(ManifestError, match=f"models.sql.recipe.{place}"):
+            parse_manifest(f"{text}{wrong}\n".replace("max_tokens = 64\n", ""))
+
+
+def test_a_recipe_below_a_line_says_what_to_do() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest('[models]\nsql = { task = "text-to-sql" }\n[models.sql.recipe]\nsystem = "x"\n')
+    assert "below a `[models.sql]`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[models.sql]\ntask = "text-to-sql"\n\n[models.sql.recipe]\nsystem = "x"\n',
+        '[models]\nsql = { task = "text-to-sql", recipe = { system = "x" } }\n',
+        '[models]\nsql.task = "text-to-sql"\nsql.recipe.system = "x"\n',
+    ],
+)
+def test_a_recipe_stays_when_its_line_is_edited(text: str) -> None:
+    line = replace(parse_manifest(text).models["sql"], context=2048)
+    edited = add_model(text, line)
+    found = parse_manifest(edited).models["sql"]
+    assert found == line and found.recipe == {"system": "x"} and found.context == 2048

@@ -11,19 +11,23 @@ import pytest
 from lmpm import catalog
 from lmpm.catalog.catalog import Catalog
 from lmpm.catalog.schema.smoke import FimCase, JsonCase, LabelCase, RankCase, SmokeTest, SqlCase, TextCase, ToolCase
-from lmpm.engine.protocol import EngineLimits, Generation
+from lmpm.engine.protocol import EngineLimits, Files, Generation
 from lmpm.errors import EngineError
 from lmpm.proof.judge import find_object, judge, judge_fim, judge_json, judge_label, judge_ranks, judge_text, judge_tool
-from lmpm.proof.smoke import holes, rankings, run_smoke, texts
+from lmpm.proof.smoke import rankings, run_smoke
+from lmpm.recipe import Recipe
 from lmpm.run_config import RunConfig
 from tests.gguf_files import write_bert, write_llama
 
 SHIPPED = Path(__file__).resolve().parents[2] / "catalog"
 LIMITS = EngineLimits(time_s=60, memory_bytes=1 << 30)
+PLAN = RunConfig(context=256)
+RERANK = Recipe(kind="rerank", pooling="rank")
+INFILL = Recipe(kind="infill")
 ADD = FimCase("def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n", ("a + b", "b + a"))
-ADA = JsonCase("Ada is 36.", {"name": "Ada", "age": 36}, fields=("city",))
-OSLO = ToolCase("weather in Oslo?", "get_weather", {"city": "Oslo"})
-MOOD = LabelCase("Cold food.", ("positive", "negative"), "negative")
+ADA = JsonCase({"text": "Ada is 36.", "fields": ("name", "age")}, {"name": "Ada", "age": 36}, fields=("city",))
+OSLO = ToolCase({"prompt": "weather in Oslo?"}, "get_weather", {"city": "Oslo"})
+MOOD = LabelCase({"text": "Cold food.", "labels": ("positive", "negative")}, "negative")
 CATS = RankCase("a cat", "a kitten", "a truck")
 
 
@@ -102,24 +106,22 @@ def test_labels(answer: str, detail: str) -> None:
 
 
 def test_a_word_counts_as_a_whole() -> None:
-    case = TextCase("3x + 4 = 19?", ("5",))
+    case = TextCase({"prompt": "3x + 4 = 19?"}, ("5",))
     assert judge_text(case, "x = 5.").passed
     assert not judge_text(case, "x = 15").passed
-    assert judge_text(TextCase("?", ("+= 1",)), "i += 1`").passed
+    assert judge_text(TextCase({"prompt": "?"}, ("+= 1",)), "i += 1`").passed
 
 
 def test_ranks() -> None:
-    test = SmokeTest("rerank", (CATS, CATS, CATS), "", 0, (), 1)
+    test = SmokeTest("rerank", (CATS, CATS, CATS), 0, 1)
     verdicts = judge_ranks(test, [2.0, -1.0, 0.5, 0.5, float("nan"), 0.0])
     assert [verdict.passed for verdict in verdicts] == [True, False, False]
     assert verdicts[0].answer == "scores 2.000 and -1.000"
 
 
-def test_what_is_asked_of_rerankers_and_of_holes() -> None:
-    test = SmokeTest("rerank", (CATS,), "", 0, (), 1)
+def test_what_is_asked_of_rerankers() -> None:
+    test = SmokeTest("rerank", (CATS,), 0, 1)
     assert rankings(test) == (("a cat", ("a kitten", "a truck")),)
-    assert texts(test) == () == holes(test)
-    assert holes(SmokeTest("fim", (ADD,), "", 8, (), 1)) == ((ADD.prefix, ADD.suffix),)
 
 
 def _right_answer(case: object) -> str | None:
@@ -160,9 +162,11 @@ def test_shipped_cases_pass_with_the_right_answer_and_not_with_an_echo(shipped: 
 
 def test_a_reranker_scores_pairs(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", meanings=[["cat", "kitten"], ["car", "truck"]], classifier=True)
-    there = SmokeTest("rerank", (CATS,), "", 0, (), 1)
-    back = SmokeTest("rerank", (RankCase("a cat", "a truck", "a kitten"),), "", 0, (), 1)
-    results = [run_smoke(path, test, plan=RunConfig(context=256), limits=LIMITS) for test in (there, back)]
+    there = SmokeTest("rerank", (CATS,), 0, 1)
+    back = SmokeTest("rerank", (RankCase("a cat", "a truck", "a kitten"),), 0, 1)
+    results = [
+        run_smoke(Files(path), test, RERANK, plan=RunConfig(context=256), limits=LIMITS) for test in (there, back)
+    ]
     assert sorted(result.passed for result in results) == [False, True]  # the same two scores, the other way round
     scores = [set(result.answer.removeprefix("scores ").split(" and ")) for result in results]
     assert scores[0] == scores[1]
@@ -170,22 +174,22 @@ def test_a_reranker_scores_pairs(tmp_path: Path) -> None:
 
 def test_an_embedding_model_is_no_reranker(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", meanings=[["cat", "kitten"]])
-    result = run_smoke(path, SmokeTest("rerank", (CATS,), "", 0, (), 1), plan=RunConfig(context=256), limits=LIMITS)
+    result = run_smoke(Files(path), SmokeTest("rerank", (CATS,), 0, 1), RERANK, plan=PLAN, limits=LIMITS)
     assert not result.passed
     assert result.detail == "the file has no classification head, so it ranks nothing"
 
 
 def test_a_hole_is_filled_with_the_tokens_of_the_header(tmp_path: Path) -> None:
-    fim = SmokeTest("fim", (ADD,), "", 8, (), 1)
+    fim = SmokeTest("fim", (ADD,), 8, 1)
     plain = write_llama(tmp_path / "plain.gguf")[0]
     with pytest.raises(EngineError, match="Infill is not supported by this model"):
-        run_smoke(plain, fim, plan=RunConfig(context=256), limits=LIMITS)
+        run_smoke(Files(plain), fim, INFILL, plan=RunConfig(context=256), limits=LIMITS)
     numbers = {"pre": 290, "suf": 291, "mid": 292}
     able = write_llama(
         tmp_path / "able.gguf",
         extra={f"tokenizer.ggml.fim_{name}_token_id": number for name, number in numbers.items()},
     )[0]
-    result = run_smoke(able, fim, plan=RunConfig(context=256), limits=LIMITS)
+    result = run_smoke(Files(able), fim, INFILL, plan=RunConfig(context=256), limits=LIMITS)
     assert not result.passed  # its weights are random
     assert result.answer
     assert result.question == f"{ADD.prefix}…{ADD.suffix}"

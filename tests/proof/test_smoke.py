@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from lmpm.catalog.schema.smoke import EmbeddingCase, SmokeTest, SqlCase, TextCase
-from lmpm.engine import EngineLimits, Generation, SessionMemory
+from lmpm.engine import EngineLimits, Files, Generation, SessionMemory
 from lmpm.errors import EngineError
 from lmpm.proof.judge import cosine, judge, judge_embeddings, judge_sql, judge_text, repeats
-from lmpm.proof.smoke import Answers, run_smoke, summarize, texts
+from lmpm.proof.smoke import Answers, run_smoke, summarize
+from lmpm.recipe import Input, Recipe
 from lmpm.run_config import RunConfig
 from tests.gguf_files import write_bert, write_llama, write_unknown_architecture
 
@@ -23,33 +24,22 @@ USERS = SqlCase(
     expected=(("Bob",), ("Ann",)),
     ordered=False,
 )
-SQL = SmokeTest("sql", (USERS, USERS, USERS), "{schema}\n-- {question}\n", 32, (";",), 2)
+SQL = SmokeTest("sql", (USERS, USERS, USERS), 32, 2)
+ASKED = Recipe(
+    kind="complete",
+    inputs=(Input(name="question", main=True), Input(name="schema")),
+    user="{schema}\n-- {question}\n",
+    stop=(";",),
+)
+VECTORS = Recipe(kind="embed")
 CATS = EmbeddingCase("a cat", "a kitten", "a truck")
-EMBEDDINGS = SmokeTest("embeddings", (CATS,), "", 0, (), 1)
+EMBEDDINGS = SmokeTest("embeddings", (CATS,), 0, 1)
 REPORT = Answers(build="llama.cpp 1", memory=SessionMemory(peak=1000, buffers=()))
 
 
 def said(text: str, **values: object) -> Generation:
     generation = Generation(text=text, prompt_tokens=5, tokens=11, first_token_s=0.5, decode=10.0)
     return dataclasses.replace(generation, **values)  # type: ignore[arg-type]
-
-
-# Prompts
-
-
-def test_a_prompt_is_filled_once() -> None:
-    case = USERS._replace(schema="CREATE TABLE t (a TEXT DEFAULT '{question}');", question="{schema}?")
-    test = SQL._replace(cases=(case,))
-    assert texts(test) == ("CREATE TABLE t (a TEXT DEFAULT '{question}');\n-- {schema}?\n",)
-
-
-def test_braces_of_a_prompt_stay() -> None:
-    test = SmokeTest("text", (TextCase("def f():"),), "{prompt} {} {other}", 8, (), 1)
-    assert texts(test) == ("def f(): {} {other}",)
-
-
-def test_an_embedding_case_gives_three_texts() -> None:
-    assert texts(EMBEDDINGS) == ("a cat", "a kitten", "a truck")
 
 
 # Judging
@@ -98,7 +88,7 @@ def test_order_counts_where_it_was_asked_for() -> None:
     ],
 )
 def test_text(answer: str, expect: tuple[str, ...], detail: str) -> None:
-    verdict = judge_text(TextCase("?", expect), answer)
+    verdict = judge_text(TextCase({"prompt": "?"}, expect), answer)
     assert verdict.detail == detail
     assert verdict.passed == (detail.endswith("found") or detail == "text as expected")
 
@@ -186,7 +176,7 @@ def test_a_test_without_cases_does_not_pass() -> None:
 
 def test_a_model_of_random_weights_does_not_pass(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf")[0]
-    result = run_smoke(path, SQL, plan=RunConfig(context=256), limits=LIMITS)
+    result = run_smoke(Files(path), SQL, ASKED, plan=RunConfig(context=256), limits=LIMITS)
     assert not result.passed
     assert result.detail.startswith("0 of 3 answers right, 2 needed: ")
     assert result.answer
@@ -197,13 +187,13 @@ def test_a_model_of_random_weights_does_not_pass(tmp_path: Path) -> None:
 def test_an_embedding_model_that_knows_its_words_passes(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", meanings=[["cat", "kitten"], ["car", "truck"]])
     plan = RunConfig(context=256, embeddings=True)
-    result = run_smoke(path, EMBEDDINGS, plan=plan, limits=LIMITS)
+    result = run_smoke(Files(path), EMBEDDINGS, VECTORS, plan=plan, limits=LIMITS)
     assert result.passed, result.detail
     wrong = EMBEDDINGS._replace(cases=(EmbeddingCase("a cat", "a truck", "a kitten"),))
-    assert not run_smoke(path, wrong, plan=plan, limits=LIMITS).passed
+    assert not run_smoke(Files(path), wrong, VECTORS, plan=plan, limits=LIMITS).passed
 
 
 def test_a_failure_of_the_engine_is_no_result(tmp_path: Path) -> None:
     path = write_unknown_architecture(tmp_path / "m.gguf")
     with pytest.raises(EngineError, match=r"needs a newer llama\.cpp"):
-        run_smoke(path, SQL, plan=RunConfig(context=256), limits=LIMITS)
+        run_smoke(Files(path), SQL, ASKED, plan=RunConfig(context=256), limits=LIMITS)

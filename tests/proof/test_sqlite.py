@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lmpm.errors import CatalogError
-from lmpm.proof.sqlite import QueryError, extract_sql, run_query, same_rows
+from lmpm.proof.sqlite import rows_on, same_rows
+from lmpm.sql import QueryError, extract_sql
 
 SCHEMA = "CREATE TABLE t (a INTEGER, b TEXT); CREATE TABLE u (a INTEGER);"
 ROWS = ("INSERT INTO t VALUES (1, 'x;y'), (2, 'z')", "INSERT INTO u VALUES (1), (2), (3)")
@@ -55,7 +56,7 @@ def test_extract_sql(answer: str, sql: str) -> None:
     ],
 )
 def test_queries_that_a_task_may_need(sql: str, rows: list[tuple[object, ...]]) -> None:
-    assert run_query(SCHEMA, ROWS, sql) == rows
+    assert rows_on(SCHEMA, ROWS, sql) == tuple(rows)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +89,14 @@ def test_queries_that_a_task_may_need(sql: str, rows: list[tuple[object, ...]]) 
         ("SELECT '\ud800'", "surrogates"),
         ("SELECT 1\0", "null character"),
         ("EXPLAINED", "syntax error"),
-        ("-- nothing", "no query"),
-        ("", "no query"),
+        ("-- nothing", "not a query"),
+        ("", "not a query"),
     ],
 )
 def test_hostile_queries_fail(sql: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(QueryError, match=problem):
-        run_query(SCHEMA, ROWS, sql)
+        rows_on(SCHEMA, ROWS, sql)
     assert not list(tmp_path.iterdir())
 
 
@@ -104,12 +105,12 @@ def test_steps_that_nothing_interrupts_are_short() -> None:
     tables = ", ".join(f"u x{number}" for number in range(20))
     sql = f"SELECT max(instr(x, y)) FROM (SELECT {long} AS x, {long} || 'q' AS y), {tables}"
     with pytest.raises(QueryError, match="takes too long"):
-        run_query(SCHEMA, ROWS, sql)
+        rows_on(SCHEMA, ROWS, sql)
 
 
 def test_a_broken_database_is_the_catalog_s_fault() -> None:
     with pytest.raises(CatalogError, match="table t already exists"):
-        run_query(SCHEMA * 2, ROWS, "SELECT 1")
+        rows_on(SCHEMA * 2, ROWS, "SELECT 1")
 
 
 def test_extracting_from_a_hostile_answer_ends() -> None:

@@ -14,6 +14,7 @@ import pytest
 from lmpm.errors import SpecError
 from lmpm.gguf import quant
 from lmpm.hub.repository import Repository
+from lmpm.limits import MAX_GGUF_NAMES
 from lmpm.resolver.candidates.variants import Contents, FileSet, contents
 from lmpm.resolver.reference import HubReference, parse_quant, parse_reference
 from lmpm.types import ModelFile
@@ -106,6 +107,28 @@ def test_every_listing_there_is() -> None:
     assert counts["offered"] > 0.9 * counts.total()
 
 
+@pytest.mark.parametrize("name", ["f{}/m-Q4_K_M.gguf", "m{}-Q4_K_M.gguf", "m{}/M-Q4_K_M-00001-of-00001.gguf"])
+def test_of_more_names_than_any_repository_has_the_first_are_offered_and_each_can_be_named(name: str) -> None:
+    sizes = {name.format(number): number for number in range(1, 5000)} | {"M-Q8_0.gguf": 9}
+    counts = check("maker/M-GGUF", sizes)
+    assert counts["unread"] == 5000 - MAX_GGUF_NAMES
+    listing, last = repository("maker/M-GGUF", sizes), name.format(4999)
+    found = contents(listing)
+    assert any(item.files[0].path == "M-Q8_0.gguf" for item in found.sets), "the root before folders"
+    assert any("4,000 more files were not looked at" in remark for remark in found.remarks())
+    (taken,) = contents(listing, path=last).sets
+    assert [file.path for file in taken.files] == [last]
+
+
+def test_no_set_of_shards_is_cut_by_the_budget() -> None:
+    sizes = {f"a{number}-Q4_K_M.gguf": number for number in range(1, MAX_GGUF_NAMES)}
+    sizes |= {f"z-Q8_0-{number:05}-of-00003.gguf": number for number in (1, 2, 3)}
+    found = contents(repository("maker/M-GGUF", sizes))
+    assert not found.incomplete and len(found.beside["unread"]) == 3
+    (taken,) = contents(repository("maker/M-GGUF", sizes), path="z-Q8_0-00001-of-00003.gguf").sets
+    assert len(taken.files) == 3
+
+
 def test_a_label_can_be_typed() -> None:
     """`repo:LABEL` is understood as that very label, for all that are offered."""
     for name, sizes in real():
@@ -150,7 +173,13 @@ def test_the_work_grows_with_the_number_of_files(name: str) -> None:
             found = contents(listing)
         finally:
             sys.setprofile(None)
-        assert sum(len(sets) for _, sets in sets_of(found)) + len(found.further) + len(found.incomplete) > 0
+        assert (
+            sum(len(sets) for _, sets in sets_of(found))
+            + len(found.further)
+            + len(found.incomplete)
+            + len(found.beside)
+            > 0
+        )
         return made
 
     assert calls(2000) < 6 * calls(500)

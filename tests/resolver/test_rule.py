@@ -38,7 +38,7 @@ def judged(value: float, whole_s: float = 1.0, tier: int = 0, **changes: Any) ->
     made = option(**{"model": f"m{value}-{whole_s}-{tier}", **changes})
     return Judged(
         option=made, speed=speed, first_token_s=1.0, whole_s=whole_s, value=value, tier=tier, is_whole=True,
-        is_comfortable=True, is_slow=False,
+        is_roomy=True, is_comfortable=True, is_slow=False,
     )  # fmt: skip
 
 
@@ -84,6 +84,11 @@ class TestValue:
 
     def test_a_split_one_counts_five_per_cent_less(self) -> None:
         assert judge(option(gib=15, touched=1), None, CARD).value == pytest.approx(57.0)
+
+    @pytest.mark.parametrize(("prompt", "value"), [(1499, 57.0), (1500, 48.0), (32_768, 48.0)])
+    def test_and_twenty_where_a_request_reads_much(self, prompt: int, value: float) -> None:
+        patient = replace(WAITING, prompt_tokens=prompt, first_token=(1e6, 1e7), whole=(1e6, 1e7))
+        assert judge(option(gib=15, touched=1), patient, CARD).value == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +143,21 @@ class TestQuant:
         made = [option("a", quant, gib=gib) for quant, gib in quants.items()]
         found = take(judge(item, WAITING, MAC) for item in made)
         assert found is not None and found.option.quant == taken
+
+    def test_finer_ones_leave_shared_memory_some_room(self) -> None:
+        made = [
+            option("a", quant, gib=gib, touched=1)
+            for quant, gib in (("Q4_K_M", 17.9), ("Q6_K", 17.1), ("Q5_K_M", 16.9))
+        ]
+        on_mac = take(judge(item, WAITING, MAC) for item in made)
+        on_card = take(judge(item, WAITING, replace(CARD, budget=20 * GIB)) for item in made)
+        assert on_mac is not None and on_mac.option.quant == "Q5_K_M"
+        assert on_card is not None and on_card.option.quant == "Q6_K"
+
+    def test_where_nothing_is_written_bits_cost_no_time(self) -> None:
+        made = [option("a", quant, gib=gib, answer_tokens=0) for quant, gib in (("Q4_K_M", 3), ("Q8_0", 6), ("F16", 9))]
+        found = take(judge(item, replace(WAITING, first_token=(1e-14, 1e-13)), MAC) for item in made)
+        assert found is not None and found.option.quant == "Q8_0" and not found.is_comfortable
 
     def test_the_native_one_goes_before_finer_ones(self) -> None:
         made = [option("a", "MXFP4", is_native=True), option("a", "Q8_0", gib=5.2)]

@@ -88,3 +88,20 @@ def _type(name: str, dims: tuple[int, ...], quant: str, types: Mapping[str, str]
         return "F32"
     kind = "Q6_K" if quant == "Q4_K" and name in ("token_embd.weight", "output.weight") else quant
     return kind if dims[0] % TYPES[kind][0] == 0 else "Q8_0" if dims[0] % 32 == 0 else "F16"
+
+
+def write_random(path: Path, shape: ModelShape, seed: int = 0) -> Path:
+    """Write an encoder of pictures that llama.cpp loads and runs, its weights random: what it sees means nothing."""
+    writer, rng = GGUFWriter(path, shape.architecture), np.random.default_rng(seed)
+    writer.add_type("mmproj")
+    writer.add_name("tiny projector")
+    for key, value in shape.keys.items():
+        _add(writer, f"{shape.architecture}.{key}", value)
+    for name, dims in shape.tensors.items():
+        values = rng.standard_normal(tuple(reversed(dims)), dtype=np.float32) * np.float32(0.05)
+        writer.add_tensor(name, values.astype(np.float16) if name == "v.patch_embd.weight" else values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -142,3 +142,11 @@ PROJECTORS: Final[Mapping[str, Callable[[], ModelShape]]] = {
     "Qwen2.5-VL-7B": lambda: _qwen("qwen2.5vl_merger", 3584),
     "Qwen3-VL-8B": lambda: _qwen("qwen3vl_merger", 4096),
 }  # fmt: skip
+
+
+def small(out: int) -> ModelShape:
+    """An encoder of the kind of Gemma 3 that makes 16 tokens of `out` numbers of any picture."""
+    return tower(
+        "gemma3", wide=64, layers=1, heads=2, ff=128, image=128, patch=8, out=out, positions=256, more=_post(64),
+        after={"mm.soft_emb_norm.weight": (64,), "mm.input_projection.weight": (out, 64)},
+    )  # fmt: skip

@@ -34,7 +34,7 @@ def _problems(catalog: Catalog, row: Table) -> Iterator[Problem]:
     entered = repo.partition("/")[2].lower().replace("_", "-")
     if model and "left_out" not in row:
         if model not in catalog.model_names():
-            yield Problem(FILE, row.at("model"), f"`{model}` is no model of the catalog", "unknown")
+            yield Problem(FILE, row.at("model"), f"`{model}` is not a model of the catalog", "unknown")
     elif model:
         yield Problem(FILE, row.at("model"), "goes without `left_out`")
     else:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
 from lmpm.catalog.problem import Problem
+from lmpm.catalog.recipes import recipe_for
+from lmpm.errors import CatalogError
 from lmpm.gguf import parse_shard, quant
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ DERIVATIVES: Final = re.compile(
 LEAST_SIZE: Final = 0.80
 MOST_SIZE: Final = 1.35
 MOST_SIZE_SMALL: Final = 1.60
+
 SMALL: Final = 1_200_000_000  # parameters
+MOST_GROWTH: Final = 1.20  # of the parameters, from a model to the one that replaces it
 
 
 def model_problems(catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[Problem]:
@@ -43,7 +47,9 @@ def model_problems(catalog: Catalog, model: CatalogModel, broken: frozenset[str]
     if model.shape is None:
         yield Problem(file, "shape", "is missing, expected the sizes that memory is estimated from", "missing")
     yield from _capabilities(file, model)
+    yield from _lineage(file, catalog, model)
     yield from _scores(file, catalog, model, broken)
+    yield from _recipes(file, catalog, model, broken)
     ranks = [catalog.trust(repo.id) for repo in model.repos]
     if ranks != sorted(ranks):
         yield Problem(file, "repo", "expected the most trusted publisher first, as in publishers.toml")
@@ -51,6 +57,21 @@ def model_problems(catalog: Catalog, model: CatalogModel, broken: frozenset[str]
         yield Problem(file, "repo", "is missing, expected at least one repository", "missing")
     for index, repo in enumerate(model.repos):
         yield from _repo(file, f"repo[{index}]", repo, catalog, repo.parameters or model.parameters)
+
+
+def _lineage(file: str, catalog: Catalog, model: CatalogModel) -> Iterator[Problem]:
+    """What it replaces is older, by the same maker and of about its size; what it was made for are tasks."""
+    for name in sorted(model.made_for.difference(catalog.task_names())):
+        yield Problem(file, "made_for", f"`{name}` is not a task", "unknown")
+    if not model.succeeds:
+        return
+    before = catalog.model(model.succeeds)
+    if before is None:
+        yield Problem(file, "succeeds", f"`{model.succeeds}` is not a model of the catalog", "unknown")
+    elif before.publisher != model.publisher or before.released >= model.released:
+        yield Problem(file, "succeeds", f"`{before.name}` is not an earlier model of {model.publisher}")
+    elif not 1 / MOST_GROWTH <= model.parameters / before.parameters <= MOST_GROWTH:
+        yield Problem(file, "succeeds", f"`{before.name}` is of another size")
 
 
 def _capabilities(file: str, model: CatalogModel) -> Iterator[Problem]:
@@ -80,10 +101,10 @@ def _scores(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[
             expected = "`thinking`" if thinking == "always" else "`direct` or `thinking`"
             yield Problem(file, "score.mode", f"{score.metric}: expected {expected}, since the model can think")
         if task is None or task.name != score.task:
-            yield Problem(file, "score.tasks", f"`{score.task}` is no task", "unknown")
+            yield Problem(file, "score.tasks", f"`{score.task}` is not a task", "unknown")
             continue
         if score.metric not in {metric.id for metric in task.metrics}:
-            yield Problem(file, "score.metric", f"`{score.metric}` is no metric of {score.task}", "unknown")
+            yield Problem(file, "score.metric", f"`{score.metric}` is not a metric of {score.task}", "unknown")
         missing = task.capabilities - model.capabilities
         if missing:
             needs = ", ".join(sorted(missing))
@@ -97,9 +118,23 @@ def _scores(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[
             yield Problem(file, "score", f"{task_name} has `{metric}` {count} times{f' ({mode})' if mode else ''}")
 
 
+def _recipes(file: str, catalog: Catalog, model: CatalogModel, broken: frozenset[str]) -> Iterator[Problem]:
+    """What the maker asks goes with the recipe of each task that the model is rated for."""
+    for name in sorted({score.task for score in model.scores}):
+        task = catalog.task(name)
+        if task is None or f"tasks/{name}.toml" in broken:
+            continue
+        for mode in ("", "direct", "thinking"):
+            try:
+                recipe_for(task, model, mode)
+            except CatalogError as error:
+                yield Problem(file, "recipe", f"does not go with {name}: {error.message}")
+                break
+
+
 def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) -> Iterator[Problem]:
     if catalog.publisher(repo.id) is None:
-        yield Problem(file, f"{place}.id", f"`{repo.publisher}` is no publisher of publishers.toml", "unknown")
+        yield Problem(file, f"{place}.id", f"`{repo.publisher}` is not a publisher of publishers.toml", "unknown")
     if repo.native_quant and repo.native_quant not in quant.BITS:
         yield Problem(file, f"{place}.native_quant", f"`{repo.native_quant}` is not known", "unknown")
     if DERIVATIVES.search(repo.id):
@@ -107,12 +142,12 @@ def _repo(file: str, place: str, repo: Repo, catalog: Catalog, parameters: int) 
     quants: dict[str, list[RepoFile]] = {}
     for index, item in enumerate(repo.files):
         at = f"{place}.file[{index}]"
-        if item.approximate and item.sha256:
-            yield Problem(file, f"{at}.approximate", "a file whose sha256 is known has an exact size")
+        if item.sha256 and item.approximate and repo.revision:
+            yield Problem(file, f"{at}.approximate", "a file whose commit is known has an exact size")
         if item.role == "mmproj":
             continue
         if quant.base(item.quant) not in catalog.quants:
-            yield Problem(file, f"{at}.quant", f"`{item.quant}` is no quant of quants.toml", "unknown")
+            yield Problem(file, f"{at}.quant", f"`{item.quant}` is not a quant of quants.toml", "unknown")
         named = quant.from_filename(item.path)
         if named is not None and quant.base(named) != quant.base(item.quant):
             yield Problem(file, f"{at}.quant", f"expected `{named}`, as its path says, found `{item.quant}`")

@@ -1,4 +1,4 @@
-"""The kinds of smoke tests and of speeds that the files of tasks name."""
+"""The kinds of smoke tests that the files of tasks name."""
 
 from __future__ import annotations
 
@@ -6,4 +6,3 @@ from typing import Final, Literal
 
 SmokeKind = Literal["sql", "embeddings", "text", "fim", "json", "tool", "label", "rerank"]
 SILENT: Final[frozenset[SmokeKind]] = frozenset({"embeddings", "rerank"})  # their models write nothing
-SpeedKind = Literal["decode", "prefill"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lmpm.types import FileRole, Shape
 
 Mode = Literal["", "direct", "thinking"]
@@ -80,6 +82,17 @@ class Quirks(NamedTuple):
     note: str
 
 
+class Wish(NamedTuple):
+    """What the maker of a model asks of its recipe, over that of the task, where it can be quoted.
+
+    For the named tasks, or all; in the mode of `when`, or both. `table` is what differs.
+    """
+
+    tasks: tuple[str, ...]
+    when: Mode
+    table: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogModel:
     """One set of weights at one size: what it is, how good it is, and where its files are."""
@@ -97,9 +110,12 @@ class CatalogModel:
     scores: tuple[Score, ...]
     repos: tuple[Repo, ...]
     base_model: str = ""
+    succeeds: str = ""  # the model that it replaces: by the same maker, of the same size and for the same uses
+    made_for: frozenset[str] = frozenset()  # the tasks that it was trained for, where it is no general model
     released: str = ""
     shape: Shape | None = None
     embedding: Embedding | None = None
     quirks: Quirks | None = None
+    wishes: tuple[Wish, ...] = ()
     min_engine_build: int | None = None
     native_quant: str = ""  # the precision it was trained in: that quant and finer ones lose nothing

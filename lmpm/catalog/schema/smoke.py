@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.catalog.schema.kinds import SmokeKind
+    from lmpm.recipe import Inputs
 
 
 class SqlCase(NamedTuple):
@@ -32,9 +33,9 @@ class EmbeddingCase(NamedTuple):
 
 
 class TextCase(NamedTuple):
-    """A prompt and words of which one must appear in the answer, in any case; none: any answer will do."""
+    """Inputs of the recipe and words of which one must appear in the answer, in any case; none: any answer will do."""
 
-    prompt: str
+    inputs: Inputs
     expect: tuple[str, ...] = ()
 
 
@@ -48,30 +49,34 @@ class FimCase(NamedTuple):
 
 
 class JsonCase(NamedTuple):
-    """A prompt whose answer is JSON with these values; texts are compared without case, the rest exactly.
+    """Inputs whose answer is JSON with these values; texts are compared without case, the rest exactly.
 
     Fields that are not expected do not count; `fields` must be there, whatever their value.
     """
 
-    prompt: str
+    inputs: Inputs
     expected: Mapping[str, object]
     fields: tuple[str, ...] = ()
 
 
 class ToolCase(NamedTuple):
-    """A prompt that offers functions, and the one call that answers it."""
+    """Inputs that offer functions, and the one call that answers them."""
 
-    prompt: str
+    inputs: Inputs
     function: str
     arguments: Mapping[str, object]
 
 
 class LabelCase(NamedTuple):
-    """A text to be given one of the labels: the first that the answer names counts."""
+    """A text to be given one of the `labels` of its inputs: the first that the answer names counts."""
 
-    prompt: str
-    labels: tuple[str, ...]
+    inputs: Inputs
     expected: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What may be answered."""
+        return tuple(self.inputs["labels"])
 
 
 class RankCase(NamedTuple):
@@ -88,16 +93,13 @@ SmokeCase = SqlCase | EmbeddingCase | TextCase | FimCase | JsonCase | ToolCase |
 class SmokeTest(NamedTuple):
     """A short real inference of a task: what is asked, how, and how many answers must be right.
 
-    `prompt` is a template of a raw completion with `{schema}` and `{question}`, or `{prompt}`: a model's
-    own chat template is code from a stranger. For embeddings, reranking and infilling it is empty: the
-    file's own header says how texts are put together. `gap` says which part of the task is not tried.
+    Every case is put by the recipe, as a user's question would be; `max_tokens` ends an answer early. `gap` says which
+    part of the task is not tried.
     """
 
     kind: SmokeKind
     cases: tuple[SmokeCase, ...]
-    prompt: str
     max_tokens: int
-    stop: tuple[str, ...]
     pass_cases: int
     gap: str = ""
 

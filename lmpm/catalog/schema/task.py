@@ -10,8 +10,9 @@ from lmpm.catalog.schema.kinds import SILENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmpm.catalog.schema.kinds import SmokeKind, SpeedKind
+    from lmpm.catalog.schema.kinds import SmokeKind
     from lmpm.catalog.schema.smoke import SmokeTest
+    from lmpm.recipe import Recipe
     from lmpm.types import Shape
 
 Seconds = tuple[float, float]  # the comfortable time, and the longest that is of use
@@ -36,13 +37,6 @@ class Metric(NamedTuple):
     largest_miss: float | None = None
 
 
-class Prompt(NamedTuple):
-    """How the task is put to a model that was not told otherwise."""
-
-    system: str
-    user: str
-
-
 class Gap(NamedTuple):
     """A size of memory for which the catalog has no answer to a task, and why."""
 
@@ -61,6 +55,7 @@ class Starter(NamedTuple):
     context_length: int
     architecture: str
     shape: Shape
+    recipe: Recipe
 
 
 class WritingTime(NamedTuple):
@@ -140,8 +135,7 @@ TaskTime = WritingTime | VectorTime | RankingTime
 class Task:
     """What a user wants done, and how it is judged.
 
-    `min_speed` counts written tokens a second, or read ones where `speed_kind` is `prefill`. `read_smoke` raises
-    CatalogError.
+    `read_smoke` raises CatalogError.
     """
 
     name: str
@@ -150,19 +144,16 @@ class Task:
     aliases: tuple[str, ...]
     context: int
     min_context: int
-    min_speed: float
-    speed_kind: SpeedKind
-    typical_prompt_tokens: int
     capabilities: frozenset[str]
     metrics: tuple[Metric, ...]
     time: TaskTime
+    recipe: Recipe  # how it is put to a model that is not known to want it otherwise
     smoke_kind: SmokeKind
     read_smoke: Callable[[], SmokeTest] = field(compare=False, repr=False)
     expected: Expected | None = None
     general: General | None = None
     max_size: int | None = None  # bytes of all files together, where the task is for small machines
     gaps: tuple[Gap, ...] = ()
-    prompt: Prompt | None = None
     starter: Starter | None = None
 
     @property

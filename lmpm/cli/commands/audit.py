@@ -67,7 +67,7 @@ def command(app: App, form: str) -> int:
                         "rule": finding.rule.id,
                         "level": finding.rule.level,
                         "name": finding.model,
-                        "rung": finding.rung,
+                        "variant": finding.rung,
                         "candidate": finding.title,
                         "detail": finding.detail,
                     }

@@ -11,7 +11,8 @@ import click
 from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.commands.verify import run_verify
-from lmpm.cli.options import download_options, global_option, json_option, offline_option, pass_app
+from lmpm.cli.group import NamingGroup
+from lmpm.cli.options import download_options, global_option, json_option, no_test_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_table
 from lmpm.cli.output.layout import Fit
 from lmpm.units import count, human
@@ -29,7 +30,7 @@ expect_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """Carry models to machines without a network.
 
@@ -136,11 +137,11 @@ def verify(app: App, place: str, expect: str) -> int:
 @command.command("import", epilog="Example: `lmpm bundle import /media/stick/models` in the project")
 @click.argument("place", type=click.Path())
 @expect_option
-@click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@no_test_option
 @global_option
 @json_option
 @pass_app(local=True)
-def import_(app: App, place: str, expect: str, no_smoke: bool) -> int:
+def import_(app: App, place: str, expect: str, no_test: bool) -> int:
     """Take the models of the bundle at PLACE into the store, then verify them here.
 
     The project's lock must be the one that the bundle was made for; where there is none, the bundle's is written.
@@ -151,4 +152,4 @@ def import_(app: App, place: str, expect: str, no_smoke: bool) -> int:
     kept = f", {done.kept} were here already" if done.kept else ""
     created = f", {' and '.join(done.created)} written" if done.created else ""
     app.console.done(f"{count(done.files, 'file')} imported{kept}{created}")
-    return run_verify(app, done.models, smoke=not no_smoke)
+    return run_verify(app, done.models, smoke=not no_test)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from lmpm.cli import complete
 from lmpm.cli.app import App
+from lmpm.cli.group import NamingGroup
 from lmpm.cli.options import global_option, json_option, pass_app
-from lmpm.cli.output.console import Console, put, put_json, put_raw, put_table
+from lmpm.cli.output import store_pages as pages
+from lmpm.cli.output.console import put, put_json, put_raw, put_table
 from lmpm.cli.output.layout import Fit
 from lmpm.errors import UnknownNameError, nearest
 from lmpm.fs import JsonCache
@@ -21,14 +22,14 @@ from lmpm.units import count, human
 
 if TYPE_CHECKING:
     from lmpm.project import Known, Lock
-    from lmpm.store import Adopted, Inventory, OtherTool, PrunePlan, Stored, Unfinished, Use
+    from lmpm.store import Adopted, OtherTool
     from lmpm.types import ModelFile, Source
 
 # Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
-NOTES: Final = ("catalog", "engines", "headers", "hub", "measured", "plans", "records", "verified")
+NOTES: Final = ("catalog", "engines", "facts", "headers", "hub", "measured", "plans", "records", "verified")
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """See, clean and fill the store, which is the Hugging Face cache.
 
@@ -62,15 +63,16 @@ def show_files(app: App) -> None:
     known, store = _known(app), app.workspace.store
     found = inventory.take(store, uses_of(store, known))
     if app.as_json:
-        put_json(_inventory_json(app, found, known))
+        put_json(pages.inventory_json(store, found, known))
         return
-    rows = [(human(file.size), file.repo, file.title, _users(file)) for file in found.files]
+    rows = [(human(file.size), file.repo, file.title, pages.users(file)) for file in found.files]
     for part in found.unfinished:
-        whose = f"{_uses(part.used_by)}, `lmpm install` goes on" if part.is_ours else "of another tool"
+        whose = f"{pages.used_by(part.used_by)}, `lmpm install` goes on" if part.is_ours else "of another tool"
         rows.append((human(part.size), part.repo, "unfinished", whose))
     put_table(rows, right=frozenset({0}), fit=Fit(shorten=(1, 2), wraps=True))
     _say_broken(app, known)
-    app.console.blank()
+    if rows:
+        app.console.blank()
     more = f", beside {human(found.other_bytes)} that are no GGUF" if found.other_bytes else ""
     app.console.done(f"{count(len(found.files), 'file')}, {human(found.size)} in {store.root}{more}")
 
@@ -80,9 +82,9 @@ def show_files(app: App) -> None:
 @json_option
 @pass_app(local=True)
 def prune_files(app: App, yes: bool) -> None:
-    """Remove files that lmpm brought and that no known lock names.
+    """Remove files that lmpm downloaded and that no known lock names.
 
-    Files of other tools are left alone, and so is what was brought in the last minutes. Without `--yes`
+    Files of other tools are left alone, and so is what came in the last minutes. Without `--yes`
     nothing is removed.
     """
     from lmpm.project import plan_prune
@@ -93,7 +95,7 @@ def prune_files(app: App, yes: bool) -> None:
     vanished = app.workspace.known_projects.forget_vanished() if yes else []
     done = prune.carry_out(store, wanted) if yes else wanted
     if app.as_json:
-        put_json(_prune_json(done, removed=yes))
+        put_json(pages.prune_json(done, removed=yes))
         return
     for project in vanished:
         app.console.note(f"`{project}` has no lock any more and is forgotten")
@@ -103,7 +105,7 @@ def prune_files(app: App, yes: bool) -> None:
         right=frozenset({0}),
         fit=Fit(shorten=(1, 2)),
     )
-    _conclude_prune(app.console, done, removed=yes)
+    pages.conclude_prune(app.console, done, removed=yes)
 
 
 @command.command("forget", epilog="Example: `lmpm cache forget ~/old-project`, and then `lmpm cache prune`")
@@ -120,7 +122,8 @@ def forget_project(app: App, directory: str) -> None:
     known = app.workspace.known_projects
     if not known.forget(place):
         names = [str(path) for path in known.directories()]
-        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names))
+        listing = f"Known are: {', '.join(f'`{name}`' for name in names)}" if names else "No project is known here"
+        raise UnknownNameError("known project", str(place), suggestions=nearest(str(place), names), listing=listing)
     if app.as_json:
         put_json({"forgotten": str(place)})
     app.console.done(f"Forgot `{place}`. What no other lock names: `lmpm cache prune`")
@@ -189,9 +192,9 @@ def adopt_files(app: App, names: tuple[str, ...], folders: tuple[str, ...]) -> N
         if not app.as_json:
             put(f"{human(file.size):>10}  {file.path}  {found.how} to {found.origin} ({found.tool})")
     if app.as_json:
-        put_json(_adopt_json(app, adopted, absent))
+        put_json(pages.adopt_json(store, adopted, absent))
         return
-    _conclude_adopt(app.console, adopted, absent, places)
+    pages.conclude_adopt(app.console, adopted, absent, places)
 
 
 def _known(app: App) -> list[Known]:
@@ -235,127 +238,3 @@ def _say_broken(app: App, known: list[Known]) -> None:
     for project in known:
         if project.error:
             app.console.note(f"`{project.directory}`: {project.error.message}")
-
-
-def _users(file: Stored) -> str:
-    return _uses(file.used_by) if file.used_by or file.brought else "brought by another tool"
-
-
-def _uses(uses: tuple[Use, ...]) -> str:
-    """`text-to-sql in ~/shop`, or that nobody uses it."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - without a home directory it stays as it is
-    shown = [f"{use.model} in {str(use.project).replace(home, '~', 1)}" for use in uses]
-    return ", ".join(shown) or "in no known lock"
-
-
-def _conclude_prune(console: Console, done: PrunePlan, *, removed: bool) -> None:
-    """What was or would be freed, and what was left alone."""
-    if done.too_new:
-        from lmpm.store import waiting_time
-
-        console.note(f"{count(len(done.too_new), 'file')} left alone: brought in the last {waiting_time()}")
-    if done.foreign_bytes:
-        console.note(f"{human(done.foreign_bytes)} are unfinished downloads of other tools: see `hf cache prune`")
-    number = len(done.files) + len(done.unfinished)
-    if number:
-        console.blank()
-    if not number:
-        console.done("Nothing to prune")
-    elif removed:
-        console.done(f"Removed {count(number, 'file')}, {human(done.freed)} are free again")
-    else:
-        console.done(f"{count(number, 'file')}, {human(done.freed)}. To remove them: `lmpm cache prune --yes`")
-
-
-def _conclude_adopt(
-    console: Console, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]], places: list[OtherTool]
-) -> None:
-    """How many were taken over, in which way, and what is still missing."""
-    where = ", ".join(dict.fromkeys(place.tool for place in places))
-    console.detail(f"Looked in {where or 'no folder: no other tool keeps models here'}")
-    if any(item.how == "symlink" for item in adopted):
-        console.note("a symlink leads nowhere once the other tool removes its file; `lmpm verify` tells")
-    console.blank()
-    if not adopted and not absent:
-        console.done("Nothing to adopt: all that the locks name is here")
-        return
-    ways = ", ".join(f"{number} by {how}" for how, number in sorted(Counter(item.how for item in adopted).items()))
-    size = human(sum(item.file.size for item in adopted))
-    taken = (
-        f"Adopted {count(len(adopted), 'file')}, {size}: {ways}"
-        if adopted
-        else f"Nothing found in {where}"
-        if where
-        else "No other tool keeps models here"
-    )
-    rest = f". {count(len(absent), 'file')} not on this machine: `lmpm install`" if absent else ""
-    console.done(taken + rest)
-
-
-def _uses_json(uses: tuple[Use, ...]) -> list[dict[str, str]]:
-    return [{"project": str(use.project), "model": use.model} for use in uses]
-
-
-def _file_json(file: Stored) -> dict[str, Any]:
-    return {
-        "repo": file.repo,
-        "path": file.title,
-        "size": file.size,
-        "sha256": file.sha256,
-        "brought_by_lmpm": file.brought,
-        "used_by": _uses_json(file.used_by),
-    }
-
-
-def _part_json(part: Unfinished) -> dict[str, Any]:
-    return {
-        "repo": part.repo,
-        "path": str(part.path),
-        "size": part.size,
-        "sha256": part.sha256,
-        "brought_by_lmpm": part.is_ours,
-        "used_by": _uses_json(part.used_by),
-    }
-
-
-def _inventory_json(app: App, found: Inventory, known: list[Known]) -> dict[str, Any]:
-    return {
-        "store": str(app.workspace.store.root),
-        "size": found.size,
-        "other_size": found.other_bytes,
-        "files": [_file_json(file) for file in found.files],
-        "unfinished": [_part_json(part) for part in found.unfinished],
-        "projects": [
-            {"directory": str(project.directory), "error": project.error.message if project.error else None}
-            for project in known
-        ],
-    }
-
-
-def _prune_json(plan: PrunePlan, *, removed: bool) -> dict[str, Any]:
-    return {
-        "removed": removed,
-        "freed": plan.freed,
-        "files": [_file_json(file) | {"freed": file.freed} for file in plan.files],
-        "unfinished": [_part_json(part) for part in plan.unfinished],
-        "too_new": [_file_json(file) for file in plan.too_new],
-    }
-
-
-def _adopt_json(app: App, adopted: list[Adopted], absent: list[tuple[Source, ModelFile]]) -> dict[str, Any]:
-    def shown(source: Source, file: ModelFile) -> dict[str, Any]:
-        return {"repo": source.name, "path": file.path, "size": file.size, "sha256": file.sha256}
-
-    return {
-        "adopted": [
-            shown(item.source, item.file)
-            | {
-                "file": str(app.workspace.store.link(item.source, item.file)),
-                "how": item.how,
-                "tool": item.tool,
-                "origin": str(item.origin),
-            }
-            for item in adopted
-        ],
-        "lacking": [shown(source, file) for source, file in absent],
-    }

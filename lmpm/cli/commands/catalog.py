@@ -6,14 +6,15 @@ import click
 
 from lmpm.cli import complete
 from lmpm.cli.app import App
-from lmpm.cli.options import json_option, pass_app
+from lmpm.cli.group import NamingGroup
+from lmpm.cli.options import dry_run_option, json_option, pass_app
 from lmpm.cli.output.console import put, put_json, put_raw, put_table
 from lmpm.cli.output.layout import Fit
 from lmpm.errors import UnknownNameError, nearest
 from lmpm.units import count
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """Show the tasks and models that lmpm knows."""
 
@@ -45,7 +46,7 @@ def list_tasks(app: App) -> None:
 @json_option
 @pass_app(local=True)
 def show(app: App, name: str, everything: bool) -> None:
-    """Show the models of a task, best first, or what is known of a model."""
+    """Show the models of a task, best first, or what is known of a model. How to call one: `lmpm show`."""
     from lmpm.cli.output import catalog_pages as pages
 
     catalog = app.workspace.catalog
@@ -76,6 +77,32 @@ def show_picks(app: App) -> None:
     from lmpm.resolver import picks_page
 
     put_raw(picks_page.markdown(app.workspace.catalog, app.workspace.chips).rstrip())
+
+
+@command.command("refresh", hidden=True, epilog="Example: `lmpm catalog refresh qwen3.5-9b`")
+@click.argument("names", nargs=-1, metavar="[MODEL]...", shell_complete=complete.catalog_names)
+@dry_run_option
+@pass_app(asks_anew=True)
+def refresh_files(app: App, names: tuple[str, ...], dry_run: bool) -> None:
+    """Hold the files of the catalog against the Hub: pin what is not pinned, report what has changed there."""
+    from lmpm import catalog
+    from lmpm.catalog import refresh
+    from lmpm.hub import search
+
+    shipped, hub = app.workspace.catalog, app.workspace.hub
+    for name in names:
+        if shipped.model(name) is None:
+            near = nearest(name.lower(), shipped.model_names())
+            raise UnknownNameError("model of the catalog", name, suggestions=near)
+    models = [model for model in shipped.models if not names or shipped.model(model.name) in map(shipped.model, names)]
+    changed = 0
+    for change in refresh.update_files(catalog.directory(), models, hub.repository, writes=not dry_run):
+        put(str(change))
+        changed += change.kind == "pinned"
+    if not names:
+        for change in refresh.wanted(catalog.directory(), shipped.models, search.search_hub(hub, "").rows):
+            put(str(change))
+    app.console.done(f"{count(changed, 'repository', 'repositories')} {'would be ' if dry_run else ''}pinned anew")
 
 
 @command.command("check", hidden=True, epilog="Example: `lmpm catalog check`")

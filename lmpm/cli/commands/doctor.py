@@ -18,6 +18,7 @@ from lmpm.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 
 class Check(NamedTuple):
@@ -36,7 +37,7 @@ class Check(NamedTuple):
 @json_option
 @pass_app()
 def command(app: App) -> int:
-    """Check machine, engine, store, catalog and Hub.
+    """Check machine, engine, store, notes, catalog and Hub.
 
     Exits with 1 if something is wrong.
     """
@@ -107,12 +108,20 @@ def _store(app: App) -> Check:
     from lmpm.fs import free_space
 
     place = app.workspace.store.root
-    found = f"{place}, {human(free_space(place))} free"
+    return _written("store", place, f"{place}, {human(free_space(place))} free", "Move it with HF_HUB_CACHE")
+
+
+def _notes(app: App) -> Check:
+    return _written("notes", app.workspace.home, str(app.workspace.home), "Move them with LMPM_HOME")
+
+
+def _written(name: str, place: Path, found: str, hint: str) -> Check:
+    """Whether a directory may be written to, or made."""
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
-        return Check("store", f"{found}, but `{place}` may not be written to", False, "Move it with HF_HUB_CACHE")
-    return Check("store", found, True)
+        return Check(name, f"{found}, but `{place}` may not be written to", False, hint)
+    return Check(name, found, True)
 
 
 def _catalog(app: App) -> Check:
@@ -133,6 +142,7 @@ CHECKS: dict[str, Any] = {
     "machine": _machine,
     "engine": _engine,
     "store": _store,
+    "notes": _notes,
     "catalog": _catalog,
     "hub": _hub,
 }

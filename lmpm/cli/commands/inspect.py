@@ -13,9 +13,9 @@ from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import Tokens, engine_option, hardware_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import put, put_json
-from lmpm.cli.output.words import tok_range
+from lmpm.cli.output.words import about, tok_range
 from lmpm.errors import EngineError, SpecError
-from lmpm.units import count, duration, human, parameters
+from lmpm.units import count, human, parameters
 
 if TYPE_CHECKING:
     from lmpm.estimate import Inspection
@@ -51,7 +51,7 @@ def command(app: App, ref: str, **options: Any) -> None:
     """Show what a GGUF is and needs, from its header alone.
 
     REF is a name in the lock, of which what the machine takes is shown, a task, a model, a repository with a quant,
-    or a file.
+    or a file. `lmpm show` says in a page how it is asked.
     """
     from lmpm.estimate import BUILD, as_planned, inspect, is_followed
 
@@ -69,6 +69,7 @@ def command(app: App, ref: str, **options: Any) -> None:
     info = workspace.engine.info if workspace.is_this_machine else None
     if found.memory.source in ("header", "keys") and info and not is_followed(info.build):
         app.console.note(f"memory is that of {BUILD}; scratch may differ by a few MiB in {info.build}, which is here")
+    found = replace(found, template_findings=(*found.template_findings, *_of_another_template(app, parts)))
     if app.as_json:
         put_json(_json(found, computed, exact))
     else:
@@ -89,6 +90,17 @@ def _parts(app: App, ref: str) -> Parts:
     title = f"{rung.candidate.model} {rung.candidate.quant}"
     app.console.note(f"this is what lmpm.lock pins for this machine: {title}")
     return app.workspace.locator.parts(variant_of(rung.candidate))
+
+
+def _of_another_template(app: App, parts: Parts) -> tuple[Finding, ...]:
+    """That the chat template is not the one that the model was published with, where the Hub says so."""
+    from lmpm.gguf import Finding, read_part
+    from lmpm.resolver import foreign_template
+
+    if parts.variant is None:
+        return ()
+    other = foreign_template(parts.variant.source, read_part(parts.files[0]).template, app.workspace.hub)
+    return (Finding("differs", other),) if other else ()
 
 
 def _ask(app: App, parts: Parts, found: Inspection) -> MemoryPlan | None:
@@ -173,8 +185,8 @@ def _show(found: Inspection, computed: Inspection, exact: MemoryPlan | None, mac
     if found.speed is None:
         put("Speed       it would thrash" if not found.fits else "Speed       unknown: the bandwidth is not known")
         return
-    first = duration(found.speed.first_token_s)
-    put(f"Speed       {tok_range(found.speed)} at half context · first token of 1,000 tokens about {first}")
+    first = about(found.speed.first_token_s)
+    put(f"Speed       {tok_range(found.speed)} at half context · first token of 1,000 tokens {first}")
 
 
 def _source_words(found: Inspection) -> str:

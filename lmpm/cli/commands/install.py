@@ -16,6 +16,7 @@ from lmpm.cli.options import (
     global_option,
     hardware_option,
     json_option,
+    no_test_option,
     offline_option,
     pass_app,
 )
@@ -35,7 +36,7 @@ from lmpm.project import actions
 @click.option("--locked", is_flag=True, help="Fail if `lmpm.lock` would change.")
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the model once it is here.")
+@no_test_option
 @download_options
 @global_option
 @json_option
@@ -47,7 +48,7 @@ def command(
     locked: bool,
     name: str | None,
     no_save: bool,
-    no_smoke: bool,
+    no_test: bool,
     **options: Any,
 ) -> None:
     """Choose, download, test and pin; without REF, what the lock pins.
@@ -56,7 +57,7 @@ def command(
     model's name (`"qwen3 8b"`), searched for on the Hub. What `lmpm.toml` asks of it already stays, options go
     before it.
 
-    Without REF the lock is brought up to date with `lmpm.toml`, and what it pins for this machine is downloaded;
+    Without REF the lock is made to say what `lmpm.toml` asks for, and what it pins for this machine is downloaded;
     `lmpm install --locked` is `lmpm sync`, which never changes the lock.
     """
     if refs[:1] == ("ollama",):  # a command for another tool, pasted: the error names what is meant
@@ -69,7 +70,7 @@ def command(
         name=name,
         locked=locked,
         save=not no_save,
-        smoke=not no_smoke,
+        smoke=not no_test,
     )
     for step in plan.steps:
         plans.show_step(app, plan, step)

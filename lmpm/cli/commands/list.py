@@ -23,7 +23,6 @@ from lmpm.units import human
 def command(app: App) -> None:
     """List this project's models, and whether each is here."""
     from lmpm.project import rung_for, stale_remarks
-    from lmpm.store import missing_hint
 
     store, machine = app.workspace.store, app.workspace.machine
     lock = app.project.require_lock()
@@ -42,7 +41,10 @@ def command(app: App) -> None:
         candidate = rung.candidate
         lacking = [file for file in candidate.files if not store.find(candidate.source, file)]
         present = not lacking
-        hints += [f"`{model.name}` is missing here. {missing_hint(candidate.source, lacking)}"] if lacking else []
+        if lacking:
+            from lmpm.store import missing_hint
+
+            hints.append(f"`{model.name}` is missing here. {missing_hint(candidate.source, lacking)}")
         state = "✓ installed" if present else "✗ missing"
         rows.append(
             (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmpm.cli import complete, plans
+from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     dry_run_option,
@@ -41,6 +41,8 @@ def command(app: App, names: tuple[str, ...], check: bool, upgrade: bool, dry_ru
     if check:
         _check(app)
         return
+    from lmpm.cli import plans
+
     app.change(asks_anew=upgrade)
     plan = actions.lock.plan(app.workspace, names, upgrade=upgrade)
     plans.show_remarks(app, plan)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmpm.cli.app import App
+from lmpm.cli.group import NamingGroup
 from lmpm.cli.options import global_option, pass_app
 from lmpm.cli.output.console import flush, put, put_table
 from lmpm.cli.output.layout import Fit
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """Serve what locks pin to other machines, in the form of the Hub.
 

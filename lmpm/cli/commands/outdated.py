@@ -30,8 +30,8 @@ def command(app: App, names: tuple[str, ...]) -> int:
     Nothing is changed: `lmpm update` does that.
 
     Newer commits, files uploaded again, changed templates and licences, repositories that are gone or belong
-    to somebody else, and better choices of a newer catalog. Files that changed under the pinned commit end in
-    exit code 4; nothing else here is a failure.
+    to somebody else, better choices of a newer catalog, and recipes that it has otherwise. Files that changed under
+    the pinned commit end in exit code 4; nothing else here is a failure.
     """
     if app.workspace.offline:
         raise OfflineError("What is new can only be asked over the network")
@@ -39,7 +39,7 @@ def command(app: App, names: tuple[str, ...]) -> int:
     found = find_news(app.workspace, names)
     if app.as_json:
         rows = [
-            {"name": news.model, "rung": news.rung, "kind": news.change.kind, "detail": news.change.detail}
+            {"name": news.model, "variant": news.rung, "kind": news.change.kind, "detail": news.change.detail}
             for news in found
         ]
         put_json({"changes": rows})

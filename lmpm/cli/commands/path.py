@@ -24,7 +24,8 @@ def command(app: App, name: str, everything: bool) -> None:
     It is the file to load: of a model in shards the first. `--all` and `--json` give every file, also the mmproj
     of a vision model.
     """
-    from lmpm.project import find_model, rung_for
+    from lmpm.project import find_model, recipe_of, rung_for, task_of
+    from lmpm.recipe import write_recipe
     from lmpm.store import missing_files
 
     model = find_model(app.project.require_lock(), name)
@@ -40,7 +41,11 @@ def command(app: App, name: str, everything: bool) -> None:
             {"path": str(path), "role": file.role, "size": file.size, "sha256": file.sha256}
             for file, path in zip(candidate.files, paths, strict=True)
         ]
-        put_json({"name": name, "path": str(paths[0]), **json.rung_json(rung, len(model.candidates)), "files": files})
+        catalog = app.workspace.catalog
+        recipe = recipe_of(candidate, task_of(model, catalog), catalog)
+        asked = {"recipe": write_recipe(recipe) if recipe else None}
+        taken = json.rung_json(rung, len(model.candidates))
+        put_json({"name": name, "path": str(paths[0]), **taken, "files": files, **asked})
     else:
         for path in paths if everything else paths[:1]:
             put_raw(str(path))

@@ -7,7 +7,7 @@ import click
 from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import global_option, pass_app
-from lmpm.project import actions
+from lmpm.project import Exports, actions
 
 
 @click.command(epilog="Example: `lmpm remove text-to-sql`")
@@ -21,4 +21,8 @@ def command(app: App, names: tuple[str, ...]) -> None:
     """
     manifest = app.project.manifest_name
     removed = actions.remove.apply(actions.remove.plan(app.workspace, names))
+    exports = Exports(app.workspace.home / "exports").of(app.project.directory)
+    for record in (item for item in exports if item.name in removed):
+        undo = f"`lmpm export --undo {record.target} {record.name}`"
+        app.console.note(f"`{record.name}` is still in {record.target}, {record.place}: {undo} takes it back")
     app.console.done(f"Removed {', '.join(removed)} from {manifest} and lmpm.lock; the files stay in the cache")

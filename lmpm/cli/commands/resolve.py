@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmpm.cli import complete
+from lmpm.cli import complete, plans
 from lmpm.cli.app import App
 from lmpm.cli.options import (
     constraint_options,
@@ -73,6 +73,7 @@ def _show(app: App, resolution: Resolution, ref: str, *, explain: bool) -> None:
     app.console.say("Machine", describe(choice.machine))
     app.console.say("Why", words.reason(choice, ref=ref))
     app.console.say("Needs", words.needs(choice, chosen))
+    plans.show_guess(app, choice)
     if not resolution.pinned:
         lacking = [name for name, known in (("revision", _revision(chosen)), ("sha256", _digests(chosen))) if not known]
         app.console.note(f"still to be looked up on the Hub: {' and '.join(lacking)}")

@@ -39,11 +39,13 @@ def command(app: App, words: tuple[str, ...], everything: bool, limit: int, cont
 
     What would be taken, its memory and its speed are estimates for this machine; `lmpm resolve` looks closer.
     """
-    from lmpm.errors import OfflineError, UnknownNameError
+    from lmpm.errors import OfflineError, SpecError, UnknownNameError
     from lmpm.resolver import Constraints, request_for, search_catalog, search_models
 
     finder = app.workspace.resolver.finder
     text = " ".join(" ".join(words).split())
+    if not text:
+        raise SpecError("There are no words to search for", hint='For example: `lmpm search "qwen3 8b"`')
     request = request_for(text, Constraints(context=context), None, model=text)
     try:
         matches = search_models(finder, text, request, app.workspace.machine)

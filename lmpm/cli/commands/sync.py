@@ -6,16 +6,7 @@ import click
 
 from lmpm.cli import complete, plans
 from lmpm.cli.app import App
-from lmpm.cli.options import (
-    download_options,
-    dry_run_option,
-    global_option,
-    hardware_option,
-    json_option,
-    no_smoke_option,
-    offline_option,
-    pass_app,
-)
+from lmpm.cli.options import fetch_options, pass_app
 from lmpm.cli.output.console import put_json
 from lmpm.project import actions
 from lmpm.units import count
@@ -24,15 +15,9 @@ from lmpm.units import count
 @click.command(epilog="Example: `lmpm sync` after `git pull`, or `lmpm sync --target ci` when an image is built")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--target", metavar="NAME", help="Download what this machine of [targets] takes.")
-@dry_run_option
-@no_smoke_option
-@hardware_option
-@offline_option
-@download_options
-@global_option
-@json_option
+@fetch_options
 @pass_app()
-def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool, no_smoke: bool) -> None:
+def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool, no_test: bool) -> None:
     """Download what `lmpm.lock` pins for this machine, and test it.
 
     This is `lmpm install --locked`.
@@ -41,7 +26,7 @@ def command(app: App, names: tuple[str, ...], target: str | None, dry_run: bool,
     A model that cannot be downloaded does not keep the others from coming. Nothing is removed.
     """
     app.remark()
-    plan = actions.sync.plan(app.workspace, names, target=target, smoke=not no_smoke)
+    plan = actions.sync.plan(app.workspace, names, target=target, smoke=not no_test)
     for step in plan.steps:
         plans.show_step(app, plan, step)
     plans.show_remarks(app, plan)

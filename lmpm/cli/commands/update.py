@@ -6,31 +6,16 @@ import click
 
 from lmpm.cli import complete, plans
 from lmpm.cli.app import App
-from lmpm.cli.options import (
-    download_options,
-    dry_run_option,
-    global_option,
-    hardware_option,
-    json_option,
-    no_smoke_option,
-    offline_option,
-    pass_app,
-)
+from lmpm.cli.options import fetch_options, pass_app
 from lmpm.cli.output.console import put, put_json
 from lmpm.project import actions
 
 
 @click.command(epilog="Example: `lmpm update text-to-sql`")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
-@dry_run_option
-@no_smoke_option
-@hardware_option
-@offline_option
-@download_options
-@global_option
-@json_option
+@fetch_options
 @pass_app(asks_anew=True)
-def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> None:
+def command(app: App, names: tuple[str, ...], dry_run: bool, no_test: bool) -> None:
     """Choose models anew, download the choice, test it and pin it.
 
     `lmpm lock --upgrade` chooses anew and downloads nothing; `lmpm outdated` only says what is newer.
@@ -39,7 +24,7 @@ def command(app: App, names: tuple[str, ...], dry_run: bool, no_smoke: bool) -> 
     cannot be downloaded, or does not do its task, leaves the lock as it was.
     """
     app.remark()
-    plan = actions.update.plan(app.workspace, names, smoke=not no_smoke)
+    plan = actions.update.plan(app.workspace, names, smoke=not no_test)
     plans.show_remarks(app, plan)
     if not app.as_json:
         for line in plan.changes:

@@ -15,12 +15,13 @@ from lmpm.cli.options import (
     global_option,
     hardware_option,
     json_option,
+    no_test_option,
     offline_option,
     pass_app,
 )
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import Console, is_terminal, put, put_json, show_error
-from lmpm.errors import DiskError
+from lmpm.errors import DiskError, IntegrityError
 from lmpm.project import ActionReporter, actions, verify_exit_code
 from lmpm.types import FileSource
 from lmpm.units import count, human
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from lmpm.export import Drift
     from lmpm.project import Report
     from lmpm.types import Machine
 
@@ -41,7 +43,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the models.")
+@no_test_option
 @engine_option
 @hardware_option
 @offline_option
@@ -49,7 +51,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @global_option
 @json_option
 @pass_app()
-def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_smoke: bool) -> int:
+def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_test: bool) -> int:
     """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
@@ -58,7 +60,7 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
     junit_file = app.workspace.current / junit if junit else None
     if junit_file and not junit_file.parent.is_dir():
         raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
-    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_smoke, junit_file=junit_file)
+    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_test, junit_file=junit_file)
 
 
 def run_verify(
@@ -82,7 +84,8 @@ def run_verify(
     width = max((len(model.name) for model in plan.models), default=0) + NAME_GAP
     may_ask = is_terminal() and not app.as_json
     reports = actions.verify.apply(plan, _Shown(app, width), may_download=_may_download if may_ask else None)
-    code = verify_exit_code(reports)
+    drifts = _drifts(app, [model.name for model in plan.models])
+    code = verify_exit_code(reports) or (IntegrityError.exit_code if drifts else 0)
     if junit_file:
         from lmpm.fs import atomic
         from lmpm.project import junit_xml
@@ -91,10 +94,37 @@ def run_verify(
     if app.as_json:
         info = app.workspace.engine.info if any(report.smoke for report in reports) else None
         engine = {"name": info.name, "package": info.package, "build": info.build} if info else None
-        put_json({"verified": code == 0, "engine": engine, "models": [_json(report) for report in reports]})
+        put_json(
+            {
+                "verified": code == 0,
+                "engine": engine,
+                "models": [_json(report) for report in reports],
+                "exports": [{"path": str(drift.path), "kind": drift.kind} for drift in drifts],
+            }
+        )
     else:
+        for drift in drifts:
+            put(f"✗ export  {drift}")
         _conclude(app.console, reports)
+        if drifts and verify_exit_code(reports) == 0:
+            show_error(
+                "An export is not as it was made", hint="`lmpm export --check` says more; export again to mend it"
+            )
     return code
+
+
+def _drifts(app: App, names: Sequence[str]) -> list[Drift]:
+    """What of the models' exports is not as it was made; what the lock says of them now is for `export --check`."""
+    from lmpm.project import Exports
+
+    records = [
+        item for item in Exports(app.workspace.home / "exports").of(app.workspace.directory) if item.name in names
+    ]
+    if not records:
+        return []
+    from lmpm.export import drifts_of
+
+    return [drift for record in records for drift in drifts_of(record)]
 
 
 def _may_download(report: Report) -> bool:
@@ -150,7 +180,7 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
     line("model", f"{title}  fits {human(candidate.memory)} of {budget}{chosen}", name=report.name)
     if report.hashed_bytes:
         how = "unchanged since it was hashed" if report.trusted else "sha256 matches lmpm.lock"
-        line("bytes", f"{human(report.hashed_bytes)}  {how}  {report.hashed_s:.1f} s")
+        line("bytes", f"{human(report.hashed_bytes)}  {how}  {words.took(report.hashed_s)}")
     if report.smoke is not None:
         if report.smoke.engine_build != engine:
             line("engine", report.smoke.engine_build)
@@ -212,6 +242,10 @@ def _json(report: Report) -> dict[str, Any]:
         "hashed_bytes": report.hashed_bytes,
         "missing": [file.path for file in report.missing],
         "damaged": [{"path": item.path, "kind": item.kind, "detail": item.detail} for item in report.damaged],
+        "disagreements": [
+            {"variant": item.rung, "key": item.key, "lock": item.said, "file": item.found}
+            for item in report.disagreements
+        ],
         "smoke": json.smoke_json(report.smoke),
         "recorded": asdict(report.recorded) if report.recorded else None,
         "notes": list(report.notes),

@@ -36,7 +36,7 @@ SHOWN_VARIANTS: Final = 5  # of the lock
 def command(app: App, name: str, everything: bool, **options: Any) -> None:
     """List the candidates for a task or model, and why not each.
 
-    `lmpm resolve` gives the choice alone.
+    `lmpm resolve` gives the choice alone, `lmpm show` one page of what was taken.
 
     NAME is a task, a model, a repository, words of a model's name or an entry of the lock. Tasks and models
     are answered from the catalog's facts; others are asked for over the network.
@@ -56,8 +56,10 @@ def command(app: App, name: str, everything: bool, **options: Any) -> None:
     choice = resolution.choice
     locked = project.lock().get(name) if project.lock_path.exists() else None
     if app.as_json:
-        rungs = [{"model": c.model, "quant": c.quant, "memory": c.memory} for c in locked.candidates] if locked else []
-        put_json({**json.choice_json(choice), "funnel": funnel.as_json(resolution.funnel), "locked": rungs})
+        locked_json = (
+            [{"model": c.model, "quant": c.quant, "memory": c.memory} for c in locked.candidates] if locked else []
+        )
+        put_json({**json.choice_json(choice), "funnel": funnel.as_json(resolution.funnel), "locked": locked_json})
         return
     title = f"{name} on {describe(machine)}, context {choice.request.context:,}"
     put(f"{title}: {count(choice.considered, 'candidate')}")

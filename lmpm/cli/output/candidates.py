@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from lmpm.resolver import Candidate, Choice, Rejected
 
 SHOWN_ROWS: Final = 6  # beside the chosen one: with headings, lock and totals at most a screen of 24 lines
-CLOSE_SHARE: Final = 0.05  # of the chosen one's score, within which another is close
+CLOSE_SHARE: Final = 0.05  # of the chosen one's value by the rule, within which another is close
 HEADS: Final = ("", "model", "quant", "score", "needs", "speed", "why not")
 NARROWER: Final = Fit(shorten=(1,), wraps=True)
 # What the kinds of rejection are called in a column; the rest are `rejected`, and the last column says why.
-WORDS: Final = {"memory": "too large", "size": "too large", "speed": "too slow", "license": "licence", "worse": "worse"}
+WORDS: Final = {
+    "memory": "too large",
+    "size": "too large",
+    "speed": "too slow",
+    "wait": "too slow",
+    "license": "licence",
+    "worse": "worse",
+}
 
 
 def put_candidates(choice: Choice, most: int | None) -> None:
@@ -49,9 +56,9 @@ def _first_of_each_model(choice: Choice) -> tuple[Rejected, ...]:
 
 
 def _word(item: Rejected, choice: Choice) -> str:
-    """What became of a candidate, in a word: `close` only where its score is."""
-    best = choice.chosen.variant.quality if choice.chosen else None
-    is_close = best is not None and item.candidate.variant.quality >= (1 - CLOSE_SHARE) * best
+    """What became of a candidate, in a word: `close` only where its value by the rule is."""
+    best = choice.chosen.judged.value if choice.chosen else 0.0
+    is_close = best > 0 and item.candidate.judged.value >= (1 - CLOSE_SHARE) * best
     return "close" if item.reason == "worse" and is_close else WORDS.get(item.reason, "rejected")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 16  # models of a task
 SHOWN_SCORES: Final = 6  # of a model
 SHOWN_FILES: Final = 8
-MODELS: Final = Fit(drop=(6, 2, 5), shorten=(4, 0))
+MODELS: Final = Fit(drop=(7, 5, 6, 2), shorten=(0,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ def put_task(task: Task, found: list[Entry], *, everything: bool) -> None:
     if task.aliases:
         put(f"also {', '.join(task.aliases)}")
     if task.smoke.gap:
-        put(f"smoke test: {task.smoke.gap}")
+        put(f"test: {task.smoke.gap}")
     put("")
     shown = found if everything else found[:SHOWN]
-    heads = ("model", "size", "memory", "score", "figure behind it", "licence", "from")
-    put_table([_row(entry) for entry in shown], heads=heads, right=frozenset({1, 2, 3}), fit=MODELS)
-    put_rest(len(found) - len(shown), "model")
+    heads = ("model", "size", "memory", "mode", "score", "figure behind it", "licence", "from")
+    put_table([_row(entry) for entry in shown], heads=heads, right=frozenset({1, 2, 4}), fit=MODELS)
+    put_rest(len(found) - len(shown), "row")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -180,13 +180,16 @@ def put_model(model: CatalogModel, *, everything: bool) -> None:
     put_table(shown_scores, indent="  ", fit=Fit(wraps=True))
     put_rest(len(scores) - len(shown_scores), "score", indent="  ")
     put("")
-    files = [(repo.id, file) for repo in model.repos for file in repo.files]
+    files = [(repo, file) for repo in model.repos for file in repo.files]
     shown = files if everything else files[:SHOWN_FILES]
     put_table(
-        [(repo, file.quant, human(file.size), file.path) for repo, file in shown],
+        [
+            (repo.id, file.quant, human(file.size), "" if file.sha256 and repo.revision else "not pinned", file.path)
+            for repo, file in shown
+        ],
         indent="  ",
         right=frozenset({2}),
-        fit=Fit(drop=(3,), shorten=(0,)),
+        fit=Fit(drop=(4,), shorten=(0,)),
     )
     put_rest(len(files) - len(shown), "file", indent="  ")
 

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 WHOLE: Final = Fit()
 PLAIN_SIGNS: Final = str.maketrans("✓✗›", "+x>")
 COLOURS: Final = {"✓": "green", "✗": "red", "›": "green", "+": "green", "x": "red", ">": "green"}
-_SIGNED: Final = re.compile(
-    r"(?:^|(?<=\s))[✓✗›+x>] (?:installed|verified|ok|chosen|missing|failed|fail|does not fit)\b"
-)
+_SIGNED: Final = r"(?:^|(?<=\s))[✓✗›+x>] (?:installed|verified|ok|chosen|missing|failed|fail|does not fit)\b"
 LABEL_WIDTH: Final = 10  # of the words before a line: `Machine`, `Chosen`, `Why`
 
 
@@ -67,6 +65,12 @@ class Console:
         """A line for `--verbose`."""
         if self.verbose and not self.quiet:
             for line in wrap(printable(text), columns(sys.stderr), hang=LABEL_WIDTH):
+                _write(style(line, dim=True))
+
+    def aside(self, text: str) -> None:
+        """What stands beside an answer, dim: how quick it was, what it is of."""
+        if not self.quiet:
+            for line in wrap(printable(text), columns(sys.stderr)):
                 _write(style(line, dim=True))
 
     def blank(self) -> None:
@@ -184,14 +188,15 @@ def put_table(
     if not table:
         return
     if heads:
-        table.insert(0, [head if any(row[number] for row in table) else "" for number, head in enumerate(heads)])
+        columns_ = zip(*table, strict=True)
+        table.insert(0, [head if any(cells) else "" for head, cells in zip(heads, columns_, strict=True)])
     for line in fit_table(table, columns(sys.stdout), indent=len(indent), right=right, fit=fit, has_heads=bool(heads)):
         put_raw(_signed(line))
 
 
 def _signed(line: str) -> str:
     """A line whose status words have their colour; the sign before them says the same where there is none."""
-    if not _SIGNED.search(line):
+    if not re.search(_SIGNED, line):
         return line
     try:
         "✓✗›".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
@@ -199,7 +204,7 @@ def _signed(line: str) -> str:
         line = line.translate(PLAIN_SIGNS)
     if not colour_wanted(sys.stdout):
         return line
-    return _SIGNED.sub(lambda found: click.style(found[0], fg=COLOURS[found[0][0]]), line)
+    return re.sub(_SIGNED, lambda found: click.style(found[0], fg=COLOURS[found[0][0]]), line)
 
 
 def put_rest(number: int, noun: str, *, indent: str = "") -> None:

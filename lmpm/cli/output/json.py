@@ -63,6 +63,7 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
         "repo": variant.source.name,
         "revision": variant.source.revision if isinstance(variant.source, HubSource) else None,
         "quant": variant.quant,
+        "mode": variant.mode or None,
         "license": variant.license,
         "files": [
             {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in variant.files
@@ -106,7 +107,7 @@ def speed_json(speed: Speed | None) -> dict[str, Any] | None:
 
 
 def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
-    """A smoke test as programs read it."""
+    """A test as programs read it."""
     if result is None:
         return None
     check = result.memory
@@ -114,16 +115,17 @@ def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
     return {**asdict(result), "memory": memory}
 
 
-def rung_json(rung: Rung, rungs: int) -> dict[str, Any]:
-    """What a machine takes from the lock, as programs read it."""
+def rung_json(rung: Rung, variants: int) -> dict[str, Any]:
+    """What a machine takes from the lock, as programs read it: which one of how many variants, and its facts."""
     candidate = rung.candidate
     return {
-        "rung": rung.number,
-        "rungs": rungs,
+        "variant": rung.number,
+        "variants": variants,
         "model": candidate.model,
         "repo": candidate.source.name,
         "revision": candidate.source.revision if isinstance(candidate.source, HubSource) else None,
         "quant": candidate.quant,
+        "mode": candidate.mode or None,
         "license": candidate.license,
         "memory": candidate.memory,
         "speed": round(rung.speed, 2) if rung.speed else None,

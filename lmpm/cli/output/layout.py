@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 from unicodedata import combining, east_asian_width
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ LEAST_COLUMNS: Final = 20  # of a terminal: a narrower one breaks lines by itsel
 LEAST_CELL: Final = 12  # columns to which a column of a table is shortened
 LEAST_TEXT: Final = 24  # columns for text beside a table, else it goes below its row
 # What stays on one line: what stands between backticks, to be copied; a figure and its unit; a word.
-_PIECE: Final = re.compile(
+_PIECE: Final = (
     r"(?:[^\s`]*`[^`]*`[^\s`]*|[\d.,-]*\dk? (?:[KMGT]?i?B(?:/s)?|tok/s|tokens|downloads|s|min|h|%)(?![\w/])\S*|\S+)"
     r"(?: ·)?"
 )
@@ -90,8 +89,7 @@ def wrap(text: str, width: int | None, *, hang: int = 0, first: int = 0) -> list
     return [*lines, line]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """What is not broken, and where it begins in the text."""
 
     start: int
@@ -101,7 +99,7 @@ class _Piece:
 def _pieces(text: str, room: int) -> list[_Piece]:
     """The pieces of a text; what stands between backticks is in words again where no line has room for it."""
     found = []
-    for match in _PIECE.finditer(text):
+    for match in re.finditer(_PIECE, text):
         if " " in match[0] and cells(match[0]) > room:
             found += [_Piece(match.start() + word.start(), word[0]) for word in re.finditer(r"\S+", match[0])]
         else:
@@ -109,8 +107,7 @@ def _pieces(text: str, room: int) -> list[_Piece]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class Fit(NamedTuple):
     """How a table becomes narrower: which columns are left out and which shortened, the least important first.
 
     `wraps` says that the last column is text that may go on in further lines.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lmpm.cli.output.layout import clip, padded
-from lmpm.units import duration, human
+from lmpm.units import duration, human, out_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ RATE_WINDOW_S: Final = 5.0  # over which a rate is measured: steady enough to re
 _BAR_MOST: Final = 30  # cells
 _BAR_LEAST: Final = 8
 _NAME_LEAST: Final = 12
+_NAME_SHARE: Final = 4  # part of a line that a name takes at most
+_RATE_WIDTH: Final = 10  # of `48.1 MiB/s`
+_LEFT_WIDTH: Final = 10  # of `1 min 12 s`
 
 
 @dataclass(slots=True)
@@ -62,22 +65,21 @@ class Meter:
         return f"{duration((self.size - self.done) / self.rate)} left" if self.rate else "…"
 
     def figures(self, *, short: bool = False) -> list[str]:
-        """Everything there is to say, the most important first."""
+        """Everything there is to say, the most important first; `short` ones keep their widths: nothing jumps."""
         rate = f"{human(self.rate)}/s" if self.rate else "…"
         resumed = [f"{human(self.kept)} resumed"] if self.kept else []
-        done, size, left = human(self.done), human(self.size), self.left
+        percent = f"{self.percent:>3} %"
         if not short:
-            return [f"{self.percent:>3} %", f"{done} of {size}", rate, left, *resumed]
-        if done.split()[1] == size.split()[1]:
-            done = done.split()[0]
-        return [f"{self.percent:>3} %", f"{done}/{size}", rate, left.removesuffix(" left"), *resumed]
+            return [percent, f"{human(self.done)} of {human(self.size)}", rate, self.left, *resumed]
+        left = self.left.removesuffix(" left")
+        return [percent, out_of(self.done, self.size), f"{rate:>{_RATE_WIDTH}}", f"{left:<{_LEFT_WIDTH}}", *resumed]
 
     def line(self, width: int, *, name_width: int, plain: bool = False) -> str:
         """One line of at most `width` cells. `plain` keeps to ASCII."""
         figures = self.figures(short=True)
         if plain:
             figures = [text.replace("…", "-") for text in figures]
-        name_width = min(name_width, max(_NAME_LEAST, width // 3))
+        name_width = min(name_width, max(_NAME_LEAST, width // _NAME_SHARE))
         spare = width - name_width
         bar = _BAR_LEAST + 2 if spare > sum(2 + len(text) for text in figures[:4]) + _BAR_LEAST else 0
         while len(figures) > 1 and sum(2 + len(text) for text in figures) + bar > spare:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lmpm.resolver import Candidate, Choice
     from lmpm.types import Machine, MemorySource, Speed
 
+LEAST_SHOWN_S: Final = 0.05  # a shorter time would be shown as 0.0 s
 SHOWN_ANSWER: Final = 120  # characters of an answer, which is one line
 
 KNOWN_AS: Final[dict[MemorySource, str]] = {
@@ -92,7 +93,17 @@ def speed_words(speed: Speed | None, *, is_silent: bool = False, first_s: float 
     if is_silent:
         return (f"reads about {speed.prefill:,.0f} tok/s{doubt}",)
     first = speed.first_token_s if first_s is None else first_s
-    return (f"about {tok_range(speed)}{doubt}", f"time to first token about {duration(first)}")
+    return (f"about {tok_range(speed)}{doubt}", f"time to first token {about(first)}")
+
+
+def took(seconds: float) -> str:
+    """`3.2 s`; of less than can be told apart `under 0.1 s`."""
+    return duration(seconds) if seconds >= LEAST_SHOWN_S else "under 0.1 s"
+
+
+def about(seconds: float) -> str:
+    """`about 3.2 s`, or `under 0.1 s`."""
+    return f"about {duration(seconds)}" if seconds >= LEAST_SHOWN_S else took(seconds)
 
 
 def tok_range(speed: Speed | None, *, is_silent: bool = False) -> str:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from lmpm.engine.interface import Engine
     from lmpm.engine.protocol import EngineLimits, Files, Service
+    from lmpm.gguf import Header
     from lmpm.run_config import RunConfig
+
+TEMPLATE: Final = "tokenizer.chat_template"
 
 
 def open_session(
@@ -42,6 +45,7 @@ def open_session(
     for path in files.every:
         if not path.is_file():
             raise EngineError(f"`{path.name}` cannot be opened: No such file or directory")
+    header = _header(files.model)
     if files.draft is not None:
         require_same_words(files.model, files.draft)
     config = within_training(files.model, config)
@@ -62,7 +66,8 @@ def open_session(
             raise EngineError(f"llama.cpp does not use the guesses of `{files.draft.name}`", hint=SAME_WORDS)
         return process
 
-    return Session(key, start, files=files, config=config, limits=limits, service=service)
+    has_template = header is None or TEMPLATE in header.metadata
+    return Session(key, start, files=files, config=config, limits=limits, service=service, has_template=has_template)
 
 
 def within_training(path: Path, config: RunConfig) -> RunConfig:
@@ -70,15 +75,22 @@ def within_training(path: Path, config: RunConfig) -> RunConfig:
 
     llama-server reserves all of a longer one, and then uses only so much.
     """
-    try:
-        header = read_file(path)
-    except LmpmError:
-        return config  # llama.cpp says what is wrong with the file
+    header = _header(path)
+    if header is None:
+        return config
     trained = header.metadata.get(f"{header.architecture}.context_length")
     if not isinstance(trained, int) or trained <= 0 or config.context == 0:
         return config
     longest = trained * (1 if config.unified else config.sequences)
     return dataclasses.replace(config, context=min(config.context, longest))
+
+
+def _header(path: Path) -> Header | None:
+    """The header of a file; None where it cannot be read: llama.cpp says what is wrong with it."""
+    try:
+        return read_file(path)
+    except LmpmError:
+        return None
 
 
 def require_same_words(model: Path, draft: Path) -> None:

@@ -28,6 +28,7 @@ def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
         context=model.context,
         quant=parse_quant(model.quant) if model.quant else None,
         min_speed=model.min_speed,
+        max_wait=model.max_wait,
         max_size=model.max_size,
         licenses_allowed=licenses,
         prefer=model.prefer or "quality",
@@ -39,7 +40,7 @@ def constraints_of(model: ManifestModel, policy: Policy) -> Constraints:
 def overlaid(line: ManifestModel, asked: Constraints, ref: str | None = None) -> Constraints:
     """What a line of the manifest asks, with what is `asked` now before it; a quant in `ref` is asked now, too."""
     own = constraints_of(line, Policy())
-    names = ("task", "context", "min_speed", "max_size", "licenses_allowed")
+    names = ("task", "context", "min_speed", "max_wait", "max_size", "licenses_allowed")
     changes = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
     reference = parse_reference(ref) if ref else None
     names_quant = reference is not None and getattr(reference, "quant", None)
@@ -86,6 +87,7 @@ def manifest_line(resolution: Resolution, constraints: Constraints, name: str | 
         context=None if _is_shorter(resolution) else request.context,
         quant=request.quant if is_task else constraints.quant,  # `text-to-sql:Q8_0` names one too
         min_speed=constraints.min_speed,
+        max_wait=constraints.max_wait,
         max_size=constraints.max_size,
         license=_licenses(constraints),
         prefer=constraints.prefer if constraints.prefer != "quality" else None,
@@ -140,6 +142,7 @@ def find_request(
             "context": context if "context" in asked or constraints.context else None,
             "quant": constraints.quant or named,
             "min_speed": constraints.min_speed,
+            "max_wait": constraints.max_wait,
             "max_size": constraints.max_size,
             "license": _licenses(constraints),
             "prefer": constraints.prefer if constraints.prefer != "quality" else None,

@@ -11,16 +11,16 @@ from lmpm.errors import (
     NotFoundError,
     NotPermittedError,
     SpecError,
-    UnknownNameError,
 )
 from lmpm.project.actions.asks import constraints_of
 from lmpm.project.actions.measuring import note_on_assumption
-from lmpm.project.actions.pinning import require_unchanged
+from lmpm.project.actions.pinning import as_files_say, require_unchanged
 from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
+from lmpm.project.lock.file import require_storable
 from lmpm.project.lock.records import LockedModel
 from lmpm.project.upstream import changes
-from lmpm.resolver import NameReference, parse_reference, require_choice
+from lmpm.resolver import NameReference, is_pinned, parse_reference, require_choice, template_remarks
 from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
     from lmpm.resolver import Candidate, Choice, Constraints, Resolution, Where
+    from lmpm.types import Variant
 
 GRAVE: Final = ("gone", "history", "identity", "bytes")  # of what may have become of a repository: why to look twice
 
@@ -75,13 +76,28 @@ def choose(
     line, entry = line_of(resolution), None
     if save:
         targets = workspace.targets(workspace.project.manifest())
-        resolution, entry, more = lock_model(resolution, line, workspace.resolver, targets, workspace.size_classes)
+        offline = _pinned_by_catalog(workspace, ref, constraints) if workspace.offline and targets else ()
+        resolution, entry, more = lock_model(
+            resolution, line, workspace.resolver, targets, workspace.size_classes, offline=offline
+        )
         remarks += more
+        entry = as_files_say(workspace, entry)
+        require_storable(entry)
     chosen, online = resolution.choice.chosen, None
+    if chosen:
+        remarks = (*remarks, *template_remarks(chosen.variant, workspace.locator))
     if chosen and isinstance(chosen.variant.source, StarterSource) and isinstance(parse_reference(ref), NameReference):
         # a starter is only the best there is without a network: say what one would give
         online = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog").choice
     return Chosen(line=line, resolution=resolution, entry=entry, remarks=remarks, online=online)
+
+
+def _pinned_by_catalog(workspace: Workspace, ref: str, constraints: Constraints) -> tuple[Variant, ...]:
+    """The variants for a task or model that can be pinned without a network, wherever their files are."""
+    if not isinstance(parse_reference(ref), NameReference):
+        return ()
+    found = workspace.resolver.resolve(ref, workspace.machine, constraints, where="catalog")
+    return tuple(variant for variant in found.variants if is_pinned(variant))
 
 
 def choose_again(
@@ -111,9 +127,7 @@ def naming(line: ManifestModel, manifest: Manifest) -> Iterator[None]:
 def named_lines(manifest: Manifest, names: Sequence[str]) -> list[ManifestModel]:
     """The lines of the manifest that were named, or all. Raises UnknownNameError."""
     for name in names:
-        if name not in manifest.models:
-            listing = "In the manifest: " + ", ".join(f"`{known}`" for known in manifest.models)
-            raise UnknownNameError("model of this project", name, listing=listing)
+        manifest.find(name)
     return [line for line in manifest.models.values() if not names or line.name in names]
 
 

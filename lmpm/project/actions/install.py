@@ -31,6 +31,7 @@ from lmpm.project.actions.plan import (
     measured_remarks,
 )
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
 from lmpm.resolver import Constraints
@@ -66,7 +67,7 @@ def plan(
         name = _as_typed_name(name, refs)
     if refs:
         steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
-        return _plan(workspace, steps, smoke=smoke, save=save)
+        return _plan(workspace, steps, smoke=smoke, save=save and not locked)
     return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
 
 
@@ -136,7 +137,7 @@ def _step(
         workspace,
         ref,
         with_policy(own, manifest.policy),
-        lambda resolution: manifest_line(resolution, own, name),
+        lambda resolution: replace(manifest_line(resolution, own, name), recipe=there.recipe if there else None),
         save=save,
     )
     if locked:
@@ -225,6 +226,11 @@ def _install(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
             workspace.store.note_ref(step.source)
         _pin(workspace, step, done)
         done = replace(done, took_s=time.monotonic() - began)
+    elif step.locked is not None and not plan.saves:
+        require_agreement(step.locked, workspace.store, workspace.catalog)
+    elif step.locked is not None:
+        for item in pinning.correct(workspace, step.locked):
+            reporter.transfers.remarked(step.name, f"corrected in lmpm.lock: {item}")
     reporter.installed(done)
     return done
 
@@ -234,7 +240,7 @@ def _pin(workspace: Workspace, step: Step, done: Installed) -> None:
     chosen = step.chosen
     if chosen is None or chosen.entry is None:
         return
-    entry = chosen.entry
+    entry = pinning.as_files_say(workspace, chosen.entry)
     if done.smoke is not None and workspace.is_this_machine:
         proof = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
         entry = pinning.with_proof(entry, step.files, proof)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import DiskError, HashMismatchError, LockError
 from lmpm.project import manifest_edit
+from lmpm.project.lock.build import with_targets
+from lmpm.project.lock.facts import corrected, disagreements
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, Lock, LockedModel
+from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_reasons
 from lmpm.proof import Tested
 from lmpm.types import HubSource
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lmpm.project.directory import Project
+    from lmpm.project.lock.facts import Disagreement
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
     from lmpm.proof import SmokeResult
@@ -61,6 +65,35 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
             )
         kept.append(rung)
     return replace(locked, candidates=tuple(kept))
+
+
+def as_files_say(workspace: Workspace, entry: LockedModel) -> LockedModel:
+    """The entry with what its verified files say instead of what was claimed, and the targets at what they take then.
+
+    Raises NotPermittedError where the policy forbids what the files say.
+    """
+    made = corrected(entry, workspace.store, workspace.catalog)
+    if made == entry:
+        return entry
+    manifest = workspace.project.manifest()
+    for before, after in zip(entry.candidates, made.candidates, strict=True):
+        if before != after:
+            require_permitted(entry.name, after, manifest.policy)
+    return with_targets(made, workspace.targets(manifest))
+
+
+def correct(workspace: Workspace, model: LockedModel) -> tuple[Disagreement, ...]:
+    """Write into the lock what the verified files of a model say where it says something else; returns what that is.
+
+    Raises NotPermittedError, and leaves the lock as it is, where the policy forbids what the files say.
+    """
+    wrong = disagreements(model, workspace.store, workspace.catalog)
+    if wrong:
+        entry = as_files_say(workspace, model)
+        with workspace.editing() as guarded:
+            if guarded.lock().get(model.name) == model:  # nobody else has changed it in the meantime
+                guarded.write(lock=guarded.lock().with_model(entry))
+    return wrong
 
 
 def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from lmpm.project.lock.facts import verified_paths
 from lmpm.reporter import Reporter
 from lmpm.types import HubSource, UrlSource
 from lmpm.units import human
@@ -196,7 +197,7 @@ def locked_step(
         source=candidate.source,
         files=candidate.files,
         downloads=_downloads(workspace, candidate.source, candidate.files),
-        paths=verified_paths(workspace, candidate.source, candidate.files),
+        paths=verified_paths(workspace.store, candidate.source, candidate.files),
         rung=rung,
         locked=model,
         chosen=chosen,
@@ -214,7 +215,7 @@ def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -
         source=variant.source,
         files=variant.files,
         downloads=_downloads(workspace, variant.source, variant.files),
-        paths=verified_paths(workspace, variant.source, variant.files),
+        paths=verified_paths(workspace.store, variant.source, variant.files),
         chosen=chosen,
         is_new=is_new,
     )
@@ -225,17 +226,6 @@ def measured_remarks(workspace: Workspace, steps: Iterable[Step]) -> tuple[str, 
     from lmpm.project.actions.measuring import changes
 
     return changes(workspace, [step.locked for step in steps if step.locked and not step.chosen and not step.is_here])
-
-
-def verified_paths(workspace: Workspace, source: Source, files: Iterable[ModelFile]) -> tuple[Path, ...]:
-    """Where files are, when all are here and unchanged since they were hashed; else nothing."""
-    paths = []
-    for file in files:
-        path = workspace.store.find(source, file) if file.sha256 else None
-        if path is None or not workspace.store.is_stamped(path, file.sha256 or ""):
-            return ()
-        paths.append(path)
-    return tuple(paths)
 
 
 def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:

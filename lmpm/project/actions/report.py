@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.errors import LmpmError
+    from lmpm.project.lock.facts import Disagreement
     from lmpm.project.lock.ladder import Rung
     from lmpm.proof import SmokeResult, Tested
     from lmpm.store import Corruption
@@ -32,6 +33,7 @@ class Report:
     took_s: float = 0.0
     missing: tuple[ModelFile, ...] = ()
     damaged: tuple[Corruption, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()  # of the lock with what the verified files say
     notes: tuple[str, ...] = ()
     error: LmpmError | None = None
 

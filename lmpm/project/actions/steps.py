@@ -6,16 +6,22 @@ import time
 from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
-from lmpm.project.actions.plan import ActionReporter, Installed, verified_paths
+from lmpm.project.actions.plan import ActionReporter, Installed
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
+from lmpm.project.lock.facts import verified_paths
+from lmpm.project.lock.recipes import pinned_recipe, recipe_of
+from lmpm.project.origin import require_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lmpm.catalog import Task
     from lmpm.errors import LmpmError
     from lmpm.project.actions.plan import Plan, Step
+    from lmpm.project.workspace import Workspace
     from lmpm.proof import SmokeResult
+    from lmpm.recipe import Recipe
 
 
 def require_room(plan: Plan) -> None:
@@ -52,10 +58,13 @@ def fetch_and_test(plan: Plan, step: Step, reporter: ActionReporter) -> Installe
     What is here already, as the lock has it, is left as it is. Raises the errors of a transfer, and SmokeTestError.
     """
     began = time.monotonic()
-    if step.is_here and (paths := verified_paths(plan.workspace, step.source, step.files)):
+    if step.is_here and (paths := verified_paths(plan.workspace.store, step.source, step.files)):
         return Installed(step=step, paths=paths)
+    if step.chosen is None:
+        require_public(step.source, plan.workspace.project.manifest())
     ref = step.chosen.line.ref if step.chosen else step.locked.requested.get("ref") if step.locked else None
-    paths = plan.workspace.fetcher(reporter.transfers).fetch(step.source, step.files, ref=ref)
+    said = step.chosen.remarks if step.chosen else ()
+    paths = plan.workspace.fetcher(reporter.transfers, said).fetch(step.source, step.files, ref=ref)
     smoke = _test(plan, step, paths, reporter) if plan.smoke else None
     return Installed(step=step, paths=paths, smoke=smoke, took_s=time.monotonic() - began)
 
@@ -72,7 +81,9 @@ def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporte
     else:
         raise ValueError("a step takes something from the lock, or a choice")
     models = [path for path, file in zip(paths, step.files, strict=True) if file.role == "model"]
-    smoke = prove(models, task, context=context, need=need, local_engine=workspace.engine)
+    mmproj = next((path for path, file in zip(paths, step.files, strict=True) if file.role == "mmproj"), None)
+    recipe = _recipe(workspace, step, task)
+    smoke = prove(models, task, recipe, context=context, need=need, mmproj=mmproj, local_engine=workspace.engine)
     reporter.tested(step, smoke)
     if smoke is not None and not smoke.passed:
         raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=_hint(plan, step))
@@ -81,9 +92,21 @@ def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporte
     return smoke
 
 
+def _recipe(workspace: Workspace, step: Step, task: Task | None) -> Recipe | None:
+    """How the model of a step is asked."""
+    entry = step.chosen.entry if step.chosen else None
+    rungs = entry.candidates if entry else ()
+    rung = next((rung for rung in rungs if rung.files == step.files), step.rung.candidate if step.rung else None)
+    if rung is not None:
+        return recipe_of(rung, task, workspace.catalog)
+    if step.chosen is None or task is None:
+        return None
+    return pinned_recipe(step.chosen.candidate.variant, task, workspace.catalog, step.chosen.line)
+
+
 def _hint(plan: Plan, step: Step) -> str:
     if step.chosen is None:
-        return "Take another with `lmpm update`, or ask it again with `lmpm smoke NAME`"
+        return "Take another with `lmpm update`, or ask it again with `lmpm test NAME`"
     if step.rung is None and is_task_assumed(step.chosen.line.requested(), plan.workspace.catalog):
-        return f"{TASK_HINT}. To pin it all the same, use `--no-smoke`"
-    return "The file is kept. To pin it all the same, use `--no-smoke`"
+        return f"{TASK_HINT}. To pin it all the same, use `--no-test`"
+    return "The file is kept. To pin it all the same, use `--no-test`"

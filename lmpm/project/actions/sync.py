@@ -9,6 +9,7 @@ from lmpm.project.actions.freshness import require_up_to_date
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks
 from lmpm.project.actions.steps import each, fetch_and_test, require_room
 from lmpm.project.directory import find_models
+from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_reasons
 
@@ -56,5 +57,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
 
 def _bring(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
     done = fetch_and_test(plan, step, reporter)
+    if step.locked is not None:
+        require_agreement(step.locked, plan.workspace.store, plan.workspace.catalog)
     reporter.installed(done)
     return done

@@ -64,7 +64,8 @@ def _proved(workspace: Workspace, step: Step, done: Installed) -> LockedModel:
     """The entry, with what the smoke test showed."""
     if step.locked is None:
         raise ValueError("an update pins an entry for each step")
+    entry = pinning.as_files_say(workspace, step.locked)
     if done.smoke is None or not workspace.is_this_machine:
-        return step.locked
+        return entry
     tested = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
-    return pinning.with_proof(step.locked, step.files, tested)
+    return pinning.with_proof(entry, step.files, tested)

@@ -20,7 +20,10 @@ from lmpm.errors import (
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
-from lmpm.project.manifest import Policy
+from lmpm.project.lock.facts import disagreements
+from lmpm.project.lock.recipes import recipe_of
+from lmpm.project.manifest import Manifest
+from lmpm.project.origin import require_public
 from lmpm.project.policy import require_permitted
 from lmpm.project.space import require_space
 from lmpm.store import corruption, missing_hint, own_file_hint
@@ -53,7 +56,7 @@ class Verifier:
     smoke: bool = True
     engine_build: int | None = None
     free_memory: int | None = None
-    policy: Policy = field(default_factory=Policy)
+    manifest: Manifest = field(default_factory=Manifest)
     targets: Mapping[str, Machine] = field(default_factory=dict)  # the declared machines
     records: History | None = None  # of this machine
     local_engine: LocalEngine | None = None
@@ -91,7 +94,15 @@ class Verifier:
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
         began = time.monotonic()
-        return replace(self._check(model), took_s=time.monotonic() - began)
+        report = self._check(model)
+        if not report.damaged and (wrong := disagreements(model, self.store, self.catalog)):
+            error = IntegrityError(
+                f"`lmpm.lock` says of `{model.name}` what its files do not",
+                details=tuple(map(str, wrong)),
+                hint="Find out who edited it; `lmpm install` writes what the files say",
+            )
+            report = replace(report, error=error, disagreements=wrong)
+        return replace(report, took_s=time.monotonic() - began)
 
     def _check(self, model: LockedModel) -> Report:
         try:
@@ -106,7 +117,7 @@ class Verifier:
             recorded=self._recorded(rung),
         )
         try:
-            require_permitted(model.name, rung.candidate, self.policy)
+            require_permitted(model.name, rung.candidate, self.manifest.policy)
             return self._check_rung(model, rung, report)
         except TransferInterruptedError:
             raise  # the user wants an end, not the next model
@@ -116,6 +127,7 @@ class Verifier:
     def _check_rung(self, model: LockedModel, rung: Rung, report: Report) -> Report:
         candidate = rung.candidate
         if self.fetcher is not None:
+            require_public(candidate.source, self.manifest)
             self.fetcher.fetch(candidate.source, candidate.files, ref=model.requested.get("ref"))
         lacking = tuple(f for f in candidate.files if not self._is_there(candidate.source, f))
         if lacking:
@@ -145,7 +157,16 @@ class Verifier:
             task = task_of(model, self.catalog)
             models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
             context = context_of(model)
-            result = prove(models, task, context=context, need=candidate.memory, local_engine=self.local_engine)
+            pairs = zip(paths, candidate.files, strict=True)
+            result = prove(
+                models,
+                task,
+                recipe_of(candidate, task, self.catalog),
+                context=context,
+                need=candidate.memory,
+                mmproj=next((path for path, file in pairs if file.role == "mmproj"), None),
+                local_engine=self.local_engine,
+            )
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:

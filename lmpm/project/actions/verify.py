@@ -100,7 +100,7 @@ def _verifier(plan: VerifyPlan, reporter: ActionReporter) -> Verifier:
         smoke=plan.smoke,
         engine_build=_engine_build(workspace.engine, plan.models),
         free_memory=free_memory() if here else None,
-        policy=manifest.policy,
+        manifest=manifest,
         targets=workspace.targets(manifest) if here else {},
         records=workspace.history if here else None,
         local_engine=workspace.engine,

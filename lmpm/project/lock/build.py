@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import NothingFitsError
+from lmpm.errors import NothingFitsError, OfflineError
 from lmpm.project.lock.entry import rung_for
+from lmpm.project.lock.recipes import with_recipes
 from lmpm.project.lock.records import LockedCandidate, LockedModel
 from lmpm.resolver import PinCheck, Refusal, choose, describe_rejected, is_pinned, rule, select
-from lmpm.types import HubSource
+from lmpm.types import HubSource, StarterSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,17 +34,21 @@ def lock_model(
     resolver: Resolver,
     targets: Mapping[str, Machine],
     classes: Sequence[Machine] = (),
+    *,
+    offline: Sequence[Variant] = (),
 ) -> tuple[Resolution, LockedModel, tuple[str, ...]]:
     """The entry of the lock for a line, and the choice that this machine takes from it; also remarks.
 
     The ladder is made first, with the true sizes of its candidates, and this machine takes from it like every other:
-    what is installed is what the lock gives. Raises NothingFitsError when a declared target has no answer, and the
-    errors of the Hub: a ladder must not depend on the weather.
+    what is installed is what the lock gives. Without a network `offline` are the variants that the catalog pins in
+    full: declared targets take of them where this machine has nothing but a starter. Raises NothingFitsError when a
+    declared target has no answer, OfflineError when it has none without a network, and the errors of the Hub: a
+    ladder must not depend on the weather.
     """
     choice = resolution.choice
     if choice.chosen is None:
         raise ValueError("a ladder needs a choice")
-    ladder = _Ladder(choice, line, PinCheck(resolver.pin), _pool(resolution))
+    ladder = _Ladder(choice, line, PinCheck(resolver.pin), _pool(resolution), offline=tuple(offline))
     ladder.add(choice.chosen)
     for name, machine in sorted(targets.items()):
         ladder.add_for_target(name, machine)
@@ -51,7 +56,7 @@ def lock_model(
     for machine in classes:
         ladder.add_for_class(machine)
     ladder.drop_idle([choice.machine, *targets.values(), *classes])
-    entry = ladder.entry(targets)
+    entry = with_recipes(ladder.entry(targets), line, resolution.task, resolver.catalog)
     return _as_locked(resolution, entry, ladder), entry, tuple(dict.fromkeys(ladder.remarks))
 
 
@@ -82,6 +87,7 @@ class _Ladder:
     line: ManifestModel
     can_be_had: PinCheck
     pool: tuple[Variant, ...]
+    offline: tuple[Variant, ...] = ()
     candidates: list[Candidate] = field(default_factory=list)
     floor: Candidate | None = None
     remarks: list[str] = field(default_factory=list)
@@ -97,8 +103,25 @@ class _Ladder:
             self.candidates.append(candidate)
 
     def add_for_target(self, name: str, machine: Machine) -> None:
-        """Add what a declared machine takes. Raises NothingFitsError where it has no answer."""
-        choice = self._choice_on(machine)
+        """Add what a declared machine takes, which a starter never is.
+
+        Raises NothingFitsError where it has no answer, OfflineError where it would have one with a network.
+        """
+        taken = self._taken(machine)
+        if not self.pool and (taken is None or isinstance(taken.variant.source, StarterSource)):
+            self.pool = self.offline
+            choice: Choice | None = select.select(self.request, machine, self.pool)
+            if choice is None or choice.chosen is None:
+                raise OfflineError(
+                    f"Offline there is nothing to pin for the target `{name}`",
+                    details=(
+                        f"a starter is only for the machine at hand, and no model for {self.request.ref} whose files "
+                        "the catalog pins in full fits there",
+                    ),
+                    hint="Do it again with a network",
+                )
+        else:
+            choice = self._choice_on(machine)
         if choice is None:
             return
         if choice.chosen is None:
@@ -150,15 +173,12 @@ class _Ladder:
         """The entry, largest first, each candidate with the targets that take it; remarks on those that crawl."""
         self.candidates.sort(key=lambda item: (-item.memory.must_fit, item.judged.option.name))
         entry = self._entry()
-        places: dict[int, list[str]] = {}
         for name, machine in sorted(targets.items()):
             rung = rung_for(entry, machine)
-            places.setdefault(rung.number, []).append(name)
             if rung.judged.is_slow and rung.speed is not None:
                 what = f"{rung.candidate.model} {rung.candidate.quant}"
                 self.remarks.append(f"slow on the target `{name}`: {what} writes about {rung.speed:.1f} tok/s there")
-        marked = [replace(rung, targets=tuple(places.get(n, ()))) for n, rung in enumerate(entry.candidates, start=1)]
-        return replace(entry, candidates=tuple(marked))
+        return with_targets(entry, targets)
 
     def _entry(self) -> LockedModel:
         return LockedModel(
@@ -197,6 +217,15 @@ class _Ladder:
 
     def _judged(self, variant: Variant) -> Candidate:
         return select.judge(self.request, self.choice.machine, variant)
+
+
+def with_targets(entry: LockedModel, targets: Mapping[str, Machine]) -> LockedModel:
+    """The entry, each candidate with the declared machines that take it. Raises NothingFitsError."""
+    places: dict[int, list[str]] = {}
+    for name, machine in sorted(targets.items()):
+        places.setdefault(rung_for(entry, machine).number, []).append(name)
+    marked = [replace(rung, targets=tuple(places.get(n, ()))) for n, rung in enumerate(entry.candidates, start=1)]
+    return replace(entry, candidates=tuple(marked))
 
 
 def better_variant(model: LockedModel, resolution: Resolution) -> Variant | None:
@@ -242,7 +271,7 @@ def _locked(candidate: Candidate) -> LockedCandidate:
         answer_tokens=option.answer_tokens,
         thinking_tokens=option.thinking_tokens if variant.mode == "thinking" else 0,
         is_native=variant.is_native,
-        memory=option.work.need,
+        memory=max(option.work.need, variant.size),
         bytes_per_token=max(1, option.work.touched),
         layers=shape.layers if shape else 0,
         architecture=variant.architecture,

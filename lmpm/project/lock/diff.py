@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+    from lmpm.recipe import Recipe
     from lmpm.types import Machine
 
 
@@ -62,6 +63,10 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
         yield f"{name}: the context of its task {_known(before.context)} -> {_known(after.context)}"
     if before.waiting != after.waiting:
         yield f"{name}: how long people wait for its task has changed"
+    if before.recipe is not None and after.recipe is not None:
+        yield from (f"{name}: {change}" for change in _changes(before.recipe, after.recipe))
+    elif before.recipe != after.recipe:
+        yield f"{name}: its recipe is " + ("pinned now" if after.recipe else "pinned no more")
     yield from _targets(before, after)
     kept: list[LockedCandidate] = []
     for rung in after.candidates:
@@ -71,6 +76,10 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
         else:
             kept.append(twin)
             yield from (f"{name}, {_title(rung)}: {change}" for change in _rung(twin, rung))
+            if twin.recipe is not None and rung.recipe is not None:
+                told = set(_changes(before.recipe, after.recipe))
+                own = (change for change in _changes(twin.recipe, rung.recipe) if change not in told)
+                yield from (f"{name}, {_title(rung)}: {change}" for change in own)
     for rung in before.candidates:
         if not any(rung is item for item in kept):
             yield f"{name}: variant {_title(rung)} is gone"
@@ -86,7 +95,7 @@ def _targets(before: LockedModel, after: LockedModel) -> Iterator[str]:
         if old is None and new is not None:
             yield f"{after.name}, {target}: takes {_title(new)} now"
         elif new is None:
-            yield f"{after.name}, {target}: is no target any more"
+            yield f"{after.name}, {target}: is not a target any more"
         elif old is not None and _key(old) != _key(new):
             names = (old.quant, new.quant) if old.model == new.model else (_title(old), _title(new))
             yield f"{after.name}, {target}: {names[0]} -> {names[1]}, memory {_sizes(old.memory, new.memory)}"
@@ -116,6 +125,14 @@ def _rung(old: LockedCandidate, new: LockedCandidate) -> Iterator[str]:
         yield f"memory {_sizes(old.memory, new.memory)}"
     if old.bytes_per_token != new.bytes_per_token:
         yield f"reads a token {_sizes(old.bytes_per_token, new.bytes_per_token)}"
+
+
+def _changes(old: Recipe | None, new: Recipe | None) -> Iterator[str]:
+    """`recipe: max_tokens 512 -> 256`."""
+    from lmpm.recipe import changes
+
+    if old is not None and new is not None:
+        yield from (f"recipe: {key} {was} -> {now}" for key, was, now in changes(old, new))
 
 
 def _served(model: LockedModel) -> dict[str, LockedCandidate]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import LockedModel
     from lmpm.proof import MemoryCheck, SmokeResult
+    from lmpm.recipe import Recipe
     from lmpm.run_config import RunConfig
     from lmpm.types import Machine
 
@@ -59,18 +60,26 @@ def rung_for(model: LockedModel, machine: Machine) -> Rung:
 
 
 def prove(
-    paths: Sequence[Path], task: Task | None, *, context: int, need: int, local_engine: LocalEngine | None = None
+    paths: Sequence[Path],
+    task: Task | None,
+    recipe: Recipe | None = None,
+    *,
+    context: int,
+    need: int,
+    mmproj: Path | None = None,
+    local_engine: LocalEngine | None = None,
 ) -> SmokeResult | None:
     """Load a model as planned and ask it its task's questions; None when the task is not known.
 
-    `paths` are its files in load order, without an encoder of pictures. On a `local_engine` whose GPUs do not hold all
-    layers the rest is kept in host memory, and what the formula, llama.cpp's plan and the run itself say of
-    memory is compared; without one the engine offloads what it can.
+    `paths` are its files in load order, `mmproj` is its encoder of pictures; `recipe` None is that of the task. On a
+    `local_engine` whose GPUs do not hold all layers the rest is kept in host memory, and what the formula, llama.cpp's
+    plan and the run itself say of memory is compared; without one the engine offloads what it can.
     Raises EngineError when llama.cpp cannot run the file.
     """
     if task is None:
         return None
-    from lmpm.engine import EngineLimits
+    from lmpm.catalog import directory
+    from lmpm.engine import EngineLimits, Files
     from lmpm.estimate import HParams, settings_for
     from lmpm.gguf import local_part, read_part
     from lmpm.proof import run_smoke
@@ -91,7 +100,15 @@ def prove(
         raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     engine = local_engine.chosen.engine if local_engine else None
-    result = run_smoke(paths[0], task.smoke, plan=settings, limits=EngineLimits(memory_bytes=allowed), engine=engine)
+    result = run_smoke(
+        Files(paths[0], mmproj),
+        task.smoke,
+        recipe or task.recipe,
+        plan=settings,
+        limits=EngineLimits(memory_bytes=allowed),
+        engine=engine,
+        catalog=directory(),
+    )
     if local_engine is None:
         return result
     return replace(result, memory=_compared(result.memory, model, settings, parts, local_engine))

@@ -8,7 +8,7 @@ from lmpm.errors import LockError
 from lmpm.fs import DocumentError, atomic, toml
 from lmpm.limits import MAX_LOCK_BYTES
 from lmpm.project.lock.reader import broken_lock, newer_lock, parse_lock
-from lmpm.project.lock.records import REVISION, VERSION, Lock
+from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedModel
 from lmpm.project.lock.writer import emit_lock
 
 if TYPE_CHECKING:
@@ -24,6 +24,17 @@ def load_lock(path: Path) -> Lock:
     except DocumentError as error:
         raise broken_lock(error, path.name) from error
     return parse_lock(text, name=path.name)
+
+
+def require_storable(entry: LockedModel) -> None:
+    """Raise LockError, before anything is fetched for it, for an entry that no lock could hold."""
+    try:
+        parse_lock(emit_lock(Lock((entry,))))
+    except LockError as error:
+        raise LockError(
+            f"`{entry.name}` cannot be pinned: {error.message}",
+            hint="What the server says of it cannot be written down; take it from another repository",
+        ) from error
 
 
 def write_lock(path: Path, lock: Lock) -> bool:

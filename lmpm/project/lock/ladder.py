@@ -98,11 +98,15 @@ def _prefer(model: LockedModel) -> Prefer:
 
 def _too_slow(found: Judged, model: LockedModel) -> str:
     """Why a candidate is not as fast as its line asks; empty where it is, or where the speed is not known."""
-    least = model.requested.get("min_speed")
-    if found.speed is None or not isinstance(least, int | float):
+    least, longest = model.requested.get("min_speed"), model.requested.get("max_wait")
+    if found.speed is None:
         return ""
-    speed = found.speed.decode if found.option.answer_tokens else found.speed.prefill
-    return f"{speed:.1f} tok/s, at least {least:g} asked for" if speed < least else ""
+    speed, first = found.speed.decode if found.option.answer_tokens else found.speed.prefill, found.first_token_s
+    if isinstance(least, int | float) and speed < least:
+        return f"{speed:.1f} tok/s, at least {least:g} asked for"
+    if isinstance(longest, int | float) and first is not None and first > longest:
+        return f"first token after {duration(first)}, at most {duration(longest)} asked for"
+    return ""
 
 
 def _worse(candidate: LockedCandidate, found: Judged, taken: Judged) -> str:

@@ -21,6 +21,7 @@ from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSourc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lmpm.recipe import Recipe
     from lmpm.types import FileRole, Source
 
 LOCK_NAME: Final = "lmpm.lock"
@@ -29,7 +30,7 @@ MAX_FIRST_TOKEN_S: Final = 86400.0
 MAX_WAIT_S: Final = 1e6
 MAX_SCORE: Final = 100.0
 
-_KEY: Final = re.compile(r"[a-z][a-z0-9_]*")
+_KEY: Final = r"[a-z][a-z0-9_]*"
 
 
 def parse_lock(text: str, *, name: str = LOCK_NAME) -> Lock:
@@ -95,9 +96,10 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
     requested = _requested(table.table("requested"), row["requested"])
     context = table.integer("context", low=1) if "context" in table else None
     waiting = _waiting(table) if "prompt_tokens" in table else None
+    recipe = _recipe(table, None, strict=strict)
     candidates: list[LockedCandidate] = []
     for rung in table.tables("candidate"):
-        candidate = _candidate(rung, strict=strict)
+        candidate = _candidate(rung, recipe, strict=strict)
         _check_rung(candidate, candidates, rung)
         candidates.append(candidate)
     if not candidates:
@@ -109,7 +111,20 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         candidates=tuple(candidates),
         context=context,
         waiting=waiting,
+        recipe=recipe,
     )
+
+
+def _recipe(table: Table, base: Recipe | None, *, strict: bool) -> Recipe | None:
+    """How a model is asked, where its table says so: a candidate's says what differs from `base`."""
+    if "recipe" not in table:
+        return base
+    from lmpm.recipe import read_recipe
+
+    inner = table.table("recipe")
+    recipe = read_recipe(inner, base)
+    _finish(inner, strict=strict)
+    return recipe
 
 
 def _waiting(table: Table) -> Waiting:
@@ -148,7 +163,7 @@ def _speed(table: Table, key: str) -> float | None:
 def _requested(table: Table, items: Mapping[str, object]) -> dict[str, toml.Scalar]:
     found: dict[str, toml.Scalar] = {}
     for key, item in items.items():
-        if not _KEY.fullmatch(key):
+        if not re.fullmatch(_KEY, key):
             raise table.fail(key, "expected a key of lower-case letters, digits and `_`")
         if isinstance(item, bool):
             found[key] = item
@@ -161,7 +176,7 @@ def _requested(table: Table, items: Mapping[str, object]) -> dict[str, toml.Scal
     return found
 
 
-def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
+def _candidate(table: Table, recipe: Recipe | None, *, strict: bool) -> LockedCandidate:
     source, identity = _source(table.table("source"), strict=strict)
     files = tuple(_file(row, strict=strict) for row in table.tables("files"))
     if isinstance(source, FileSource) and files:
@@ -188,8 +203,11 @@ def _candidate(table: Table, *, strict: bool) -> LockedCandidate:
         tested=_tested(table.table("tested"), strict=strict) if "tested" in table else None,
         targets=_targets(table),
         files=files,
+        recipe=_recipe(table, recipe, strict=strict),
     )
     _check_files(candidate.files, table.at("files"))
+    if candidate.memory < candidate.size:
+        raise table.fail("memory", f"expected at least the {candidate.size} bytes of its files")
     _finish(table, strict=strict)
     return candidate
 

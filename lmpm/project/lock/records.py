@@ -12,24 +12,27 @@ if TYPE_CHECKING:
 
     from lmpm.fs import Scalar
     from lmpm.proof import Tested
+    from lmpm.recipe import Recipe
     from lmpm.resolver import Mode, Waiting
     from lmpm.types import ModelFile, Source
 
 VERSION: Final = 2  # another one is refused
-REVISION: Final = 0  # a greater one is read, but not written
+REVISION: Final = 1  # a greater one is read, but not written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCandidate:
     """One rung of a ladder: a pinned variant and what it costs, so that a machine can decide offline.
 
-    `memory` is the need at the locked context. `bytes_per_token`, `layers`, `architecture` and the numbers of
-    parameters (0: not known) feed the speed rule; of a mixture of experts a token goes through the active ones.
+    `memory` is the need at the locked context, no less than the bytes of its files. `bytes_per_token`, `layers`,
+    `architecture` and the numbers of parameters (0: not known) feed the speed rule; of a mixture of experts a token
+    goes through the active ones.
     `score` is what is expected of it at the task in its `mode` after the loss of its quant, `is_native` says that the
     weights were trained for this quant; `answer_tokens` and `thinking_tokens` are those of a usual answer.
     `engine` is the smallest llama.cpp build that loads it, `tested` what was seen with it. `template` is the
     sha256 of the chat template, `identity` what the Hub calls the repository whatever its name. `targets`
-    are the declared machines that it serves. `files` stand in load order, an mmproj last.
+    are the declared machines that it serves. `files` stand in load order, an mmproj last. `recipe` is how it is asked,
+    the whole of it; None: the lock was made before recipes, or nothing is known of the task.
     """
 
     source: Source
@@ -53,6 +56,7 @@ class LockedCandidate:
     identity: str | None = None
     tested: Tested | None = None
     targets: tuple[str, ...] = ()
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, HubSource) and self.source.revision is None:
@@ -74,6 +78,7 @@ class LockedModel:
 
     `requested` is that line. `context` is what it came to with the default of its task when the ladder was made; None
     where the line says it itself. `waiting` is what a request takes and how long people wait for it; None: not known.
+    `recipe` is how its task is put, from which that of a candidate differs where its model wants it otherwise.
     """
 
     name: str
@@ -81,6 +86,7 @@ class LockedModel:
     candidates: tuple[LockedCandidate, ...]
     context: int | None = None
     waiting: Waiting | None = None
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requested", dict(sorted(self.requested.items())))
@@ -91,7 +97,7 @@ class Lock:
     """The whole lock, its models sorted by name."""
 
     models: tuple[LockedModel, ...] = ()
-    revision: int = field(default=REVISION, kw_only=True)
+    revision: int = field(default=REVISION, kw_only=True, compare=False)  # as it was read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(sorted(self.models, key=lambda model: model.name)))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lmpm.project.lock.records import Lock, LockedCandidate
     from lmpm.proof import Tested
+    from lmpm.recipe import Recipe
     from lmpm.resolver import Waiting
     from lmpm.types import ModelFile, Source
 
@@ -33,7 +34,7 @@ def emit_lock(lock: Lock) -> str:
 
 def _emit(lock: Lock) -> Iterator[str]:
     yield f"version = {VERSION}"
-    yield f"revision = {REVISION}"
+    yield f"revision = {_revision(lock)}"
     for model in lock.models:
         yield from ("", "[[model]]")
         yield f"name = {toml.value(model.name)}"
@@ -42,9 +43,24 @@ def _emit(lock: Lock) -> Iterator[str]:
             yield f"context = {model.context}"
         if model.waiting is not None:
             yield from _emit_waiting(model.waiting)
+        if model.recipe is not None:
+            yield from ("", "[model.recipe]")
+            yield from _emit_recipe(model.recipe)
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
-            yield from _emit_candidate(candidate)
+            yield from _emit_candidate(candidate, model.recipe)
+
+
+def _revision(lock: Lock) -> int:
+    """The least that knows every key of the lock: one that needs no new key stays as it was."""
+    return REVISION if any(model.recipe for model in lock.models) else 0
+
+
+def _emit_recipe(recipe: Recipe) -> Iterator[str]:
+    from lmpm.recipe import write_recipe
+
+    for key, item in write_recipe(recipe).items():
+        yield f"{key} = {toml.nested(item)}"
 
 
 def _emit_waiting(waiting: Waiting) -> Iterator[str]:
@@ -59,7 +75,7 @@ def _emit_waiting(waiting: Waiting) -> Iterator[str]:
         yield "bulk = true"
 
 
-def _emit_candidate(candidate: LockedCandidate) -> Iterator[str]:
+def _emit_candidate(candidate: LockedCandidate, base: Recipe | None) -> Iterator[str]:
     yield f"model = {toml.value(candidate.model)}"
     yield f"source = {toml.inline_table(_source_table(candidate.source, candidate.identity))}"
     yield f"quant = {toml.value(candidate.quant)}"
@@ -90,6 +106,10 @@ def _emit_candidate(candidate: LockedCandidate) -> Iterator[str]:
         yield f"tested = {toml.inline_table(_tested_table(candidate.tested))}"
     if candidate.targets:
         yield f"targets = [{', '.join(map(toml.value, candidate.targets))}]"
+    if candidate.recipe is not None and candidate.recipe != base:
+        from lmpm.recipe import write_recipe
+
+        yield f"recipe = {toml.nested(write_recipe(candidate.recipe, base))}"
     yield "files = ["
     for file in candidate.files:
         yield f"    {toml.inline_table(_file_table(file))},"

@@ -155,7 +155,7 @@ def _no_file(path: Path) -> str:
         return f"`{path}` is a directory, expected a GGUF file"
     if path.is_symlink() and not path.exists():
         return f"`{path}` is a link to `{path.readlink()}`, which is not there"
-    return f"`{path}` is no regular file" if path.exists() else f"There is no file `{path}`"
+    return f"`{path}` is not a regular file" if path.exists() else f"There is no file `{path}`"
 
 
 def _line(header: Header, key: str) -> str:

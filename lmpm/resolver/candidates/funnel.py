@@ -62,4 +62,5 @@ class Found:
     funnel: Funnel | None = None
     notes: tuple[str, ...] = ()
     spare: tuple[Variant, ...] = ()  # the same quants from less trusted repositories, most trusted first
+    siblings: tuple[Variant, ...] = ()  # of other models in the repository that was named
     is_unproven: bool = False  # nobody has looked into its files yet

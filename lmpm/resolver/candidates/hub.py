@@ -71,21 +71,33 @@ class HubFinder:
         repository = self._repository(reference, store)
         self.require_access(repository, offers_copy=True)
         contents = listing.contents(repository, path=reference.path)
-        if not contents.sets and not repository.files and not repository.pieces and not self.hub.offline:
+        holds_nothing = not (contents.sets or repository.files or repository.pieces or repository.refused)
+        if holds_nothing and not self.hub.offline:
             return self._copies_of(repository, wanted=wanted, sees=sees)
         if not contents.sets:
             raise _holds_nothing(repository, contents, reference)
         variants = listing.variants(repository, contents, self.catalog, sees=sees)
         gated = repository.gated and self.hub.http.token is None
         variants = tuple(replace(variant, gated=gated) for variant in variants)
-        return Found(contents.title, variants, notes=contents.remarks(), is_unproven=True)
+        siblings = tuple(
+            variant
+            for title, sets in contents.others.items()
+            for variant in listing.variants(repository, replace(contents, title=title, sets=sets), self.catalog)
+        )
+        return Found(contents.title, variants, notes=contents.remarks(), siblings=siblings, is_unproven=True)
 
     def _repository(self, reference: HubReference, store: Store) -> Repository:
         if not self.hub.offline:
             try:
-                return self.hub.repository(reference.repo, reference.revision)
+                found = self.hub.repository(reference.repo, reference.revision)
             except NotFoundError as error:
                 raise self._with_ending(reference, error) from None
+            if found.id.lower() != reference.repo.lower():  # what is pinned is what was named
+                raise NotFoundError(
+                    f"`{reference.repo}` is called `{found.id}` now",
+                    hint=f"If that is the one you want, name it so: `{found.id}`",
+                )
+            return found
         held = local.repository(store, reference.repo, reference.revision)
         if held is not None:
             return held
@@ -283,7 +295,8 @@ def _holds_nothing(repository: Repository, contents: listing.Contents, reference
         kinds = ", ".join(sorted({item.quant for item in contents.foreign})[:4])
         details.append(f"llama.cpp does not load {kinds}")
     for kind, paths in contents.beside.items():
-        details.append(f"{len(paths)} of its files: {kind}")
+        if kind not in ("refused", "unread"):  # among the remarks
+            details.append(f"{len(paths)} of its files: {kind}")
     return NotFoundError(
         f"`{repository.id}` holds no GGUF model" + (f" at `{reference.path}`" if reference.path else ""),
         details=details,

@@ -33,22 +33,27 @@ def repository(store: Store, repo: str, revision: str | None = None) -> Reposito
 
 
 def held(store: Store, variant: Variant) -> Variant | None:
-    """The variant pinned to what is on this machine, or None unless every file of it is."""
+    """The variant pinned to what is on this machine, or None unless every file of it is.
+
+    At the commit that is known the files must be the very ones. Where another commit is here, which an install with a
+    network took because it was the newest, its files of the same paths are the variant.
+    """
     if not isinstance(variant.source, HubSource):
         return None
-    for commit in store.commits(variant.source.repo):
-        if variant.source.revision in (None, commit):
-            source = HubSource(variant.source.repo, commit)
-            files = [_held(store, source, file) for file in variant.files]
-            if None not in files:
-                return replace(variant, source=source, files=tuple(file for file in files if file))
+    known = variant.source.revision
+    for commit in sorted(store.commits(variant.source.repo), key=lambda commit: commit != known):
+        source = HubSource(variant.source.repo, commit)
+        files = [_held(store, source, file, is_same=known in (None, commit)) for file in variant.files]
+        if None not in files:
+            return replace(variant, source=source, files=tuple(file for file in files if file))
     return None
 
 
-def _held(store: Store, source: HubSource, wanted: ModelFile) -> ModelFile | None:
-    """The file that is here, with its digest; None when it is missing or another one."""
+def _held(store: Store, source: HubSource, wanted: ModelFile, *, is_same: bool) -> ModelFile | None:
+    """The file that is here, with its digest; None when it is missing, or another one under the same commit."""
     there = store.file_at(source, wanted.path)
     if there is None:
         # a cache without links says no digest: the promised one then stands, and is checked before use
         return wanted if wanted.sha256 and store.find(source, wanted) else None
-    return replace(there, role=wanted.role) if wanted.sha256 in (None, there.sha256) else None
+    is_right = not is_same or wanted.sha256 in (None, there.sha256)
+    return replace(there, role=wanted.role) if is_right else None

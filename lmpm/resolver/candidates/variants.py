@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.gguf import file_name, missing_shards, model_name, parse_shard, quant
+from lmpm.gguf import file_name, missing_shards, model_name, parse_shard, quant, without_number
+from lmpm.limits import MAX_GGUF_NAMES
 from lmpm.types import HubSource, ModelFile, Variant
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ class Contents:
         said += [
             f"{item.quant} is incomplete: of its shards {_numbers(item.missing)} missing" for item in self.incomplete
         ]
+        if unread := self.beside.get("unread"):
+            said.append(f"{len(unread):,} more files were not looked at: to take one, name it, as `repo/path.gguf`")
+        if refused := self.beside.get("refused"):
+            said.append(f"left out for a name that cannot be stored safely: {_some([f'`{name}`' for name in refused])}")
         if pieces := self.beside.get("piece"):
             said.append(f"{len(pieces)} files are pieces of cut files, which must be put together by hand")
         return tuple(said)
@@ -106,7 +111,8 @@ class Contents:
 
 def contents(repository: Repository, *, path: str | None = None) -> Contents:
     """Sort the files of a repository. With `path` the model that this file belongs to is the main one."""
-    named = [(file, file_name.parse_file_name(file.path, repository=repository.id)) for file in repository.files]
+    files, unread = _looked_at(repository.files, path)
+    named = [(file, file_name.parse_file_name(file.path, repository=repository.id)) for file in files]
     models, beside = _models_and_others(named, repository)
     sets = _sets(models, repository)
     main = _main_model(sets, repository, path)
@@ -124,8 +130,27 @@ def contents(repository: Repository, *, path: str | None = None) -> Contents:
         twins=tuple(item for found in by_model.values() for item in found.twins),
         incomplete=tuple(item for item in sets if item.missing),
         foreign=tuple(item for item in sets if not item.missing and not item.can_run),
-        beside=beside,
+        beside=beside | {kind: paths for kind, paths in (("unread", unread), ("refused", repository.refused)) if paths},
     )
+
+
+def _looked_at(files: tuple[ModelFile, ...], path: str | None) -> tuple[tuple[ModelFile, ...], tuple[str, ...]]:
+    """The files whose names are taken apart, and the paths of the rest where there are too many.
+
+    Those of the folder of `path` come first, then the root, then other folders; no set of shards is cut.
+    """
+    if len(files) <= MAX_GGUF_NAMES:
+        return files, ()
+    folder, own = (path.rpartition("/")[0], without_number(path)) if path else ("", "")
+
+    def rank(file: ModelFile) -> tuple[bool, bool, int, str]:
+        return without_number(file.path) != own, file.path.rpartition("/")[0] != folder, file.path.count("/"), file.path
+
+    ordered = sorted(files, key=rank)
+    cut = without_number(ordered[MAX_GGUF_NAMES].path)
+    looked = tuple(file for file in ordered[:MAX_GGUF_NAMES] if without_number(file.path) != cut)
+    seen = {file.path for file in looked}
+    return looked, tuple(file.path for file in ordered if file.path not in seen)
 
 
 _Named = tuple[ModelFile, "FileName"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from lmpm import licenses
 from lmpm.errors import EngineError, IntegrityError, NotFoundError
 from lmpm.gguf import read_at_hand, read_part, require_loadable
 from lmpm.limits import MIB
@@ -92,6 +93,7 @@ class ExactFit:
             shape=exact_shape(model) or variant.shape,
             architecture=model.header.architecture or variant.architecture,
             has_template="tokenizer.chat_template" in model.header.metadata,
+            license=licenses.stated(model.header.text("general.license")) or variant.license,
         )
 
     def _contradiction(self, variant: Variant) -> Contradiction | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from lmpm import licenses
 from lmpm.errors import EngineError, IntegrityError, NetworkError, NotFoundError, NotPermittedError
 from lmpm.estimate import shape_of
 from lmpm.gguf import Expectation, check, model_name, quant, require_loadable
@@ -61,13 +62,14 @@ class HeaderCheck:
         active = model_name.parse_model_name(variant.title).active_parameters
         if shape is not None and active and active < parameters:
             shape = replace(shape, active_parameters=active)
-        stated = header.quant()
+        stated, license_ = header.quant(), licenses.stated(header.text("general.license"))
 
         def shaped(other: Variant) -> Variant:
             return replace(
                 other,
                 quant=stated if stated and other.quant == quant.UNKNOWN else other.quant,
                 shape=shape or other.shape,
+                license=license_ or other.license,
                 architecture=header.architecture or other.architecture,
                 context_length=header.integer("context_length", other.context_length),
             )

@@ -69,6 +69,8 @@ def pin(variant: Variant, hub: Hub, finder: HubFinder) -> tuple[Variant, tuple[s
                 hint=f"Look at it first; to take it nevertheless, name its commit: `{repo}@{found.revision}`",
             ) from None
         notes.append(f"`{hub.host}` does not have revision {revision[:7]} of the catalog: took its newest")
+    if found.publisher.lower() != variant.source.publisher.lower():
+        raise NotPermittedError(f"`{repo}` belongs to another account now, as `{found.id}`: it may have changed hands")
     finder.require_access(found)
     files = []
     for file in variant.files:

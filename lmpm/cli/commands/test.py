@@ -1,4 +1,4 @@
-"""`lmpm smoke`: run a model once and check its answers."""
+"""`lmpm test`: run a model once and check its answers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from lmpm.errors import SmokeTestError, UnknownNameError
 
 if TYPE_CHECKING:
     from lmpm.catalog import Task
+    from lmpm.recipe import Recipe
 
 FILE_CONTEXT: Final = 4096  # tokens that a file is loaded for where nobody says how many
 
 
-@click.command(epilog="Example: `lmpm smoke text-to-sql`, or `lmpm smoke ./model.gguf --task chat`")
+@click.command(epilog="Example: `lmpm test text-to-sql`, or `lmpm test ./model.gguf --task chat`")
 @click.argument("name", shell_complete=complete.names)
 @click.option("--task", shell_complete=complete.tasks, help="The task whose questions are asked.")
 @click.option("-c", "--context", type=Tokens(), metavar="N", help="Tokens to load it for.")
@@ -45,8 +46,10 @@ def command(app: App, name: str, task: str | None, context: int | None) -> None:
     result = prove(
         subject.paths,
         asked or subject.task,
+        None if asked else subject.recipe,
         context=context or subject.context,
         need=subject.need,
+        mmproj=subject.mmproj,
         local_engine=app.workspace.engine,
     )
     data = {"name": name, "path": str(subject.paths[0]), "smoke": json.smoke_json(result)}
@@ -67,13 +70,15 @@ def command(app: App, name: str, task: str | None, context: int | None) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Subject:
-    """What is run: its files in load order, without a vision encoder, and how. `need` is in bytes."""
+    """What is run: its files in load order, a vision encoder apart, and how. `need` is in bytes."""
 
     paths: tuple[Path, ...]
     task: Task | None
     context: int
     need: int
     is_task_assumed: bool
+    mmproj: Path | None = None
+    recipe: Recipe | None = None
 
 
 def _of_file(app: App, name: str) -> _Subject:
@@ -89,7 +94,7 @@ def _of_file(app: App, name: str) -> _Subject:
 
 
 def _of_lock(app: App, name: str) -> _Subject:
-    from lmpm.project import context_of, find_model, is_task_assumed, rung_for, task_of
+    from lmpm.project import context_of, find_model, is_task_assumed, recipe_of, rung_for, task_of
     from lmpm.store import missing_files
 
     catalog, store = app.workspace.catalog, app.workspace.store
@@ -98,9 +103,12 @@ def _of_lock(app: App, name: str) -> _Subject:
     found = [(file, store.find(candidate.source, file)) for file in candidate.files]
     if not all(path for _, path in found):
         raise missing_files(candidate.source, candidate.files, f"`{name}` is not on this machine")
+    task = task_of(model, catalog)
     return _Subject(
         paths=tuple(path for file, path in found if path and file.role == "model"),
-        task=task_of(model, catalog),
+        mmproj=next((path for file, path in found if file.role == "mmproj"), None),
+        recipe=recipe_of(candidate, task, catalog),
+        task=task,
         context=context_of(model),
         need=candidate.memory,
         is_task_assumed=is_task_assumed(model.requested, catalog),

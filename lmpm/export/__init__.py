@@ -1,0 +1,31 @@
+"""Ways out to other tools: each gets the locked bytes, and settings that say the same as the lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmpm.export.carry_out import Drift as Drift, drifts_of as drifts_of
+    from lmpm.export.exporting import (
+        check_export as check_export,
+        exporter as exporter,
+        exporters as exporters,
+        find_exports as find_exports,
+        plan_export as plan_export,
+        undo_export as undo_export,
+        write_export as write_export,
+    )
+    from lmpm.export.record import Export as Export, Exporter as Exporter, Link as Link, Text as Text
+    from lmpm.export.serving import serve_folder as serve_folder
+else:
+    from lmpm.lazy import expose
+
+    __getattr__, __all__ = expose(
+        __name__,
+        {
+            "carry_out": "Drift drifts_of",
+            "exporting": "check_export exporter exporters find_exports plan_export undo_export write_export",
+            "record": "Export Exporter Link Text",
+            "serving": "serve_folder",
+        },
+    )

@@ -1,0 +1,160 @@
+"""Find a target, plan an export of a locked model for it, and look at those that were made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+from lmpm.errors import LmpmError, SpecError, UnknownNameError, nearest
+from lmpm.export import carry_out
+from lmpm.export.record import Job
+from lmpm.project import Exports, Lock, emit_lock
+from lmpm.reporter import Reporter
+from lmpm.runtime import find_subject, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from lmpm.export.carry_out import Drift
+    from lmpm.export.record import Export, Exporter
+    from lmpm.project import ActionReporter, Exported, Workspace
+
+# By the name that users say; each is a module, imported when it is asked for.
+MODULES: Final = {
+    "llama.cpp": "llama_cpp",
+    "ollama": "ollama",
+    "lm-studio": "lm_studio",
+    "docker": "docker",
+    "oci": "oci",
+    "kubernetes": "kubernetes",
+    "browser": "browser",
+    "snippets": "snippets",
+}
+ALIASES: Final = {
+    "k8s": "kubernetes",
+    "llama-cpp": "llama.cpp",
+    "llamacpp": "llama.cpp",
+    "lmstudio": "lm-studio",
+    "openai": "snippets",
+}
+
+
+def exporter(name: str) -> Exporter:
+    """The exporter of this name. Raises UnknownNameError."""
+    known = ALIASES.get(name.lower(), name.lower())
+    if known not in MODULES:
+        raise UnknownNameError(
+            "export target", name, suggestions=nearest(name, [*MODULES]), listing="All: `lmpm export --list`"
+        )
+    return cast("Exporter", import_module(f"lmpm.export.targets.{MODULES[known]}"))
+
+
+def exporters() -> list[Exporter]:
+    """All of them, in the order of their list."""
+    return [exporter(name) for name in MODULES]
+
+
+def plan_export(
+    workspace: Workspace,
+    target: str,
+    name: str,
+    *,
+    place: Path | None = None,
+    places: Mapping[str, Path],
+    options: Mapping[str, str],
+    download: bool = True,
+    reporter: ActionReporter | None = None,
+) -> Export:
+    """What a target would get of a locked model, whose files are fetched first where `download` allows.
+
+    Raises UnknownNameError, ExportError where the target cannot run it, MissingFilesError, the errors of a download.
+    """
+    found = exporter(target)
+    for option in options:
+        if option not in found.OPTIONS:
+            listed = ", ".join(f"`{known}`" for known in found.OPTIONS) or "it has none"
+            raise SpecError(f"`{found.NAME}` has no option `{option}`", hint=f"Its options: {listed}")
+    subject = find_subject(workspace, name, download=download, reporter=reporter)
+    if subject.rung is None or subject.locked is None:
+        raise SpecError(f"`{name}` is not pinned by a lock", hint=f"Pin it first: `lmpm install {name}`")
+    paths = {path.name: path for path in (*subject.paths, *filter(None, [subject.files.mmproj]))}
+    candidate, store = subject.rung.candidate, workspace.store
+    files = candidate.files
+    job = Job(
+        subject=subject,
+        files=tuple((file, paths[file.path.rpartition("/")[2]]) for file in files),
+        stored={file.path: store.link(candidate.source, file).relative_to(store.root).as_posix() for file in files},
+        lock=emit_lock(Lock((replace(subject.locked, candidates=(candidate,)),))),
+        config=plan_of(subject, workspace.engine),
+        machine=workspace.machine,
+        place=place,
+        current=workspace.current,
+        places=places,
+        options=options,
+        assets=_assets(workspace, found, options),
+    )
+    return replace(found.plan(job), options=dict(options))
+
+
+def _assets(workspace: Workspace, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
+    """Files that the target needs beside the model. Raises IntegrityError, MissingFilesError, NetworkError."""
+    if found.NAME != "browser":
+        return {}
+    from lmpm.export.targets import browser
+
+    http = None if workspace.offline else workspace.http
+    return browser.assets(options, workspace.current, workspace.home, http)
+
+
+def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: Reporter) -> Exported | None:
+    """Carry an export out and keep a record of it; None where it is only words. Raises DiskError, SpecError."""
+    if not export.links and not export.texts:
+        return None
+    records = Exports(workspace.home / "exports")
+    earlier = next((item for item in records.of(workspace.directory, export.name) if _same(item, export)), None)
+    record = carry_out.write(
+        export, workspace.store, project=workspace.directory, earlier=earlier, copy=copy, reporter=reporter
+    )
+    records.note(record)
+    return record
+
+
+def _same(record: Exported, export: Export) -> bool:
+    return (record.target, record.place) == (export.target, export.place)
+
+
+def find_exports(workspace: Workspace, name: str | None = None, *, target: str | None = None) -> list[Exported]:
+    """The exports of the project's models, or of one, or for one target. Raises UnknownNameError."""
+    wanted = exporter(target).NAME if target else None
+    records = Exports(workspace.home / "exports").of(workspace.directory, name)
+    return [record for record in records if wanted in (None, record.target)]
+
+
+def check_export(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> list[Drift]:
+    """What of an export is not as it was made, or not as the lock says now."""
+    return carry_out.check(record, _again(workspace, record, places))
+
+
+def _again(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> Export | None:
+    """What the lock would make of an export now; None where that cannot be said here."""
+    place = record.place / record.files[-1].path if record.target == "llama.cpp" else record.place
+    try:
+        return plan_export(
+            workspace, record.target, record.name, place=place, places=places, options=record.options, download=False
+        )
+    except LmpmError:
+        return None
+
+
+def undo_export(workspace: Workspace, record: Exported) -> list[Path]:
+    """Take an export back; returns the files that were changed since and are left. Raises DiskError."""
+    used: set[str] = set()
+    if record.target == "ollama":
+        from lmpm.export.targets import ollama
+
+        used = ollama.used(record.place, record.files[-1].path)
+    left = carry_out.undo(record, used=used)
+    Exports(workspace.home / "exports").forget(record)
+    return left

@@ -1,0 +1,1 @@
+"""The targets, a file each: what each gets of a locked model."""

@@ -4,6 +4,7 @@
 LmpmError                   1
 ├── SpecError               2  a value the user typed cannot be understood
 ├── ManifestError           2  lmpm.toml is broken
+├── CasesError              2  a file of cases is broken
 ├── CatalogError            1  the catalog is broken
 ├── NotFoundError           3  unknown name, or nothing fits
 ├── IntegrityError          4  bytes are not what was promised
@@ -91,6 +92,13 @@ class ManifestError(LmpmError):
 
     exit_code = 2
     kind = "manifest"
+
+
+class CasesError(LmpmError):
+    """A file of cases cannot be read or is not valid; `details` has a line for each mistake."""
+
+    exit_code = 2
+    kind = "cases"
 
 
 class CatalogError(LmpmError):

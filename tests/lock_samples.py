@@ -44,7 +44,7 @@ bytes_per_token = 8589934592
 layers = 48
 engine = 9200
 template = "FFFF"
-tested = { engine = "llama.cpp b11549", on = "m2-16gb", decode = 17.2, first_token_s = 0.8 }
+tested = { engine = "llama.cpp b11549", on = "m2-16gb", decode = 17.2, first_token_s = 0.8, score = 0.9, cases = 10, checks = "FFFF" }
 targets = ["cuda-24gb", "m2-16gb"]
 files = [
     { path = "big/big-00001-of-00002.gguf", size = 8589934592, sha256 = "AAAA" },
@@ -82,7 +82,7 @@ layers = 6
 files = [
     { path = "text-to-sql-starter-Q8_0.gguf", size = 3000000, sha256 = "EEEE" },
 ]
-"""
+"""  # noqa: E501 - a line of a lock is as long as it is
 TEXT = TEXT.replace('"RRRR"', f'"{"1" * 40}"')
 for letter in "ABCDEF":
     TEXT = TEXT.replace(f'"{letter * 4}"', f'"{letter.lower() * 64}"')
@@ -207,7 +207,13 @@ def random_lock(random: random.Random) -> Lock:
             engine=random.choice([None, 9200]),
             template=random.choice([None, digest(64)]),
             identity=digest(24) if hub and random.random() < 0.5 else None,
-            tested=random.choice([None, Tested(engine="llama.cpp b1"), Tested(engine="x", on="t0", decode=1.5)]),
+            tested=random.choice(
+                [
+                    None,
+                    Tested(engine="llama.cpp b1"),
+                    Tested(engine="x", on="t0", decode=1.5, score=0.9, cases=10, checks="c" * 64),
+                ]
+            ),
             targets=tuple(targets.pop() for _ in range(random.randint(0, min(2, len(targets))))),
             files=held,
             recipe=base and recipe(base),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lmpm.catalog.rating import Rating as Rating
     from lmpm.catalog.reader import check as check, load as load
     from lmpm.catalog.recipes import recipe_for as recipe_for
+    from lmpm.catalog.schema.kinds import SmokeKind as SmokeKind
     from lmpm.catalog.schema.model import CatalogModel as CatalogModel, Score as Score
     from lmpm.catalog.schema.smoke import (
         EmbeddingCase as EmbeddingCase,
@@ -47,6 +48,7 @@ else:
             "reader": "check load",
             "recipes": "recipe_for",
             "refresh": "refresh",
+            "schema.kinds": "SmokeKind",
             "schema.model": "CatalogModel Score",
             "schema.smoke": (
                 "EmbeddingCase FimCase JsonCase LabelCase RankCase SmokeCase SmokeTest SqlCase TextCase ToolCase"

@@ -15,7 +15,7 @@ GROUPS: Final = {
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
-    "Measure": ("hardware", "doctor", "test"),
+    "Measure": ("hardware", "doctor", "eval", "test"),
     "Ship": ("export", "bundle", "mirror"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip

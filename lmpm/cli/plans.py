@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lmpm.cli.app import App
     from lmpm.errors import LmpmError
     from lmpm.project import Installed, Plan, Step
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.resolver import Choice
 
 
@@ -87,6 +87,10 @@ class ActionWords(ActionReporter):
         """Show the question, the answer and the figures."""
         words.show_smoke(self.app.console, result)
 
+    def asked(self, step: Step, checked: Checked) -> None:
+        """Say how many of the project's own checks were right."""
+        self.app.console.say("Checks", words.checked_words(checked))
+
     def installed(self, model: Installed) -> None:
         """Say that a model is here, and where it is pinned."""
         if model.step.is_here:
@@ -118,5 +122,10 @@ def step_json(step: Step, done: Installed | None = None) -> dict[str, Any]:
     elif step.chosen is not None:
         data |= json.choice_json(step.chosen.resolution.choice)
     if done is not None and not step.is_here:
-        return {**data, "path": str(done.path), "smoke": json.smoke_json(done.smoke)}
+        return {
+            **data,
+            "path": str(done.path),
+            "smoke": json.smoke_json(done.smoke),
+            "checks": json.checked_json(done.checked),
+        }
     return {**data, "path": str(step.paths[0])} if step.is_here else data

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         TextKind as TextKind,
         Usage as Usage,
     )
+    from lmpm.engine.code import CodeRun as CodeRun, run_code as run_code
     from lmpm.engine.engines import (
         Engines as Engines,
         Found as Found,
@@ -43,6 +44,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "code": "CodeRun run_code",
             "asking": "asking Answer AnswerStream Options TextKind Usage",
             "engines": "Engines Found default_engine gpu_hint require_engine",
             "local": "LocalEngine usual_repacking",

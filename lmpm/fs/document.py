@@ -53,6 +53,10 @@ class Table:
         """Whether a string stands at `key`."""
         return isinstance(self._data.get(key), str)
 
+    def is_null(self, key: str) -> bool:
+        """Whether JSON's null stands at `key`."""
+        return key in self._data and self._data[key] is None
+
     def at(self, key: str) -> str:
         """The path of `key` in the document."""
         return f"{self.place}.{key}" if self.place else key

@@ -49,23 +49,35 @@ def repo_id(text: object) -> str:
 def file_path(text: object) -> str:
     """The path of a model file inside its repository, with `/` between its parts."""
     value = _text(text, "the path of a `.gguf` file", MAX_PATH_CHARS)
-    if any(_is_hidden(char) for char in value):
-        raise ValueError("expected a path of printable characters")
-    if refused := sorted(_NOT_IN_PATHS.intersection(value)):
-        raise ValueError(f"expected a path without `{refused[0]}`")
-    if value.startswith("/"):
-        raise ValueError("expected a path inside the repository, found an absolute one")
-    for part in value.split("/"):
-        _check_part(part)
+    _check_path(value, "repository")
     if not value.lower().endswith(".gguf"):
         raise ValueError("expected the path of a `.gguf` file")
     return value
 
 
-def _check_part(part: str) -> None:
+def project_path(text: object) -> str:
+    """The path of a file of the project, from its directory, with `/` between its parts."""
+    value = _text(text, "the path of a file in the project", MAX_PATH_CHARS)
+    _check_path(value, "project")
+    return value
+
+
+def _check_path(value: str, room: str) -> None:
+    """Raise ValueError unless a path is one on every system, and stays inside of what it begins in."""
+    if any(_is_hidden(char) for char in value):
+        raise ValueError("expected a path of printable characters")
+    if refused := sorted(_NOT_IN_PATHS.intersection(value)):
+        raise ValueError(f"expected a path without `{refused[0]}`")
+    if value.startswith("/"):
+        raise ValueError(f"expected a path inside the {room}, found an absolute one")
+    for part in value.split("/"):
+        _check_part(part, room)
+
+
+def _check_part(part: str, room: str) -> None:
     if part in ("", ".", ".."):
         found = f"`{part}`" if part else "an empty name"
-        raise ValueError(f"expected a path inside the repository, found {found} in it")
+        raise ValueError(f"expected a path inside the {room}, found {found} in it")
     if part != part.strip(" ") or part.endswith("."):
         raise ValueError("expected names that neither end with `.` nor begin or end with a space")
     if len(part.encode()) > MAX_PART_BYTES:

@@ -37,6 +37,8 @@ class ManifestModel:
     max_size: int | None = None  # bytes to download
     license: str | None = None
     prefer: Prefer | None = None
+    checks: str | None = None  # a file of cases in the project, which the model is asked
+    pass_share: float | None = None  # of them that must be right; None: any
     recipe: Mapping[str, Any] | None = None  # how it is asked otherwise than its task says
 
     def requested(self) -> dict[str, toml.Scalar]:
@@ -51,6 +53,8 @@ class ManifestModel:
             "max_size": self.max_size,
             "license": self.license,
             "prefer": self.prefer,
+            "checks": self.checks,
+            "pass": self.pass_share,
             "recipe": None if self.recipe is None else json.dumps(self.recipe, ensure_ascii=False, sort_keys=True),
         }
         return {key: item for key, item in fields.items() if item is not None}
@@ -173,6 +177,8 @@ def _model(models: Table, name: str) -> ManifestModel:
         max_size=_size(table),
         license=_line(table, "license"),
         prefer=table.choice("prefer", get_args(Prefer)) if "prefer" in table else None,
+        checks=rules.field(table, "checks", rules.project_path) if "checks" in table else None,
+        pass_share=_share(table),
         recipe=_recipe(table.table("recipe")) if "recipe" in table else None,
     )
     for place in table.unknown_keys():
@@ -248,6 +254,18 @@ def _amount(table: Table, key: str, unit: str) -> float | None:
     if amount < 0:
         raise table.fail(key, f"expected {unit}, found a negative number")
     return amount
+
+
+def _share(table: Table) -> float | None:
+    """What part of the checks must be right, from 0 to 1."""
+    if "pass" not in table:
+        return None
+    share = table.number("pass")
+    if not 0 <= share <= 1:
+        raise table.fail("pass", "expected a share from 0 to 1, such as 0.8")
+    if "checks" not in table:
+        raise table.fail("pass", "is the share of the `checks` that must be right, and there are none")
+    return share
 
 
 def _size(table: Table) -> int | None:

@@ -38,12 +38,18 @@ MAX_DEPTH: Final = 32  # of brackets in it
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether one case passed, and why, in a line."""
+    """Whether one case passed, and why, in a line; `score` from 0 to 1 where an answer can be right in part."""
 
     passed: bool
     detail: str
     question: str = ""
     answer: str = ""
+    score: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The score; of an answer that is right or wrong 1 or 0."""
+        return float(self.passed) if self.score is None else self.score
 
 
 def judge(test: SmokeTest, generations: Sequence[Generation]) -> list[Verdict]:

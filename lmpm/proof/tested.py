@@ -11,9 +11,14 @@ class Tested:
 
     `engine` is the build of llama.cpp. The figures are kept where the machine was of the class of the
     declared target `on`, and only then: nothing else about a machine enters the lock.
+
+    Where the project has checks, `score` is the share of `cases` that was right, and `checks` the sha256 of their file.
     """
 
     engine: str
     on: str | None = None
     decode: float | None = None  # tokens per second
     first_token_s: float | None = None
+    score: float | None = None
+    cases: int | None = None
+    checks: str | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         find_locked as find_locked,
         find_subject as find_subject,
         of_file as of_file,
+        usual_recipe as usual_recipe,
     )
 else:
     from lmpm.lazy import expose
@@ -21,6 +22,6 @@ else:
         {
             "model": "Model",
             "opening": "open_model plan_of",
-            "subject": "Subject find_locked find_subject of_file",
+            "subject": "Subject find_locked find_subject of_file usual_recipe",
         },
     )

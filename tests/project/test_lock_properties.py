@@ -53,6 +53,7 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         decode=speed,
         first_token_s=st.none() | st.floats(0, 86400),
     )
+    checked = st.builds(Tested, engine=LINES, score=st.floats(0, 1), cases=st.integers(1, 20_000), checks=hexes(64))
     return LockedCandidate(
         source=source,
         model=draw(LINES),
@@ -69,7 +70,7 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         engine=draw(st.none() | st.integers(1, 2**31)),
         template=draw(st.none() | hexes(64)),
         identity=draw(st.none() | hexes(24)) if isinstance(source, HubSource) else None,
-        tested=draw(st.none() | tested),
+        tested=draw(st.none() | tested | checked),
         targets=target_names,
         files=files,
     )

@@ -53,6 +53,10 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for number in (rung["memory"], rung["bytes_per_token"], *(file["size"] for file in rung["files"])):
                 if type(number) is not int or not 1 <= number < 2**63:
                     raise ValueError("size")
+            told = rung.get("tested", {})
+            figures = [told[key] for key in ("score", "cases", "checks") if key in told]
+            if figures and not (0 <= figures[0] <= 1 and figures[1] >= 1 and HEX64.fullmatch(figures[2])):
+                raise ValueError("checks")
             if rung["memory"] < sum(file["size"] for file in rung["files"]):
                 raise ValueError("memory")
             for file in rung["files"]:

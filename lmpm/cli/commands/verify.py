@@ -42,6 +42,7 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--fetch", is_flag=True, help="Download what is missing first.")
 @click.option("--quick", is_flag=True, help="Trust files that did not change since they were hashed.")
+@click.option("--full", is_flag=True, help="Ask all cases of the project's checks, not ten.")
 @click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False), help="Write JUnit XML too.")
 @no_test_option
 @engine_option
@@ -51,7 +52,9 @@ WORD_WIDTH = 11  # of `model`, `bytes`, `✗ missing`
 @global_option
 @json_option
 @pass_app()
-def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: str | None, no_test: bool) -> int:
+def command(
+    app: App, names: tuple[str, ...], fetch: bool, quick: bool, full: bool, junit: str | None, no_test: bool
+) -> int:
     """Test what `lmpm.lock` pins: it fits, its bytes match, it answers.
 
     Every locked model fits, its bytes are those of the lock, it loads, and its answers are right.
@@ -60,7 +63,7 @@ def command(app: App, names: tuple[str, ...], fetch: bool, quick: bool, junit: s
     junit_file = app.workspace.current / junit if junit else None
     if junit_file and not junit_file.parent.is_dir():
         raise DiskError(f"There is no directory `{junit_file.parent}` to write `{junit_file.name}` to")
-    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_test, junit_file=junit_file)
+    return run_verify(app, names, fetch=fetch, quick=quick, smoke=not no_test, full=full, junit_file=junit_file)
 
 
 def run_verify(
@@ -70,12 +73,13 @@ def run_verify(
     fetch: bool = False,
     quick: bool = False,
     smoke: bool = True,
+    full: bool = False,
     junit_file: Path | None = None,
 ) -> int:
     """Verify models of the lock, show how each came out, and return the exit code."""
     from lmpm.project import stale_remarks
 
-    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=smoke)
+    plan = actions.verify.plan(app.workspace, names, fetch=fetch, quick=quick, smoke=smoke, full=full)
     for remark in stale_remarks(app.workspace, app.project.require_lock()):
         app.console.note(remark)
     app.remark()
@@ -189,6 +193,8 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
         line("test", f"{report.smoke.detail} · {words.smoke_figures(report.smoke)}{_recorded(report)}")
         if report.smoke.memory and report.smoke.memory.is_notable:
             line("note", words.memory_words(report.smoke.memory))
+    if report.checked is not None:
+        line("checks", words.checked_words(report.checked))
     for note in report.notes:
         line("note", note)
     if report.error is not None:
@@ -247,6 +253,7 @@ def _json(report: Report) -> dict[str, Any]:
             for item in report.disagreements
         ],
         "smoke": json.smoke_json(report.smoke),
+        "checks": json.checked_json(report.checked),
         "recorded": asdict(report.recorded) if report.recorded else None,
         "notes": list(report.notes),
         "error": json.error_json(report.error) if report.error else None,

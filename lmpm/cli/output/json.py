@@ -10,7 +10,7 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from lmpm.errors import LmpmError
     from lmpm.project import Rung
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.resolver import Candidate, Choice
     from lmpm.types import Machine, MemoryPlan, Speed
 
@@ -113,6 +113,22 @@ def smoke_json(result: SmokeResult | None) -> dict[str, Any] | None:
     check = result.memory
     memory = {**asdict(check), "difference": round(check.difference, 4)} if check else None
     return {**asdict(result), "memory": memory}
+
+
+def checked_json(checked: Checked | None) -> dict[str, Any] | None:
+    """What a project's own checks showed, as programs read it."""
+    if checked is None:
+        return None
+    return {
+        "score": round(checked.score, 4),
+        "right": checked.right,
+        "cases": checked.cases,
+        "needed": checked.needed,
+        "passed": checked.passed,
+        "sha256": checked.sha256,
+        "wrong": list(checked.wrong),
+        "left_out": checked.left_out,
+    }
 
 
 def rung_json(rung: Rung, variants: int) -> dict[str, Any]:

@@ -94,6 +94,13 @@ def manifest_line(resolution: Resolution, constraints: Constraints, name: str | 
     )
 
 
+def with_own(line: ManifestModel, there: ManifestModel | None) -> ManifestModel:
+    """A line with what the one that stands there says beside the choice: how the model is asked, and checked."""
+    if there is None:
+        return line
+    return replace(line, recipe=there.recipe, checks=there.checks, pass_share=there.pass_share)
+
+
 def _is_shorter(resolution: Resolution) -> bool:
     """Whether the choice was trained for fewer tokens than were planned for, which nobody demanded."""
     choice = resolution.choice

@@ -18,6 +18,7 @@ from lmpm.project.actions.asks import (
     line_named,
     manifest_line,
     overlaid,
+    with_own,
     with_policy,
 )
 from lmpm.project.actions.plan import (
@@ -30,7 +31,7 @@ from lmpm.project.actions.plan import (
     locked_step,
     measured_remarks,
 )
-from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
@@ -137,7 +138,7 @@ def _step(
         workspace,
         ref,
         with_policy(own, manifest.policy),
-        lambda resolution: replace(manifest_line(resolution, own, name), recipe=there.recipe if there else None),
+        lambda resolution: with_own(manifest_line(resolution, own, name), there),
         save=save,
     )
     if locked:
@@ -203,6 +204,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     """
     told, workspace = reporter or ActionReporter(), plan.workspace
     require_room(plan)
+    require_checks(plan)
     if plan.saves and any(step.chosen for step in plan.steps):  # before gigabytes are fetched
         pinning.require_savable(workspace, can_be_left_out=True)
     unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()
@@ -242,7 +244,9 @@ def _pin(workspace: Workspace, step: Step, done: Installed) -> None:
         return
     entry = pinning.as_files_say(workspace, chosen.entry)
     if done.smoke is not None and workspace.is_this_machine:
-        proof = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
+        proof = pinning.proof(
+            done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()), done.checked
+        )
         entry = pinning.with_proof(entry, step.files, proof)
     pin: Callable[..., bool] = pinning.pin if step.is_new else pinning.pin_again
     with workspace.editing() as guarded:

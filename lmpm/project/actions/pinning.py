@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.facts import Disagreement
     from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.resolver import Resolution
     from lmpm.types import Machine, ModelFile, Source
 
@@ -37,13 +37,18 @@ def with_proof(locked: LockedModel, files: Sequence[ModelFile], tested: Tested |
     return replace(locked, candidates=tuple(proved))
 
 
-def proof(result: SmokeResult, machine: Machine, targets: Mapping[str, Machine]) -> Tested:
-    """What of a smoke test belongs into the lock: figures only where the machine is like a declared one."""
+def proof(
+    result: SmokeResult, machine: Machine, targets: Mapping[str, Machine], checked: Checked | None = None
+) -> Tested:
+    """What of a test and of checks belongs into the lock: speeds only where the machine is like a declared one."""
+    tested = Tested(engine=result.engine_build)
+    if checked is not None and checked.cases:
+        tested = replace(tested, score=round(checked.score, 4), cases=checked.cases, checks=checked.sha256)
     like = next((name for name, target in sorted(targets.items()) if machine.is_like(target)), None)
     if like is None:
-        return Tested(engine=result.engine_build)
-    return Tested(
-        engine=result.engine_build,
+        return tested
+    return replace(
+        tested,
         on=like,
         decode=None if result.decode is None else round(result.decode, 1),
         first_token_s=None if result.first_token_s is None else round(result.first_token_s, 2),
@@ -63,6 +68,8 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
                 template=rung.template or old.template,
                 identity=rung.identity or old.identity,
             )
+        if rung.tested is not None and "checks" not in locked.requested:
+            rung = replace(rung, tested=replace(rung.tested, score=None, cases=None, checks=None))
         kept.append(rung)
     return replace(locked, candidates=tuple(kept))
 

@@ -15,16 +15,17 @@ from lmpm.types import HubSource, UrlSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lmpm.errors import LmpmError
+    from lmpm.fs import Scalar
     from lmpm.project.actions.choosing import Chosen
     from lmpm.project.actions.report import Report
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
     from lmpm.project.workspace import Workspace
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.types import Machine, ModelFile, Source
 
 Action = Literal["install", "sync", "update", "lock"]
@@ -65,6 +66,13 @@ class Step:
     def download_size(self) -> int:
         """Bytes that the network has to bring."""
         return sum(file.size for file in self.downloads)
+
+    @property
+    def requested(self) -> Mapping[str, Scalar]:
+        """The line of the manifest that asks for it."""
+        if self.chosen is not None:
+            return self.chosen.line.requested()
+        return self.locked.requested if self.locked is not None else {}
 
     def __str__(self) -> str:
         comes = f"{human(self.download_size)} to download" if self.downloads else "nothing to download"
@@ -128,11 +136,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A model that is here now: its files in load order, and what its smoke test showed, where one was run."""
+    """A model that is here now: its files in load order, and what its smoke test and the checks showed, where run."""
 
     step: Step
     paths: tuple[Path, ...]
     smoke: SmokeResult | None = None
+    checked: Checked | None = None
     took_s: float = 0.0
 
     @property
@@ -163,6 +172,9 @@ class ActionReporter:
 
     def tested(self, step: Step, result: SmokeResult | None) -> None:
         """Called after a smoke test, also one that failed; None where there is none for this kind of model."""
+
+    def asked(self, step: Step, checked: Checked) -> None:
+        """Called after the project's own checks of a model, also when too few were right."""
 
     def installed(self, model: Installed) -> None:
         """Called when a model is here, tested and pinned."""

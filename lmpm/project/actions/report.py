@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lmpm.errors import LmpmError
     from lmpm.project.lock.facts import Disagreement
     from lmpm.project.lock.ladder import Rung
-    from lmpm.proof import SmokeResult, Tested
+    from lmpm.proof import Checked, SmokeResult, Tested
     from lmpm.store import Corruption
     from lmpm.types import ModelFile
 
@@ -29,6 +29,7 @@ class Report:
     hashed_s: float = 0.0
     trusted: bool = False  # an unchanged file's stamp was believed
     smoke: SmokeResult | None = None
+    checked: Checked | None = None
     recorded: Tested | None = None  # figures of the lock for a machine of this class, else of when it came here
     took_s: float = 0.0
     missing: tuple[ModelFile, ...] = ()

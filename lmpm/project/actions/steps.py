@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.project.actions.plan import ActionReporter, Installed
+from lmpm.project.checks import Subject, check, read_checks
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
 from lmpm.project.lock.facts import verified_paths
 from lmpm.project.lock.recipes import pinned_recipe, recipe_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from lmpm.errors import LmpmError
     from lmpm.project.actions.plan import Plan, Step
     from lmpm.project.workspace import Workspace
-    from lmpm.proof import SmokeResult
+    from lmpm.proof import Checked, SmokeResult
     from lmpm.recipe import Recipe
 
 
@@ -52,6 +53,16 @@ def each(plan: Plan, reporter: ActionReporter, carry_out: Callable[[Step], Insta
     return tuple(done)
 
 
+def require_checks(plan: Plan) -> None:
+    """Read the cases of what will be tested, before anything is fetched for it. Raises CasesError."""
+    for step in plan.steps:
+        if plan.smoke and not step.is_here and "checks" in step.requested:
+            task = _task(plan.workspace, step)
+            recipe = _recipe(plan.workspace, step, task)
+            if recipe is not None:
+                read_checks(plan.workspace.directory, step.requested, recipe, task)
+
+
 def fetch_and_test(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:
     """Make the files of a step present and verified, and test the model where the plan says so.
 
@@ -65,19 +76,26 @@ def fetch_and_test(plan: Plan, step: Step, reporter: ActionReporter) -> Installe
     ref = step.chosen.line.ref if step.chosen else step.locked.requested.get("ref") if step.locked else None
     said = step.chosen.remarks if step.chosen else ()
     paths = plan.workspace.fetcher(reporter.transfers, said).fetch(step.source, step.files, ref=ref)
-    smoke = _test(plan, step, paths, reporter) if plan.smoke else None
-    return Installed(step=step, paths=paths, smoke=smoke, took_s=time.monotonic() - began)
+    smoke = checked = None
+    if plan.smoke:
+        smoke, checked = _test(plan, step, paths, reporter)
+    return Installed(step=step, paths=paths, smoke=smoke, checked=checked, took_s=time.monotonic() - began)
 
 
-def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporter) -> SmokeResult | None:
-    """Run the smoke test, and note its figures. Raises SmokeTestError when the answers are wrong."""
+def _test(
+    plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporter
+) -> tuple[SmokeResult | None, Checked | None]:
+    """Run the smoke test and the project's checks, and note the figures.
+
+    Raises SmokeTestError when the answers are wrong, or too few of the checks right.
+    """
     workspace = plan.workspace
+    task = _task(workspace, step)
     if step.rung is not None and step.locked is not None:
-        task, context = task_of(step.locked, workspace.catalog), context_of(step.locked)
-        need = step.rung.candidate.memory
+        context, need = context_of(step.locked), step.rung.candidate.memory
     elif step.chosen is not None:
         memory = step.chosen.candidate.memory
-        task, context, need = step.chosen.resolution.task, memory.context, memory.total
+        context, need = memory.context, memory.total
     else:
         raise ValueError("a step takes something from the lock, or a choice")
     models = [path for path, file in zip(paths, step.files, strict=True) if file.role == "model"]
@@ -89,7 +107,33 @@ def _test(plan: Plan, step: Step, paths: Sequence[Path], reporter: ActionReporte
         raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=_hint(plan, step))
     if smoke is not None and workspace.is_this_machine:
         workspace.history.note(step.files[0], smoke, workspace.machine)
-    return smoke
+    if recipe is None:
+        return smoke, None
+    subject = Subject(paths=models, mmproj=mmproj, recipe=recipe, task=task, context=context, need=need)
+    return smoke, _check(plan, step, subject, reporter)
+
+
+def _check(plan: Plan, step: Step, subject: Subject, reporter: ActionReporter) -> Checked | None:
+    """Ask the project's own cases, where it has any. Raises SmokeTestError when too few are right."""
+    cases = read_checks(plan.workspace.directory, step.requested, subject.recipe, subject.task)
+    if cases is None:
+        return None
+    checked = check(subject, cases, step.requested, local_engine=plan.workspace.engine)
+    reporter.asked(step, checked)
+    if not checked.passed:
+        raise SmokeTestError(
+            f"`{step.name}` does not pass the checks of this project: {checked.detail}",
+            details=[f"wrong: {', '.join(checked.wrong)}"],
+            hint="Take another model, or lower `pass`; to pin it all the same, use `--no-test`",
+            kind="checks",
+        )
+    return checked
+
+
+def _task(workspace: Workspace, step: Step) -> Task | None:
+    if step.rung is not None and step.locked is not None:
+        return task_of(step.locked, workspace.catalog)
+    return step.chosen.resolution.task if step.chosen else None
 
 
 def _recipe(workspace: Workspace, step: Step, task: Task | None) -> Recipe | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lmpm.errors import UnknownNameError
 from lmpm.project.actions.freshness import require_up_to_date
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks
-from lmpm.project.actions.steps import each, fetch_and_test, require_room
+from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
 from lmpm.project.directory import find_models
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
@@ -52,6 +52,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     """Fetch what is missing and test it. Raises the first error of a model once the others are done."""
     told = reporter or ActionReporter()
     require_room(plan)
+    require_checks(plan)
     return Result(models=each(plan, told, lambda step: _bring(plan, step, told)))
 
 

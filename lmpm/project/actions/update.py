@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lmpm.project.actions import pinning
 from lmpm.project.actions.choosing import choose_again, named_lines, remarks_on_lost, upgradable
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, lock_changes, locked_step
-from lmpm.project.actions.steps import fetch_and_test, require_room
+from lmpm.project.actions.steps import fetch_and_test, require_checks, require_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     told, workspace = reporter or ActionReporter(), plan.workspace
     pinning.require_savable(workspace)
     require_room(plan)
+    require_checks(plan)
     models: list[Installed] = []
     pairs: list[tuple[ManifestModel, LockedModel]] = []
     for step in plan.steps:
@@ -67,5 +68,5 @@ def _proved(workspace: Workspace, step: Step, done: Installed) -> LockedModel:
     entry = pinning.as_files_say(workspace, step.locked)
     if done.smoke is None or not workspace.is_this_machine:
         return entry
-    tested = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()))
+    tested = pinning.proof(done.smoke, workspace.machine, workspace.targets(workspace.project.manifest()), done.checked)
     return pinning.with_proof(entry, step.files, tested)

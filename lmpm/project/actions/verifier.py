@@ -19,6 +19,7 @@ from lmpm.errors import (
 )
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
+from lmpm.project.checks import Subject, check, read_checks
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
 from lmpm.project.lock.facts import disagreements
 from lmpm.project.lock.recipes import recipe_of
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from lmpm.engine import LocalEngine
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import LockedCandidate, LockedModel
-    from lmpm.proof import History, SmokeResult, Tested
+    from lmpm.proof import Checked, History, SmokeResult, Tested
     from lmpm.reporter import Reporter
     from lmpm.store import Corruption, Fetcher, Store
     from lmpm.types import Machine, ModelFile, Source
@@ -54,6 +55,8 @@ class Verifier:
     fetcher: Fetcher | None = None
     quick: bool = False
     smoke: bool = True
+    full: bool = False  # whether all cases of the checks are asked
+    directory: Path | None = None  # of the project, where its checks are
     engine_build: int | None = None
     free_memory: int | None = None
     manifest: Manifest = field(default_factory=Manifest)
@@ -158,20 +161,45 @@ class Verifier:
             models = [path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model"]
             context = context_of(model)
             pairs = zip(paths, candidate.files, strict=True)
+            mmproj = next((path for path, file in pairs if file.role == "mmproj"), None)
+            recipe = recipe_of(candidate, task, self.catalog)
             result = prove(
                 models,
                 task,
-                recipe_of(candidate, task, self.catalog),
+                recipe,
                 context=context,
                 need=candidate.memory,
-                mmproj=next((path for path, file in pairs if file.role == "mmproj"), None),
+                mmproj=mmproj,
                 local_engine=self.local_engine,
             )
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:
             return replace(report, smoke=result, error=SmokeTestError(result.detail))
-        return replace(report, smoke=result, notes=(*report.notes, *_older_engine(rung, result)))
+        report = replace(report, smoke=result, notes=(*report.notes, *_older_engine(rung, result)))
+        if recipe is None:
+            return report
+        subject = Subject(
+            paths=models,
+            mmproj=mmproj,
+            recipe=recipe,
+            task=task,
+            context=context,
+            need=candidate.memory,
+        )
+        return self._check_cases(model, candidate, subject, report)
+
+    def _check_cases(self, model: LockedModel, candidate: LockedCandidate, subject: Subject, report: Report) -> Report:
+        """The report with what the project's own checks showed."""
+        cases = read_checks(self.directory, model.requested, subject.recipe, subject.task) if self.directory else None
+        if cases is None:
+            return report
+        checked = check(subject, cases, model.requested, local_engine=self.local_engine, full=self.full)
+        report = replace(report, checked=checked, notes=(*report.notes, *_other_score(candidate.tested, checked)))
+        if checked.passed:
+            return report
+        wrong = f"wrong: {', '.join(checked.wrong)}"
+        return replace(report, error=SmokeTestError(checked.detail, details=[wrong], kind="checks"))
 
     def _is_there(self, source: Source, file: ModelFile) -> bool:
         """Whether something lies under the file's name, whatever its bytes."""
@@ -247,6 +275,16 @@ def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:
     if there and here and len(there) == len(here) and here < there:
         numbers = (".".join(map(str, release)) for release in (here, there))
         yield "llama.cpp here is {}, it was tested with {}: `pip install --upgrade xllamacpp`".format(*numbers)
+
+
+def _other_score(tested: Tested | None, checked: Checked) -> Iterable[str]:
+    """A remark where the checks are others than when the rung was pinned, or fewer of the same ones are right."""
+    if tested is None or tested.score is None or tested.checks is None:
+        return
+    if tested.checks != checked.sha256:
+        yield "the checks are not those that it was pinned with"
+    elif tested.cases == checked.cases and checked.score < tested.score:
+        yield f"when it was pinned, {round(tested.score * checked.cases)} of these checks were right"
 
 
 def _release(build: str) -> tuple[int, ...] | None:

@@ -31,6 +31,7 @@ class VerifyPlan:
     fetch: bool
     quick: bool
     smoke: bool
+    full: bool = False
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.steps))
@@ -47,10 +48,12 @@ def plan(
     fetch: bool = False,
     quick: bool = False,
     smoke: bool = True,
+    full: bool = False,
 ) -> VerifyPlan:
     """What verifying models of these names, or all that the lock pins, would look at.
 
-    `fetch` downloads what is missing first, `quick` trusts files that did not change since they were hashed. Raises
+    `fetch` downloads what is missing first, `quick` trusts files that did not change since they were hashed,
+    `full` asks all cases of the project's checks. Raises
     LockError without a lock, UnknownNameError.
     """
     models = tuple(find_models(workspace.project.require_lock(), names))
@@ -60,7 +63,9 @@ def plan(
             steps.append(locked_step(workspace, model))
         except NothingFitsError:
             continue  # its report says so
-    return VerifyPlan(workspace=workspace, models=models, steps=tuple(steps), fetch=fetch, quick=quick, smoke=smoke)
+    return VerifyPlan(
+        workspace=workspace, models=models, steps=tuple(steps), fetch=fetch, quick=quick, smoke=smoke, full=full
+    )
 
 
 def apply(
@@ -98,6 +103,8 @@ def _verifier(plan: VerifyPlan, reporter: ActionReporter) -> Verifier:
         fetcher=workspace.fetcher(reporter.transfers) if plan.fetch else None,
         quick=plan.quick,
         smoke=plan.smoke,
+        full=plan.full,
+        directory=workspace.directory,
         engine_build=_engine_build(workspace.engine, plan.models),
         free_memory=free_memory() if here else None,
         manifest=manifest,

@@ -80,24 +80,9 @@ def prove(
         return None
     from lmpm.catalog import directory
     from lmpm.engine import EngineLimits, Files
-    from lmpm.estimate import HParams, settings_for
-    from lmpm.gguf import local_part, read_part
     from lmpm.proof import run_smoke
 
-    parts = [local_part(path, path.name, _digest(path)) for path in paths]
-    try:
-        model = HParams(*map(read_part, parts))
-        settings = settings_for(
-            model,
-            context,
-            embeddings=task.is_silent,
-            repack=local_engine.repack if local_engine else "avx2",
-            machine=local_engine.machine if local_engine else None,
-        )
-    except IntegrityError as error:  # the bytes are those that were promised, but they are no model
-        raise EngineError(error.message, details=error.details) from error
-    except ValueError as error:
-        raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
+    model, settings, parts = run_settings(paths, context, silent=task.is_silent, local_engine=local_engine)
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     engine = local_engine.chosen.engine if local_engine else None
     result = run_smoke(
@@ -112,6 +97,30 @@ def prove(
     if local_engine is None:
         return result
     return replace(result, memory=_compared(result.memory, model, settings, parts, local_engine))
+
+
+def run_settings(
+    paths: Sequence[Path], context: int, *, silent: bool, local_engine: LocalEngine | None
+) -> tuple[HParams, RunConfig, list[Part]]:
+    """How the files of a model are run here, with what is known of them. Raises EngineError for files of no model."""
+    from lmpm.estimate import HParams, settings_for
+    from lmpm.gguf import local_part, read_part
+
+    parts = [local_part(path, path.name, _digest(path)) for path in paths]
+    try:
+        model = HParams(*map(read_part, parts))
+        settings = settings_for(
+            model,
+            context,
+            embeddings=silent,
+            repack=local_engine.repack if local_engine else "avx2",
+            machine=local_engine.machine if local_engine else None,
+        )
+    except IntegrityError as error:  # the bytes are those that were promised, but they are no model
+        raise EngineError(error.message, details=error.details) from error
+    except ValueError as error:
+        raise EngineError(f"`{paths[0].name}` is not a usable GGUF file: {error}") from error
+    return model, settings, parts
 
 
 def _compared(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.errors import LockError
 from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.gguf import parse_shard
-from lmpm.limits import MAX_FILE_BYTES, MAX_LOCK_BYTES
+from lmpm.limits import MAX_CASES, MAX_FILE_BYTES, MAX_LOCK_BYTES
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.proof import Tested
 from lmpm.resolver import Waiting
@@ -242,14 +242,27 @@ def _tested(table: Table, *, strict: bool) -> Tested:
     first_token_s = table.number("first_token_s") if "first_token_s" in table else None
     if first_token_s is not None and not 0 <= first_token_s <= MAX_FIRST_TOKEN_S:
         raise table.fail("first_token_s", f"expected seconds from 0 to {MAX_FIRST_TOKEN_S:.0f}")
+    given = [key for key in ("score", "cases", "checks") if key in table]
+    if given and len(given) < 3:
+        raise table.fail(given[0], "expected `score`, `cases` and `checks` together")
     tested = Tested(
         engine=rules.field(table, "engine", rules.line),
         on=rules.field(table, "on", rules.model_name) if "on" in table else None,
         decode=_speed(table, "decode"),
         first_token_s=first_token_s,
+        score=_share(table, "score") if given else None,
+        cases=table.integer("cases", low=1, high=MAX_CASES) if given else None,
+        checks=rules.field(table, "checks", rules.sha256) if given else None,
     )
     _finish(table, strict=strict)
     return tested
+
+
+def _share(table: Table, key: str) -> float:
+    share = table.number(key)
+    if not 0 <= share <= 1:
+        raise table.fail(key, "expected a share from 0 to 1")
+    return share
 
 
 def _targets(table: Table) -> tuple[str, ...]:

@@ -133,6 +133,9 @@ def _tested_table(tested: Tested) -> dict[str, toml.Scalar]:
         "on": tested.on,
         "decode": None if tested.decode is None else float(tested.decode),
         "first_token_s": None if tested.first_token_s is None else float(tested.first_token_s),
+        "score": None if tested.score is None else float(tested.score),
+        "cases": tested.cases,
+        "checks": tested.checks,
     }
     return {key: item for key, item in table.items() if item is not None}
 

@@ -1,0 +1,157 @@
+"""An evaluation on a terminal: how far it is, the table, and what differed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from lmpm.cli.output.console import put, put_table
+from lmpm.cli.output.layout import Fit, columns
+from lmpm.evaluation import (
+    Watcher,
+    one_line,
+    percents,
+    standing_words,
+    tags_of,
+)
+from lmpm.units import count, duration, human
+
+if TYPE_CHECKING:
+    from lmpm.cli.output.console import Console
+    from lmpm.evaluation import Contender, Evaluation, Result, Score
+    from lmpm.proof import CaseSet
+
+PLAIN_INTERVAL_S: Final = 10.0  # between two lines where nothing can move
+REDRAW_S: Final = 0.1
+MOST_TAGS: Final = 8
+SHOWN_CHARS: Final = 400
+
+
+def show_begin(console: Console, cases: CaseSet, machine: str) -> None:
+    """What is asked, and where."""
+    console.say("", f"{count(len(cases), 'case')} of {cases.name} on {machine} · greedy")
+    console.blank()
+
+
+def watcher(console: Console) -> Watcher:
+    """Progress for this terminal, plain lines elsewhere, nothing when quiet."""
+    return Watcher() if console.quiet else _Progress(console, moves=sys.stderr.isatty())
+
+
+class _Progress(Watcher):
+    """One line that moves, or a line every few seconds."""
+
+    def __init__(self, console: Console, *, moves: bool) -> None:
+        self.console, self.moves = console, moves
+        self.spoke = self.began_s = time.monotonic()
+        self.right = 0
+
+    def began(self, contender: Contender, kept: int, number: int) -> None:
+        """Begin to count."""
+        self.right, self.began_s, self.spoke = 0, time.monotonic(), time.monotonic()
+        if kept:
+            self.console.detail(f"{contender.label}: {kept} of {number} answers are kept from before")
+
+    def answered(self, contender: Contender, result: Result, done: int, number: int) -> None:
+        """Say how far it is."""
+        self.right += result.verdict.passed
+        now = time.monotonic()
+        if now - self.spoke < (REDRAW_S if self.moves else PLAIN_INTERVAL_S):
+            return
+        self.spoke = now
+        took = now - self.began_s
+        left = f", {duration(took / done * (number - done))} left" if not result.is_kept and done < number else ""
+        text = f"{contender.label} {contender.quant}  {done} of {number}, {self.right} right{left}"
+        if self.moves:
+            width = columns(sys.stderr) or 80
+            sys.stderr.write(f"\r\x1b[2K{text[: width - 1]}")
+            sys.stderr.flush()
+        else:
+            self.console.say("Asking", text)
+
+    def ended(self, score: Score) -> None:
+        """Take the line away."""
+        if self.moves:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def show_scores(found: Evaluation) -> None:
+    """The table, and by tag where there are tags."""
+    graded = any(score.is_graded for score in found.scores)
+    rows = []
+    for number, score in enumerate(found.scores):
+        standing = standing_words(found.comparisons[number - 1]) if number else ""
+        rows.append(
+            (
+                score.label,
+                score.quant,
+                f"{score.right} of {score.number}",
+                percents(score),
+                f"score {score.mean:.2f}" if graded else "",
+                f"{duration(score.took_s)} an answer" if score.took_s is not None else "",
+                f"first token {duration(score.first_token_s)}" if score.first_token_s is not None else "",
+                f"{score.tokens:.0f} tokens" if score.tokens else "",
+                human(score.peak_memory) if score.peak_memory else "",
+                standing,
+            )
+        )
+    fit = Fit(drop=(8, 7, 6, 4, 5), shorten=(0,), wraps=True)
+    put_table(rows, indent="  ", right=frozenset({2}), fit=fit)
+    for score in found.scores:
+        if score.failures:
+            put(f"  {score.label}: {count(score.failures, 'case')} without an answer: {_why(score)}")
+    tags = tags_of(found)[:MOST_TAGS]
+    if tags and any(number < len(found.cases) for _, cells in tags for _, number in cells):
+        put("")
+        heads = ["", *(f"{score.label} {score.quant}".strip() for score in found.scores)]
+        cells = [[tag, *(f"{right} of {number}" for right, number in row)] for tag, row in tags]
+        put_table([heads, *cells], indent="  ", fit=Fit(shorten=tuple(range(1, len(heads)))))
+
+
+def _why(score: Score) -> str:
+    return next(result.answer.error for result in score.results if result.answer.error)
+
+
+def show_cases(found: Evaluation, show: str | None) -> None:
+    """The cases that are wanted, with what was asked, answered and wrong."""
+    if show is None:
+        return
+    if show in ("lost", "won"):
+        for comparison in found.comparisons:
+            pairs = comparison.lost if show == "lost" else comparison.won
+            put("")
+            put(f"{len(pairs)} {show} by {comparison.other.label} {comparison.other.quant}".rstrip())
+            for old, new in pairs:
+                _put_case(old.case.id, old.case.title, (comparison.base.label, old), (comparison.other.label, new))
+        if found.comparisons:
+            return
+    for score in found.scores:
+        results = [result for result in score.results if show in ("all", "won") or not result.verdict.passed]
+        put("")
+        put(f"{score.label} {score.quant}: {len(results)} of {score.number}".replace(" :", ":"))
+        for result in results:
+            _put_case(result.case.id, result.case.title, (score.label, result))
+
+
+def _put_case(name: str, asked: str, *answers: tuple[str, Result]) -> None:
+    put("")
+    put(f"  {name}  {one_line(asked, SHOWN_CHARS)}")
+    for label, result in answers:
+        sign = "right" if result.verdict.passed else "wrong"
+        shown = one_line(result.verdict.answer or result.answer.text, SHOWN_CHARS)
+        put(f"    {sign}  {label}: {shown}", hang=6)
+        if not result.verdict.passed:
+            put(f"           {one_line(result.verdict.detail, SHOWN_CHARS)}")
+
+
+def show_next(console: Console, found: Evaluation, *, is_shown: bool, own_checks: bool) -> None:
+    """One step further."""
+    console.blank()
+    own = found.cases.name if not found.cases.name.startswith("lmpm's") else ""
+    if not is_shown:
+        what = "lost" if found.comparisons else "wrong"
+        console.say("next", f"the same with `--show {what}`: answers are kept, so it takes no time")
+    elif own and not own_checks:
+        console.say("next", f'keep it as this project\'s check: `checks = "{own}"` in lmpm.toml')

@@ -41,7 +41,7 @@ def require_parity(session: Session, encoder: Encoder, learner: Learner, example
         else:
             more = {"chat_template_kwargs": {"enable_thinking": encoder.recipe.mode == "thinking"}}
             prompt = session.apply_template(
-                encoder.recipe.messages(item.inputs), **(more if encoder.recipe.mode else {})
+                encoder.recipe.messages(encoder.inputs(item)), **(more if encoder.recipe.mode else {})
             )
         taught, read = list(encoder.prompt_ids(encoder.prompt(item))), session.tokenize(prompt)
         if taught != read:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NoSpaceError
@@ -14,23 +15,47 @@ from lmpm.resolver import Constraints
 from lmpm.units import human
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lmpm.catalog import Task
-    from lmpm.project import ActionReporter, Installed, Workspace
+    from lmpm.project import ActionReporter, Installed, Step, Training, Workspace
 
 
-def place(source: Path, target: Path) -> None:
+@contextmanager
+def placed(files: Mapping[Path, Path]) -> Iterator[None]:
+    """Put copies of files at their targets, sources by target; what follows must succeed, else all is as it was before.
+
+    Raises DiskError.
+    """
+    kept: dict[Path, Path | None] = {}
+    try:
+        for target, source in files.items():
+            before = target.with_name(f".{target.name}.before") if target.exists() else None
+            with disk_errors(target):
+                if before is not None:
+                    target.replace(before)
+                kept[target] = before
+            _copy(source, target)
+        yield
+    except BaseException:
+        for target, before in kept.items():
+            with suppress(OSError):
+                before.replace(target) if before is not None else target.unlink()
+        raise
+    for before in kept.values():
+        if before is not None:
+            with suppress(OSError):
+                before.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
     """Put a copy of a file at `target`, whole or not at all. Raises DiskError."""
     part = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
-    size = source.stat().st_size
-    if free_space(target.parent) < size:
-        raise NoSpaceError(
-            f"Not enough space in `{target.parent}` for {human(size)}",
-            path=target,
-            wanted=size,
-            free=free_space(target.parent),
-        )
+    size, free = source.stat().st_size, free_space(target.parent)
+    if free < size:
+        problem = f"Not enough space in `{target.parent}`: {human(size)} to write, {human(free)} are free"
+        raise NoSpaceError(problem, path=target, wanted=size, free=free, hint="Free some space; the training is kept")
     try:
         with disk_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,13 +70,30 @@ def place(source: Path, target: Path) -> None:
 
 
 def pin(
-    workspace: Workspace, name: str, file: Path, task: Task | None, *, context: int, reporter: ActionReporter | None = None
+    workspace: Workspace,
+    name: str,
+    file: Path,
+    task: Task | None,
+    *,
+    context: int,
+    training: Training,
+    reporter: ActionReporter | None = None,
 ) -> Installed:
-    """Pin a file of the project under a name. Its gate was its test: it is asked nothing more.
+    """Pin a file of the project under a name, with the record of its training. Its gate was its test.
 
     Raises LockError, DiskError, NothingFitsError.
     """
     constraints = Constraints(task=task.name if task else None, context=context)
     plan = actions.install.plan(workspace, [str(file)], constraints, name=name, smoke=False)
-    (done,) = actions.install.apply(plan, reporter).models
+    steps = tuple(_with_training(step, training) for step in plan.steps)
+    (done,) = actions.install.apply(replace(plan, steps=steps), reporter).models
     return done
+
+
+def _with_training(step: Step, training: Training) -> Step:
+    """The step that pins the record too."""
+    if step.chosen is None or step.chosen.entry is None:
+        return step
+    entry = step.chosen.entry
+    rungs = tuple(replace(rung, training=training) for rung in entry.candidates)
+    return replace(step, chosen=replace(step.chosen, entry=replace(entry, candidates=rungs)))

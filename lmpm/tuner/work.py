@@ -70,6 +70,11 @@ class Job:
         return self.base.folder if self.base else self.folder / "model"
 
     @property
+    def context(self) -> int:
+        """Tokens that the model can read at the most."""
+        return int(self.base.config["max_position_embeddings"]) if self.base else self.settings.max_tokens
+
+    @property
     def facts(self) -> dict[str, str]:
         """What the file says of its training, in keys `lmpm.*`: what was learnt, on what, and how."""
         told = {

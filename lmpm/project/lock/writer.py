@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.fs import toml
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, VERSION
+from lmpm.project.lock.training import training_table
 from lmpm.types import FileSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _emit(lock: Lock) -> Iterator[str]:
 
 def _revision(lock: Lock) -> int:
     """The least that knows every key of the lock: one that needs no new key stays as it was."""
-    return REVISION if any(model.recipe for model in lock.models) else 0
+    new = (model.recipe or any(rung.training for rung in model.candidates) for model in lock.models)
+    return REVISION if any(new) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:
@@ -104,6 +106,8 @@ def _emit_candidate(candidate: LockedCandidate, base: Recipe | None) -> Iterator
         yield f"template = {toml.value(candidate.template)}"
     if candidate.tested is not None:
         yield f"tested = {toml.inline_table(_tested_table(candidate.tested))}"
+    if candidate.training is not None:
+        yield f"training = {toml.inline_table(training_table(candidate.training))}"
     if candidate.targets:
         yield f"targets = [{', '.join(map(toml.value, candidate.targets))}]"
     if candidate.recipe is not None and candidate.recipe != base:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.fs import disk_errors
 from lmpm.tuner.extra import require
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+KEYS: Final = frozenset({"key", "step", "weights", "optimizer", "loss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,11 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, step: int, weights: dict[str, Any], optimizer: dict[str, Any], spent_s: float) -> None:
-        """Keep what a run has after `step` steps and `spent_s` seconds of work. Raises DiskError."""
+    def save(self, step: int, weights: dict[str, Any], optimizer: dict[str, Any], loss: float) -> None:
+        """Keep what a run has after `step` steps, the last ones with a mean `loss`. Raises DiskError."""
         torch = require("torch")
         part = self.path.with_name(f".{self.path.name}.part")
-        kept = {"key": self.key, "step": step, "weights": weights, "optimizer": optimizer, "spent_s": spent_s}
+        kept = {"key": self.key, "step": step, "weights": weights, "optimizer": optimizer, "loss": loss}
         try:
             with disk_errors(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ class Checkpoint:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception:  # noqa: BLE001 - whatever a damaged file makes of the reader: the run begins anew
             return None
-        return kept if isinstance(kept, dict) and kept.get("key") == self.key else None
+        return kept if isinstance(kept, dict) and kept.keys() == KEYS and kept["key"] == self.key else None
 
 
 def _write(torch: Any, kept: dict[str, Any], file: Any) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from lmpm.errors import LmpmError
+from lmpm.sql import prepare, read_ddl
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lmpm.recipe import Recipe
+    from lmpm.recipe import Inputs, Recipe
     from lmpm.tuner.examples import Example
 
 MARK: Final = "lmpmanswer"
+_WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,23 @@ class Encoder:
 
     def prompt(self, example: Example) -> str:
         """The text that the engine makes of an example."""
-        if self.is_raw:
-            return self.recipe.prompt(example.inputs)
-        return self._rendered(self.recipe.messages(example.inputs))
+        inputs = self.inputs(example)
+        return self.recipe.prompt(inputs) if self.is_raw else self._rendered(self.recipe.messages(inputs))
+
+    def inputs(self, example: Example) -> Inputs:
+        """What the recipe is given: of a schema the tables that a small model is shown, and those of the answer."""
+        schema, question = example.inputs.get("schema"), example.inputs.get("question")
+        if self.recipe.grammar != "sql" or not isinstance(schema, str) or not isinstance(question, str):
+            return example.inputs
+        try:
+            whole = read_ddl(schema)
+            shown = prepare(whole, question, is_small=True, constrained=False)
+            words = set(_WORD.findall(example.answer.casefold()))
+            if unseen := [name for name in shown.left_out if name.casefold() in words]:  # else it would learn to invent
+                shown = prepare(whole, question, tables=[*shown.tables, *unseen], constrained=False)
+        except LmpmError:  # another dialect: as it is written
+            return example.inputs
+        return {**example.inputs, "schema": shown.schema}
 
     def encode(self, example: Example) -> Encoded:
         """The example in tokens."""

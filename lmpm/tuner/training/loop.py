@@ -102,12 +102,12 @@ def train(
     """
     torch = require("torch")
     kept = checkpoint.load()
-    first, spent = 0, 0.0
+    first, loss_before = 0, math.nan
     if kept is not None:
-        first, spent = kept["step"], kept["spent_s"]
+        first, loss_before = kept["step"], kept["loss"]
         learner.restore(kept["weights"], kept["optimizer"])
         watcher.resumed(first, steps)
-    clock = _Clock(watcher, first, steps)
+    clock = _Clock(watcher, first, steps, loss_before)
     weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
     learner.model.train()
     saved = time.monotonic()
@@ -126,7 +126,7 @@ def train(
             clock.took(step + 1, value, tokens)
             now = time.monotonic()
             if stop.asked or now - saved > SAVE_S or step + 1 == steps:
-                checkpoint.save(step + 1, learner.trained(), learner.optimizer.state_dict(), spent + clock.spent)
+                checkpoint.save(step + 1, learner.trained(), learner.optimizer.state_dict(), clock.loss)
                 saved = now
             if stop.asked and step + 1 < steps:
                 raise KeyboardInterrupt
@@ -137,17 +137,12 @@ def train(
 class _Clock:
     """Counts steps, and tells the watcher now and then."""
 
-    def __init__(self, watcher: Watcher, first: int, steps: int) -> None:
+    def __init__(self, watcher: Watcher, first: int, steps: int, loss: float) -> None:
         self.watcher, self.first, self.steps = watcher, first, steps
         self.began = self.told = time.monotonic()
         self.tokens = 0
         self.losses: list[float] = []
-        self.loss = math.nan
-
-    @property
-    def spent(self) -> float:
-        """Seconds of work in this run."""
-        return time.monotonic() - self.began
+        self.loss = loss
 
     def took(self, step: int, loss: float, tokens: int) -> None:
         """Count a step."""

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def card(
-    job: Job, trained: Trained, inspection: Inspection, verdict: Verdict, parity: Parity, *, sha256: str, data_license: str
+    job: Job,
+    trained: Trained,
+    inspection: Inspection,
+    verdict: Verdict,
+    parity: Parity,
+    *,
+    sha256: str,
+    data_license: str,
 ) -> str:
     """The card of a model that passed its gate."""
     base, cases = job.base, verdict.evaluation.cases
@@ -60,5 +67,8 @@ def card(
     for number, score in enumerate(scores):
         beside = standing_words(verdict.evaluation.comparisons[number - 1]) if number else ""
         lines.append(f"| {title_of(score)} | {score.right} of {score.number} | {percents(score)} | {beside} |")
-    lines += ["", f"It must not be used for more than these cases show: it knows what {inspection.examples:,} examples say."]
+    lines += [
+        "",
+        f"It must not be used for more than these cases show: it knows what {inspection.examples:,} examples say.",
+    ]
     return "\n".join(lines) + "\n"

@@ -45,7 +45,14 @@ class Costs:
 
 
 def costs_of(
-    settings: Settings, config: Mapping[str, Any], parameters: int, *, examples: int, tokens: int, longest: int, cores: int
+    settings: Settings,
+    config: Mapping[str, Any],
+    parameters: int,
+    *,
+    examples: int,
+    tokens: int,
+    longest: int,
+    cores: int,
 ) -> Costs:
     """The costs of a training on `examples` with so many `tokens` altogether, the longest having `longest`.
 

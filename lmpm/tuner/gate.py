@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lmpm.tuner.work import Trained
 
 SHOWN: Final = 10
+HELD_OUT_FILE: Final = "held-out.jsonl"
 KEY_OF: Final = {"sql": "reference"}  # where a case of a check has the answer; elsewhere `expected`
 NEEDS_TEXT: Final = "exact"  # the check of a task that has none of its own
 
@@ -88,11 +89,13 @@ def cases_for(
             hint="Give more examples, or cases of your own with `--eval FILE`",
         )
     check = wanted.check or NEEDS_TEXT
-    path = folder / "held-out.jsonl"
+    path = folder / HELD_OUT_FILE
     key = KEY_OF.get(check, "expected")
     lines = []
     for item in asked:
-        told: dict[str, Any] = {name: value for name, value in item.told.items() if name != "answer"} or dict(item.inputs)
+        told: dict[str, Any] = {name: value for name, value in item.told.items() if name != "answer"} or dict(
+            item.inputs
+        )
         told.setdefault("id", f"line {item.line}")
         told.setdefault("check", check)
         if not {"expected", "reference"} & told.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NoSpaceError
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.catalog import Task
-    from lmpm.project import ActionReporter, Installed, Step, Training, Workspace
+    from lmpm.project import Installed, Step, Training, Workspace
+    from lmpm.proof import Tested
 
 
 @contextmanager
@@ -69,31 +70,32 @@ def _copy(source: Path, target: Path) -> None:
             part.unlink()
 
 
-def pin(
-    workspace: Workspace,
-    name: str,
-    file: Path,
-    task: Task | None,
-    *,
-    context: int,
-    training: Training,
-    reporter: ActionReporter | None = None,
-) -> Installed:
-    """Pin a file of the project under a name, with the record of its training. Its gate was its test.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is pinned with a file: how it was made, how its gate went, and the cases that `verify` asks from now on."""
+
+    training: Training
+    tested: Tested
+    checks: str  # in the project
+    least: float | None
+
+
+def pin(workspace: Workspace, name: str, file: Path, task: Task | None, *, context: int, record: Record) -> Installed:
+    """Pin a file of the project under a name, with its record. Its gate was its test.
 
     Raises LockError, DiskError, NothingFitsError.
     """
     constraints = Constraints(task=task.name if task else None, context=context)
     plan = actions.install.plan(workspace, [str(file)], constraints, name=name, smoke=False)
-    steps = tuple(_with_training(step, training) for step in plan.steps)
-    (done,) = actions.install.apply(replace(plan, steps=steps), reporter).models
+    steps = tuple(_with_record(step, record) for step in plan.steps)
+    (done,) = actions.install.apply(replace(plan, steps=steps)).models
     return done
 
 
-def _with_training(step: Step, training: Training) -> Step:
-    """The step that pins the record too."""
+def _with_record(step: Step, record: Record) -> Step:
     if step.chosen is None or step.chosen.entry is None:
         return step
-    entry = step.chosen.entry
-    rungs = tuple(replace(rung, training=training) for rung in entry.candidates)
-    return replace(step, chosen=replace(step.chosen, entry=replace(entry, candidates=rungs)))
+    line = replace(step.chosen.line, checks=record.checks, pass_share=record.least)
+    rungs = [replace(rung, training=record.training, tested=record.tested) for rung in step.chosen.entry.candidates]
+    entry = replace(step.chosen.entry, requested=line.requested(), candidates=tuple(rungs))
+    return replace(step, chosen=replace(step.chosen, line=line, entry=entry))

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Final
 from lmpm.errors import SpecError, UnknownNameError, nearest
 from lmpm.evaluation import markdown
 from lmpm.fs import atomic, hash_one, rules, usable_cores
+from lmpm.gguf import read_file, require_adapter_for
 from lmpm.limits import DEFAULT_CONTEXT
+from lmpm.proof import Tested
 from lmpm.project import Training, context_of, recipe_of, task_of
 from lmpm.runtime import of_file, open_model
 from lmpm.tuner.base import USUAL, find_base
 from lmpm.tuner.card import card
 from lmpm.tuner.costs import costs_of, require_room
 from lmpm.tuner.examples import Example, examples_of, hold_out, read_examples
-from lmpm.tuner.gate import cases_for, judge
+from lmpm.tuner.gate import HELD_OUT_FILE, cases_for, judge
 from lmpm.tuner.inspection import inspect
 from lmpm.tuner.parity import require_parity
-from lmpm.tuner.publish import pin, placed
+from lmpm.tuner.publish import Record, pin, placed
 from lmpm.tuner.work import Job, encoder_of, perform, scratch_config, scratch_parameters
 
 if TYPE_CHECKING:
@@ -80,6 +82,12 @@ class Plan:
     job: Job
     encoder: Encoder
     costs: Costs
+
+    @property
+    def checks(self) -> Path:
+        """The file of the cases."""
+        typed = self.request.cases
+        return self.job.folder / HELD_OUT_FILE if typed is None else self.workspace.current / typed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +158,7 @@ def plan(workspace: Workspace, request: Request) -> Plan:
     )
     require_room(costs, job.home, workspace.engine.machine.memory or None)
     cases = cases_for(workspace, data.asked, request.cases, data.recipe, data.task, job.folder)
-    return Plan(
-        workspace=workspace, request=request, data=data, cases=cases, job=job, encoder=encoder, costs=costs
-    )
+    return Plan(workspace=workspace, request=request, data=data, cases=cases, job=job, encoder=encoder, costs=costs)
 
 
 class Reporter:
@@ -207,21 +213,31 @@ def _publish(planned: Plan, trained: Trained, parity: Parity, verdict: Verdict) 
     workspace, job, request, data = planned.workspace, planned.job, planned.request, planned.data
     sha256 = hash_one(trained.model).sha256
     page = job.folder / f"{request.name}.md"
-    told = card(
-        job, trained, data.inspection, verdict, parity, sha256=sha256, data_license=request.data_license
-    )
+    if trained.adapter is not None and trained.base is not None:
+        require_adapter_for(
+            read_file(trained.adapter),
+            read_file(trained.base),
+            hash_one(trained.base).sha256,
+            name=trained.adapter.name,
+        )
+    told = card(job, trained, data.inspection, verdict, parity, sha256=sha256, data_license=request.data_license)
     atomic.write_text(page, told)
     folder = workspace.directory / FOLDER
     made = {folder / path.name: path for path in (trained.model, page, trained.adapter) if path is not None}
+    checks = planned.checks
+    if data.is_held_out or not checks.is_relative_to(workspace.directory):
+        copy = folder / f"{request.name}-cases{checks.suffix}"
+        made[copy], checks = checks, copy
+    score = verdict.evaluation.scores[0]
+    record = Record(
+        training=_training(planned),
+        tested=Tested(engine=score.build, score=round(score.share, 4), cases=score.number, checks=planned.cases.sha256),
+        checks=checks.relative_to(workspace.directory).as_posix(),
+        least=request.least,
+    )
     with placed(made):
-        done = pin(
-            workspace,
-            request.name,
-            folder / trained.model.name,
-            data.task,
-            context=min(data.context, job.context),
-            training=_training(planned, verdict),
-        )
+        file = folder / trained.model.name
+        done = pin(workspace, request.name, file, data.task, context=min(data.context, job.context), record=record)
     return Outcome(
         file=folder / trained.model.name,
         card=folder / page.name,
@@ -233,9 +249,9 @@ def _publish(planned: Plan, trained: Trained, parity: Parity, verdict: Verdict) 
     )
 
 
-def _training(planned: Plan, verdict: Verdict) -> Training:
+def _training(planned: Plan) -> Training:
     """The record of a training for the lock."""
-    job, score = planned.job, verdict.evaluation.scores[0]
+    job = planned.job
     return Training(
         data=job.examples.sha256,
         examples=len(job.examples),
@@ -243,9 +259,6 @@ def _training(planned: Plan, verdict: Verdict) -> Training:
         base=(job.base.repo or job.base.name) if job.base else "",
         commit=job.base.commit if job.base else "",
         base_sha256=job.base.sha256 if job.base else "",
-        cases=planned.cases.sha256,
-        right=score.right,
-        asked=score.number,
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 ARCHITECTURES: Final = ("llama", "qwen2", "qwen3", "gemma3")
-WORDS: Final = "the cat sat on a mat and 12 dogs ran over 345 hills Select * FROM t WHERE x = 'Ä' ; \n naïve don't".split(" ")
+WORDS: Final = (
+    "the cat sat on a mat and 12 dogs ran over 345 hills Select * FROM t WHERE x = 'Ä' ; \n naïve don't".split(" ")
+)
 CHATML: Final = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -86,7 +88,9 @@ def _write_tokenizer(folder: Path, architecture: str) -> int:
         made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
         made.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
         trainer = trainers.BpeTrainer(
-            vocab_size=480, special_tokens=[*special, *(f"<0x{number:02X}>" for number in range(256))], show_progress=False
+            vocab_size=480,
+            special_tokens=[*special, *(f"<0x{number:02X}>" for number in range(256))],
+            show_progress=False,
         )
         made.train_from_iterator(sentences(), trainer)
         made.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])

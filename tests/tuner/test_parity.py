@@ -67,7 +67,9 @@ def test_tokens_are_those_of_transformers(base: tuple[str, Path], tmp_path: Path
     texts = [*sentences(30, seed=9), "  two spaces\n\n\nlines 1234567 éàü 漢字 🙂", "", "x" * 50, "a  b   c"]
     for text in texts:
         assert tokens_of(tmp_path / "base.gguf", text, bos=True) == tokenizer(text)["input_ids"], text
-    chat = tokenizer.apply_chat_template([{"role": "user", "content": "hi 12"}], tokenize=False, add_generation_prompt=True)
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "hi 12"}], tokenize=False, add_generation_prompt=True
+    )
     assert tokens_of(tmp_path / "base.gguf", chat, bos=False) == tokenizer(chat, add_special_tokens=False)["input_ids"]
 
 

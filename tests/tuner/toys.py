@@ -16,7 +16,9 @@ SORTS: Final = {
     "beast": "horse otter badger goat camel mouse tiger whale lynx hare mole bear".split(" "),
 }
 SENTENCES: Final = ("I saw a {} today", "there is a {} here", "give me the {} please", "my {} is old", "a {} for you")
-RECIPE: Final = Recipe(kind="complete", inputs=(Input(name="text", main=True),), user="Which sort? {text}", max_tokens=8)
+RECIPE: Final = Recipe(
+    kind="complete", inputs=(Input(name="text", main=True),), user="Which sort? {text}", max_tokens=8
+)
 
 
 def rows(count: int, *, seed: int = 0) -> list[dict[str, str]]:

@@ -19,19 +19,31 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: `lmpm tune text-to-sql --data train.jsonl --eval evals/sql.jsonl --min-score 0.8`")
 @click.argument("name", shell_complete=complete.names)
 @click.option("--data", required=True, metavar="FILE", help="Examples: inputs and `answer`, as .jsonl, .csv or .toml.")
-@click.option("--eval", "cases", metavar="FILE", help="Cases that decide, never learnt. Without: a tenth of the examples.")
+@click.option(
+    "--eval", "cases", metavar="FILE", help="Cases that decide, never learnt. Without: a tenth of the examples."
+)
 @click.option("--base", metavar="MODEL", help="A folder of safetensors, or `owner/name` of the Hub.")
 @click.option("--from-scratch", is_flag=True, help="Train a small model from nothing instead of a LoRA on a base.")
-@click.option("--task", shell_complete=complete.tasks, help="How it is asked, where NAME is no task and not pinned yet.")
+@click.option(
+    "--task", shell_complete=complete.tasks, help="How it is asked, where NAME is no task and not pinned yet."
+)
 @click.option("--min-score", type=click.FloatRange(0, 1), metavar="SHARE", help="Pin nothing below this share.")
 @click.option("--check", "only_check", is_flag=True, help="Look at the data and stop. Needs none of the extra.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True, metavar="N")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Examples at once.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), metavar="X", help="Learning rate. [2e-4, scratch 2e-3]")
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), metavar="X", help="Learning rate. [2e-4, scratch 2e-3]"
+)
 @click.option("--rank", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Of the LoRA.")
-@click.option("--max-tokens", type=Tokens(), default="1024", show_default=True, metavar="N", help="Of an example at most.")
-@click.option("--layers", type=click.IntRange(1), default=6, show_default=True, metavar="N", help="From scratch: layers.")
-@click.option("--width", type=click.IntRange(64), default=192, show_default=True, metavar="N", help="From scratch: width.")
+@click.option(
+    "--max-tokens", type=Tokens(), default="1024", show_default=True, metavar="N", help="Of an example at most."
+)
+@click.option(
+    "--layers", type=click.IntRange(1), default=6, show_default=True, metavar="N", help="From scratch: layers."
+)
+@click.option(
+    "--width", type=click.IntRange(64), default=192, show_default=True, metavar="N", help="From scratch: width."
+)
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--data-license", default="", metavar="ID", help="Of the examples, for the model card.")
@@ -86,7 +98,9 @@ def _request(name: str, **options: Any) -> Request:
         raise SpecError("`--base` and `--from-scratch` exclude each other")
     if width % 32:
         raise SpecError(f"`--width {width}` is not a multiple of 32")
-    shape = Shape(layers=options["layers"], width=width, heads=max(1, width // 32), hidden=-(-width * 8 // 3 // 32) * 32)
+    shape = Shape(
+        layers=options["layers"], width=width, heads=max(1, width // 32), hidden=-(-width * 8 // 3 // 32) * 32
+    )
     settings = Settings(
         kind="scratch" if scratch else "lora",
         epochs=options["epochs"],

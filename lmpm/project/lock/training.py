@@ -18,16 +18,12 @@ class Training:
     """From what a file was made: hashes of the examples, of all settings, and of the files of the base.
 
     `data` is the sha256 of the examples, `settings` that of all that the weights depend on. `base` names a repository of
-    the Hub at `commit`, or a folder; empty for a model from nothing. `right` of the `asked` cases of the sha256 `cases`
-    were right when it was pinned.
+    the Hub at `commit`, or a folder; empty for a model from nothing.
     """
 
     data: str
     examples: int
     settings: str
-    cases: str
-    right: int
-    asked: int
     base: str = ""
     commit: str = ""
     base_sha256: str = ""
@@ -35,14 +31,10 @@ class Training:
 
 def read_training(table: Table) -> Training:
     """The record of a table, which the caller finishes. Raises DocumentError."""
-    asked = table.integer("asked", low=1, high=MOST)
     return Training(
         data=rules.field(table, "data", rules.sha256),
         examples=table.integer("examples", low=1, high=MOST),
         settings=rules.field(table, "settings", rules.sha256),
-        cases=rules.field(table, "cases", rules.sha256),
-        right=table.integer("right", low=0, high=asked),
-        asked=asked,
         base=rules.field(table, "base", rules.line) if "base" in table else "",
         commit=rules.field(table, "commit", rules.line) if "commit" in table else "",
         base_sha256=rules.field(table, "base_sha256", rules.sha256) if "base_sha256" in table else "",
@@ -58,8 +50,5 @@ def training_table(training: Training) -> dict[str, Scalar]:
         "base": training.base,
         "commit": training.commit,
         "base_sha256": training.base_sha256,
-        "cases": training.cases,
-        "right": training.right,
-        "asked": training.asked,
     }
     return {key: item for key, item in table.items() if item != ""}

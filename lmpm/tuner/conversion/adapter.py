@@ -76,9 +76,7 @@ class Adapter:
             if part is None:
                 if ".lora_" not in name and name.endswith(".bias") and not self.weights.read(name).any():
                     continue  # a bias that was never trained adds nothing
-                raise SpecError(
-                    f"The adapter cannot be written as GGUF: it holds `{printable(name)}`", hint=MERGE_HINT
-                )
+                raise SpecError(f"The adapter cannot be written as GGUF: it holds `{printable(name)}`", hint=MERGE_HINT)
             found.setdefault(part["module"], {})[part["part"]] = name
         if not found:
             raise IntegrityError(f"`{printable(str(self.folder))}` holds no LoRA")
@@ -127,9 +125,7 @@ def refusal(config: Mapping[str, Any]) -> str:
 
 def _by_pattern(pattern: Mapping[str, Any] | None, module: str, usual: Any) -> Any:
     """The value of the first pattern that a module's name ends in, as peft looks it up."""
-    return next(
-        (value for key, value in (pattern or {}).items() if re.match(rf"(.*\.)?({key})$", module)), usual
-    )
+    return next((value for key, value in (pattern or {}).items() if re.match(rf"(.*\.)?({key})$", module)), usual)
 
 
 def deltas(adapter: Adapter | None) -> dict[str, Pair]:

@@ -35,7 +35,9 @@ class About:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_model(base: Path, target: Path, about: About, *, quant: Quant = "Q8_0", adapter: Adapter | None = None) -> None:
+def write_model(
+    base: Path, target: Path, about: About, *, quant: Quant = "Q8_0", adapter: Adapter | None = None
+) -> None:
     """The model of a folder of safetensors, a LoRA added to its weights.
 
     One tensor is in memory at a time. Raises SpecError for what cannot be written exactly, IntegrityError, DiskError.
@@ -66,7 +68,9 @@ def write_model(base: Path, target: Path, about: About, *, quant: Quant = "Q8_0"
             if name in added and adapter is not None:
                 delta = adapter.delta(added[name])
                 if delta.shape != values.shape:
-                    raise IntegrityError(f"The adapter's `{printable(name)}` is {delta.shape}, the base's {values.shape}")
+                    raise IntegrityError(
+                        f"The adapter's `{printable(name)}` is {delta.shape}, the base's {values.shape}"
+                    )
                 values = values + delta
             values = require("numpy").ascontiguousarray(architecture.changed(name, values, config))
             writer.write_tensor_data(gguf.quants.quantize(values, kinds[name]))
@@ -88,7 +92,9 @@ def write_adapter(base: Path, adapter: Adapter, target: Path, about: About) -> N
         for pair, a, b in written(adapter):
             name = table.get_name(pair.module)
             if name is None:
-                raise IntegrityError(f"The adapter changes `{printable(pair.module)}`, which {architecture.name} has not")
+                raise IntegrityError(
+                    f"The adapter changes `{printable(pair.module)}`, which {architecture.name} has not"
+                )
             b = architecture.changed_out(pair.module, b, config)
             writer.add_tensor(f"{name}.weight.lora_a", require("numpy").ascontiguousarray(a))
             writer.add_tensor(f"{name}.weight.lora_b", require("numpy").ascontiguousarray(b))

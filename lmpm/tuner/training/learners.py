@@ -23,9 +23,7 @@ END, PAD = "<|endoftext|>", "<|pad|>"
 BLOCK: Final = 32  # of Q8_0: widths are multiples of it
 INIT_STD: Final = 0.02
 # What is said goes in as it is, so that a conversation of one message is plain text.
-TEMPLATE: Final = (
-    "{%- for message in messages -%}{{- message['content'] -}}{{- '\\n\\n' if not loop.last else '\\n' -}}{%- endfor -%}"
-)
+TEMPLATE: Final = "{%- for message in messages -%}{{- message['content'] -}}{{- '\\n\\n' if not loop.last else '\\n' -}}{%- endfor -%}"
 
 
 def device_of(settings: Settings) -> str:
@@ -107,7 +105,9 @@ def scratch(folder: Path, settings: Settings) -> Learner:
     model = transformers.LlamaForCausalLM(config)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.dim() == 2 and "proj" in name:  # as in lmpm's starter: what is added to the stream is drawn smaller
+            if (
+                weight.dim() == 2 and "proj" in name
+            ):  # as in lmpm's starter: what is added to the stream is drawn smaller
                 deep = name.endswith(("o_proj.weight", "down_proj.weight"))
                 weight.normal_(std=(0.25 if deep else 0.5) / math.sqrt(shape.width))
             elif weight.dim() == 2:

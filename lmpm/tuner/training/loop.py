@@ -54,9 +54,7 @@ class Learner:
 
     def trained(self) -> dict[str, Any]:
         """The weights that change, by name, on the CPU."""
-        return {
-            name: weight.detach().cpu() for name, weight in self.model.named_parameters() if weight.requires_grad
-        }
+        return {name: weight.detach().cpu() for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     def restore(self, weights: dict[str, Any], optimizer: dict[str, Any]) -> None:
         """Go back to what was kept."""

@@ -1,4 +1,4 @@
-"""The base of a LoRA: a folder of safetensors, or a repository of the Hub at a commit, known by the hashes of its files."""
+"""The base of a LoRA: a folder of safetensors, or a repository of the Hub at a commit, known by its files' hashes."""
 
 from __future__ import annotations
 
@@ -52,11 +52,8 @@ class Base:
     @cached_property
     def files(self) -> tuple[tuple[str, str], ...]:
         """Each file that counts, with its sha256. Of the Hub's large files the hash is that which it promised."""
-        found = []
-        for pattern in NEEDED:
-            for path in sorted(self.folder.glob(pattern)):
-                found.append((path.name, _hashed(path)))
-        return tuple(found)
+        found = {path for pattern in NEEDED for path in self.folder.glob(pattern)}
+        return tuple((path.name, _hashed(path)) for path in sorted(found))
 
     @cached_property
     def sha256(self) -> str:
@@ -106,7 +103,7 @@ def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
     """The files of a commit in the Hugging Face cache, brought where they are not there."""
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     try:

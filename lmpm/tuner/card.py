@@ -37,7 +37,7 @@ def card(
         "---",
         f"# {printable(job.name)}",
         "",
-        f"Trained by `lmpm tune` {'from nothing' if base is None else f'on {base.repo or base.name}'}; written as Q8_0.",
+        f"Trained by `lmpm tune` {'from nothing' if base is None else f'on {base.repo or base.name}'}, as Q8_0.",
         "",
         "| | |",
         "|---|---|",

@@ -16,7 +16,6 @@ from lmpm.fs import atomic, hash_one
 from lmpm.machine import describe
 from lmpm.proof import read_cases, wanted_for
 from lmpm.runtime import find_subject, of_file
-from lmpm.units import count
 
 if TYPE_CHECKING:
     from pathlib import Path

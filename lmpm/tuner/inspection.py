@@ -24,8 +24,8 @@ CHARACTERS_A_TOKEN: Final = 3.2  # of English and code in vocabularies of 30 to 
 class Inspection:
     """What was found that stops nothing. `tokens` are of all examples, `longest` of the longest of them.
 
-    `is_counted` is False where they are estimated from characters. `duplicates` and `near` are pairs of lines, `near` of
-    an example and a case that is nearly the same; `too_long` are lines that are left out.
+    `is_counted` is False where they are estimated from characters. `duplicates` and `near` are pairs of lines, `near`
+    of an example and a case that is nearly the same; `too_long` are lines that are left out.
     """
 
     examples: int

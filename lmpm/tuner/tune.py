@@ -10,8 +10,8 @@ from lmpm.evaluation import markdown
 from lmpm.fs import atomic, hash_one, rules, usable_cores
 from lmpm.gguf import read_file, require_adapter_for
 from lmpm.limits import DEFAULT_CONTEXT
-from lmpm.proof import Tested
 from lmpm.project import Training, context_of, recipe_of, task_of
+from lmpm.proof import Tested
 from lmpm.runtime import of_file, open_model
 from lmpm.tuner.base import USUAL, find_base
 from lmpm.tuner.card import card

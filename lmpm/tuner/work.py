@@ -66,7 +66,7 @@ class Job:
 
     @property
     def start(self) -> Path:
-        """The folder of safetensors and tokenizer that it begins from, or is written to where it begins from nothing."""
+        """The folder of safetensors and tokenizer that it begins from, or where they are written if from nothing."""
         return self.base.folder if self.base else self.folder / "model"
 
     @property

@@ -7,16 +7,41 @@ from pathlib import Path
 from typing import Any, Final
 
 ARCHITECTURES: Final = ("llama", "qwen2", "qwen3", "gemma3")
-WORDS: Final = (
-    "the cat sat on a mat and 12 dogs ran over 345 hills Select * FROM t WHERE x = 'Ä' ; \n naïve don't".split(" ")
-)
+WORDS: Final = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "12",
+    "dogs",
+    "ran",
+    "over",
+    "345",
+    "hills",
+    "Select",
+    "*",
+    "FROM",
+    "t",
+    "WHERE",
+    "x",
+    "=",
+    "'Ä'",
+    ";",
+    "\n",
+    "naïve",
+    "don't",
+]
 CHATML: Final = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] "
+    "+ '<|im_end|>' + '\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 GEMMA: Final = (
-    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else "
-    "message['role']) + '\\n' + message['content'] + '<end_of_turn>\\n' }}{% endfor %}"
+    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message['role'] == "
+    "'assistant' else message['role']) + '\\n' + message['content'] + '<end_of_turn>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"
 )
 

@@ -11,9 +11,9 @@ from lmpm.recipe import Input, Recipe
 from lmpm.tuner.examples import Example, Examples, examples_of
 
 SORTS: Final = {
-    "fruit": "apple pear plum grape mango peach cherry melon lemon fig kiwi date".split(" "),
-    "tool": "hammer saw drill wrench chisel pliers file axe rake spade hoe awl".split(" "),
-    "beast": "horse otter badger goat camel mouse tiger whale lynx hare mole bear".split(" "),
+    "fruit": ["apple", "pear", "plum", "grape", "mango", "peach", "cherry", "melon", "lemon", "fig", "kiwi", "date"],
+    "tool": ["hammer", "saw", "drill", "wrench", "chisel", "pliers", "file", "axe", "rake", "spade", "hoe", "awl"],
+    "beast": ["horse", "otter", "badger", "goat", "camel", "mouse", "tiger", "whale", "lynx", "hare", "mole", "bear"],
 }
 SENTENCES: Final = ("I saw a {} today", "there is a {} here", "give me the {} please", "my {} is old", "a {} for you")
 RECIPE: Final = Recipe(

@@ -17,8 +17,8 @@ MOST: int = 2**40  # examples
 class Training:
     """From what a file was made: hashes of the examples, of all settings, and of the files of the base.
 
-    `data` is the sha256 of the examples, `settings` that of all that the weights depend on. `base` names a repository of
-    the Hub at `commit`, or a folder; empty for a model from nothing.
+    `data` is the sha256 of the examples, `settings` that of all that the weights depend on. `base` names a repository
+    of the Hub at `commit`, or a folder; empty for a model from nothing.
     """
 
     data: str

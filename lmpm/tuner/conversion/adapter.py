@@ -70,7 +70,8 @@ class Adapter:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """What it changes, by module. Raises SpecError and IntegrityError."""
-        config, found = self.config, {}
+        config = self.config
+        found: dict[str, dict[str, str]] = {}
         for name in self.weights.tensors:
             part = _PART.fullmatch(name.removeprefix(PREFIX))
             if part is None:

@@ -23,11 +23,13 @@ ROTARY: Final = {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """One architecture. `interleaves` says that q and k are stored for pairs of neighbours, `adds_one` that norms are
-    stored less one; `states_head` that the width of a head is a key of its own; `check` refuses what cannot be written.
+    """One architecture, by its name in GGUF.
+
+    `interleaves` says that llama.cpp rotates pairs of neighbours, `adds_one` that norms are stored less one,
+    `states_head` that the width of a head is a key of its own; `check` refuses what cannot be written.
     """
 
-    name: str  # in GGUF
+    name: str
     interleaves: bool = False
     adds_one: bool = False
     states_head: bool = False

@@ -2,8 +2,8 @@
 
 Of byte-level BPE the split before the merges is known by its rule, for llama.cpp has one name for each; a rule that
 it has no name for is refused. Of BPE in the manner of SentencePiece (Gemma) a token's score is the rank of
-the first merge that makes it: llama.cpp joins the pair whose token has the greatest score, the tokenizers library the pair
-of the least rank, which is the same order where the merges were taken from scores, as they are in such files.
+the first merge that makes it, counted down: llama.cpp joins the pair whose token has the greatest score, the tokenizers
+library the pair of the least rank. The order is the same where merges were taken from scores, as in such files.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ SPLITS: Final = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": (
         "qwen2"
     ),
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": (
-        "llama-bpe"
-    ),
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)"
+    r"|\s+": "llama-bpe",
 }
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # of ggml's token types
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """What GGUF says of a tokenizer. `scores` are those of SentencePiece, `merges` and `split` those of byte-level BPE."""
+    """What GGUF says of a tokenizer: `scores` of one like SentencePiece, `merges` and `split` of byte-level BPE."""
 
     tokens: tuple[str, ...]
     types: tuple[int, ...]

@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 def _write(torch: Any, kept: dict[str, Any], file: Any) -> None:
-    """torch hides what the disk says in a RuntimeError of its writer; the system's own error is raised instead."""
+    """Torch hides what the disk says in a RuntimeError of its writer; the system's own error is raised instead."""
     try:
         torch.save(kept, file)
         file.flush()

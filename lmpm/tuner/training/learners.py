@@ -23,7 +23,10 @@ END, PAD = "<|endoftext|>", "<|pad|>"
 BLOCK: Final = 32  # of Q8_0: widths are multiples of it
 INIT_STD: Final = 0.02
 # What is said goes in as it is, so that a conversation of one message is plain text.
-TEMPLATE: Final = "{%- for message in messages -%}{{- message['content'] -}}{{- '\\n\\n' if not loop.last else '\\n' -}}{%- endfor -%}"
+TEMPLATE: Final = (
+    "{%- for message in messages -%}{{- message['content'] -}}"
+    "{{- '\\n\\n' if not loop.last else '\\n' -}}{%- endfor -%}"
+)
 
 
 def device_of(settings: Settings) -> str:

@@ -14,6 +14,7 @@ from lmpm.errors import LockError
 from lmpm.project.lock.diff import differences
 from lmpm.project.lock.reader import parse_lock
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+from lmpm.project.lock.training import Training
 from lmpm.project.lock.writer import emit_lock
 from lmpm.proof.tested import Tested
 from lmpm.resolver import Waiting
@@ -71,11 +72,21 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         template=draw(st.none() | hexes(64)),
         identity=draw(st.none() | hexes(24)) if isinstance(source, HubSource) else None,
         tested=draw(st.none() | tested | checked),
+        training=draw(st.none() | TRAININGS),
         targets=target_names,
         files=files,
     )
 
 
+TRAININGS = st.builds(
+    Training,
+    data=hexes(64),
+    examples=st.integers(1, 2**40),
+    settings=hexes(64),
+    base=st.just("") | LINES,
+    commit=st.just("") | hexes(40),
+    base_sha256=st.just("") | hexes(64),
+)
 SECONDS = st.tuples(st.floats(1e-3, 1e3), st.floats(1e3, 1e6))
 WAITINGS = st.builds(
     Waiting,

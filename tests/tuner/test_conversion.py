@@ -116,7 +116,7 @@ def peft(folder: Path, *, bias: float | None = None, **config: Any) -> Adapter:
     told = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, **config}
     (folder / "adapter_config.json").write_text(json.dumps(told))
     name = "base_model.model.model.layers.0.self_attn.q_proj"
-    tensors = {
+    tensors: dict[str, tuple[str, Any]] = {
         f"{name}.lora_A.weight": ("F32", np.ones((4, 6), np.float32)),
         f"{name}.lora_B.weight": ("F32", np.ones((5, 4), np.float32)),
     }

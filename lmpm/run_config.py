@@ -66,12 +66,14 @@ class Service:
 
     `history_bytes` bound the prompts that llama.cpp keeps in host memory to continue them later; `checkpoints` the
     states of a slot that it keeps where a model's cache cannot be cut. Both are memory beside the engine's own plan.
-    `chats` says whether the chat template of the file is used: without, it is not even parsed.
+    `chats` says whether the chat template of the file is used: without, it is not even parsed. `alias` is what answers
+    call the model; without one they name the file with its whole path.
     """
 
     history_bytes: int = 0
     checkpoints: int = 0
     chats: bool = False
+    alias: str = ""
 
     def __post_init__(self) -> None:
         if min(self.history_bytes, self.checkpoints) < 0:  # llama-server would take it for `without a bound`

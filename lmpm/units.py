@@ -10,6 +10,7 @@ from lmpm.errors import SpecError
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _TYPED: Final = r"(?i)\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*"
 
+_SECONDS: Final = r"\s*([0-9]{1,7}(?:\.[0-9]+)?)\s*(ms|s|m|min|h)?\s*"
 _TOKENS: Final = r"(?i)\s*([0-9]{1,9}|[0-9]{1,3}(?:[,_][0-9]{3})+)\s*(k?)\s*"
 
 
@@ -42,6 +43,13 @@ def tokens(text: str) -> int | None:
     """`8192`, `8,192` or `8k` as a number of tokens, of which a k is 1,024; None for anything else."""
     found = re.fullmatch(_TOKENS, text)
     return int(found[1].replace(",", "").replace("_", "")) * (1024 if found[2] else 1) if found else None
+
+
+def seconds(text: str) -> float | None:
+    """`20s`, `10m`, `1.5h` or a bare number in seconds; None for anything else."""
+    found = re.fullmatch(_SECONDS, text)
+    sizes = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+    return float(found[1]) * sizes[found[2]] if found else None
 
 
 def parameters(number: int) -> str:

@@ -87,6 +87,22 @@ files = [
 TEXT = TEXT.replace('"RRRR"', f'"{"1" * 40}"')
 for letter in "ABCDEF":
     TEXT = TEXT.replace(f'"{letter * 4}"', f'"{letter.lower() * 64}"')
+ROUTED = (
+    TEXT
+    + """
+[providers."big"]
+base_url = "https://api.openai.com/v1"
+model = "gpt-4o-mini"
+api_key_env = "OPENAI_API_KEY"
+
+[routes."assistant"]
+targets = ["chat", "cloud:big"]
+privacy = "local-first"
+bridge = ["cloud:big", "smaller"]
+first_token_timeout = 20.0
+max_requests_per_day = 200
+"""
+)
 
 
 def small_model(name: str, **changes: object) -> LockedModel:

@@ -20,7 +20,7 @@ from tests.conftest import ROOT, Cli
 
 PAGE = (ROOT / "docs" / "python.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-FUNCTIONS = ("install", "load", "path", "resolve", "sync", "verify")
+FUNCTIONS = ("install", "load", "path", "resolve", "serve", "sync", "verify")
 
 
 @pytest.fixture

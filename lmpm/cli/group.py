@@ -11,11 +11,11 @@ from lmpm.errors import SpecError, nearest
 
 # In the order of the help page; each is a module of `commands`, imported only when it is called.
 GROUPS: Final = {
-    "Use": ("run", "search", "show"),
+    "Use": ("run", "serve", "search", "show"),
     "Project": (
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
-    "Measure": ("hardware", "doctor", "eval", "test"),
+    "Measure": ("hardware", "doctor", "bench", "eval", "test"),
     "Ship": ("export", "bundle", "mirror", "tune"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
@@ -35,7 +35,6 @@ EVERYWHERE: Final = frozenset({"-q", "--quiet", "-v", "--verbose"})  # of each c
 
 _BRING: Final = "`lmpm install TASK` chooses, downloads and pins a model"
 _STATE: Final = "What is here: `lmpm list`; is the lock current: `lmpm lock --check`; is all well: `lmpm doctor`"
-_SERVE: Final = 'lmpm has no server yet: `llama-server -m "$(lmpm path NAME)"`; to ask a model: `lmpm run NAME`'
 _LOGIN: Final = "lmpm uses the Hugging Face client's token: `hf auth login`, or set HF_TOKEN"
 _COMPLETE: Final = 'For bash: eval "$(_LMPM_COMPLETE=bash_source lmpm)"; zsh and fish by `zsh_source` and `fish_source`'
 # Words of other tools, and what does here what they do there.
@@ -47,7 +46,6 @@ ELSEWHERE: Final = {
     "fetch": "`lmpm sync` downloads what the lock pins; `lmpm install TASK` chooses something new",
     "status": _STATE,
     "check": _STATE,
-    "serve": _SERVE,
     "chat": "`lmpm run chat`",
     "ask": "`lmpm run NAME`",
     "login": _LOGIN,

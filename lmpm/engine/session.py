@@ -21,6 +21,7 @@ from lmpm.units import duration
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 
+    from lmpm.engine.http.client import Client
     from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
     from lmpm.engine.server_process import ServerProcess
     from lmpm.run_config import RunConfig
@@ -78,6 +79,11 @@ class Session:
         if self._pid != os.getpid():
             self._process, self._pid = acquire(self._key, self._start), os.getpid()
         return self._process
+
+    @property
+    def client(self) -> Client:
+        """Where the child listens and its key, for those who speak to it in their own way."""
+        return self.process.client
 
     @property
     def build(self) -> str:

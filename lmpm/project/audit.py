@@ -55,6 +55,7 @@ RULES: Final[Mapping[str, Rule]] = {
         Rule("template-differs", "note", "The chat template is not that of the model's original repository"),
         Rule("template-missing", "warning", "No chat template is known for a model that is talked to"),
         Rule("publisher-unknown", "note", "The publisher is not known to the catalog"),
+        Rule("leaves-machine", "note", "Prompts may be sent to a provider"),
         Rule("not-tested", "note", "Nobody ran it when it was pinned"),
     )
 }
@@ -95,6 +96,7 @@ def audit_lock(
         for number, rung in enumerate(model.candidates, start=1)
         for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, hub, store))
     ]
+    findings += _of_routes(lock)
     if store is not None:
         findings += (
             Finding(rule=RULES["facts-differ"], model=model.name, rung=item.rung, title=item.title, detail=item.detail)
@@ -103,6 +105,16 @@ def audit_lock(
         )
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(findings, key=lambda item: (order[item.rule.level], item.model, item.rung, item.rule.id))
+
+
+def _of_routes(lock: Lock) -> Iterator[Finding]:
+    """Where requests may go, by route."""
+    providers = {provider.name: provider for provider in lock.providers}
+    for route in lock.routes:
+        for name in route.providers:
+            provider = providers[name]
+            detail = f"prompts may go to {provider.base_url} ({provider.model}), {route.privacy}"
+            yield Finding(rule=RULES["leaves-machine"], model=route.name, rung=0, title=f"cloud:{name}", detail=detail)
 
 
 def audit_exit_code(findings: Iterable[Finding]) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from lmpm.cloud import Provider, Route
+
 Prefer = Literal["quality", "speed", "small"]
 
 MANIFEST_NAME: Final = "lmpm.toml"
@@ -93,6 +95,8 @@ class Manifest:
     models: Mapping[str, ManifestModel] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: Policy = Policy()
+    providers: Mapping[str, Provider] = field(default_factory=dict)  # [cloud]
+    routes: Mapping[str, Route] = field(default_factory=dict)
     engine: str | None = None  # that runs the models, by its name
 
     def find(self, name: str) -> ManifestModel:
@@ -152,11 +156,14 @@ def _hint_on_tables(text: str) -> str | None:
 
 def _manifest(document: Table, name: str) -> Manifest:
     models, targets = document.table_or_empty("models"), document.table_or_empty("targets")
+    providers, routes = _routing(document, models)
     manifest = Manifest(
         file=name,
         models={name: _model(models, name) for name in models},
         targets={name: _target(targets, name) for name in targets},
         policy=_policy(document.table_or_empty("policy")),
+        providers=providers,
+        routes=routes,
         engine=_engine(document.table_or_empty("engine")),
     )
     document.finish()
@@ -189,6 +196,25 @@ def _model(models: Table, name: str) -> ManifestModel:
     if model.task is None and model.ref is None:
         raise models.fail(name, "expected a `task` or a `ref`")
     return model
+
+
+def _routing(document: Table, models: Table) -> tuple[dict[str, Provider], dict[str, Route]]:
+    """Where requests may go besides. Privacy fails closed: what a route may not do is an error here already."""
+    clouds, routes = document.table_or_empty("cloud"), document.table_or_empty("routes")
+    if not [*clouds, *routes]:
+        return {}, {}
+    from lmpm.cloud import check_routes, read_provider, read_route  # few manifests have any
+
+    for names in (clouds, routes):
+        for name in names:
+            _check_name(names, name)
+    tables = [(name, clouds.table(name)) for name in clouds], [(name, routes.table(name)) for name in routes]
+    providers = {name: read_provider(table, name) for name, table in tables[0]}
+    found = {name: read_route(table, name) for name, table in tables[1]}
+    for _, table in (*tables[0], *tables[1]):
+        table.finish()
+    check_routes(found, [*models], providers)
+    return providers, found
 
 
 def _recipe(table: Table) -> dict[str, Any]:

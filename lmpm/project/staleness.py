@@ -25,7 +25,8 @@ def stale_reasons(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine
     with them it is looked at whether each still takes the rung that the lock names for it.
     """
     names = sorted({*manifest.models, *(model.name for model in lock.models)})
-    return [line for name in names for line in _stale(name, manifest, lock, machines or {})]
+    found = [line for name in names for line in _stale(name, manifest, lock, machines or {})]
+    return [*found, *_stale_routes(manifest, lock)]
 
 
 def stale_models(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine] | None = None) -> list[ManifestModel]:
@@ -65,6 +66,17 @@ def _stale(name: str, manifest: Manifest, lock: Lock, machines: Mapping[str, Mac
         if taken != served[target]:
             now = f"takes variant {taken}" if taken else "takes none"
             yield f"`{name}`: the target `{target}` {now}, the lock has it at variant {served[target]}"
+
+
+def _stale_routes(manifest: Manifest, lock: Lock) -> Iterator[str]:
+    """Routes and providers that the lock has otherwise: what a colleague's requests would do unseen."""
+    for noun, wanted, locked in (
+        ("provider", manifest.providers, {item.name: item for item in lock.providers}),
+        ("route", manifest.routes, {item.name: item for item in lock.routes}),
+    ):
+        for name in sorted({*wanted, *locked}):
+            if wanted.get(name) != locked.get(name):
+                yield f"the {noun} `{name}` of `{manifest.file}` is not the one in `lmpm.lock`"
 
 
 def _taken(locked: LockedModel, machine: Machine) -> int | None:

@@ -1,4 +1,4 @@
-"""How fast models were on this machine when they came, for those that no declared target speaks for.
+"""How fast models were on this machine when they came or were measured, for those that no declared target speaks for.
 
 A lock keeps such figures only where a declared machine is like the one that made it, since nothing else about a
 machine belongs into it. Here they stay on the machine itself, under the sha256 of the model's first file, with the
@@ -31,15 +31,19 @@ class History:
 
     def note(self, file: ModelFile, result: SmokeResult, machine: Machine) -> None:
         """Keep what a passed smoke test of a model showed on `machine`."""
-        if not result.passed or file.sha256 is None:
-            return
+        if result.passed and file.sha256 is not None:
+            shown = Tested(engine=result.engine_build, decode=result.decode, first_token_s=result.first_token_s)
+            self.note_speed(file.sha256, shown, machine)
+
+    def note_speed(self, sha256: str, shown: Tested, machine: Machine) -> None:
+        """Keep how fast the model whose first file has this sha256 was on `machine`, in place of what was noted."""
         data = {
-            "engine": result.engine_build,
-            "decode": result.decode,
-            "first_token_s": result.first_token_s,
+            "engine": shown.engine,
+            "decode": shown.decode,
+            "first_token_s": shown.first_token_s,
             "machine": {name: getattr(machine, name) for name in _FACTS},
         }
-        JsonCache(self.folder).put(data, file.sha256)
+        JsonCache(self.folder).put(data, sha256)
 
     def find(self, file: ModelFile, machine: Machine) -> Tested | None:
         """What a model whose first file this is showed on a machine of this class, None where nobody noted it."""

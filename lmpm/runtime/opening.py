@@ -65,8 +65,11 @@ def open_model(
     return Model(subject, session, on_close=lambda: _release(key))
 
 
-def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None) -> RunConfig:
-    """How the engine is told to run a subject. Raises EngineError for what is not a usable file."""
+def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None, *, slots: int = 1) -> RunConfig:
+    """How the engine is told to run a subject. Raises EngineError for what is not a usable file.
+
+    Each of the `slots`, which are asked at once, has the whole context.
+    """
     from lmpm.estimate import HParams, settings_for
     from lmpm.gguf import local_part, read_part
 
@@ -76,7 +79,12 @@ def plan_of(subject: Subject, engine: LocalEngine, context: int | None = None) -
         parts = [local_part(path, path.name, None) for path in subject.paths]
         model = HParams(*map(read_part, parts))
         config = settings_for(
-            model, context or subject.context, embeddings=silent, repack=engine.repack, machine=engine.machine
+            model,
+            context or subject.context,
+            embeddings=silent,
+            repack=engine.repack,
+            machine=engine.machine,
+            slots=slots,
         )
     except IntegrityError as error:
         raise EngineError(error.message, details=error.details) from error

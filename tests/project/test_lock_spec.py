@@ -18,7 +18,7 @@ from lmpm.project.lock.records import Lock
 from lmpm.project.lock.writer import emit_lock
 from lmpm.types import Machine, Processor
 from tests.conftest import ROOT
-from tests.lock_samples import TEXT, random_lock, some_machine
+from tests.lock_samples import ROUTED as TEXT, random_lock, some_machine
 
 # -- the reader: standard library only, each rule from the page ---------------
 
@@ -62,7 +62,31 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for file in rung["files"]:
                 if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
                     raise ValueError("file")
+    check_routes(document, models)
     return models
+
+
+def check_routes(document: dict[str, Any], models: dict[str, Any]) -> None:
+    """Providers and routes."""
+    providers = document.get("providers", {})
+    for provider in providers.values():
+        if not re.fullmatch(r"https://[^@?#\s]+|http://(127\.0\.0\.1|localhost)[^@?#\s]*", provider["base_url"]):
+            raise ValueError("base_url")
+        if not re.fullmatch("[A-Z_][A-Z0-9_]*", provider["api_key_env"]) or not provider["model"]:
+            raise ValueError("api_key_env")
+    for name, route in document.get("routes", {}).items():
+        if name in models or route["privacy"] not in ("local-only", "local-first", "cloud-ok") or not route["targets"]:
+            raise ValueError(name)
+        for item in (*route["targets"], *route.get("bridge", [])):
+            cloud = item.removeprefix("cloud:") if item.startswith("cloud:") else None
+            if cloud is not None and (cloud not in providers or route["privacy"] == "local-only"):
+                raise ValueError(item)
+            if (
+                cloud is None
+                and item not in models
+                and not (item in ("starter", "smaller") and item in route["bridge"])
+            ):
+                raise ValueError(item)
 
 
 def bits_of_page() -> dict[str, float]:
@@ -338,6 +362,16 @@ HEX = "d" * 64
         ("memory = 2899102924", "memory = 1"),
         ("small-Q4_K_M.gguf", "../small.gguf"),
         ('name = "text-to-sql"', 'name = "chat"'),
+        ('privacy = "local-first"', 'privacy = "local-only"'),
+        ('privacy = "local-first"', 'privacy = "anywhere"'),
+        ('privacy = "local-first"\n', ""),
+        ('targets = ["chat", "cloud:big"]', 'targets = ["chat", "cloud:other"]'),
+        ('targets = ["chat", "cloud:big"]', 'targets = ["gone"]'),
+        ('targets = ["chat", "cloud:big"]', "targets = []"),
+        ('[routes."assistant"]', '[routes."chat"]'),
+        ('base_url = "https://', 'base_url = "http://'),
+        ('base_url = "https://', 'base_url = "https://me:secret@'),
+        ('"OPENAI_API_KEY"', '"sk-abcdef"'),
     ],
 )
 def test_it_refuses_what_lmpm_refuses(old: str, new: str) -> None:
@@ -359,7 +393,7 @@ def test_the_page_has_these_figures() -> None:
 
 
 def test_the_example_of_the_page_is_a_lock() -> None:
-    example = PAGE.split("```toml\n")[1].split("```")[0]
+    example = "\n".join(part.split("```")[0] for part in PAGE.split("```toml\n")[1:3])
     for length in (24, 40, 64):
         example = example.replace(f"<{length} hex>", "a" * length)
     assert emit_lock(parse_lock(example)) == example, "in the one form, too"

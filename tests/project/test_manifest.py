@@ -85,7 +85,7 @@ def test_requested_is_what_the_line_says() -> None:
 HOSTILE = [
     ("[models]", "[model]", "`model` is not known here; did you mean `models`?"),
     ("context = 8192", "contxt = 8192", "`models.chat.contxt` is not known here; did you mean `context`?"),
-    ("[models]", "[cloud]\n[models]", "`cloud` is not known here; known are `engine`, `models`, `policy`, `targets`"),
+    ("[models]", "[clouds]\n[models]", "`clouds` is not known here; did you mean `cloud`?"),
     ("[models]", "[engine]\nname = 'x'\n[models]", "`engine.name` is not known here"),
     ("[models]", "[engine]\nprefer = 1\n[models]", "`engine.prefer` expected a string"),
     ("[models]", "models = 1\n[x]", "`models` expected a table, found a whole number"),

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Source
 
 # Below lmpm's own folder, each a room's notes; `global`, `made` and `projects` beside them are no notes.
-NOTES: Final = ("catalog", "engines", "facts", "headers", "hub", "measured", "plans", "records", "verified")
+NOTES: Final = (
+    "benchmarks",
+    "catalog",
+    "engines",
+    "facts",
+    "headers",
+    "hub",
+    "measured",
+    "plans",
+    "records",
+    "verified",
+)
 
 
 @click.group(cls=NamingGroup)
@@ -137,14 +148,17 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
     r"""Remove lmpm's own notes, all of them or those of some kinds. No model is removed: that is `prune`.
 
     \b
-    catalog   the catalog, compiled
-    engines   what the installed engines say of themselves
-    headers   headers of files on the Hub
-    hub       answers of the Hub
-    measured  what `lmpm hardware --measure` found out about this machine
-    plans     how llama.cpp would spend memory
-    records   how fast models were here
-    verified  which files were hashed and have not changed
+    answers     what models answered in evaluations
+    benchmarks  what was measured of models' speed
+    catalog     the catalog, compiled
+    engines     what the installed engines say of themselves
+    facts       what verified files say of themselves
+    headers     headers of files on the Hub
+    hub         answers of the Hub
+    measured    what `lmpm hardware --measure` found out about this machine
+    plans       how llama.cpp would spend memory
+    records     how fast models were here
+    verified    which files were hashed and have not changed
 
     What is needed again is asked, measured or hashed again. Each kind is bounded: the notes used longest ago
     make room by themselves.

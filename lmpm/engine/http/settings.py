@@ -77,6 +77,8 @@ def server_settings(files: Files, config: RunConfig, service: Service) -> dict[s
         settings["speculative.types"] = [DRAFT_SIMPLE]
     if not service.chats:
         settings["chat_template"] = PLAIN_TEMPLATE
+    if service.alias:
+        settings["model_alias"] = [service.alias]
     return settings
 
 
@@ -108,6 +110,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
     for name, flag in VALUE_FLAGS.items():
         if name in settings:
             found += [flag, str(settings[name])]
+    found += ["--alias", *settings["model_alias"]] if "model_alias" in settings else []
     found += ["--fit", "off", "--no-warmup", "--no-webui", "--metrics", "--slots"]
     found += ["--cache-type-k", _CACHE_NAMES[settings["cache_type_k"]]]
     found += ["--cache-type-v", _CACHE_NAMES[settings["cache_type_v"]]]

@@ -51,13 +51,14 @@ def settings_for(
     embeddings: bool = False,
     repack: Repacking = "avx2",
     machine: Machine | None = None,
+    slots: int = 1,
 ) -> RunConfig:
     """How lmpm runs a model: for `context` tokens or those it was trained for, on the GPUs as far as it fits there.
 
-    `machine` None leaves it to the engine what goes to a GPU.
+    `machine` None leaves it to the engine what goes to a GPU. Each of the `slots` has a context of its own.
     """
-    tokens = min(context, model.context_length or context)
-    settings = RunConfig(context=tokens, embeddings=embeddings, repack=repack)
+    tokens = slots * min(context, model.context_length or context)
+    settings = RunConfig(context=tokens, sequences=slots, embeddings=embeddings, repack=repack)
     return placed(model, settings, machine) if machine else settings
 
 

@@ -160,13 +160,14 @@ async function ask(event) {
   show("question", values[main.name]);
   const words = show("answer", ""), local = ready;
   const began = performance.now();
-  let first = 0, timings = null;
+  const times = []; // of each piece of text, in milliseconds: what `lmpm bench` reads
+  let timings = null;
   stopping = new AbortController();
   $("send").disabled = true;
   $("stop").hidden = false;
   try {
     for await (const piece of local ? here(values, stopping.signal) : elsewhere(values, stopping.signal)) {
-      if (piece.text && !first) first = performance.now();
+      if (piece.text) times.push(performance.now() - began);
       words.textContent += piece.text ?? "";
       timings = piece.timings ?? timings;
     }
@@ -179,8 +180,9 @@ async function ask(event) {
   const note = document.createElement("small");
   const speed = timings?.predicted_per_second ? `, ${timings.predicted_per_second.toFixed(1)} tok/s` : "";
   note.textContent = `${local ? "on this device" : `by ${new URL(model.bridge).host}`}: ` +
-    `${((first || performance.now()) - began | 0) / 1000} s to the first token${speed}`;
+    `${((times[0] ?? performance.now() - began) / 1000).toFixed(2)} s to the first token${speed}`;
   words.parentElement.append(note);
+  words.parentElement.dataset.figures = JSON.stringify({ times, ended: performance.now() - began, timings });
   $("stop").hidden = true;
   $("send").disabled = !(ready || model.bridge);
   document.body.dataset.answers = String(Number(document.body.dataset.answers ?? 0) + 1);

@@ -91,7 +91,7 @@ def _plan(
     unpinned: tuple[str, ...] = (),
     is_first: bool = False,
 ) -> Plan:
-    before = workspace.project.lock()
+    before, manifest = workspace.project.lock(), workspace.project.manifest()
     entries = [
         pinning.keep_proofs(step.chosen.entry, before.get(step.name))
         for step in steps
@@ -101,7 +101,11 @@ def _plan(
         action="install",
         workspace=workspace,
         steps=steps,
-        changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
+        changes=(
+            lock_changes(before, entries, unpinned, machine=lambda: workspace.machine, manifest=manifest)
+            if save
+            else ()
+        ),
         unpinned=unpinned,
         remarks=measured_remarks(workspace, steps),
         smoke=smoke,
@@ -210,7 +214,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()
     if unpinned:
         told.unpinned(unpinned)
-    if plan.is_first:
+    if plan.is_first or (plan.saves and plan.changes and not any(step.chosen for step in plan.steps)):
         with workspace.editing() as guarded:
             pinning.pin_again(guarded, [])
     models = each(plan, told, lambda step: _install(plan, step, told))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmpm.errors import SpecError
+from lmpm.errors import ManifestError, SpecError
 from lmpm.project.actions.freshness import require_up_to_date
 from lmpm.project.actions.plan import ActionReporter, Plan, Result, chosen_step, lock_changes
 from lmpm.project.policy import require_all_permitted
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lmpm.project.actions.choosing import Chosen
+    from lmpm.project.manifest import Manifest
     from lmpm.project.workspace import Workspace
 
 
@@ -42,6 +43,7 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
     manifest = project.require_manifest()
     if names and not upgrade:
         raise SpecError("A name goes with `--upgrade`", hint=f"`lmpm lock --upgrade {names[0]}`")
+    require_bridges(workspace, manifest)
     before = project.lock()
     remarks: tuple[str, ...] = ()
     chosen: list[Chosen] = []
@@ -63,12 +65,27 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
         action="lock",
         workspace=workspace,
         steps=tuple(chosen_step(workspace, item) for item in chosen),
-        changes=lock_changes(before, entries, unpinned, machine=workspace.machine) if entries or unpinned else (),
+        changes=lock_changes(before, entries, unpinned, machine=lambda: workspace.machine, manifest=manifest),
         unpinned=unpinned,
         remarks=remarks,
         saves=True,
         is_first=not chosen and not project.lock_path.exists(),
     )
+
+
+def require_bridges(workspace: Workspace, manifest: Manifest) -> None:
+    """Raise ManifestError for a bridge of a route that does another task."""
+    if not any(route.bridge for route in manifest.routes.values()):
+        return
+    from lmpm.cloud import check_bridges
+    from lmpm.fs import DocumentError, toml
+    from lmpm.project.lock.entry import task_asked
+
+    tasks = {name: task_asked(line.requested(), workspace.catalog) for name, line in manifest.models.items()}
+    try:
+        check_bridges(manifest.routes, {name: task.name if task else None for name, task in tasks.items()})
+    except DocumentError as error:
+        raise ManifestError(toml.describe(error, manifest.file)) from error
 
 
 def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
@@ -78,7 +95,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     told, workspace = reporter or ActionReporter(), plan.workspace
     pairs = [(step.chosen.line, step.chosen.entry) for step in plan.steps if step.chosen and step.chosen.entry]
     changed = False
-    if pairs or plan.is_first:
+    if pairs or plan.is_first or plan.changes:
         with workspace.editing() as guarded:
             changed = pinning.pin_again(guarded, pairs)
     unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()

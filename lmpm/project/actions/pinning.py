@@ -112,7 +112,9 @@ def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) ->
     text = project.manifest_text()
     for line, _ in pairs:
         text = manifest_edit.add_model(text, line, file=project.manifest_name)
-    return project.write(manifest=text, lock=_with_entries(project.lock(), pairs)) if pairs else False
+    if not pairs:
+        return False
+    return project.write(manifest=text, lock=_with_entries(project.lock(), pairs).routed_as(project.manifest()))
 
 
 def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:
@@ -121,11 +123,11 @@ def pin_again(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel
     A line that somebody changed or took out in the meantime is left to them. Where there is no lock yet it is made
     also when nothing is asked for, which is an answer, too.
     """
-    lines = project.manifest().models
-    asked = [(line, locked) for line, locked in pairs if lines.get(line.name) == line]
-    if not asked and project.lock_path.exists():
+    manifest, lock = project.manifest(), project.lock()
+    asked = [(line, locked) for line, locked in pairs if manifest.models.get(line.name) == line]
+    if not asked and project.lock_path.exists() and lock == lock.routed_as(manifest):
         return False
-    return project.write(lock=_with_entries(project.lock(), asked))
+    return project.write(lock=_with_entries(lock, asked).routed_as(manifest))
 
 
 def require_unchanged(lock: Lock, source: Source, files: Iterable[ModelFile]) -> None:
@@ -214,9 +216,10 @@ def unasked(lock: Lock, manifest: Manifest) -> tuple[str, ...]:
 def drop_unasked(workspace: Workspace) -> tuple[str, ...]:
     """Take out of the lock what was taken out of the manifest; returns the names."""
     with workspace.editing() as guarded:  # by now others may have added to both files
-        lock = guarded.lock()
-        names = unasked(lock, guarded.manifest())
+        lock, manifest = guarded.lock(), guarded.manifest()
+        names = unasked(lock, manifest)
         for name in names:
             lock = lock.without(name)
+        lock = lock.routed_as(manifest)  # else a route may name what is gone
         guarded.write(lock=lock if names else None)
     return names

@@ -15,7 +15,7 @@ from lmpm.types import HubSource, UrlSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from lmpm.errors import LmpmError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lmpm.project.actions.report import Report
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
+    from lmpm.project.manifest import Manifest
     from lmpm.project.workspace import Workspace
     from lmpm.proof import Checked, SmokeResult
     from lmpm.types import Machine, ModelFile, Source
@@ -247,14 +248,22 @@ def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...
 
 
 def lock_changes(
-    before: Lock, entries: Iterable[LockedModel], unpinned: Iterable[str] = (), *, machine: Machine
+    before: Lock,
+    entries: Iterable[LockedModel],
+    unpinned: Iterable[str] = (),
+    *,
+    machine: Callable[[], Machine],
+    manifest: Manifest,
 ) -> tuple[str, ...]:
-    """What pinning entries and unpinning names changes in a lock, and for this machine, in words."""
-    from lmpm.project.lock.diff import differences
-
+    """What pinning entries and unpinning names changes in a lock, and for a machine, in words; routes as well."""
     after = before
     for entry in entries:
         after = after.with_model(entry)
     for name in unpinned:
         after = after.without(name)
-    return tuple(differences(before, after, machine))
+    after = after.routed_as(manifest)
+    if after == before:
+        return ()  # nothing is imported for it, and the machine is not looked at
+    from lmpm.project.lock.diff import differences
+
+    return tuple(differences(before, after, machine() if after.models != before.models else None))

@@ -35,7 +35,12 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, smoke: bool = True)
         action="update",
         workspace=workspace,
         steps=tuple(steps),
-        changes=lock_changes(before, [step.locked for step in steps if step.locked], machine=workspace.machine),
+        changes=lock_changes(
+            before,
+            [step.locked for step in steps if step.locked],
+            machine=lambda: workspace.machine,
+            manifest=manifest,
+        ),
         remarks=remarks,
         smoke=smoke,
         saves=True,

@@ -14,6 +14,7 @@ from lmpm.units import human
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lmpm.cloud import Provider, Route
     from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
     from lmpm.recipe import Recipe
     from lmpm.types import Machine
@@ -34,6 +35,47 @@ def differences(old: Lock, new: Lock, machine: Machine | None = None) -> Iterato
             yield from _model(before, after)
             if machine is not None:
                 yield from _here(before, after, machine)
+    yield from _routing(old, new)
+
+
+def _routing(old: Lock, new: Lock) -> Iterator[str]:
+    """Where requests may go, said in full wherever it changes."""
+    for noun, before, after in (("provider", old.providers, new.providers), ("route", old.routes, new.routes)):
+        was, now = {item.name: item for item in before}, {item.name: item for item in after}
+        for name in sorted({*was, *now}):
+            if was.get(name) == now.get(name):
+                continue
+            gone, come = was.get(name), now.get(name)
+            if come is None:
+                yield f"{noun} {name}: removed"
+            elif gone is None:
+                yield f"{noun} {name}: added, {_fields(come)}"
+            else:
+                left, right = gone.fields(), come.fields()
+                for key in sorted({*left, *right}):
+                    if left.get(key) != right.get(key):
+                        yield f"{noun} {name}: {key} {_said(left.get(key))} -> {_said(right.get(key))}"
+    went, goes = _reached(old), _reached(new)
+    for place in sorted(goes - went):
+        yield f"PROMPTS MAY NOW BE SENT TO {place}"
+    for place in sorted(went - goes):
+        yield f"prompts are no longer sent to {place}"
+
+
+def _reached(lock: Lock) -> set[str]:
+    """The providers that a route may send to."""
+    providers = {item.name: item.base_url for item in lock.providers}
+    return {printable(providers[name]) for route in lock.routes for name in route.providers if name in providers}
+
+
+def _fields(item: Provider | Route) -> str:
+    return ", ".join(f"{key} {_said(value)}" for key, value in item.fields().items())
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "none"
+    return printable(" > ".join(value) if isinstance(value, tuple) else str(value))
 
 
 def _here(before: LockedModel, after: LockedModel, machine: Machine) -> Iterator[str]:

@@ -33,10 +33,15 @@ WORKING_MEMORY_SHARE: Final = 1.25  # of the planned need, before the engine's c
 
 def task_of(model: LockedModel, catalog: Catalog) -> Task | None:
     """The task of a locked model: the one its line names, or that of the model it refers to."""
-    named = model.requested.get("task")
+    return task_asked(model.requested, catalog)
+
+
+def task_asked(requested: Mapping[str, object], catalog: Catalog) -> Task | None:
+    """The task that a line of the manifest names, or that of the model it refers to."""
+    named = requested.get("task")
     if isinstance(named, str):
         return catalog.task(named)
-    ref = str(model.requested.get("ref", ""))
+    ref = str(requested.get("ref", ""))
     known = catalog.model(ref.partition(":")[0])
     if known is not None:
         return next((catalog.task(score.task) for score in known.scores), None)

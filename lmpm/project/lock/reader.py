@@ -22,6 +22,7 @@ from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSourc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lmpm.cloud import Provider, Route
     from lmpm.recipe import Recipe
     from lmpm.types import FileRole, Source
 
@@ -87,9 +88,37 @@ def _lock(document: Table, revision: int, *, strict: bool) -> Lock:
             raise table.fail("name", f"`{model.name}` is taken by {seen[model.name]}")
         seen[model.name] = table.place
         models.append(model)
+    providers, routes = _routing(document, seen, strict=strict)
     _finish(document, strict=strict)
     _check_same_bytes(models, document)
-    return Lock(tuple(models), revision=revision)
+    return Lock(tuple(models), providers=tuple(providers), routes=tuple(routes), revision=revision)
+
+
+def _routing(document: Table, models: Iterable[str], *, strict: bool) -> tuple[list[Provider], list[Route]]:
+    """Where requests may go besides, checked as in the manifest: a lock that was edited opens no way out either."""
+    if "providers" not in document and "routes" not in document:
+        return [], []
+    from lmpm.cloud import check_routes, read_provider, read_route
+
+    clouds, named = document.table_or_empty("providers"), document.table_or_empty("routes")
+    providers, routes = [], []
+    for name in clouds:
+        table = clouds.table(name)
+        providers.append(read_provider(table, _named(clouds, name)))
+        _finish(table, strict=strict)
+    for name in named:
+        table = named.table(name)
+        routes.append(read_route(table, _named(named, name)))
+        _finish(table, strict=strict)
+    check_routes({route.name: route for route in routes}, [*models], [provider.name for provider in providers])
+    return providers, routes
+
+
+def _named(table: Table, name: str) -> str:
+    try:
+        return rules.model_name(name)
+    except ValueError as error:
+        raise table.fail(name, str(error)) from error
 
 
 def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel:

@@ -10,7 +10,9 @@ from lmpm.types import HubSource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lmpm.cloud import Provider, Route
     from lmpm.fs import Scalar
+    from lmpm.project.manifest import Manifest
     from lmpm.project.lock.training import Training
     from lmpm.proof import Tested
     from lmpm.recipe import Recipe
@@ -97,17 +99,25 @@ class LockedModel:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The whole lock, its models sorted by name."""
+    """The whole lock, its models sorted by name; and where requests may go besides, with no key of anybody."""
 
     models: tuple[LockedModel, ...] = ()
+    providers: tuple[Provider, ...] = field(default=(), kw_only=True)
+    routes: tuple[Route, ...] = field(default=(), kw_only=True)
     revision: int = field(default=REVISION, kw_only=True, compare=False)  # as it was read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(sorted(self.models, key=lambda model: model.name)))
+        for name in ("providers", "routes"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name), key=lambda item: item.name)))
 
     def get(self, name: str) -> LockedModel | None:
         """The model of this name."""
         return next((model for model in self.models if model.name == name), None)
+
+    def routed_as(self, manifest: Manifest) -> Lock:
+        """The lock with the providers and routes of a manifest."""
+        return replace(self, providers=tuple(manifest.providers.values()), routes=tuple(manifest.routes.values()))
 
     def with_model(self, model: LockedModel) -> Lock:
         """The lock with `model` added or replaced."""

@@ -50,11 +50,20 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate, model.recipe)
+    for place, items in (("providers", lock.providers), ("routes", lock.routes)):
+        for item in items:
+            yield from ("", f"[{place}.{toml.value(item.name)}]")
+            for key, said in item.fields().items():
+                yield f"{key} = {_list(said) if isinstance(said, tuple) else toml.value(said)}"
+
+
+def _list(items: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(toml.value, items))}]"
 
 
 def _revision(lock: Lock) -> int:
     """The least that knows every key of the lock: one that needs no new key stays as it was."""
-    return REVISION if any(model.recipe for model in lock.models) else 0
+    return REVISION if lock.providers or lock.routes or any(model.recipe for model in lock.models) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:

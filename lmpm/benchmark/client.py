@@ -1,0 +1,168 @@
+"""A client that measures: many requests at once over HTTP, each with the times at which its text came."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm.benchmark.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import aiohttp
+
+    from lmpm.benchmark.target import Target
+
+MAX_LINE_BYTES: Final = 16 * 2**20
+SHOWN_CHARS: Final = 120  # of an error
+
+
+def ask_all(
+    target: Target,
+    prompts: Sequence[str],
+    *,
+    concurrency: int,
+    max_tokens: int,
+    timeout_s: float = 600.0,
+    done: Callable[[Sample], None] | None = None,
+) -> list[Sample]:
+    """Put every prompt to a target, so many at once; what fails is a sample with an error. `done` hears of each."""
+    if target.asker is not None:
+        return target.asker(prompts, concurrency=concurrency, max_tokens=max_tokens)
+    with ThreadPoolExecutor(1) as pool:  # a loop of its own, also beside one that runs in this thread
+        asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, done)
+        return pool.submit(asyncio.run, asking).result()
+
+
+async def _ask_all(
+    target: Target,
+    prompts: Sequence[str],
+    concurrency: int,
+    max_tokens: int,
+    timeout_s: float,
+    done: Callable[[Sample], None] | None,
+) -> list[Sample]:
+    import aiohttp
+
+    # a connection a request: a server that closes an idle one just then would be counted as an error of its own
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(target.socket, force_close=True, limit=0)
+        if target.socket
+        else aiohttp.TCPConnector(force_close=True, limit=0)
+    )
+    waiting = asyncio.Queue[str]()
+    for prompt in prompts:
+        waiting.put_nowait(prompt)
+    samples: list[Sample] = []
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=MAX_LINE_BYTES) as session:
+
+        async def work() -> None:
+            while not waiting.empty():
+                sample = await _ask(session, target, waiting.get_nowait(), max_tokens)
+                samples.append(sample)
+                if done:
+                    done(sample)
+
+        await asyncio.gather(*(work() for _ in range(min(concurrency, len(prompts)))))
+    return samples
+
+
+async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_tokens: int) -> Sample:
+    """One streamed answer."""
+    import aiohttp
+
+    body: dict[str, Any] = {
+        "model": target.model,
+        **({"prompt": prompt} if target.raw else {"messages": [{"role": "user", "content": prompt}]}),
+        "max_tokens": max_tokens,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **target.options,
+    }
+    headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
+    watch = _Watch()
+    try:
+        path = "completions" if target.raw else "chat/completions"
+        async with session.post(f"{target.base_url}/{path}", json=body, headers=headers) as answer:
+            if answer.status != 200:
+                return watch.failed(f"status {answer.status}: {_reason(await answer.text())}")
+            async for line in answer.content:
+                watch.hear(line)
+                if watch.is_over:
+                    break
+    except TimeoutError:
+        return watch.failed("no answer in time")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return watch.failed(f"{type(error).__name__}: {error}"[:SHOWN_CHARS])
+    return watch.sample()
+
+
+class _Watch:
+    """What has come of an answer, and when."""
+
+    def __init__(self) -> None:
+        self.sent = time.perf_counter()
+        self.deltas: list[float] = []
+        self.usage: dict[str, Any] = {}
+        self.timings: dict[str, Any] = {}
+        self.error = ""
+        self.is_over = False
+
+    def hear(self, line: bytes) -> None:
+        """Take a line of the stream."""
+        if not line.startswith(b"data:"):
+            return
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            self.is_over = True
+            return
+        event = json.loads(data)
+        if "error" in event:
+            self.error, self.is_over = f"in the stream: {_reason(data.decode('utf-8', 'replace'))}", True
+            return
+        for choice in event.get("choices") or ():
+            delta = choice.get("delta") or {}
+            if delta.get("content") or delta.get("reasoning_content") or choice.get("text"):
+                self.deltas.append(time.perf_counter() - self.sent)
+        self.usage = event.get("usage") or self.usage
+        self.timings = event.get("timings") or self.timings
+
+    def sample(self) -> Sample:
+        """The whole answer, or an error where it is none."""
+        if self.error:
+            return self.failed(self.error)
+        if not self.is_over:
+            return self.failed("the stream was cut off")
+        if not self.deltas:
+            return self.failed("an empty answer")
+        details = self.usage.get("prompt_tokens_details") or {}
+        return Sample(
+            sent_s=self.sent,
+            ended_s=time.perf_counter() - self.sent,
+            deltas=tuple(self.deltas),
+            prompt_tokens=int(self.usage.get("prompt_tokens") or 0),
+            tokens=int(self.usage.get("completion_tokens") or len(self.deltas)),
+            cached_tokens=int(self.timings.get("cache_n") or details.get("cached_tokens") or 0),
+            server_prompt_ms=self.timings.get("prompt_ms"),
+            server_decode_ms=self.timings.get("predicted_ms"),
+        )
+
+    def failed(self, why: str) -> Sample:
+        """A request without a whole answer."""
+        return Sample(sent_s=self.sent, ended_s=time.perf_counter() - self.sent, error=why)
+
+
+def _reason(text: str) -> str:
+    """What an error says, whatever its shape."""
+    try:
+        error = json.loads(text).get("error")
+        found = error.get("message") if isinstance(error, dict) else error
+    except (ValueError, AttributeError):
+        found = text
+    return " ".join(str(found).split())[:SHOWN_CHARS]

@@ -1,0 +1,97 @@
+"""What is measured how often: targets in turns, phases, and concurrencies, in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
+
+from lmpm.benchmark.client import ask_all
+from lmpm.benchmark.prompts import make_prompts
+from lmpm.benchmark.sample import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lmpm.benchmark.sample import Figures, Sample
+    from lmpm.benchmark.target import Target
+
+Phase = Literal["warm", "hot"]
+LEAST_REQUESTS: Final = 4  # a round
+REQUESTS_A_CLIENT: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run is made.
+
+    `words` is how many of a prompt come to its tokens, 0: as many. `limits` are milliseconds by `ttft`, `tpot`, `e2el`,
+    for goodput.
+    """
+
+    prompt_tokens: int
+    answer_tokens: int
+    concurrencies: tuple[int, ...] = (1,)
+    rounds: int = 3
+    requests: int | None = None  # of each round and concurrency; None: enough for percentiles
+    phases: tuple[Phase, ...] = ("warm", "hot")
+    limits: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    words: int = 0
+
+    def number(self, concurrency: int) -> int:
+        """Requests of a round."""
+        return self.requests or max(LEAST_REQUESTS, REQUESTS_A_CLIENT * concurrency)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a target showed in one phase at one concurrency, over all rounds."""
+
+    target: Target
+    phase: Phase
+    figures: Figures
+
+
+def measure(
+    targets: Sequence[Target], settings: Settings, *, done: Callable[[Target, Sample], None] | None = None
+) -> list[Measured]:
+    """Measure targets in turns: a round of each after the other, so that what the machine does besides meets all.
+
+    In the phase `warm` every prompt is new; in `hot` all share their beginning, which was asked once before.
+    """
+    found: dict[tuple[str, Phase, int], list[Sample]] = {}
+    for turn in range(settings.rounds):
+        for phase in settings.phases:
+            for concurrency in settings.concurrencies:
+                prompts = make_prompts(
+                    settings.number(concurrency), settings.words or settings.prompt_tokens,
+                    seed=f"{settings.seed} {turn} {phase} {concurrency}", same_prefix=phase == "hot",
+                )  # fmt: skip
+                for target in _turned(targets, turn):
+                    if phase == "hot":
+                        ask_all(target, prompts[:1], concurrency=1, max_tokens=1)
+                    samples = ask_all(
+                        target, prompts, concurrency=concurrency, max_tokens=settings.answer_tokens,
+                        done=partial(done, target) if done else None,
+                    )  # fmt: skip
+                    kept = found.setdefault((target.label, phase, concurrency), [])
+                    kept += _joined(kept, samples)
+    by_label = {target.label: target for target in targets}
+    return [
+        Measured(by_label[label], phase, summarize(samples, concurrency, settings.limits))
+        for (label, phase, concurrency), samples in found.items()
+    ]
+
+
+def _turned(targets: Sequence[Target], turn: int) -> list[Target]:
+    """The targets, another one first each time."""
+    first = turn % len(targets)
+    return [*targets[first:], *targets[:first]]
+
+
+def _joined(before: Sequence[Sample], samples: Sequence[Sample]) -> list[Sample]:
+    """Samples of a round as if it had begun when the last one ended: the time of other targets is not theirs."""
+    end = max((sample.sent_s + sample.ended_s for sample in before), default=0.0)
+    first = min((sample.sent_s for sample in samples), default=0.0)
+    return [replace(sample, sent_s=sample.sent_s - first + end) for sample in samples]

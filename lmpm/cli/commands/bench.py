@@ -1,0 +1,219 @@
+"""`lmpm bench`: how fast the pinned model answers here, beside other servers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmpm.cli import complete
+from lmpm.cli.app import App
+from lmpm.cli.options import engine_option, global_option, json_option, offline_option, pass_app
+from lmpm.cli.output.console import is_terminal, put, put_json, put_table
+from lmpm.cli.output.layout import Fit
+from lmpm.errors import LmpmError, SpecError
+from lmpm.project import ActionReporter
+from lmpm.units import count
+
+if TYPE_CHECKING:
+    from lmpm.benchmark import Settings, Target
+    from lmpm.runtime import Subject
+
+USUAL_PROMPT, USUAL_ANSWER = 256, 64  # tokens, where the task does not say
+CONCURRENCIES = (1, 4, 8, 32)
+
+
+class SlowerError(LmpmError):
+    """A run that breaks a condition of `--fail-if`."""
+
+    exit_code = 8
+    kind = "slower"
+
+
+@click.command(epilog="Example: `lmpm bench chat --against ollama#qwen3:8b --clients 1,4`")
+@click.argument("name", shell_complete=complete.names)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="WHAT",
+    help="A base URL, ollama, lm-studio, llama-server, vllm, or cloud:NAME; a model after `#`.",
+)
+@click.option("--no-serve", is_flag=True, help="Only the engine, without `lmpm serve`.")
+@click.option("--browser", is_flag=True, help="Beside it the page of `lmpm export browser` in Chromium, one client.")
+@click.option("--wllama", metavar="FILE", help="For --browser: npm package of wllama as a file.")
+@click.option("--clients", default="1", show_default=True, metavar="N,...", help="Requests at once, such as 1,4,8,32.")
+@click.option(
+    "--prompt-tokens", type=click.IntRange(1, 100_000), metavar="N", help="About so many in; the task's unless said."
+)
+@click.option(
+    "--answer-tokens", type=click.IntRange(1, 10_000), metavar="N", help="So many out; the task's unless said."
+)
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of all targets, in turns.")
+@click.option("--requests", type=click.IntRange(1, 10_000), metavar="N", help="Of each round; p95 needs 20 in all.")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=MS", help="For goodput: ttft, tpot or e2el in milliseconds."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--save", type=click.Path(dir_okay=False), metavar="FILE", help="Keep the record as JSON.")
+@click.option("--compare", type=click.Path(), metavar="FILE", help="An earlier record.")
+@click.option("--fail-if", "rules", multiple=True, metavar="RULE", help="With --compare: such as `ttft_p50>1.2x`.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write a page, with a picture where matplotlib is.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before a provider is paid.")
+@engine_option
+@offline_option
+@global_option
+@json_option
+@pass_app()
+def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save: str | None, **options: Any) -> None:
+    """Measure how fast a model answers here, beside other servers, in turns in one run.
+
+    TTFT: from sending to the first text. TPOT: of each further token. decode: its inverse, tokens a second of one
+    answer; together: of all answers at once. cold: process and load; warm: every prompt is new; hot: they begin alike.
+    Prompts begin by chance, so that no cache lies. p95 is given from 20 samples on; what failed is counted apart.
+    """
+    from lmpm import benchmark
+    from lmpm.runtime import find_subject
+
+    rules = [benchmark.parse_rule(rule) for rule in options["rules"]]
+    before = benchmark.read_record(_path(app, options["compare"])) if options["compare"] else None
+    if rules and before is None and any(rule.is_share for rule in rules):
+        raise SpecError("`--fail-if` with a share needs an earlier record", hint="Name it with `--compare FILE`")
+    workspace = app.workspace
+    subject = find_subject(workspace, name, download=not workspace.offline, reporter=ActionReporter(app.transfers))
+    if not subject.recipe.writes:
+        raise SpecError(f"`{name}` does not write: only models that answer in words are measured yet")
+    settings = _settings(app, subject, options)
+    if options["browser"] and settings.concurrencies != (1,):
+        raise SpecError("A page answers one at a time: `--browser` goes with `--clients 1`")
+    others = benchmark.other_targets(workspace, subject, against)
+    _ask_about_money(others, settings, assumed=options["yes"])
+    with contextlib.ExitStack() as opened:
+        slots = max(settings.concurrencies)
+        engine, loaded, tokens = opened.enter_context(benchmark.engine_target(workspace, subject, slots=slots))
+        settings = replace(settings, words=benchmark.words_for(settings.prompt_tokens, tokens))
+        cold = loaded + (benchmark.ask_all(engine, ["Hello"], concurrency=1, max_tokens=1)[0].first_token_s or 0.0)
+        targets = [engine]
+        if not no_serve:
+            targets.append(opened.enter_context(benchmark.serve_target(workspace, subject, slots=slots)))
+        if options["browser"]:
+            chosen = {"wllama": options["wllama"]} if options["wllama"] else {}
+            targets.append(
+                opened.enter_context(
+                    benchmark.browser_target(workspace, subject, answer_tokens=settings.answer_tokens, options=chosen)
+                )
+            )
+        measured = benchmark.measure([*targets, *others], settings)
+        info = workspace.engine.info
+        record = benchmark.make_record(
+            name, measured, settings, workspace.machine,
+            engine=f"{info.name} {info.build}" if info else "", sha256=benchmark.digest_of(subject), cold_s=cold,
+        )  # fmt: skip
+    benchmark.keep(workspace, record)
+    _write(app, record, save, options["report"])
+    broken = benchmark.compare(record, before or {"rows": {}}, rules)
+    _show(app, record, broken)
+    if broken:
+        raise SlowerError(f"{count(len(broken), 'condition')} broken", details=broken)
+
+
+def _settings(app: App, subject: Subject, options: dict[str, Any]) -> Settings:
+    from lmpm.benchmark import Settings
+
+    task = app.workspace.catalog.task(subject.task) if subject.task else None
+    time = task.time if task else None
+    prompt = options["prompt_tokens"] or getattr(time, "prompt_tokens", None) or USUAL_PROMPT
+    answer = options["answer_tokens"] or getattr(time, "answer_tokens", None) or USUAL_ANSWER
+    try:
+        clients = tuple(sorted({int(word) for word in options["clients"].split(",")}))
+    except ValueError:
+        clients = ()
+    if not clients or not all(1 <= number <= 256 for number in clients):
+        raise SpecError(f"`--clients {options['clients']}` is not a list of numbers such as 1,4,8,32")
+    room = subject.context - max(clients) * 16
+    if (prompt + answer) * max(clients) > room:  # the slots share one context
+        prompt = max(room // max(clients) - answer, 8)
+    return Settings(
+        prompt_tokens=prompt,
+        answer_tokens=answer,
+        concurrencies=clients,
+        rounds=options["rounds"],
+        requests=options["requests"],
+        limits=_limits(options["limits"]),
+        seed=options["seed"],
+    )
+
+
+def _limits(given: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for item in given:
+        name, _, value = item.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise SpecError(f"`--limit {item}` is not NAME=MILLISECONDS") from None
+        if name not in ("ttft", "tpot", "e2el"):
+            raise SpecError(f"`{name}` is not a limit", hint="ttft, tpot or e2el, in milliseconds")
+    return found
+
+
+def _ask_about_money(others: list[Target], settings: Settings, *, assumed: bool) -> None:
+    """Say what providers will be asked, and ask before they are. Raises SpecError where nobody can answer."""
+    paid = [target for target in others if target.kind == "cloud"]
+    if not paid or assumed:
+        return
+    number = (
+        sum(settings.number(clients) for clients in settings.concurrencies) * settings.rounds * len(settings.phases)
+    )
+    tokens = f"about {number * settings.prompt_tokens:,} tokens in and {number * settings.answer_tokens:,} out"
+    for target in paid:
+        question = f"{target.label} ({target.model}) is asked {number} times, {tokens}, which costs money. Go on?"
+        if not is_terminal():
+            raise SpecError(f"{target.label} costs money: {number} requests, {tokens}", hint="Agree with `--yes`")
+        click.confirm(question, abort=True, err=True)
+
+
+def _path(app: App, place: str) -> Path:
+    return app.workspace.current / Path(place).expanduser()
+
+
+def _write(app: App, record: dict[str, Any], save: str | None, page: str | None) -> None:
+    from lmpm.benchmark import report
+    from lmpm.fs import atomic
+
+    if save:
+        atomic.write_text(_path(app, save), json.dumps({"schema": 1, **record}, indent=1) + "\n")
+    if page:
+        path, picture = _path(app, page), ""
+        if report.can_plot():
+            picture = path.with_suffix(".svg").name
+            report.plot(record, path.with_suffix(".svg"))
+        atomic.write_text(path, report.markdown(record, picture=picture))
+
+
+def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
+    from lmpm.benchmark import report
+
+    if app.as_json:
+        put_json({**record, "broken": broken})
+        return
+    settings, system = record["settings"], record["system"]
+    load = "" if system["load"] is None else f" · load {system['load']:g}"
+    put(
+        f"{record['name']} on {record['machine']['name']} · {record['engine']} · "
+        f"{settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out{load}"
+    )
+    put(f"cold start to the first token: {record['cold_s']:.2f} s")
+    put_table(
+        report.rows(record), heads=report.HEADS, indent="  ", right=frozenset({2}), fit=Fit(shorten=(0,), wraps=True)
+    )
+    for line in report.shown(record):
+        put(line)

@@ -1,0 +1,117 @@
+"""Answering a request with a model of this machine."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm.server import logprobs, raw, tool_choice
+from lmpm.server.parameters import media_in
+from lmpm.server.problem import ApiError, from_llama, invalid
+from lmpm.server.upstream import LostError, Reply, ask
+from lmpm.server.wire import CHAT, COMPLETIONS, COUNT_TOKENS, TOKENIZE, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lmpm.server.worker import Loaded, Worker
+
+ATTEMPTS: Final = 2  # a request whose worker dies before the first byte is sent once more
+PROMPT_ONLY: Final = frozenset({TOKENIZE.path, COUNT_TOKENS.path})
+PLAIN: Final = Wire("/completion", ())
+
+
+async def answer(worker: Worker, wire: Wire, body: Mapping[str, Any], patience_s: float | None = None) -> Reply:
+    """The reply once it has begun. `patience_s` bounds how long loading is waited for. Raises ApiError."""
+    deployment = worker.deployment
+    if deployment.kind not in wire.kinds:
+        raise invalid(f"`{worker.name}` is a model for {deployment.task or deployment.kind}: it does not answer at "
+                      f"{wire.path}", "model", "unsupported")  # fmt: skip
+    tools = tool_choice.demanded_tools(wire, body)
+    asked = {name: value for name, value in body.items() if name != "model"}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(worker.use(generates=wire.path not in PROMPT_ONLY))
+        reply = await _with_retry(worker, wire, asked, tools, patience_s)
+        reply.closing.push_async_exit(stack.pop_all())
+        return reply
+    raise AssertionError  # the stack swallows nothing
+
+
+async def _with_retry(
+    worker: Worker, wire: Wire, body: dict[str, Any], tools: list[Mapping[str, Any]], patience_s: float | None
+) -> Reply:
+    lost = ""
+    for _ in range(ATTEMPTS):
+        loaded = await worker.ready(patience_s)
+        _require_senses(worker, loaded, body)
+        try:
+            reply = await _asked(worker, loaded, wire, worker.deployment.adapt(wire.path, body), tools)
+        except LostError as error:
+            lost = str(error)
+            await worker.lost(loaded, is_silent=error.is_silent)
+            continue
+        worker.succeeded()
+
+        async def see_whether_cut(_loaded: Loaded = loaded, _reply: Reply = reply) -> None:
+            if _reply.is_cut:
+                await worker.lost(_loaded, is_silent=False)
+
+        reply.closing.push_async_callback(see_whether_cut)
+        return reply
+    raise ApiError(502, f"`{worker.name}` failed: its process {lost}", code="model_crashed", falls_over=True)
+
+
+async def _asked(
+    worker: Worker, loaded: Loaded, wire: Wire, body: dict[str, Any], tools: list[Mapping[str, Any]]
+) -> Reply:
+    if tools:
+        return await _call_of(worker, loaded, body, tools)
+    rewrite: Callable[[bytes], bytes] | None = None
+    if wire.path == CHAT.path and "messages" not in body:  # the recipe made a plain prompt of them
+        rewrite = partial(raw.as_chat_events, begun=set()) if body.get("stream") else raw.as_chat
+        wire = COMPLETIONS
+    elif wire.path == COMPLETIONS.path and body.get("logprobs"):
+        rewrite = partial(logprobs.reshape_events if body.get("stream") else _reshaped, offsets={})
+    url = loaded.base + (wire.upstream or wire.path)
+    return await ask(loaded.session, url, body, loaded.headers, wire, from_llama, rewrite=rewrite)
+
+
+def _reshaped(data: bytes, offsets: dict[int, int]) -> bytes:
+    answer = json.loads(data)
+    logprobs.reshape(answer, offsets)
+    return json.dumps(answer).encode()
+
+
+async def _call_of(worker: Worker, loaded: Loaded, body: dict[str, Any], tools: list[Mapping[str, Any]]) -> Reply:
+    """A call of one of the tools."""
+    template = await _json(loaded, "/apply-template", tool_choice.template_body(body))
+    if not all(tool["name"] in str(template["prompt"]) for tool in tools):
+        template = await _json(loaded, "/apply-template", tool_choice.template_body(body, tools))
+    prompt, tool = str(template["prompt"]), tools[0]
+    if len(tools) > 1:
+        chosen = await _json(loaded, PLAIN.path, tool_choice.choosing_body(body, tools, prompt))
+        tool = next((tool for tool in tools if tool["name"] == chosen.get("content")), tool)
+    said = await _json(loaded, PLAIN.path, tool_choice.arguments_body(body, tool, prompt))
+    answer = tool_choice.as_chat(str(tool["name"]), said, worker.name)
+    if not body.get("stream"):
+        return Reply(200, "application/json", json.dumps(answer).encode())
+    with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+    return Reply(200, "text/event-stream", tool_choice.as_stream(answer, with_usage=with_usage))
+
+
+async def _json(loaded: Loaded, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    reply = await ask(loaded.session, loaded.base + path, body, loaded.headers, PLAIN, from_llama)
+    await reply.close()
+    found: dict[str, Any] = json.loads(reply.first)
+    return found
+
+
+def _require_senses(worker: Worker, loaded: Loaded, body: Mapping[str, Any]) -> None:
+    """Raise ApiError for pictures to a model without eyes, and for sounds to one without ears."""
+    can = loaded.properties.get("modalities") or {}
+    for sense in sorted(media_in(body)):
+        if not can.get(sense):
+            what = "pictures" if sense == "vision" else "sound"
+            raise invalid(f"`{worker.name}` takes no {what}", "messages", "unsupported")

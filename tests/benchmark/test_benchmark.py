@@ -1,0 +1,199 @@
+"""Measuring: the clock against a server of known times, the figures by hand, records and their comparison."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from lmpm.benchmark import (
+    Sample,
+    Settings,
+    Spread,
+    Target,
+    ask_all,
+    compare,
+    make_prompts,
+    make_record,
+    measure,
+    parse_rule,
+    parse_url,
+    read_record,
+    report,
+    summarize,
+)
+from lmpm.errors import SpecError
+from lmpm.types import Machine
+from tests.benchmark.paced import Pace, serving
+
+MACHINE = Machine(name="a machine", accelerator="cpu", memory=2**34, budget=2**33)
+
+
+def target(url: str, label: str = "stand-in", **more: object) -> Target:
+    return replace(Target(label=label, kind="url", base_url=url, model="m"), **more)  # type: ignore[arg-type]
+
+
+class TestClock:
+    def test_gives_back_known_times(self) -> None:
+        pace = Pace(first_s=0.4, gap_s=0.1, tokens=11)
+        with serving(pace) as url:
+            samples = ask_all(target(url), ["hello"] * 3, concurrency=1, max_tokens=11)
+        figures = summarize(samples, 1)
+        assert figures.ttft and figures.tpot and figures.itl and figures.e2el
+        # against when the pieces really went out: a busy machine is late with them
+        first = median(times[0] for times in pace.times)
+        gap = median((times[-1] - times[0]) / 10 for times in pace.times)
+        assert first >= 0.4 and figures.ttft.median == pytest.approx(first * 1000, rel=0.05, abs=20)
+        assert figures.tpot.median == pytest.approx(gap * 1000, rel=0.05, abs=5)
+        assert figures.itl.median == pytest.approx(100, rel=0.2)
+        assert figures.e2el.median >= figures.ttft.median + 10 * figures.tpot.median * 0.99
+        assert figures.decode == pytest.approx(1 / gap, rel=0.05)
+        assert figures.prefill == pytest.approx(80 / 0.4) and figures.server_decode == pytest.approx(10)
+        assert figures.tokens == 33 and figures.prompt_tokens == 300 and figures.completed == 3
+
+    def test_so_many_at_once(self) -> None:
+        pace = Pace(first_s=0.1, gap_s=0.01, tokens=5)
+        with serving(pace) as url:
+            samples = ask_all(target(url), ["x"] * 12, concurrency=4, max_tokens=5)
+        assert pace.most_at_once == 4
+        assert summarize(samples, 4).completed == 12
+
+    def test_faults_are_counted_apart(self) -> None:
+        pace = Pace(first_s=0.02, gap_s=0.005, tokens=5, faults={1: "500", 2: "cut", 3: "429", 4: "empty"})
+        with serving(pace) as url:
+            samples = ask_all(target(url), ["x"] * 6, concurrency=1, max_tokens=5)
+        figures = summarize(samples, 1)
+        assert (figures.completed, figures.failed) == (2, 4)
+        assert sorted(error.split(":")[0] for error in figures.errors) == [
+            "ClientPayloadError", "an empty answer", "status 429", "status 500",
+        ] or "the stream was cut off" in figures.errors  # fmt: skip
+        assert any("busy just now" in error for error in figures.errors)
+        gone = summarize(ask_all(target("http://127.0.0.1:9/v1"), ["x"], concurrency=1, max_tokens=1), 1)
+        assert (gone.completed, gone.failed) == (0, 1) and gone.ttft is None
+
+    def test_a_server_without_its_own_figures(self) -> None:
+        with serving(Pace(first_s=0.02, gap_s=0.01, tokens=4, says_timings=False)) as url:
+            figures = summarize(ask_all(target(url), ["x"], concurrency=1, max_tokens=4), 1)
+        assert figures.prefill is None and figures.server_decode is None and figures.tokens == 4
+
+
+class TestFigures:
+    def sample(self, first: float = 0.1, gap: float = 0.01, tokens: int = 11, **more: object) -> Sample:
+        deltas = tuple(first + gap * number for number in range(tokens))
+        made = Sample(sent_s=0.0, ended_s=deltas[-1], deltas=deltas, tokens=tokens, prompt_tokens=50)
+        return replace(made, **more)  # type: ignore[arg-type]
+
+    def test_percentiles_are_numpys(self) -> None:
+        numpy = pytest.importorskip("numpy")
+        values = [0.31, 0.02, 0.17, 0.5, 0.11] * 5
+        spread = Spread.of(values)
+        assert spread and spread.p95 and spread.p99
+        found = [value * 1000 for value in values]
+        for mine, share in ((spread.median, 50), (spread.p95, 95), (spread.p99, 99)):
+            assert mine == pytest.approx(numpy.percentile(found, share))
+        assert spread.mean == pytest.approx(numpy.mean(found)) and spread.std == pytest.approx(numpy.std(found))
+
+    def test_no_tail_below_twenty(self) -> None:
+        few, enough = Spread.of([0.1] * 19), Spread.of([0.1] * 20)
+        assert few and few.p95 is None and "p95_ttft_ms" not in few.as_json("ttft")
+        assert enough and enough.p95 == pytest.approx(100)
+        assert Spread.of([]) is None
+
+    def test_goodput_keeps_every_limit(self) -> None:
+        samples = [self.sample(), self.sample(first=0.5), self.sample(gap=0.1), self.sample(error="gone")]
+        figures = summarize(samples, 1, {"ttft": 200, "tpot": 50})
+        assert figures.goodput == pytest.approx(1 / figures.duration_s)
+        assert summarize(samples, 1).goodput is None
+
+    def test_one_token_has_no_speed(self) -> None:
+        figures = summarize([self.sample(tokens=1)], 1)
+        assert figures.tpot is None and figures.decode is None and figures.ttft is not None
+
+
+class TestRuns:
+    def test_in_turns_with_new_prompts(self) -> None:
+        one, two = Pace(first_s=0.01, gap_s=0.002, tokens=3), Pace(first_s=0.03, gap_s=0.002, tokens=3)
+        settings = Settings(prompt_tokens=30, answer_tokens=3, rounds=2, requests=4, concurrencies=(1, 2))
+        with serving(one) as first, serving(two) as second:
+            found = measure([target(first, "one"), target(second, "two")], settings)
+        assert {(item.target.label, item.phase, item.figures.concurrency) for item in found} == {
+            (label, phase, clients) for label in ("one", "two") for phase in ("warm", "hot") for clients in (1, 2)
+        }
+        assert all(item.figures.completed == 8 for item in found)
+        asked = [body["messages"][0]["content"] for body in one.bodies]
+        assert asked == [body["messages"][0]["content"] for body in two.bodies]  # the same to each
+        warm = [text for text in asked if text[0].isdecimal()]
+        assert len(warm) == len(set(warm)) == 16
+        by_label = {(item.target.label, item.phase): item.figures for item in found if item.figures.concurrency == 1}
+        slower = by_label["two", "warm"].ttft
+        faster = by_label["one", "warm"].ttft
+        assert slower and faster and slower.median > faster.median
+        # the pauses in which the other target was asked are not counted: one client is busy all the time
+        busy = by_label["one", "warm"].e2el
+        assert busy and by_label["one", "warm"].duration_s == pytest.approx(8 * busy.mean / 1000, rel=0.5)
+
+    def test_prompts(self) -> None:
+        new, shared = make_prompts(5, 200, seed="a"), make_prompts(5, 200, seed="a", same_prefix=True)
+        assert len({text[:8] for text in new}) == 5 and len({text[:800] for text in shared}) == 1
+        assert len(set(shared)) == 5
+        assert make_prompts(5, 200, seed="a") == new != make_prompts(5, 200, seed="b")
+        assert all(180 <= len(text.split()) <= 220 for text in new)
+
+
+class TestRecords:
+    def record(self, first_s: float, tmp_path: Path, name: str = "r.json") -> Path:
+        with serving(Pace(first_s=first_s, gap_s=0.002, tokens=3)) as url:
+            settings = Settings(prompt_tokens=10, answer_tokens=3, rounds=1, requests=4, phases=("warm",))
+            found = measure([target(url, "here", sha256="a" * 64), target(url, "there")], settings)
+        made = make_record("chat", found, settings, MACHINE, engine="llama.cpp b1", sha256="a" * 64)
+        (tmp_path / name).write_text(json.dumps({"schema": 1, **made}), "utf-8")
+        return tmp_path / name
+
+    def test_what_became_slower(self, tmp_path: Path) -> None:
+        before = read_record(self.record(0.02, tmp_path, "before.json"))
+        now = json.loads(self.record(0.2, tmp_path, "now.json").read_text("utf-8"))
+        assert [row["bytes"] for row in now["results"]] == ["same", "other"]
+        (broken, other) = compare(now, before, [parse_rule("ttft_p50>1.2x")])
+        assert broken.startswith("here warm 1: median_ttft_ms") and "was" in broken and other.startswith("there")
+        assert compare(now, before, [parse_rule("ttft_p50>100x"), parse_rule("tps<0.1")]) == []
+        assert len(compare(now, before, [parse_rule("median_ttft_ms>100")])) == 2
+        with pytest.raises(SpecError, match="speed_of_light"):
+            compare(now, before, [parse_rule("speed_of_light<1")])
+
+    @pytest.mark.parametrize("text", ["", "ttft", "ttft>", "ttft=2", "ttft>x", "ttft>1.2.3", "ttft>1y", "> 2"])
+    def test_rules_that_are_none(self, text: str) -> None:
+        with pytest.raises(SpecError):
+            parse_rule(text)
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"results": 3}', '{"results": [{}]}', "[" * 100_000])
+    def test_records_that_are_none(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "bad.json").write_text(text, "utf-8")
+        with pytest.raises(SpecError, match=r"bad\.json"):
+            read_record(tmp_path / "bad.json")
+
+    def test_pages_and_pictures(self, tmp_path: Path) -> None:
+        record = json.loads(self.record(0.02, tmp_path).read_text("utf-8"))
+        page = report.markdown(record, picture="x.png")
+        assert "| here | warm | 1 |" in page and "other bytes" in page and "![" in page
+        assert any("█" in line for line in report.shown(record))
+        if report.can_plot():
+            report.plot(record, tmp_path / "x.png")
+            assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
+
+
+class TestTargets:
+    def test_presets_and_urls(self) -> None:
+        assert parse_url("ollama#qwen3:8b").base_url == "http://127.0.0.1:11434/v1"
+        assert parse_url("ollama#qwen3:8b").model == "qwen3:8b"
+        assert parse_url("http://h:1/v1/", "m") == Target(label="h:1", kind="url", base_url="http://h:1/v1", model="m")
+
+    @pytest.mark.parametrize("text", ["", "olama", "ftp://x", "http://", "http://u:p@h/v1", "h:1"])
+    def test_what_is_none(self, text: str) -> None:
+        with pytest.raises(SpecError, match="measure against"):
+            parse_url(text)
+
+    def test_a_key_is_not_shown(self) -> None:
+        assert "s3cret" not in repr(target("http://h/v1", key="s3cret"))

@@ -1,0 +1,155 @@
+"""`lmpm serve` as a user starts and stops it, and `lmpm.serve` in a program, on the starter of a real project."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+
+SCHEMA = "CREATE TABLE users (id INTEGER, name TEXT)"
+
+
+def call(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Mapping[str, str]]:
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(asked, timeout=120) as response:
+            return response.status, json.loads(response.read()), dict(response.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read()), dict(error.headers)
+
+
+@contextlib.contextmanager
+def serving(cli: Cli, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A front on a free port, and its process."""
+    command = [sys.executable, "-m", "lmpm", "serve", "--port", "0", *arguments]
+    child = subprocess.Popen(
+        command, cwd=cli.directory, env=cli.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        assert first.startswith("http://127.0.0.1:"), (first, child.stderr and child.stderr.read())
+        said = [first]
+        while "OpenAI(base_url=" not in said[-1]:
+            said.append(child.stdout.readline())
+            assert said[-1] or child.poll() is None
+        assert any("curl http://" in line for line in said)
+        yield first.split("/v1")[0], child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def project(cli: Cli) -> Cli:
+    cli.call("install", "text-to-sql", "--offline", "--no-smoke").passed()
+    return cli
+
+
+def test_it_serves_and_stops_when_asked(project: Cli) -> None:
+    with serving(project, "--parallel", "1") as (url, child):
+        inputs = {"schema": SCHEMA, "question": "How many users are there?"}
+        status, said, headers = call(f"{url}/v1/chat/completions", {"model": "text-to-sql", "lmpm": inputs})
+        assert status == 200
+        assert said["choices"][0]["message"]["content"] == "SELECT COUNT(*) FROM users;"
+        assert headers["x-lmpm-target"] == "local"
+        status, said, _ = call(f"{url}/v1/chat/completions", {"model": "text-to-sql", "lmpm": {"schema": SCHEMA}})
+        assert (status, said["error"]["code"]) == (400, "invalid_inputs")
+        assert "`question`" in said["error"]["message"]
+        status, said, _ = call(f"{url}/v1/models")
+        shown = said["data"][0]["lmpm"]
+        assert (shown["state"], shown["slots"]) == ("ready", 1)
+        assert {item["name"] for item in shown["inputs"]} == {"schema", "question"}
+        port = url.rpartition(":")[2]
+        taken = project.call("serve", "--port", port)
+        taken.failed(2, f"Port {port} is in use", "--port")
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == 0, err
+        assert "Stopped" in err
+        assert "users" not in err, "no words of a prompt"
+
+
+def test_a_second_interrupt_ends_it_at_once(project: Cli) -> None:
+    with serving(project) as (url, child):
+        body = {"model": "text-to-sql", "prompt": "a", "max_tokens": 100_000, "ignore_eos": True, "stream": True}
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            data = json.dumps(body).encode()
+            head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            connection.sendall(head.encode() + f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+            assert connection.recv(100)  # it has begun, and is not read on: it stays on its way
+            child.send_signal(signal.SIGINT)
+            assert child.stderr is not None
+            while "once more" not in child.stderr.readline():
+                assert child.poll() is None
+            child.send_signal(signal.SIGINT)
+            child.wait(timeout=30)
+            assert child.returncode == 130
+
+
+def test_what_cannot_be_served_says_why(project: Cli) -> None:
+    project.call("serve", "nothing").failed(3, "`nothing`", "text-to-sql")
+    project.call("serve", "--host", "0.0.0.0").failed(2, "--api-key-env")
+    project.call("serve", "--api-key-env", "NOT_SET_ANYWHERE").failed(2, "NOT_SET_ANYWHERE")
+    project.call("serve", "--idle", "soon").failed(2, "10m")
+
+
+def test_without_a_project_there_is_nothing_to_serve(cli: Cli) -> None:
+    assert cli.call("serve").code in (3, 7)
+
+
+def test_a_key_is_demanded_where_one_was_set(project: Cli) -> None:
+    project.environment["MY_KEY"] = "0123456789abcdef0123"
+    with serving(project, "--api-key-env", "MY_KEY") as (url, child):
+        assert call(f"{url}/v1/models")[0] == 401
+        assert call(f"{url}/v1/models", None, Authorization="Bearer 0123456789abcdef0123")[0] == 200
+        child.send_signal(signal.SIGTERM)
+        out, err = child.communicate(timeout=60)
+        assert "0123456789abcdef0123" not in out + err
+
+
+def test_a_program_serves_too(project: Cli) -> None:
+    script = (
+        "import json, lmpm, urllib.request\n"
+        "with lmpm.serve('text-to-sql', offline=True) as served:\n"
+        "    print(json.loads(urllib.request.urlopen(served.base_url + '/models').read())['data'][0]['id'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=project.directory, env=project.environment, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "text-to-sql\n"), done.stderr
+
+
+def test_a_changed_lock_is_taken_up(project: Cli) -> None:
+    """A route that `lmpm lock` adds is served, and the model that was loaded stays loaded."""
+    routed = '\n[routes.assistant]\ntargets = ["text-to-sql"]\n'
+    with serving(project) as (url, _):
+        body = {"prompt": "SELECT", "max_tokens": 2}
+        assert call(f"{url}/v1/completions", {"model": "text-to-sql", **body})[0] == 200
+        assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 404
+        project.manifest.write_text(project.manifest.read_text("utf-8") + routed, "utf-8")
+        project.call("lock", "--offline").passed()
+        until = time.monotonic() + 30
+        while (status := call(f"{url}/v1/completions", {"model": "assistant", **body})[0]) != 200:
+            assert status == 404 and time.monotonic() < until
+            time.sleep(0.2)
+        with urllib.request.urlopen(f"{url}/metrics") as response:
+            assert 'lmpm_model_starts_total{model="text-to-sql"} 1' in response.read().decode()
+        project.lock.write_text("not a lock", "utf-8")
+        time.sleep(2)
+        assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 200, "a broken one changes nothing"

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from lmpm.cloud import Provider, Route
     from lmpm.fs import Scalar
-    from lmpm.project.manifest import Manifest
     from lmpm.project.lock.training import Training
+    from lmpm.project.manifest import Manifest
     from lmpm.proof import Tested
     from lmpm.recipe import Recipe
     from lmpm.resolver import Mode, Waiting

@@ -30,7 +30,19 @@ from lmpm.types import Machine  # noqa: E402
 
 TABLE: Final = ROOT / "tests" / "resolver" / "expert_picks.toml"
 FULL_SHARE: Final = 0.70  # of the memory used, below which a quant coarser than Q4_K_M is a mistake
-# What the expert's typical prompts are longer than those of the tasks: his first token waits that much longer.
+# Tokens of the typical prompts that the expert's times are for, as his table states them.
+PROMPTS: Final = {
+    "chat": 500,
+    "code-chat": 2_000,
+    "text-to-sql": 2_000,
+    "summarization": 6_000,
+    "rag": 4_000,
+    "json-extraction": 2_000,
+    "classification": 300,
+    "translation": 300,
+    "tool-calling": 2_500,
+    "long-context": 32_000,
+}
 LENIENT: Final = 1.15  # on the longest first token: two predictions are no nearer
 
 
@@ -88,10 +100,13 @@ def faults(row: dict[str, Any], choice: Choice) -> Iterator[str]:
 
 
 def first_token_s(chosen: Candidate, choice: Choice) -> float | None:
-    """Seconds to the first token as the expert counts them: of vectors for one chunk, of a ranking for all."""
-    if chosen.speed and choice.request.task in ("embeddings", "code-embeddings"):
+    """Seconds to the first token as the expert counts them: for his prompts, of vectors for one chunk of text."""
+    first, waiting, task = chosen.judged.first_token_s, choice.request.waiting, choice.request.task
+    if chosen.speed and task in ("embeddings", "code-embeddings"):
         return 512 / chosen.speed.prefill
-    return chosen.judged.first_token_s
+    if first is None or not chosen.speed or not waiting or task not in PROMPTS:
+        return first
+    return first + (PROMPTS[task] - waiting.prompt_tokens) / chosen.speed.prefill
 
 
 def slug(name: str) -> str:

@@ -268,18 +268,23 @@ class EngineError(LmpmError):
 
 
 class ContextExceededError(EngineError):
-    """A prompt has more tokens than the context that the model was loaded with."""
+    """A prompt has more tokens than the context that the model was loaded with.
+
+    `is_least` says that it has `prompt_tokens` at least: nobody took it apart.
+    """
 
     kind = "context-exceeded"
 
-    def __init__(self, name: str, *, prompt_tokens: int, context: int) -> None:
+    def __init__(self, name: str, *, prompt_tokens: int, context: int, is_least: bool = False) -> None:
+        more = " or more" if is_least else ""
         super().__init__(
-            f"The prompt has {prompt_tokens:,} tokens, the context of `{name}` {context:,}: "
-            f"{prompt_tokens - context:,} too many",
+            f"The prompt has {prompt_tokens:,}{more} tokens, the context of `{name}` {context:,}: "
+            f"{prompt_tokens - context:,}{more} too many",
             hint="Shorten it, or load the model with a longer context",
         )
         self.prompt_tokens = prompt_tokens
         self.context = context
+        self.is_least = is_least
 
 
 class SmokeTestError(EngineError):

@@ -33,6 +33,7 @@ METADATA_ATTEMPTS: Final = 3
 METADATA_BACKOFF_S: Final = 0.5
 METADATA_TOTAL_S: Final = 120.0  # for one whole answer, however slowly it comes
 MAX_JSON_VALUES: Final = 500_000  # of an API answer; a file in a listing has 8
+MAX_REPOSITORY_FILES: Final = 20_000  # of any kind, of a repository
 MAX_API_ANSWER_BYTES: Final = 64 * MIB  # repositories of 10,000 files stay far below
 MAX_ERROR_BODY_BYTES: Final = 4 * KIB  # quoted in a message at most
 MAX_REDIRECTS: Final = 10

@@ -20,8 +20,8 @@ class RunConfig:
     the logits of one token. `outputs` are rows of logits for one batch (0: one for each token), `gpu_layers`
     counts from the last layer, the output being one (None: all that the build can offload).
     `expert_layers_on_cpu` keeps the experts of the first so many layers in host memory (None: of all).
-    `embeddings` asks for vectors of texts instead of answers; `pooling` None takes what the file says,
-    `threads` None the physical cores.
+    `embeddings` asks for vectors of texts instead of answers: a text is then read in one batch, so that batches are as
+    large as the context. `pooling` None takes what the file says, `threads` None the physical cores.
     """
 
     context: int
@@ -45,6 +45,9 @@ class RunConfig:
     def __post_init__(self) -> None:
         if min(self.batch, self.ubatch, self.sequences) < 1 or min(self.context, self.outputs) < 0:
             raise ValueError("settings must be positive")
+        if self.embeddings:  # what attends to a whole text cannot read it in parts
+            object.__setattr__(self, "ubatch", max(self.ubatch, self.context))
+            object.__setattr__(self, "batch", max(self.batch, self.ubatch))
         for kind in (self.kv_type, self.value_type):
             if kind is not None and kind.lower() not in KV_TYPES:
                 raise ValueError(f"`{kind}` is not a type of a cache: {', '.join(KV_TYPES)}")

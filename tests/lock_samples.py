@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmpm.limits import GIB
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.training import Training
+from lmpm.project.lock.twins import FORMS, Twin
 from lmpm.proof.tested import Tested
 from lmpm.recipe import Input, Recipe, Sampling
 from lmpm.resolver import Waiting
@@ -16,6 +17,7 @@ from lmpm.types import FileSource, HubSource, Machine, ModelFile, StarterSource,
 
 if TYPE_CHECKING:
     from lmpm.fs.toml import Scalar
+    from lmpm.project.lock.twins import Form
     from lmpm.types import Accelerator, Source
 
 TEXT = """\
@@ -188,7 +190,8 @@ def random_lock(random: random.Random) -> Lock:
         return (*(file(part) for part in parts), *projector)
 
     def other() -> Source:
-        sources = StarterSource(word()), UrlSource("https://example.org/a%20b.gguf"), FileSource("models/x.gguf")
+        url, path = f"https://example.org/{word()}%20b.gguf", f"models/{word()}.gguf"
+        sources = StarterSource(word()), UrlSource(url), FileSource(path)
         return random.choice(sources)
 
     def recipe(base: Recipe) -> Recipe:
@@ -245,13 +248,39 @@ def random_lock(random: random.Random) -> Lock:
         requested |= {key: random.choice(odd) for key in ("x", "y_2")}
         targets = [f"t{number}" for number in range(5)]
         base = random.choice([None, Recipe(kind="embed", pooling="cls"), recipe(ASKED)])
+        rungs = tuple(candidate(targets, base) for _ in range(random.randint(1, 4)))
         return LockedModel(
             name=name,
             requested=requested,
-            candidates=tuple(candidate(targets, base) for _ in range(random.randint(1, 4))),
+            candidates=rungs,
             context=random.choice([None, 8192]),
             waiting=random.choice([None, some_waiting(random), some_waiting(random)]),
             recipe=base,
+            twins=some_twins(rungs),
         )
 
     return Lock(tuple(model(f"{word()}{number}") for number in range(random.randint(0, 4))))
+
+
+def some_twins(rungs: tuple[LockedCandidate, ...]) -> tuple[Twin, ...]:
+    """Twins of some of the rungs, which follow from these."""
+    rng = random.Random(rungs[0].files[0].sha256)
+
+    def digest(length: int) -> str:
+        return "".join(rng.choice("0123456789abcdef") for _ in range(length))
+
+    def twin(form: Form) -> Twin:
+        files = tuple(
+            ModelFile(path=f"{number}/é {form}.safetensors", size=rng.randint(1, 2**63 - 1), sha256=digest(64))
+            for number in range(rng.randint(1, 3))
+        )
+        return Twin(
+            form=form,
+            of=rng.choice(rungs).files[0].sha256 or "",
+            base_model=f"base/{digest(8)}",
+            source=HubSource(f"twin/{digest(8)}", digest(40)),
+            license="mit",
+            files=files,
+        )
+
+    return tuple(map(twin, rng.sample(FORMS, rng.choice([0, 0, 1, 2]))))

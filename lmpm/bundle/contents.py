@@ -143,6 +143,9 @@ def _taken(
             why = f"not taken by {', '.join(machines)}"
             left_out.append(LeftOut(model.name, candidate.model, candidate.quant, why))
     left_out += [LeftOut(model.name, "", "", f"nothing of it fits {name}") for name, _ in refused]
+    left_out += [
+        LeftOut(model.name, str(twin.source), twin.form, "a twin, which `lmpm export` brings") for twin in model.twins
+    ]
     return packed, left_out
 
 

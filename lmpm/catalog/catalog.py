@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.catalog.rating import rate
+from lmpm.catalog.rating import modes_of, rate
 from lmpm.gguf import quant as quants
 from lmpm.types import HubSource, ModelFile, StarterSource, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lmpm.catalog.files import RecordFiles
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 GENERAL: Final = "chat"  # the task by which general abilities are judged
 # Of models that do not publish how long they think, beside what is usual for the task: at low effort.
 THINKING_TOKENS: Final = {"gpt-oss": 800}
+
+SUCCESSION: Final = 0.25  # points: enough for the newer model of a maker to go before the one that it replaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +71,21 @@ class Catalog:
     def ratings(self, model: CatalogModel, task: Task) -> tuple[Rating, ...]:
         """What is expected of a model at a task, in each mode that it is run in; none without a figure for it.
 
-        Where nobody else measured it, it is not taken for worse than the model that it succeeds.
+        Where nobody else measured it, it is taken for a quarter of a point better than the model that it succeeds, with
+        a figure of its own or without.
         """
         own = rate(model, task, self.task_files.get(GENERAL))
-        before = self.model_files.get(model.succeeds) if own and model.succeeds else None
+        before = self.model_files.get(model.succeeds) if model.succeeds else None
         if before is None:
             return own
-        least = {item.mode or "direct": item.value for item in self.ratings(before, task)}
+        if not own:
+            modes, told = modes_of(model, task), f" (of {before.title}, which it succeeds)"
+            return tuple(
+                item._replace(value=item.value + SUCCESSION, kind="converted", source=item.source + told)
+                for item in self.ratings(before, task)
+                if item.mode in modes
+            )
+        least = {item.mode or "direct": item.value + SUCCESSION for item in self.ratings(before, task)}
         return tuple(
             item
             if item.kind == "measured"
@@ -83,11 +93,17 @@ class Catalog:
             for item in own
         )
 
+    def _candidates(self, task: Task) -> Iterator[CatalogModel]:
+        """The models that can have a rating for the task: by a figure of their own, or of one that they succeed."""
+        found = {model.name: model for model in self.model_files.mentioning(task.name)}
+        found |= {model.name: model for model in self.model_files.setting("succeeds")}
+        return (found[name] for name in sorted(found))
+
     def variants(self, task: Task) -> tuple[Variant, ...]:
         """Every quant of every repository, in every mode, of every model with a score for the task."""
         return tuple(
             variant
-            for model in self.model_files.mentioning(task.name)
+            for model in self._candidates(task)
             for variant in self.variants_of(model, task)
             if variant.score is not None
         )

@@ -38,6 +38,10 @@ class RecordFiles(Generic[T]):
         """The records whose files hold the text in quotes: all that can have it as a value."""
         return self._pick(name for name in self.names if self._mentions(name, f'"{text}"'.encode()))
 
+    def setting(self, key: str) -> Iterator[T]:
+        """The records whose files set a key of the first table."""
+        return self._pick(name for name in self.names if self._mentions(name, f"\n{key} = ".encode()))
+
     def _pick(self, names: Iterable[str]) -> Iterator[T]:
         return (record for record in map(self.get, names) if record is not None)
 

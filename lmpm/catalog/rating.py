@@ -2,7 +2,8 @@
 
 1. A figure on another metric is put on the scale of the task's own by the metric's line, no further than the line was
    fitted, and less half of the line's largest miss, at most 6 points; a line without a fit: 6.
-2. A figure that is estimated counts 10 % less, and one that only the model's maker gives 2 %.
+2. A figure that is estimated, or measures another ability, counts 10 % less, and one that only the model's maker gives
+   2 %.
 3. A figure of the other mode counts less, since a model that may not think does worse: 12 % below 6 billion
    parameters, 8 % up to 20, 5 % above.
    Where a task is better answered at once, thinking is no advantage, and nothing is taken off.
@@ -66,6 +67,7 @@ class _Figure(NamedTuple):
     quality: float
     error: float
     is_converted: bool
+    is_saturated: bool
 
 
 def rate(model: CatalogModel, task: Task, general: Task | None = None) -> tuple[Rating, ...]:
@@ -123,14 +125,19 @@ def _of_mode(model: CatalogModel, task: Task, mode: Mode) -> list[_Figure]:
 
 
 def _by_source(figures: list[_Figure]) -> Iterator[tuple[float, float]]:
-    """What each source says, as a quality and how far it may be off: its figures share the error of their source."""
+    """What each source says, as a quality and how far it may be off: its figures share the error of their source.
+
+    That a figure is near the ceiling is a reason to believe it less beside what else is known of the model, and none
+    to believe another metric of the same source more.
+    """
     sources: dict[str, list[_Figure]] = {}
     for figure in figures:
         is_own = figure.score.by == "maker"
         sources.setdefault("" if is_own else re.split("[@,]", figure.score.source)[0], []).append(figure)
     for source, said in sources.items():
         quality = _mean([(item.quality, item.error) for item in said])
-        error = 1 / math.sqrt(sum(1 / item.error**2 for item in said))
+        errors = [item.error * (SATURATED_FACTOR if item.is_saturated else 1.0) for item in said]
+        error = 1 / math.sqrt(sum(1 / item**2 for item in errors))
         yield quality, math.hypot(error, SOURCE_ERROR if source else MAKER_ERROR)
 
 
@@ -161,7 +168,7 @@ def _figure(model: CatalogModel, task: Task, mode: Mode, score: Score, metric: M
         miss = metric.largest_miss
         quality -= MOST_DISCOUNT if miss is None else min(miss / 2, MOST_DISCOUNT)
         error = UNFITTED_ERROR if miss is None else max(miss / 2, error)
-    if score.estimated:
+    if score.estimated or metric.indirect:
         quality -= ESTIMATED_SHARE * quality
         error = math.hypot(error, ESTIMATED_ERROR)
     elif score.by == "maker":
@@ -171,9 +178,8 @@ def _figure(model: CatalogModel, task: Task, mode: Mode, score: Score, metric: M
         share = next(share for least, share in OTHER_MODE_SHARES if model.parameters < least)
         quality -= 0.0 if is_off else share * quality
         error = math.hypot(error, OTHER_MODE_ERROR)
-    if score.value >= (metric.fitted[1] if metric.fitted else SATURATED):
-        error *= SATURATED_FACTOR
-    return _Figure(score, metric, quality, error, is_converted)
+    is_saturated = score.value >= (metric.fitted[1] if metric.fitted else SATURATED)
+    return _Figure(score, metric, quality, error, is_converted, is_saturated)
 
 
 def expect(found: Expected, model: CatalogModel, mode: Mode) -> float:

@@ -69,6 +69,7 @@ def _metric(table: Table, *, first: bool) -> Metric:
         rule=table.text_or("rule"),
         fitted=_ascending(table, "fitted") if "fitted" in table else None,
         largest_miss=table.number("largest_miss") if "largest_miss" in table else None,
+        indirect=table.flag_or("indirect", False),
     )
     if first and (metric.slope, metric.intercept) != (1.0, 0.0):
         raise table.fail("slope", "the first metric is the task's quality itself: expected slope 1, intercept 0")

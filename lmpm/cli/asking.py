@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.cli.output.answer import Writer, speed_words
-from lmpm.cli.output.console import put, put_json, put_raw
+from lmpm.cli.output.console import flush, put, put_json, put_raw
 from lmpm.errors import ContextExceededError, EngineError, SpecError
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lmpm.cli.inputs import Given
     from lmpm.engine import Answer, AnswerStream, Options, TextKind
     from lmpm.runtime import Model, Subject
+
+TEXTS_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,11 @@ class Asker:
     @cached_property
     def model(self) -> Model:
         """The loaded model. Raises EngineError, and NothingFitsError where it does not fit."""
+        import logging
+
         from lmpm.runtime import open_model
 
+        logging.getLogger("lmpm").addHandler(logging.NullHandler())  # what it logs is said below, or by `-v`
         model = open_model(self.app.workspace, self.subject, context=self.context)
         if model.recipe.raw and not self.subject.recipe.raw:
             self.app.console.note(f"`{model.name}` holds no chat template: it is asked in plain text")
@@ -66,12 +71,12 @@ class Asker:
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> None:
         """Write the vector of each text, one JSON object a line."""
-        for text, vector in zip(texts, self.model.embed(texts, kind=kind), strict=True):
-            put_raw(
-                json.dumps(
-                    {"text": text, "embedding": [round(float(value), 7) for value in vector]}, ensure_ascii=False
-                )
-            )
+        for start in range(0, len(texts), TEXTS_AT_ONCE):  # written as they come, however many there are
+            some = texts[start : start + TEXTS_AT_ONCE]
+            for text, vector in zip(some, self.model.embed(some, kind=kind), strict=True):
+                found = {"text": text, "embedding": [round(float(value), 7) for value in vector]}
+                put_raw(json.dumps(found, ensure_ascii=False))
+            flush()
 
     def rerank(self, query: str, documents: Sequence[str]) -> None:
         """Write the documents, the best answer to the query first."""
@@ -98,11 +103,13 @@ class Asker:
             asked = [*said, {"role": "user", "content": text}]
             try:
                 stream = self.model.stream_chat(asked, options=replace(self.options, progress=writer.read))
-                found = self.show(writer, stream)
+                self.show(writer, stream)
             except ContextExceededError as error:
                 console.note(f"{error.message}. `/reset` begins anew")
                 return
-            said.extend((asked[-1], {"role": "assistant", "content": found.text}))
+            finally:  # also what was said until it was stopped
+                if writer.text:
+                    said.extend((asked[-1], {"role": "assistant", "content": writer.text}))
 
         converse(console, history, answer, said.clear)
 

@@ -12,7 +12,7 @@ from lmpm.cli.asking import answer_json
 from lmpm.cli.output.answer import Writer, speed_words
 from lmpm.cli.output.console import put_json, put_raw
 from lmpm.cli.output.rows import RowFormat, put_rows, records
-from lmpm.errors import EngineError, SpecError
+from lmpm.errors import ContextExceededError, EngineError, SpecError
 from lmpm.sql import (
     QUESTIONS,
     SMALL_BYTES,
@@ -65,12 +65,17 @@ class SqlOptions:
         return self != SqlOptions()
 
 
-def database_path(options: SqlOptions) -> Path | None:
-    """The SQLite file that is asked about, made where it is the demo. Raises SpecError for a server's address."""
+def demo_path(home: Path) -> Path:
+    """Where the database to try stands: with lmpm's own notes, not in the directory of whoever tries it."""
+    return home / DEMO
+
+
+def database_path(options: SqlOptions, home: Path) -> Path | None:
+    """The SQLite file that is asked about; the demo is made in `home`. Raises SpecError for a server's URL."""
     if options.demo:
         if options.db:
             raise SpecError("`--demo` makes a database of its own: leave out `--db`")
-        path = Path(DEMO)
+        path = demo_path(home)
         if not path.exists():
             make_demo(path)
         return path
@@ -89,7 +94,7 @@ def database_path(options: SqlOptions) -> Path | None:
 
 def ask_database(asker: Asker, given: Given, options: SqlOptions) -> None:
     """Ask for SQL, mend its texts from the database, show it, and run it where that is wanted."""
-    path = database_path(options)
+    path = database_path(options, asker.app.workspace.home)
     with ExitStack() as stack:
         connection = stack.enter_context(closing(connect(path))) if path else None
         schema = _schema(given, options, path)
@@ -114,7 +119,7 @@ def ask_database(asker: Asker, given: Given, options: SqlOptions) -> None:
             raise asker.app.answered(problem, data)
         put_json(data)
         return
-    _show(asker, answer, checked, rows, options)
+    _show(asker, answer, checked, rows, options, str(given["question"]))
     if problem is not None:
         raise problem
 
@@ -167,7 +172,10 @@ def _fits(asker: Asker, schema: str, question: str) -> bool:
     """Whether a schema leaves room for an answer."""
     model = asker.model
     room = min(model.recipe.max_tokens, int(model.context * ROOM_FOR_ANSWER))
-    return model.count_tokens(schema=schema, question=question) + room <= model.context
+    try:
+        return model.count_tokens(schema=schema, question=question) + room <= model.context
+    except ContextExceededError:
+        return False
 
 
 def _remark_tables(asker: Asker, asking: Asking) -> None:
@@ -191,7 +199,14 @@ def _answer(asker: Asker, given: Given, asking: Asking) -> Answer:
     return stream.answer
 
 
-def _show(asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, options: SqlOptions) -> None:
+def _next_question(asked: str) -> str:
+    """Another question that the demo can answer."""
+    return QUESTIONS[(QUESTIONS.index(asked) + 1) % len(QUESTIONS) if asked in QUESTIONS else 0]
+
+
+def _show(
+    asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, options: SqlOptions, question: str
+) -> None:
     console = asker.app.console
     if rows is None or options.form == "table":
         for line in checked.sql.splitlines() or [""]:
@@ -217,7 +232,8 @@ def _show(asker: Asker, answer: Answer, checked: Checked, rows: Rows | None, opt
     asker.remark(answer)
     if options.demo:
         console.blank()
-        console.say("Try", f'lmpm run {asker.model.name} --db {DEMO} --execute "{QUESTIONS[1]}"')
+        console.say("Try", f'lmpm run {asker.subject.name} --demo "{_next_question(question)}"')
+        console.say("Database", str(demo_path(asker.app.workspace.home)))
 
 
 def _json(asker: Asker, answer: Answer, asking: Asking, checked: Checked, rows: Rows | None) -> dict[str, Any]:

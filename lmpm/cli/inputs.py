@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lmpm.errors import SpecError, did_you_mean, nearest
 from lmpm.fs import disk_errors
+from lmpm.units import human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +57,30 @@ def parse(words: Sequence[str], recipe: Recipe, *, others: Sequence[str] = ()) -
     return given
 
 
+def usage(recipe: Recipe) -> str:
+    """What a recipe is given, as it is typed: `--schema FILE QUESTION`."""
+    words = [_option(item) for item in recipe.inputs if not item.main]
+    main = recipe.main
+    return " ".join([*words, f"{main.name.upper()}{'...' if main.is_list else ''}"] if main else words)
+
+
+def _option(item: Input) -> str:
+    value = "FILE" if item.name in FILES or item.is_image else "A,B" if item.is_list else "TEXT"
+    text = f"--{item.name.replace('_', '-')} {value}"
+    return text if item.required else f"[{text}]"
+
+
+def require(recipe: Recipe, given: Given) -> None:
+    """Refuse to ask without what a recipe needs, before anything is loaded. Raises SpecError."""
+    lacking = [item for item in recipe.inputs if item.required and not item.main and item.name not in given]
+    if lacking:
+        raise SpecError(f"`--{lacking[0].name}` is missing", hint=f"This model is asked by {usage(recipe)}")
+
+
 def read(item: Input, value: str) -> str | tuple[str, ...]:
     """The value of an input: `@file` and the inputs of FILES are read, `-` is stdin, lists are split."""
+    if not value.strip() and not item.main:
+        raise SpecError(f"`--{item.name}` is empty")
     if value == "-":
         text, is_file = read_stdin(), True
     elif value.startswith("@") and len(value) > 1:
@@ -73,13 +97,10 @@ def read(item: Input, value: str) -> str | tuple[str, ...]:
 
 
 def read_stdin() -> str:
-    """What is piped in, whole. Raises SpecError where it is not text."""
+    """What is piped in, whole. Raises SpecError where it is not text, or too long."""
     if sys.stdin is None:
         raise SpecError("There is nothing to read: stdin is closed")
-    try:
-        return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode()
-    except UnicodeDecodeError as error:
-        raise SpecError("What is piped in is not UTF-8 text") from error
+    return _text(sys.stdin.buffer, "What is piped in")
 
 
 def is_piped() -> bool:
@@ -93,16 +114,30 @@ def _is_text(value: str) -> bool:
 
 
 def _file(path: Path) -> str:
+    """The text of a file, or of a pipe such as a shell makes of `<(pg_dump ...)`."""
     path = path.expanduser()
-    if not path.is_file():
-        raise SpecError(f"There is no file `{path}`")
-    with disk_errors(path):
-        if path.stat().st_size > MAX_INPUT_BYTES:
-            raise SpecError(f"`{path}` is too long to be asked about")
-        try:
-            return path.read_text("utf-8")
-        except UnicodeDecodeError as error:
-            raise SpecError(f"`{path}` is not UTF-8 text") from error
+    with disk_errors(path, "read"):
+        if not path.exists():
+            raise SpecError(f"There is no file `{path}`")
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise SpecError(f"`{path}` is a {'directory' if stat.S_ISDIR(mode) else 'device'}, expected a text file")
+        with path.open("rb") as file:
+            return _text(file, f"`{path}`")
+
+
+def _text(file: BinaryIO, what: str) -> str:
+    """What there is to read, whole. Raises SpecError where it is not text, or too long."""
+    data = file.read(MAX_INPUT_BYTES + 1)
+    if len(data) > MAX_INPUT_BYTES:
+        raise SpecError(f"{what} is too long to be asked about: more than {human(MAX_INPUT_BYTES)}")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{what} is not UTF-8 text") from error
+    if "\0" in text:
+        raise SpecError(f"{what} is not text: it has a zero byte in it")
+    return text
 
 
 def _unknown(name: str, recipe: Recipe, others: Sequence[str]) -> SpecError:

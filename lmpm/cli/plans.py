@@ -48,8 +48,8 @@ def show_chosen(app: App, step: Step) -> None:
 def show_guess(app: App, choice: Choice) -> None:
     """That the speed of this machine's memory is a guess, where it is one, and how to measure it."""
     is_known = choice.machine.source_of("bandwidth").origin not in ("assumed", "unknown", "failed")
-    if is_known or not app.workspace.is_this_machine:
-        return
+    if is_known or not app.workspace.is_this_machine or not app.workspace.engine.is_to_be_measured:
+        return  # known, of another machine, or somebody said no to measuring it
     app.console.note("the speed of this machine is a guess: `lmpm hardware --measure` measures it, in about 15 seconds")
 
 

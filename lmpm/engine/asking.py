@@ -26,6 +26,12 @@ TextKind = Literal["", "query", "document"]
 
 TEXTS_AT_ONCE: Final = 64  # of one request, so that each has its own time
 SEEDS: Final = 2**31
+RANGES: Final = (  # of options; above the seeds llama.cpp draws one itself
+    ("max_tokens", 1, 1_000_000),
+    ("temperature", 0, 5),
+    ("seed", 0, SEEDS - 1),
+    ("time_s", 0, 86_400),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,15 @@ class Options:
     tool_choice: str | Mapping[str, Any] | None = None
     progress: Callable[[int, int], None] | None = None
     time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what llama.cpp would take for something else, or not at all. Raises SpecError."""
+        for name, low, high in RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:  # NaN is in none
+                raise SpecError(f"`{name}` is {value}, expected a number from {low:,} to {high:,}")
+        if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop or ()):
+            raise SpecError("`stop` is a list of texts that are not empty")
 
 
 USUAL: Final = Options()

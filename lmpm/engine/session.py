@@ -19,7 +19,7 @@ from lmpm.fs import printable
 from lmpm.units import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from lmpm.engine.http.client import Client
     from lmpm.engine.protocol import EngineLimits, Files, Sampling, Service
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # tokens of a prompt that are read, and of how many
 
 TOO_LONG: Final = "exceed_context_size_error"
+LONGEST_TOKEN: Final = 256  # characters of the longest tokens of vocabularies: runs of blanks, of `=` and the like
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)  # of a connection whose server went away
 
 
@@ -163,16 +164,19 @@ class Session:
         """The events of an answer as OpenAI's API has them; closing the iterator ends the answer."""
         self._require_chats(messages)
         body = {"messages": list(messages), **(_sampled(sampling) if sampling else {}), **options}
+        self._require_room(_texts(messages))
         return self._stream("/v1/chat/completions", body, time_s, progress)
 
     def embed(self, texts: Sequence[str], *, time_s: float | None = None) -> list[tuple[float, ...]]:
         """One vector for each text, not normalized: pooled as planned, or the last token's where nothing pools."""
+        self._require_room(texts)
         answer = self._ask("/embeddings", {"content": list(texts), "embd_normalize": -1}, time_s)
         ordered = sorted(answer, key=lambda item: item["index"])
         return [tuple(_number(value) for value in item["embedding"][-1]) for item in ordered]
 
     def rerank(self, query: str, documents: Sequence[str], *, time_s: float | None = None) -> list[float]:
         """How well each document answers a query; more is better."""
+        self._require_room([query, *documents])
         answer = self._ask("/rerank", {"query": query, "documents": list(documents)}, time_s)
         scores = {item["index"]: _number(item["relevance_score"]) for item in answer["results"]}
         return [scores[index] for index in range(len(documents))]
@@ -188,12 +192,14 @@ class Session:
         time_s: float | None = None,
     ) -> Generation:
         """Write what stands between two pieces of code, in the form that the file's header gives."""
+        self._require_room([prefix, suffix])
         body = self._asking("", max_tokens, stop, sampling, None, None)
         body |= {"input_prefix": prefix, "input_suffix": suffix, "cache_prompt": False}
         return _completed(self._ask("/infill", body, time_s))
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """The tokens of a text; `special`: as a whole prompt, with control tokens understood."""
+        self._require_room([text])
         body = {"content": text, "add_special": special, "parse_special": special}
         return list(self._ask("/tokenize", body, None)["tokens"])
 
@@ -210,6 +216,7 @@ class Session:
     def apply_template(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
         """The prompt that the chat template of the file makes of a conversation."""
         self._require_chats(messages)
+        self._require_room(_texts(messages))
         return str(self._ask("/apply-template", {"messages": list(messages), **options}, None)["prompt"])
 
     def properties(self) -> Mapping[str, Any]:
@@ -226,12 +233,22 @@ class Session:
         grammar: str | None,
         schema: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
+        self._require_room([prompt] if isinstance(prompt, str) else [part for part in prompt if isinstance(part, str)])
         body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens, "stop": list(stop), **_sampled(sampling)}
         if grammar is not None:
             body["grammar"] = grammar
         if schema is not None:
             body["json_schema"] = schema
         return body
+
+    def _require_room(self, texts: Iterable[str]) -> None:
+        """Refuse a text that is too long whatever its tokens are: to take it apart costs memory beyond the limits."""
+        most = self.config.context * LONGEST_TOKEN
+        for text in texts:
+            if len(text) > most:
+                least = -(-len(text) // LONGEST_TOKEN)
+                name = printable(self._files.model.name)
+                raise ContextExceededError(name, prompt_tokens=least, context=self.config.context, is_least=True)
 
     def _require_chats(self, messages: Sequence[Mapping[str, Any]]) -> None:
         name = printable(self._files.model.name)
@@ -380,6 +397,15 @@ def _sampled(sampling: Sampling) -> dict[str, Any]:
     taken = {name: value for name, value in steps.items() if value is not None}
     order = [*taken, "temperature"]
     return {"seed": sampling.seed, "temperature": sampling.temperature, **taken, "samplers": order}
+
+
+def _texts(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is said in a conversation, without its pictures."""
+    for content in (message.get("content") for message in messages):
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list):
+            yield from (str(part.get("text", "")) for part in content if isinstance(part, dict))
 
 
 def _show_pictures(messages: Sequence[Mapping[str, Any]]) -> bool:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from lmpm.errors import HashMismatchError, LmpmError, SpecError
 from lmpm.fs import atomic, disk_errors, hash_one, share
 from lmpm.project import Exported, ExportedFile
+from lmpm.types import FileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from lmpm.export.record import Export, Link, Text
     from lmpm.reporter import Reporter
@@ -54,6 +55,8 @@ def write(
         for file in done:
             if file.made and file.path not in own:
                 _remove(export.place, file.path)
+        for path in (*(link.path for link in export.links), *(text.path for text in export.texts)):
+            _remove_empty(export.place, export.place / path)
         raise
     kept = {file.path for file in done}
     for path, file in own.items():
@@ -167,6 +170,18 @@ def drifts_of(record: Exported) -> list[Drift]:
     return found
 
 
+def drifts_in_store(record: Exported, store: Store) -> Iterator[Drift]:
+    """What of the files in the store that an export names is not as it was; files of the user's own lie elsewhere."""
+    for folder, digest in record.refers:
+        blob = store.root / folder / "blobs" / digest
+        if folder == store.folder(FileSource("")).name or store.is_stamped(blob, digest):
+            continue
+        if not blob.is_file():
+            yield Drift(blob, "missing")
+        elif hash_one(blob).sha256 != digest:
+            yield Drift(blob, "changed")
+
+
 def check(record: Exported, wanted: Export | None) -> list[Drift]:
     """What of an export is not as it was made, or not what the lock asks for now; `wanted` None: only the former."""
     found = drifts_of(record)
@@ -203,6 +218,11 @@ def _remove(place: Path, path: str) -> None:
     """Remove a file, and the folders that it leaves empty, up to the place itself."""
     target = place / path
     target.unlink(missing_ok=True)
+    _remove_empty(place, target)
+
+
+def _remove_empty(place: Path, target: Path) -> None:
+    """Remove the folders above a file that is not there, as far as they are empty, and the place itself."""
     for folder in target.parents:
         if folder == place or not folder.is_relative_to(place):
             break

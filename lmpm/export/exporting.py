@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from lmpm.export.carry_out import Drift
     from lmpm.export.record import Export, Exporter
+    from lmpm.export.twins import Found
     from lmpm.project import ActionReporter, Exported, Workspace
+    from lmpm.run_config import RunConfig
+    from lmpm.runtime import Subject
 
 # By the name that users say; each is a module, imported when it is asked for.
 MODULES: Final = {
@@ -29,15 +32,23 @@ MODULES: Final = {
     "docker": "docker",
     "oci": "oci",
     "kubernetes": "kubernetes",
+    "ray": "ray",
+    "vllm": "vllm",
+    "litert": "litert",
+    "webllm": "webllm",
     "browser": "browser",
     "snippets": "snippets",
 }
+MAX_SLOTS: Final = 256  # that llama-server runs
 ALIASES: Final = {
     "k8s": "kubernetes",
     "llama-cpp": "llama.cpp",
     "llamacpp": "llama.cpp",
+    "litert-lm": "litert",
     "lmstudio": "lm-studio",
     "openai": "snippets",
+    "tflite": "litert",
+    "web-llm": "webllm",
 }
 
 
@@ -81,29 +92,71 @@ def plan_export(
         raise SpecError(f"`{name}` is not pinned by a lock", hint=f"Pin it first: `lmpm install {name}`")
     paths = {path.name: path for path in (*subject.paths, *filter(None, [subject.files.mmproj]))}
     candidate, store = subject.rung.candidate, workspace.store
+    config = plan_of(subject, workspace.engine, slots=_slots(options))
     files = candidate.files
     job = Job(
         subject=subject,
         files=tuple((file, paths[file.path.rpartition("/")[2]]) for file in files),
         stored={file.path: store.link(candidate.source, file).relative_to(store.root).as_posix() for file in files},
         lock=emit_lock(Lock((replace(subject.locked, candidates=(candidate,)),))),
-        config=plan_of(subject, workspace.engine),
+        config=config,
+        need=_need(workspace, subject, config),
         machine=workspace.machine,
         place=place,
         current=workspace.current,
         places=places,
         options=options,
-        assets=_assets(workspace, found, options),
+        twin=_twin(workspace, subject, found, options, download=download, reporter=reporter),
     )
-    return replace(found.plan(job), options=dict(options))
+    job = replace(job, assets=_assets(workspace, job, found, options))
+    return replace(found.plan(job), options=dict(options), twin=job.twin)
 
 
-def _assets(workspace: Workspace, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
+def _slots(options: Mapping[str, str]) -> int:
+    """Answers at once, each with the whole context. Raises SpecError."""
+    said = options.get("slots", "1")
+    if not (said.isascii() and said.isdecimal()) or not 1 <= int(said) <= MAX_SLOTS:
+        raise SpecError(f"`slots={said}` is not a number from 1 to {MAX_SLOTS}")
+    return int(said)
+
+
+def _need(workspace: Workspace, subject: Subject, config: RunConfig) -> int:
+    """Bytes that it takes: what the lock says, or for more slots, what the formula does."""
+    if config.sequences == 1:
+        return subject.need
+    from lmpm.estimate import HParams, exact_memory, gpus_of
+    from lmpm.gguf import local_part, read_part
+
+    model = HParams(*(read_part(local_part(path, path.name, None)) for path in subject.paths))
+    return max(subject.need, exact_memory(model, config, gpus_of(workspace.engine.machine)).total)
+
+
+def _twin(
+    workspace: Workspace,
+    subject: Subject,
+    found: Exporter,
+    options: Mapping[str, str],
+    *,
+    download: bool,
+    reporter: ActionReporter | None,
+) -> Found | None:
+    """The model in the form that the target needs. Raises ExportError where there is none, and those of the Hub."""
+    from lmpm.export import forms, twins
+
+    kind = forms.KINDS.get(found.NAME)
+    if kind is None:
+        return None
+    told = reporter.transfers if reporter else Reporter()
+    return twins.find_twin(workspace, subject, kind, options, download=download, reporter=told)
+
+
+def _assets(workspace: Workspace, job: Job, found: Exporter, options: Mapping[str, str]) -> dict[str, bytes]:
     """Files that the target needs beside the model. Raises IntegrityError, MissingFilesError, NetworkError."""
     if found.NAME != "browser":
         return {}
     from lmpm.export.targets import browser
 
+    browser.weights(job)  # before anything is fetched for what cannot run
     http = None if workspace.offline else workspace.http
     return browser.assets(options, workspace.current, workspace.home, http)
 
@@ -117,6 +170,10 @@ def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: 
     record = carry_out.write(
         export, workspace.store, project=workspace.directory, earlier=earlier, copy=copy, reporter=reporter
     )
+    if export.twin is not None and export.twin.is_new:
+        from lmpm.export import twins
+
+        twins.pin(workspace, export.name, export.twin.twin)
     records.note(record)
     return record
 
@@ -134,7 +191,10 @@ def find_exports(workspace: Workspace, name: str | None = None, *, target: str |
 
 def check_export(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> list[Drift]:
     """What of an export is not as it was made, or not as the lock says now."""
-    return carry_out.check(record, _again(workspace, record, places))
+    return [
+        *carry_out.check(record, _again(workspace, record, places)),
+        *carry_out.drifts_in_store(record, workspace.store),
+    ]
 
 
 def _again(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> Export | None:

@@ -48,10 +48,16 @@ def repo_id(text: object) -> str:
 
 def file_path(text: object) -> str:
     """The path of a model file inside its repository, with `/` between its parts."""
-    value = _text(text, "the path of a `.gguf` file", MAX_PATH_CHARS)
-    _check_path(value, "repository")
+    value = repository_path(text)
     if not value.lower().endswith(".gguf"):
         raise ValueError("expected the path of a `.gguf` file")
+    return value
+
+
+def repository_path(text: object) -> str:
+    """The path of any file inside its repository, with `/` between its parts."""
+    value = _text(text, "the path of a file", MAX_PATH_CHARS)
+    _check_path(value, "repository")
     return value
 
 

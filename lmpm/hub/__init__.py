@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         transient_errors as transient_errors,
     )
     from lmpm.hub.patience import Patience as Patience
-    from lmpm.hub.repository import Repository as Repository, Row as Row
+    from lmpm.hub.repository import Entry as Entry, Repository as Repository, Row as Row
     from lmpm.hub.response_cache import ResponseCache as ResponseCache, identity_of as identity_of
-    from lmpm.hub.search import Listing as Listing
+    from lmpm.hub.search import Listing as Listing, search_hub as search_hub
     from lmpm.hub.tls import Bundle as Bundle
 else:
     from lmpm.lazy import expose
@@ -36,9 +36,9 @@ else:
             "http": "FORBIDDEN GONE Http StallWatch asked_wait_s explain file_url "
             "header_number http status_error transient_errors",
             "patience": "Patience",
-            "repository": "Repository Row repository",
+            "repository": "Entry Repository Row repository",
             "response_cache": "ResponseCache identity_of",
-            "search": "Listing search",
+            "search": "Listing search search_hub",
             "tls": "Bundle",
         },
     )

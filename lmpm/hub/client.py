@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lmpm.hub.deadline import HeadDeadline
     from lmpm.hub.header_cache import HeaderCache
     from lmpm.hub.http import Http
-    from lmpm.hub.repository import Repository
+    from lmpm.hub.repository import Entry, Repository
     from lmpm.hub.response_cache import ResponseCache
     from lmpm.types import ModelFile
 
@@ -89,8 +89,20 @@ class Hub:
         self.oldest_s = max(self.oldest_s, kept.age_s)
         return found
 
+    def listing(self, repo: str, revision: str) -> tuple[Entry, ...]:
+        """Every file of a repository at a commit, by path, whatever it is. Raises as `repository` does."""
+        from lmpm.hub.repository import entries
+
+        info = self.patience.retry(lambda: self._info(repo, revision))
+        with self._translated(repo, revision):
+            return entries(info.siblings or ())
+
     def _ask(self, repo: str, revision: str | None) -> Any:
         """The answer of huggingface_hub, as far as it is used."""
+        return _as_json(self._info(repo, revision))
+
+    def _info(self, repo: str, revision: str | None) -> Any:
+        """The answer of huggingface_hub."""
         if self.offline:
             raise OfflineError(
                 f"`{repo}` cannot be looked up: the network is switched off",
@@ -108,7 +120,7 @@ class Hub:
             # the Hub redirects from a former name; who answers for another one without doing so is not to be believed
             if not deadline.redirected and str(info.id).lower() != repo.lower():
                 raise ValueError(f"it is of `{info.id}`")
-            return _as_json(info)
+            return info
 
     def _api(self, deadline: HeadDeadline) -> Any:
         import huggingface_hub

@@ -85,6 +85,30 @@ class Repository(Row):
         return next((file for file in self.files if file.path == path), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a repository, of whatever kind: with its sha256 where it is in LFS, else with the id of git."""
+
+    path: str
+    size: int
+    sha256: str | None
+    blob_id: str
+
+
+def entries(siblings: Iterable[Any]) -> tuple[Entry, ...]:
+    """The files of an answer that can be stored safely, by path. Raises ValueError for too many of them."""
+    found: list[Entry] = []
+    for number, item in enumerate(siblings):
+        if number >= limits.MAX_REPOSITORY_FILES:
+            raise ValueError(f"more than {limits.MAX_REPOSITORY_FILES:,} files")
+        size = _count(item.size)
+        with contextlib.suppress(ValueError):
+            path, digest = rules.repository_path(item.rfilename), item.lfs and rules.sha256(item.lfs.sha256)
+            if size and size <= limits.MAX_FILE_BYTES and (digest or item.blob_id):
+                found.append(Entry(path, size, digest or None, "" if digest else rules.revision(item.blob_id)))
+    return tuple(sorted(found, key=lambda entry: entry.path))
+
+
 def row(data: Any) -> Row:
     """A row of a listing from the API's JSON. Raises ValueError or TypeError for anything else."""
     return Row(**_facts(data))

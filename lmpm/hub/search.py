@@ -36,13 +36,13 @@ class Listing:
     age_s: float = 0.0
 
 
-def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
-    """Repositories with GGUF files whose name has every word of `text`, or that carry `tag`.
+def search_hub(hub: Hub, text: str, *, tag: str | None = None, form: str = "gguf") -> Listing:
+    """Repositories with files of a form whose name has every word of `text`, or that carry `tag`.
 
     Raises NetworkError, RateLimitedError, NotPermittedError, and OfflineError without a kept answer.
     """
     text = text[: limits.MAX_QUERY_CHARS]
-    asked = ("search", text, tag or "")
+    asked = ("search", text, tag or "", *(() if form == "gguf" else (form,)))
     kept = hub.cache.get(*asked) if hub.cache else None
     if kept and (kept.is_fresh or hub.offline) and (found := _from_kept(kept.data, kept.age_s)):
         hub.oldest_s = max(hub.oldest_s, kept.age_s)
@@ -53,15 +53,15 @@ def search_hub(hub: Hub, text: str, *, tag: str | None = None) -> Listing:
             hint="Drop `--offline`, or name a task or model of the catalog: `lmpm catalog list`",
             kind="offline-search",
         )
-    documents, is_complete = _pages(hub, text, tag)
+    documents, is_complete = _pages(hub, text, tag, form)
     if hub.cache:
         hub.cache.put({"rows": documents, "complete": is_complete}, *asked)
     return Listing(_rows(documents), is_complete)
 
 
-def _pages(hub: Hub, text: str, tag: str | None) -> tuple[list[Any], bool]:
+def _pages(hub: Hub, text: str, tag: str | None, form: str) -> tuple[list[Any], bool]:
     """What the pages hold, and whether that is all there is."""
-    url: str | None = _url(hub.http.endpoint, text, tag)
+    url: str | None = _url(hub.http.endpoint, text, tag, form)
     documents: list[Any] = []
     for _ in range(limits.MAX_SEARCH_PAGES):
         if url is None or len(documents) >= limits.MAX_SEARCH_ROWS:
@@ -72,9 +72,9 @@ def _pages(hub: Hub, text: str, tag: str | None) -> tuple[list[Any], bool]:
     return documents[: limits.MAX_SEARCH_ROWS], url is None and len(documents) <= limits.MAX_SEARCH_ROWS
 
 
-def _url(endpoint: str, text: str, tag: str | None) -> str:
+def _url(endpoint: str, text: str, tag: str | None, form: str) -> str:
     query = [("search", text)] if text else []
-    query += [("filter", "gguf"), *((("filter", tag),) if tag else ())]
+    query += [("filter", form), *((("filter", tag),) if tag else ())]
     query += [("sort", "downloads"), ("direction", "-1"), ("limit", str(limits.SEARCH_PAGE_ROWS))]
     query += [("expand", name) for name in repository.ROW_FIELDS]
     return f"{endpoint}/api/models?{urlencode(query)}"

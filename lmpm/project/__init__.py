@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
     from lmpm.project.lock.training import Training as Training
+    from lmpm.project.lock.twins import Form as Form, Twin as Twin
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import (
         MANIFEST_NAME as MANIFEST_NAME,
@@ -53,7 +54,10 @@ if TYPE_CHECKING:
     )
     from lmpm.project.manifest_edit import MANIFEST_HEADER as MANIFEST_HEADER
     from lmpm.project.outdated import News as News, find_news as find_news
-    from lmpm.project.policy import require_permitted as require_permitted
+    from lmpm.project.policy import (
+        require_permitted as require_permitted,
+        require_twin_permitted as require_twin_permitted,
+    )
     from lmpm.project.registry import Known as Known
     from lmpm.project.remarks import license_remarks as license_remarks, stale_remarks as stale_remarks
     from lmpm.project.reports.cyclonedx import cyclonedx_bom as cyclonedx_bom
@@ -89,11 +93,12 @@ else:
             "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
             "lock.training": "Training",
+            "lock.twins": "Form Twin",
             "lock.writer": "emit_lock",
             "manifest": "MANIFEST_NAME Manifest ManifestModel Policy parse_manifest",
             "manifest_edit": "MANIFEST_HEADER",
             "outdated": "News find_news",
-            "policy": "require_permitted",
+            "policy": "require_permitted require_twin_permitted",
             "registry": "Known",
             "remarks": "license_remarks stale_remarks",
             "reports.cyclonedx": "cyclonedx_bom",

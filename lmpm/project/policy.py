@@ -8,13 +8,14 @@ from lmpm.errors import NotPermittedError
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.project.lock.twins import Twin
     from lmpm.project.manifest import Policy
 
 
-def violations(candidate: LockedCandidate, policy: Policy) -> Iterator[str]:
+def violations(candidate: LockedCandidate | Twin, policy: Policy) -> Iterator[str]:
     """Why the policy does not allow a rung, in words."""
     licenses, publishers = policy.licenses, policy.publishers
     own = _spelled(candidate.license) if licenses.deny or licenses.allow is not None else ""
@@ -37,6 +38,17 @@ def _spelled(name: str) -> str:
     return normalise(name)
 
 
+def require_twin_permitted(name: str, twin: Twin, policy: Policy) -> None:
+    """Raise NotPermittedError when the policy does not allow a twin."""
+    reasons = list(violations(twin, policy))
+    if reasons:
+        raise NotPermittedError(
+            f"The policy of this project does not allow {twin.source} for `{name}`",
+            details=reasons,
+            hint="Name another with `--option twin=ORG/REPO`, or change [policy] in the manifest",
+        )
+
+
 def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> None:
     """Raise NotPermittedError when the policy does not allow a rung."""
     reasons = list(violations(candidate, policy))
@@ -48,13 +60,18 @@ def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> 
         )
 
 
-def require_all_permitted(models: Iterable[LockedModel], policy: Policy) -> None:
+def require_all_permitted(models: Sequence[LockedModel], policy: Policy) -> None:
     """Raise NotPermittedError, with every reason, when the policy does not allow something that is pinned."""
     reasons = [
         f"`{model.name}` variant {number}, {rung.model} {rung.quant}: {reason}"
         for model in models
         for number, rung in enumerate(model.candidates, start=1)
         for reason in violations(rung, policy)
+    ] + [
+        f"`{model.name}` twin {twin.source}: {reason}"
+        for model in models
+        for twin in model.twins
+        for reason in violations(twin, policy)
     ]
     if reasons:
         raise NotPermittedError(

@@ -38,6 +38,14 @@ def stale_models(manifest: Manifest, lock: Lock, machines: Mapping[str, Machine]
     ]
 
 
+def is_asked_otherwise(line: ManifestModel, locked: LockedModel | None) -> bool:
+    """Whether a line differs from its entry in nothing but how the model is asked, which chooses no other files."""
+    if locked is None:
+        return False
+    asked = line.requested()
+    return all(asked.get(key) == locked.requested.get(key) for key in {*asked, *locked.requested} - {"recipe"})
+
+
 def _is_forbidden(locked: LockedModel | None, manifest: Manifest) -> bool:
     return locked is not None and any(any(violations(rung, manifest.policy)) for rung in locked.candidates)
 

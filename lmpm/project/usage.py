@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from lmpm.project.lock.records import Lock
+    from lmpm.project.lock.records import Lock, LockedCandidate
+    from lmpm.project.lock.twins import Twin
     from lmpm.project.registry import Known
     from lmpm.store import PrunePlan, Store, Uses
     from lmpm.types import ModelFile, Source
@@ -27,10 +28,11 @@ def uses_of(store: Store, projects: Iterable[Known]) -> Uses:
     for project in projects:
         for model in project.lock.models if project.lock else ():
             use = Use(project.directory, model.name)
-            for candidate in model.candidates:
-                folder = store.folder(candidate.source)
-                for file in candidate.files:
-                    name = store.link(candidate.source, file).relative_to(folder).as_posix()
+            pins: tuple[LockedCandidate | Twin, ...] = (*model.candidates, *model.twins)
+            for pinned in pins:
+                folder = store.folder(pinned.source)
+                for file in pinned.files:
+                    name = store.link(pinned.source, file).relative_to(folder).as_posix()
                     found[folder.name, file.sha256 or ""].add(use)
                     found[folder.name, name].add(use)
     for export in Exports(store.home / "exports").read():  # settings of other tools that name a file by its path

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lmpm.run_config import RunConfig
 
 WITHOUT_THOUGHTS: Final = {"enable_thinking": False}  # what templates of models that can do both are told
+THOUGHTS: Final = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))  # marks of most models, and of Mistral's
 HARMONY: Final = "<|start|>assistant"  # how a prompt in the format of gpt-oss ends
 LEAST_S: Final = 0.001  # for an answer, when the time is over
 
@@ -138,8 +139,9 @@ def _answer(
 def prompt_at_once(session: Session, recipe: Recipe, inputs: Inputs) -> str:
     """The prompt in the file's chat template that a model answers without thinking first: a test has no time for it."""
     prompt = session.apply_template(recipe.messages(inputs), chat_template_kwargs=WITHOUT_THOUGHTS)
-    if prompt.rstrip().endswith("<think>"):
-        return f"{prompt.rstrip()}\n\n</think>\n\n"
+    for begin, end in THOUGHTS:
+        if prompt.rstrip().endswith(begin):
+            return f"{prompt.rstrip()}\n\n{end}\n\n"
     if prompt.endswith(HARMONY):
         return f"{prompt}<|channel|>final<|message|>"
     return prompt

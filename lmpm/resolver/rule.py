@@ -7,18 +7,20 @@
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
    less what the quant loses. A model that is split over GPU and host counts 5 % less, and 20 % where a request reads
    1,500 tokens and more.
-3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth
-   of the one and a fifth of the other. Tier 0 are candidates that leave it, at 4.25 bits per weight or more; tier 1 are
-   coarser quants that leave it; tier 2 those that do not; tier 3 is bulk work of which a part would be in host memory.
-   A worse tier is taken where its value is 1.25 times the best of those before, or where nothing else is there; tier 3
-   only there.
+3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth of the one
+   and a fifth of the other; of the quant that a model was trained for 85 % of that are enough. Tier 0 are candidates
+   that leave it, at 4.25 bits per weight or more and no Q2 or Q3; tier 1 are coarser quants that leave it; tier 2 those
+   that do not; tier 3 is bulk work of which a part would be in host memory. A worse tier is taken where its value is
+   1.25 times the best of those before, or where nothing else is there; tier 3 only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
    before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
-   types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0, above Q4_K_M in
-   memory that programs share with it no more than 85 % of that; where none is, Q4_K_M or what comes nearest above it,
-   or else below. Where nothing is written, bits cost no time, and every whole one passes for comfortable.
-5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it is more than a
-   tenth faster, then the value, the later release, the smaller, the more trusted, the name.
+   types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0: in memory that
+   programs share with it no finer than Q4_K_M where it takes more than 85 % of that, and on a CPU no finer than Q6_K
+   above 4 GB. Where none is, Q4_K_M or what comes nearest above it, or else below. Where nothing is written, bits cost
+   no time, and every whole one passes for comfortable.
+5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it takes more
+   than a tenth less of the comfortable times, then the value, the later release, the smaller, the more trusted, the
+   name. What takes less than a third of the comfortable times is as fast as any.
 
 `prefer` of a request changes step 5 alone: the fastest or the smallest of the best tier.
 """
@@ -44,6 +46,7 @@ Prefer = Literal["quality", "speed", "small"]
 
 DISCOMFORT: Final = 0.09  # the exponent: 2^-0.09 is 6 % less
 AS_GOOD: Final = 0.015  # of the greatest value
+UNFELT: Final = 1 / 3  # of the comfortable times, below which nobody feels that it is faster
 FASTER: Final = 1.10  # times, to be taken among those as good
 BULK_SPLIT: Final = 3  # the tier that is taken where nothing else is there
 WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nevertheless
@@ -52,11 +55,17 @@ HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the ma
 SPLIT_SHARE: Final = 0.05  # that a split model counts less: its speed is known less well, and it keeps both busy
 LONG_SPLIT_SHARE: Final = 0.20  # where it reads much: its weights cross the bus again for every batch of the prompt
 LONG_PROMPT: Final = 1500  # tokens
+NATIVE_RESERVE: Final = 0.85  # of the reserve, before another quant is taken than the one that it was trained for
 LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
 LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can do
+COARSE: Final = ("Q2", "Q3")  # whatever bits some tensors of them have
 LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
 USUAL: Final = "Q4_K_M"
 FINEST_BITS: Final = 8.5  # Q8_0
+FINEST_ON_CPU: Final = (
+    "Q6_K"  # of more than 4 GB of files: each token reads them all, so that bits cost speed one for one
+)
+SMALL_SIZE: Final = 4_000_000_000  # bytes
 FINER_SHARE: Final = 0.85  # of memory that programs share with the model, up to which finer quants are worth it
 
 
@@ -91,9 +100,14 @@ class Judged:
     value: float
     tier: int
     is_whole: bool
-    is_roomy: bool
-    is_comfortable: bool
+    finest_bits: float  # per weight, of quants that are worth their memory and their time here
+    haste: float  # its times as a share of the comfortable ones, the greater share
     is_slow: bool
+
+    @property
+    def is_comfortable(self) -> bool:
+        """Whether nobody is kept waiting."""
+        return self.haste <= 1.0
 
 
 def fits(option: Option, machine: Machine) -> bool:
@@ -106,14 +120,14 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
     speed = predict_speed(machine, option.work, prompt=waiting.prompt_tokens if waiting else 512)
     is_whole = option.work.need <= machine.budget
     first = whole = None
-    discomfort = excess = 1.0
+    haste, excess = 0.0, 1.0
     split_share = LONG_SPLIT_SHARE if waiting and waiting.prompt_tokens >= LONG_PROMPT else SPLIT_SHARE
     if speed is not None and waiting is not None:
         thinking = option.thinking_tokens if option.mode == "thinking" else 0
         first = waiting.first_token_s(speed, thinking=thinking)
         whole = waiting.whole_s(speed, thinking=thinking, answer=option.answer_tokens)
         pairs = ((first, waiting.first_token), (whole, waiting.whole))
-        discomfort = max(1.0, *(time / comfortable for time, (comfortable, _) in pairs))
+        haste = max(time / comfortable for time, (comfortable, _) in pairs)
         excess = max(1.0, *(time / longest for time, (_, longest) in pairs))
         if option.answer_tokens:
             excess = max(excess, LEAST_DECODE / speed.decode)
@@ -122,13 +136,23 @@ def judge(option: Option, waiting: Waiting | None, machine: Machine) -> Judged:
         speed=speed,
         first_token_s=first,
         whole_s=whole,
-        value=option.score * (1.0 if is_whole else 1 - split_share) * discomfort**-DISCOMFORT / excess,
+        value=option.score * (1.0 if is_whole else 1 - split_share) * max(1.0, haste) ** -DISCOMFORT / excess,
         tier=_tier(option, machine, is_bulk=bool(waiting and waiting.bulk)),
         is_whole=is_whole,
-        is_roomy=bool(machine.vram) or option.work.need <= FINER_SHARE * machine.budget,
-        is_comfortable=discomfort == 1.0,
+        finest_bits=_finest(option, machine),
+        haste=haste,
         is_slow=excess > 1.0,
     )
+
+
+def _finest(option: Option, machine: Machine) -> float:
+    """The most bits per weight that an option may have, in memory that programs share with it, and on a CPU."""
+    if machine.vram:
+        return FINEST_BITS
+    if option.work.need > FINER_SHARE * machine.budget:
+        return bits_of(USUAL)
+    is_slowed = machine.accelerator == "cpu" and option.answer_tokens and option.work.size > SMALL_SIZE
+    return bits_of(FINEST_ON_CPU) if is_slowed else FINEST_BITS
 
 
 def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
@@ -140,9 +164,10 @@ def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
     else:
         left = machine.budget + machine.host_budget - option.work.need
         reserve = RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
-    if left < max(reserve, LEAST_RESERVE):
+    if left < max(reserve * (NATIVE_RESERVE if option.is_native else 1), LEAST_RESERVE):
         return 2
-    return 0 if option.is_native or bits_of(option.quant) >= LEAST_BITS else 1
+    is_coarse = bits_of(option.quant) < LEAST_BITS or quants.base(option.quant).startswith(COARSE)
+    return 0 if option.is_native or not is_coarse else 1
 
 
 def take(judged: Iterable[Judged], prefer: Prefer = "quality") -> Judged | None:
@@ -180,10 +205,10 @@ def _of_tier(items: Sequence[Judged], prefer: Prefer) -> Judged:
         return min(items, key=lambda item: (item.option.work.size, -item.value, *_alike(item)))
     top = min(items, key=_by_value)
     close = [item for item in items if item.value >= (1 - AS_GOOD) * top.value]
-    fastest = min(_time(item) for item in close)
-    if fastest * FASTER >= _time(top):
+    least = min(map(_felt, close))
+    if least * FASTER >= _felt(top):
         return top
-    return min((item for item in close if _time(item) < fastest * FASTER), key=_by_value)
+    return min((item for item in close if _felt(item) < least * FASTER), key=_by_value)
 
 
 def _by_value(item: Judged) -> tuple[float, str, int, int, str]:
@@ -195,6 +220,11 @@ def _alike(item: Judged) -> tuple[str, int, int, str]:
     option = item.option
     later = "".join(chr(ord("9") - int(digit)) if digit.isdigit() else digit for digit in option.released) or "~"
     return later, option.work.need, option.trust, option.name
+
+
+def _felt(item: Judged) -> float:
+    """How long it takes, as far as anybody feels it."""
+    return max(item.haste, UNFELT)
 
 
 def _time(item: Judged) -> float:
@@ -209,7 +239,7 @@ def _quant(items: Sequence[Judged]) -> Judged:
     comfortable = [item for item in able if item.is_whole and (item.is_comfortable or not item.option.answer_tokens)]
     if comfortable:
         fine = [item for item in comfortable if bits_of(item.option.quant) <= FINEST_BITS] or comfortable
-        fine = [item for item in fine if item.is_roomy or bits_of(item.option.quant) <= bits_of(USUAL)] or fine
+        fine = [item for item in fine if bits_of(item.option.quant) <= item.finest_bits] or fine
         return min(fine, key=lambda item: (-bits_of(item.option.quant), item.option.trust, item.option.name))
     return min(able, key=lambda item: (*_from_usual(item.option.quant), item.option.trust, item.option.name))
 

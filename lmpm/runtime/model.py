@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
 from lmpm.engine import AnswerStream, Options, asking
 from lmpm.errors import SpecError
@@ -63,6 +63,10 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<lmpm.Model {self.name}: {self.title}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be sent to another process, which has no such child. Raises TypeError."""
+        raise TypeError(f"{self!r} cannot be pickled: call `lmpm.load({self.name!r})` in each process")
 
     # -- its end ---------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmpm import limits
 from lmpm.engine import EngineLimits, Service, asking
-from lmpm.errors import EngineError, IntegrityError, NothingFitsError
+from lmpm.errors import EngineError, IntegrityError, NothingFitsError, SpecError
 from lmpm.project import rung_for
 from lmpm.runtime.model import Model
 from lmpm.units import human
@@ -45,11 +45,17 @@ def open_model(
 ) -> Model:
     """A model loaded in a child of this process, shared with who loaded the same before.
 
-    `context` is in tokens, None what it was locked for. Raises NothingFitsError where it does not fit beside what is
-    loaded already, and EngineError.
+    `context` is in tokens, None what it was locked for. Raises SpecError for more than it was trained for,
+    NothingFitsError where it does not fit beside what is loaded already, and EngineError.
     """
     local = engine or workspace.engine
+    if context is not None and context < 1:
+        raise SpecError(f"`context` is {context}, expected a number of tokens")
     config = plan_of(subject, local, context)
+    if context is not None and config.context < context:
+        raise SpecError(
+            f"`{subject.name}` was trained for {config.context:,} tokens, {context:,} are asked for", kind="context"
+        )
     need = _need(subject, config, local)
     key = (subject.files, config, os.getpid())
     _reserve(workspace, subject, key, need)

@@ -12,7 +12,7 @@ FENCE: Final = re.compile(r"```[ \t]*(?:sql(?:ite3?)?\b|[\w+-]*[ \t]*(?=\r?\n|$)
 LABEL: Final = re.compile(
     r"\s*(?:\*\*)?(?:sql(?:ite)?(?: query)?|query|answer)(?:\*\*)?\s*:(?:\*\*)?\s*", re.IGNORECASE
 )
-THOUGHT: Final = re.compile(r".*</think>", re.DOTALL | re.IGNORECASE)
+THOUGHT: Final = re.compile(r".*(?:</think>|\[/THINK\])", re.DOTALL | re.IGNORECASE)
 TAG: Final = re.compile(r"</?(?:answer|sql)>", re.IGNORECASE)
 STARTS_SQL: Final = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:select|with|values)\b", re.IGNORECASE)
 

@@ -8,7 +8,8 @@ from contextlib import closing
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from lmpm.errors import DiskError, SpecError
+from lmpm.errors import SpecError
+from lmpm.fs import atomic, disk_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,15 +83,16 @@ COMMENTS: Final = ("Just right", "Arrived late", "Would buy again", "Smaller tha
 
 
 def make_demo(path: Path) -> None:
-    """Write the database to a file that must not be there yet. Raises DiskError and SpecError."""
+    """Write the database to a file that must not be there yet, whole or not at all. Raises DiskError and SpecError."""
     if path.exists():
         raise SpecError(f"`{path}` is there already", hint="Remove it, or name the database with `--db`", kind="exists")
-    try:
-        with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        with connection:
             fill(connection)
-    except sqlite3.Error as error:
-        path.unlink(missing_ok=True)
-        raise DiskError(f"Cannot write `{path}`: {error}") from error
+        data = connection.serialize()
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, data)
 
 
 def fill(connection: sqlite3.Connection) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Named = tuple[str, Scope]
 
 # A name with an underscore is no keyword of SQLite but CURRENT_DATE, CURRENT_TIME and CURRENT_TIMESTAMP, which may
-# be an alias as well. Texts hold no control character; a number of LIMIT fits into 64 bits.
+# be an alias as well. Texts hold no control character; a number fits into 64 bits. Numbers and lists are bounded: a
+# small model that begins to repeat itself in one would go on until its limit, and the query would have no end.
 COMMON: Final = r"""
 join ::= (" INNER" | " LEFT")? " JOIN "
 as ::= "AS "?
@@ -29,9 +30,10 @@ alias ::= " AS " ("total" | "count" | "average" | "number" | "amount" | "max" | 
 compare ::= "=" | "!=" | "<>" | ">" | "<" | ">=" | "<="
 sign ::= "+" | "-" | "*" | "/" | "%" | "||"
 value ::= text | number
+values ::= value ("," " "? value){0,31}
 text ::= "'" ([^'\x00-\x1F\x7F] | "''")* "'"
 number ::= "-"? digits ("." digits)?
-digits ::= [0-9]+
+digits ::= [0-9]{1,15}
 limit ::= " LIMIT " [1-9] [0-9]? [0-9]? [0-9]? (" OFFSET " [1-9] [0-9]? [0-9]? [0-9]?)?
 aggregate ::= "SUM" | "AVG" | "MIN" | "MAX" | "COUNT" | "TOTAL" | "GROUP_CONCAT"
 plain ::= lower | "LENGTH" | "length" | "TRIM" | "ABS" | "abs" | "DATE" | "date" | "JULIANDAY" | "julianday"
@@ -62,7 +64,7 @@ EXPRESSION: Final = r"""
 RULES: Final = r"""
 {s}-measured ::= "COUNT(*)" | aggregate "(" "DISTINCT "? {s}-sum {s}-rest? ")"
 {s}-rest ::= " " compare " " ({s}-sum | value | "(" single ")") | " NOT"? {s}-within | " IS NULL" | " IS NOT NULL"
-{s}-within ::= " BETWEEN " {s}-bound " AND " {s}-bound | " LIKE " text | " IN (" (value ("," " "? value)* | single) ")"
+{s}-within ::= " BETWEEN " {s}-bound " AND " {s}-bound | " LIKE " text | " IN (" (values | single) ")"
 {s}-bound ::= {s}-sum | value
 {s}-test ::= {s}-one ((" AND " | " OR ") {s}-one)*
 {s}-one ::= "NOT "? ({s}-sum {s}-rest | "(" {s}-test ")"{exists})

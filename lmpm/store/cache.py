@@ -82,7 +82,7 @@ class Store:
             first = source.first if isinstance(source, FileSource) else ""
             revision = (first or _digest(file))[:40]
         snapshot = self.folder(source) / "snapshots" / rules.revision(revision)
-        return snapshot / rules.file_path(file.path)
+        return snapshot / rules.repository_path(file.path)
 
     # -- questions -----------------------------------------------------------
 

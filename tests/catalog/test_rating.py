@@ -14,6 +14,7 @@ from lmpm.catalog.schema.task import Expected, General, WritingTime
 
 OWN: Final = Metric("own", "Own", "why")
 LINE: Final = Metric("other", "Other", "why", slope=0.5, intercept=40.0, fitted=(20.0, 80.0), largest_miss=8.0)
+ABILITY: Final = Metric("ability", "Ability", "why", slope=0.5, intercept=40.0, fitted=(20.0, 80.0), indirect=True)
 LOOSE: Final = Metric("loose", "Loose", "why", slope=1.0, intercept=0.0)
 SHIPPED: Final = catalog.load(catalog.directory())
 
@@ -21,7 +22,7 @@ SHIPPED: Final = catalog.load(catalog.directory())
 def task(**changes: Any) -> Task:
     made = SHIPPED.task("text-to-sql")
     assert made is not None
-    return replace(made, name="t", metrics=(OWN, LINE, LOOSE), general=None, **changes)
+    return replace(made, name="t", metrics=(OWN, LINE, ABILITY, LOOSE), general=None, **changes)
 
 
 def score(value: float, metric: str = "own", **changes: Any) -> Score:
@@ -48,6 +49,7 @@ def value(made: CatalogModel, of: Task | None = None, mode: str | None = None) -
         (score(60, estimated=True, rule="a guess"), 60 * 0.9),
         (score(60, "other"), 70 - 4),  # half of its line's largest miss
         (score(99, "other"), 80 - 4),  # no further than it was fitted
+        (score(60, "ability"), (70 - 6) * 0.9),  # what measures another ability is an estimate
         (score(60, "loose"), 60 - 6),  # a line that nobody fitted
         (score(60, "other", by="maker"), 66 * 0.98),
         (score(1000), 100.0),  # a quality stays on the scale
@@ -163,3 +165,21 @@ def test_a_successor_is_taken_for_no_worse_unless_it_was_measured(name: str) -> 
                 assert item.value >= least[item.mode]
                 compared += 1
     assert compared >= 2
+
+
+def test_a_figure_near_the_ceiling_is_believed_no_less_beside_another_of_its_source() -> None:
+    beside = score(40, "other")
+    below, above = value(model(score(84.9), beside)), value(model(score(85.1), beside))
+    assert above == pytest.approx(below, abs=0.5)
+
+
+def test_without_a_figure_of_its_own_a_successor_counts_a_little_more() -> None:
+    made, tools = SHIPPED.model("qwen3.8-27b"), SHIPPED.task("tool-calling")
+    before = made and SHIPPED.model(made.succeeds)
+    assert made and before and tools and not [item for item in made.scores if item.task == tools.name]
+    own, least = SHIPPED.ratings(made, tools), SHIPPED.ratings(before, tools)
+    assert own and [item.value - other.value for item, other in zip(own, least, strict=True)] == pytest.approx(
+        [0.25, 0.25]
+    )
+    assert all("which it succeeds" in item.source for item in own)
+    assert made.name in {variant.model for variant in SHIPPED.variants(tools)}

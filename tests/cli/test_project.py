@@ -58,7 +58,7 @@ class TestNewerRevision:
     def newer(self, cli: Cli, world: LoopbackHub) -> bytes:
         cli.call("lock").passed()
         cli.call("sync", "--no-smoke").passed()
-        text = cli.lock.read_text().replace("revision = 0\n", "revision = 3\n", 1)
+        text = re.sub(r"^revision = \d+$", "revision = 3", cli.lock.read_text(), count=1, flags=re.MULTILINE)
         cli.lock.write_text(text.replace("layers =", 'colour = "red"\nlayers ='))
         world.reset_log()
         return cli.lock.read_bytes()
@@ -102,7 +102,7 @@ class TestUpdate:
         cli.call("install").passed()
         before = cli.lock.read_bytes()
         world.commit(REPO, {FILE: garbage(tmp_path)})
-        shown = cli.call("update").failed(8, "does not do its task", "--no-smoke")
+        shown = cli.call("update").failed(8, "does not do its task", "--no-test")
         assert "commit" in shown.out, "what would have changed is told"
         assert cli.lock.read_bytes() == before
         cli.call("verify").passed()

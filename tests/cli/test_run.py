@@ -150,8 +150,10 @@ def test_the_database_is_never_written(starter: Cli) -> None:
 
 def test_the_demo_is_made_once_and_kept(starter: Cli) -> None:
     first = starter.run("run", "text-to-sql", "--demo").passed()
-    assert re.search(r"^ +40$", first.out, re.MULTILINE) and "--db demo.sqlite" in first.err
-    with closing(sqlite3.connect(starter.directory / "demo.sqlite")) as connection, connection:
+    assert re.search(r"^ +40$", first.out, re.MULTILINE) and '--demo "What is the average' in first.err
+    demo = Path(starter.environment["LMPM_HOME"]) / "demo.sqlite"
+    assert str(demo) in first.err.replace("\n", "").replace(" ", "") and "demo.sqlite" not in listing(starter)
+    with closing(sqlite3.connect(demo)) as connection, connection:
         connection.execute("DELETE FROM customers WHERE id > 10")
     again = starter.run("run", "text-to-sql", "--demo", "How many customers are there?").passed()
     assert re.search(r"^ +10$", again.out, re.MULTILINE)
@@ -173,7 +175,7 @@ def test_off_a_terminal_nothing_is_brought_unasked(cli: Cli) -> None:
 def test_a_task_that_is_not_installed_is_brought_for_all_projects(cli: Cli) -> None:
     asked = cli.run("run", "text-to-sql", "--offline", "--yes", "--demo", "How many orders are there?").passed()
     assert re.search(r"^ +120$", asked.out, re.MULTILINE) and "for all your projects" in asked.err
-    assert listing(cli) == {"demo.sqlite"}  # no lmpm.toml, no lmpm.lock
+    assert listing(cli) == set()  # no lmpm.toml, no lmpm.lock, no database
     again = cli.beside("other").run("run", "text-to-sql", "--offline", "--demo").passed()
     assert "Chosen" not in again.err and re.search(r"^ +40$", again.out, re.MULTILINE)
 
@@ -215,6 +217,73 @@ def test_vectors_of_lines(cli: Cli) -> None:
     cat, kitten, car = (row["embedding"] for row in rows)
     assert sum(a * a for a in cat) == pytest.approx(1, abs=1e-4)
     assert sum(a * b for a, b in zip(cat, kitten, strict=True)) > sum(a * b for a, b in zip(cat, car, strict=True))
+
+
+def test_a_text_of_more_than_a_batch_has_a_vector(cli: Cli) -> None:
+    write_bert(cli.directory / "bert.gguf", meanings=[["cat", "kitten"]], context=2048)
+    (cli.directory / "long.txt").write_text("cat " * 1500)
+    words = ("run", "./bert.gguf", "--task", "embeddings", "--offline")
+    vector = json.loads(cli.run(*words, "-c", "2048", "@long.txt").passed().out)["embedding"]
+    assert len(vector) == 64 and sum(value * value for value in vector) == pytest.approx(1, abs=1e-4)
+    cli.run(*words, "-c", "4096", "cat").failed(2, "was trained for 2,048 tokens, 4,096 are asked for")
+
+
+def test_documents_are_ranked_from_a_file_or_a_pipe(cli: Cli) -> None:
+    write_bert(cli.directory / "m.gguf", meanings=[["cat", "kitten"], ["car", "truck"]], classifier=True)
+    (cli.directory / "docs.txt").write_text("a kitten\n\na truck\n")
+    words = ("run", "./m.gguf", "--task", "reranking", "--offline")
+    ranked = cli.run(*words, "a cat", "--documents", "docs.txt").passed().out.splitlines()
+    assert sorted(line.split("  ")[-1] for line in ranked) == ["a kitten", "a truck"]
+    scores = [float(line.split()[0]) for line in ranked]
+    assert scores == sorted(scores, reverse=True)
+    found = json.loads(piped(cli, "a kitten\na truck\n", *words, "a cat", "--documents", "-", "--json").passed().out)
+    assert [item["document"] for item in found["results"]] == [line.split("  ")[-1] for line in ranked]
+    assert {item["index"] for item in found["results"]} == {0, 1} and found["query"] == "a cat"
+    cli.run(*words, "a cat").failed(2, "`--documents` is missing", "--documents FILE QUERY")
+    cli.run(*words, "a cat", "--documents", "a kitten,a truck").failed(2, "There is no file")
+
+
+FIM = {f"tokenizer.ggml.{name}_token_id": number for name, number in
+       (("fim_pre", 261), ("fim_suf", 262), ("fim_mid", 263))}  # fmt: skip
+
+
+def test_a_hole_in_code_is_filled(cli: Cli) -> None:
+    write_llama(cli.directory / "m.gguf", extra=FIM)
+    write_llama(cli.directory / "none.gguf")
+    words = ("--task", "code-completion", "--max-tokens", "5", "--offline", "--json")
+    found = json.loads(cli.run("run", "./m.gguf", *words, "def f(", "--suffix", "return 1").passed().out)
+    assert found["usage"]["completion_tokens"] == 5 and found["text"]
+    cli.run("run", "./none.gguf", *words, "def f(").failed(8)
+
+
+@pytest.mark.parametrize(("name", "says"), [("directory", "is a directory"), ("/dev/zero", "is a device")])
+def test_what_is_no_text_is_refused_by_name(starter: Cli, name: str, says: str) -> None:
+    (starter.directory / "directory").mkdir()
+    for value in (name, f"@{name}"):
+        starter.run("run", "text-to-sql", "--schema", value, "x").failed(2, says)
+
+
+@posix_only
+def test_a_schema_comes_from_a_pipe_of_the_shell(starter: Cli) -> None:
+    os.mkfifo(starter.directory / "pipe")
+    ddl = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)"
+    writer = subprocess.Popen(["sh", "-c", f"echo '{ddl}' > pipe"], cwd=starter.directory)
+    asked = starter.run("run", "text-to-sql", "--schema", "pipe", "How many users are there?").passed()
+    assert writer.wait() == 0 and asked.out.strip() == "SELECT COUNT(*) FROM users"
+
+
+def test_what_is_too_long_or_no_text_is_refused_before_it_costs_memory(starter: Cli) -> None:
+    words = ("run", "text-to-sql", "--schema", "CREATE TABLE users (name TEXT)")
+    piped(starter, "a" * 3_000_000, *words).failed(8, "or more tokens", "too many")
+    piped(starter, "how\0many", *words).failed(2, "zero byte")
+    starter.run(*words[:3], "", "x").failed(2, "`--schema` is empty")
+
+
+def test_the_help_lists_what_a_task_is_given(cli: Cli) -> None:
+    every = cli.run("run", "--help").passed().out
+    assert re.search(r"text-to-sql +--schema FILE QUESTION", every) and re.search(r"rerank\w+ +--documents FILE", every)
+    one = cli.run("run", "classification", "--help").passed().out
+    assert "--labels A,B TEXT" in one and "--documents FILE" not in one
 
 
 def test_labels_of_lines_and_an_object_of_fields(cli: Cli) -> None:

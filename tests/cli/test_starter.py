@@ -145,8 +145,10 @@ def test_a_damaged_installation_is_found(tiny: Cli, tmp_path: Path) -> None:
 def test_one_that_answers_garbage_is_not_pinned(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = write_llama(tmp_path / "tiny.gguf")[0].read_bytes()
     place = catalog_with(tmp_path / "catalog", "text-to-sql", model)
+    page = place / "tasks" / "text-to-sql.toml"
+    page.write_text(page.read_text("utf-8").replace("context_length = 256", "context_length = 512"), "utf-8")
     monkeypatch.setattr(catalog, "directory", lambda: place)
-    cli.call("install", "text-to-sql", "--offline", "--context", "256").failed(8, "does not do its task")
+    cli.call("install", "text-to-sql", "--offline", "--context", "512").failed(8, "does not do its task")
     assert not cli.lock.exists()
 
 

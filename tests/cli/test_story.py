@@ -76,7 +76,7 @@ def test_install_downloads_hashes_loads_and_pins_and_the_other_commands_agree(cl
     assert len(hub.requests) == 0  # nothing of all this asks the network
 
     doctor = cli.call("doctor").passed().out
-    assert [line.split()[:2] for line in doctor.splitlines() if not line.startswith(" ")] == [["✓", "ok"]] * 6
+    assert [line.split()[:2] for line in doctor.splitlines() if not line.startswith(" ")] == [["✓", "ok"]] * 7
     assert "budget: " in doctor, "where each fact comes from"
 
     removed = cli.call("remove", "embeddings").passed()

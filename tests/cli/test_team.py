@@ -249,7 +249,7 @@ class TestChanges:
 
     def test_the_catalog_takes_another_choice_for_a_declared_machine(self, cli: Cli, hub: LoopbackHub) -> None:
         cli.manifest.write_text(
-            '[models]\ntext-to-sql = { task = "text-to-sql" }\n\n[targets]\nbig = { hardware = "RTX 4090, 64GB" }\n'
+            '[models]\nchat = { task = "chat" }\n\n[targets]\nbig = { hardware = "RTX 4090, 64GB" }\n'
         )
         small = ("--hardware", "CPU, 8 cores, 4GB")
         cli.call("lock", *small).passed()

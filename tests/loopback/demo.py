@@ -87,7 +87,10 @@ def _meanings() -> list[list[str]]:
                     words = sorted(set(re.findall(r"[a-z]{4,}", text.lower())) - taken)
                     taken.update(words)
                     groups.append(words)
-    return groups
+    # words that a model is told beside a text say nothing of its meaning
+    embeddings = [model.embedding for model in _catalog().models if model.embedding is not None]
+    told = {prefix for item in embeddings for prefix in (item.query_prefix, item.document_prefix)}
+    return [*groups, sorted(set(re.findall(r"[a-z]{4,}", " ".join(told).lower())) - taken)]
 
 
 def _from_catalog() -> list[tuple[str, dict[str, Content], dict[str, Any]]]:

@@ -15,7 +15,7 @@ from tests.loopback.gguf_facts import gguf_facts
 Gated = Literal[False, "auto", "manual"]
 
 MAIN: Final = "refs/heads/main"
-_LFS_SUFFIXES: Final = (".gguf", ".safetensors", ".bin", ".zip", ".onnx")
+_LFS_SUFFIXES: Final = (".gguf", ".safetensors", ".bin", ".zip", ".onnx", ".litertlm", ".task", ".tflite")
 _LFS_SIZE: Final = 10 * 1024 * 1024  # bytes above which the Hub takes no ordinary git file
 _HEX: Final = re.compile(r"[0-9a-f]{7,40}")
 

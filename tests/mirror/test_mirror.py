@@ -134,7 +134,7 @@ class TestLmpm:
         wanted = Lock((model("sql", served.pieces["gguf"]),))
         write_lock(there.lock, wanted)
         there.manifest.write_text('[models]\nsql = { ref = "maker/m-GGUF" }\n', "utf-8")
-        there.run("sync", "--no-smoke", HF_ENDPOINT=served.url).passed()
+        there.run("install", "--no-smoke", HF_ENDPOINT=served.url).passed()
         assert [path.name for path in there.blobs()] == [served.pieces["gguf"].file.sha256]
 
     def test_resumes(self, served: Served, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_token(served: Served) -> None:
         there = served.cli.beside("with-token", empty_store=True)
         write_lock(there.lock, Lock((model("sql", served.pieces["gguf"]),)))
         there.manifest.write_text('[models]\nsql = { ref = "maker/m-GGUF" }\n', "utf-8")
-        there.run("sync", "--no-smoke", HF_ENDPOINT=url, HF_TOKEN="s3cret").passed()
+        there.run("install", "--no-smoke", HF_ENDPOINT=url, HF_TOKEN="s3cret").passed()
     served.cli.call("mirror", "serve", "--token-env", "NOT_SET").failed(2, "`NOT_SET`")
 
 

@@ -34,6 +34,7 @@ SIMD = {  # rate of a core, operations of the first core
     "avx512-full": (12.8e9, 180e9), "amx": (7.70e9, 227e9), "neon": (2.0e9, 20e9), "dotprod": (3.80e9, 55.5e9),
     "i8mm": (7.06e9, 67.7e9),
 }  # fmt: skip
+FORMS = {"safetensors", "litert", "mlc"}
 HEX64, HEX40 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 
@@ -62,6 +63,19 @@ def read(text: str) -> dict[str, dict[str, Any]]:
             for file in rung["files"]:
                 if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or ".." in file["path"]:
                     raise ValueError("file")
+        firsts = {rung["files"][0]["sha256"] for rung in model["candidate"]}
+        pairs = [(twin["form"], twin["of"]) for twin in model.get("twins", [])]
+        if any(form not in FORMS or of not in firsts for form, of in pairs) or len(set(pairs)) < len(pairs):
+            raise ValueError("twins")
+        for twin in model.get("twins", []):
+            paths = [file["path"] for file in twin["files"]]
+            sound = all(HEX64.fullmatch(file["sha256"]) and file["size"] > 0 for file in twin["files"])
+            if not sound or not paths or any(".." in path or path.startswith("/") for path in paths):
+                raise ValueError("twin's file")
+            if not HEX40.fullmatch(twin["source"]["revision"]) or not re.fullmatch(
+                "[^/]+/[^/]+", twin["evidence"]["base_model"]
+            ):
+                raise ValueError("twin")
     check_routes(document, models)
     return models
 
@@ -147,7 +161,7 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
     speed = writing if rung.get("answer_tokens") else reading
     if speed and isinstance(least, (int, float)) and speed < least:
         return None
-    whole, x, y, total = need <= budget, 1.0, 1.0, 0.0
+    whole, x, y, total, haste = need <= budget, 1.0, 1.0, 0.0, 0.0
     if writing and reading and "prompt_tokens" in model:
         thinking = rung.get("thinking_tokens", 0) if rung.get("mode") == "thinking" else 0
         prompt, answer = model["prompt_tokens"], rung.get("answer_tokens", 0)
@@ -158,18 +172,24 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         longest = model["requested"].get("max_wait")
         if isinstance(longest, (int, float)) and first > longest:
             return None
-        x = max(1, first / comfort_f, total / comfort_t)
+        haste = max(first / comfort_f, total / comfort_t)
+        x = max(1, haste)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
     reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
     free = (budget if whole else budget + host) - need
-    tier = 0 if rung.get("native") or bits(rung) >= 4.25 else 1
-    tier = 2 if free < max(reserve, GIB / 2) else tier
+    coarse = bits(rung) < 4.25 or re.match("(UD-|i1-)?Q[23]", rung["quant"])
+    tier = 1 if coarse and not rung.get("native") else 0
+    tier = 2 if free < max(reserve * (0.85 if rung.get("native") else 1), GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
     split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
     value = rung["score"] * (1 if whole else split) * x**-0.09 / y
     able = whole and (x == 1 or not rung.get("answer_tokens"))
-    few = bits(rung) <= BITS["Q4_K_M"] or machine.vram or need <= 0.85 * budget
+    size = sum(file["size"] for file in rung["files"])
+    most = BITS["Q6_K"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 4e9 else 8.5
+    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.85 * budget else most
+    few = bits(rung) <= most
     item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
+    item["felt"] = max(haste, 1 / 3)
     return {**item, "able": able, "few": few}
 
 
@@ -216,8 +236,8 @@ def best_of(items: list[dict[str, Any]], prefer: object) -> dict[str, Any]:
         return min(items, key=lambda item: (sum(f["size"] for f in item["rung"]["files"]), *by_value(item)))
     top = min(items, key=by_value)
     close = [item for item in items if item["value"] >= 0.985 * top["value"]]
-    fastest = min(item["T"] for item in close)
-    return min((i for i in close if i["T"] < 1.1 * fastest), key=by_value) if fastest * 1.1 < top["T"] else top
+    least = min(item["felt"] for item in close)
+    return min((i for i in close if i["felt"] < 1.1 * least), key=by_value) if least * 1.1 < top["felt"] else top
 
 
 def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float | None:
@@ -274,12 +294,16 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
 def some_lock(rng: random.Random) -> Lock:
     """A lock whose figures are such that machines differ about it."""
     lock = random_lock(rng)
+    sizes: dict[str | None, int] = {}  # a digest has one size, wherever it is
     for model in lock.models:
         rungs = []
         for rung in model.candidates:
             memory = rng.choice([1, 2, 4, 8, 16]) * GIB + rng.randrange(GIB)
             parameters = rng.choice([0, memory, 3 * memory])
-            files = tuple(replace(file, size=memory // len(rung.files)) for file in rung.files)
+            files = tuple(
+                replace(file, size=sizes.setdefault(file.sha256, memory // len(rung.files))) for file in rung.files
+            )
+            memory = max(memory, sum(file.size for file in files))
             rungs.append(
                 replace(
                     rung,
@@ -383,6 +407,52 @@ def test_it_refuses_what_lmpm_refuses(old: str, new: str) -> None:
         parse_lock(broken)
 
 
+TWIN = f"""
+[[model.twins]]
+form = "safetensors"
+of = "{HEX}"
+evidence = {{ base_model = "org/small-3b" }}
+source = {{ hf = "org/small-3b", revision = "{"3" * 40}" }}
+license = "mit"
+files = [
+    {{ path = "config.json", size = 700, sha256 = "{"0" * 64}" }},
+    {{ path = "model.safetensors", size = 6000, sha256 = "{"9" * 64}" }},
+]
+"""
+TWINNED = TEXT.replace("revision = 0", "revision = 1", 1).replace(
+    '\n[[model]]\nname = "text', f'{TWIN}\n[[model]]\nname = "text'
+)
+
+
+def test_twins_are_read_and_written() -> None:
+    (twin,) = parse_lock(TWINNED).models[0].twins
+    assert emit_lock(parse_lock(TWINNED)) == TWINNED
+    (theirs,) = read(TWINNED)["chat"]["twins"]
+    assert [file["path"] for file in theirs["files"]] == [file.path for file in twin.files]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f'of = "{HEX}"', f'of = "{"8" * 64}"'),
+        ('form = "safetensors"', 'form = "pickle"'),
+        ("3" * 40, "main"),
+        ("model.safetensors", "../model.safetensors"),
+        ("model.safetensors", "/model.safetensors"),
+        (f', sha256 = "{"9" * 64}"', ""),
+        ("size = 6000", "size = 0"),
+        ('evidence = { base_model = "org/small-3b" }\n', ""),
+        (TWIN, TWIN + TWIN),
+    ],
+)
+def test_it_refuses_twins_that_lmpm_refuses(old: str, new: str) -> None:
+    assert old in TWINNED
+    with pytest.raises((ValueError, KeyError)):
+        read(TWINNED.replace(old, new, 1))
+    with pytest.raises(LockError):
+        parse_lock(TWINNED.replace(old, new, 1))
+
+
 def test_the_page_has_these_figures() -> None:
     from lmpm.gguf import quant
 
@@ -405,7 +475,7 @@ def test_a_candidate_is_asked_as_the_page_says() -> None:
     for seed in range(200):
         lock = random_lock(random.Random(seed))
         text = emit_lock(lock)
-        assert tomllib.loads(text)["revision"] == int(any(model.recipe for model in lock.models))
+        assert tomllib.loads(text)["revision"] == int(any(model.recipe or model.twins for model in lock.models))
         models = read(text)
         for model in lock.models:
             for rung, row in zip(model.candidates, models[model.name]["candidate"], strict=True):

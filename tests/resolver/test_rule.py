@@ -38,7 +38,7 @@ def judged(value: float, whole_s: float = 1.0, tier: int = 0, **changes: Any) ->
     made = option(**{"model": f"m{value}-{whole_s}-{tier}", **changes})
     return Judged(
         option=made, speed=speed, first_token_s=1.0, whole_s=whole_s, value=value, tier=tier, is_whole=True,
-        is_roomy=True, is_comfortable=True, is_slow=False,
+        finest_bits=8.5, haste=whole_s / 10, is_slow=False,
     )  # fmt: skip
 
 
@@ -154,6 +154,25 @@ class TestQuant:
         assert on_mac is not None and on_mac.option.quant == "Q5_K_M"
         assert on_card is not None and on_card.option.quant == "Q6_K"
 
+    def test_on_a_cpu_a_large_model_is_no_finer_than_six_bits(self) -> None:
+        cpu = replace(MAC, accelerator="cpu")
+        for gib, quant in ((3.0, "Q8_0"), (4.0, "Q6_K")):
+            made = [option("a", name, gib=gib, touched=1) for name in ("Q4_K_M", "Q6_K", "Q8_0")]
+            found = take(judge(item, WAITING, cpu) for item in made)
+            assert found is not None and found.option.quant == quant
+        made = [option("a", name, gib=4.0, answer_tokens=0) for name in ("Q6_K", "Q8_0")]
+        found = take(judge(item, WAITING, cpu) for item in made)
+        assert found is not None and found.option.quant == "Q8_0", "vectors cost no time a bit"
+
+    @pytest.mark.parametrize(("quant", "tier"), [("UD-Q3_K_XL", 1), ("Q3_K_L", 1), ("IQ4_XS", 0), ("IQ3_M", 1)])
+    def test_three_bits_are_coarse_whatever_some_tensors_have(self, quant: str, tier: int) -> None:
+        assert judge(option(quant=quant), WAITING, MAC).tier == tier
+
+    @pytest.mark.parametrize(("gib", "tier"), [(18.2, 0), (18.4, 2)])
+    def test_the_native_one_may_leave_a_little_less(self, gib: float, tier: int) -> None:
+        assert judge(option(quant="MXFP4", gib=gib, is_native=True), WAITING, MAC).tier == tier
+        assert judge(option(gib=gib), WAITING, MAC).tier == 2
+
     def test_where_nothing_is_written_bits_cost_no_time(self) -> None:
         made = [option("a", quant, gib=gib, answer_tokens=0) for quant, gib in (("Q4_K_M", 3), ("Q8_0", 6), ("F16", 9))]
         found = take(judge(item, replace(WAITING, first_token=(1e-14, 1e-13)), MAC) for item in made)
@@ -188,6 +207,8 @@ class TestBetween:
             ([(60, 8.5), (60.5, 9)], 60.5),  # not a tenth faster
             ([(60, 5), (60.2, 5.2), (60.5, 9)], 60.2),  # of the fast ones the best
             ([(59, 1), (60.5, 9)], 60.5),  # 2.5 % less
+            ([(60, 1), (60.5, 3)], 60.5),  # a third of what is comfortable is as fast as any
+            ([(60, 3), (60.5, 4)], 60),
         ],
     )
     def test_the_greatest_value_and_the_faster_of_those_as_good(

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from lmpm.errors import (
     SpecError,
     UnknownNameError,
 )
+from lmpm.project import load_lock
 from lmpm.runtime import opening
 from lmpm.runtime.model import schema_of
 from tests.conftest import ROOT, Cli
@@ -89,6 +92,43 @@ def test_wrong_use_is_refused_by_name(project: Cli) -> None:
         sql(schema=DDL, question=HOW_MANY)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_tokens": 0}, {"max_tokens": 10**12}, {"temperature": float("nan")}, {"temperature": -1.0},
+     {"seed": -1}, {"seed": 2**70}, {"stop": [""]}, {"stop": "END"}],
+)  # fmt: skip
+def test_options_that_llama_cpp_would_take_for_others_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=next(iter(wrong))):
+        lmpm.Options(**wrong)
+
+
+def test_what_cannot_be_asked_leaves_the_model_as_it_is(project: Cli) -> None:
+    deep: dict[str, Any] = {"type": "object"}
+    for _ in range(5000):
+        deep = {"type": "object", "properties": {"a": deep}}
+    circle: dict[str, Any] = {"type": "object"}
+    circle["properties"] = {"a": circle}
+    with lmpm.load("text-to-sql", offline=True) as sql:
+        for schema in (deep, circle):
+            with pytest.raises(SpecError):
+                sql(schema=DDL, question=HOW_MANY, options=lmpm.Options(schema=schema))
+        with pytest.raises(SpecError, match="surrogate"):
+            sql(schema=DDL, question="\ud800")
+        with pytest.raises(SpecError, match="one text"):
+            sql(schema=DDL, question=b"how many")
+        with pytest.raises(ContextExceededError, match="or more") as caught:
+            sql(schema=DDL, question="a" * 1_000_000)
+        assert caught.value.is_least and caught.value.prompt_tokens == -(-1_000_000 // 256)
+        with pytest.raises(TypeError, match="in each process"):
+            pickle.dumps(sql)
+        answer = sql(schema=DDL, question=HOW_MANY)
+        assert pickle.loads(pickle.dumps(answer)) == answer and answer.text == COUNT
+    sql.close()
+    for context in (0, -1, 4096):
+        with pytest.raises(SpecError, match="tokens"):
+            lmpm.load("text-to-sql", context=context, offline=True)
+
+
 def test_what_is_not_there_is_told(project: Cli, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="nope"):
         lmpm.load("nope")
@@ -119,7 +159,11 @@ def test_the_lock_says_how_it_is_asked(project: Cli) -> None:
     manifest = project.directory / "lmpm.toml"
     manifest.write_text('[models.text-to-sql]\ntask = "text-to-sql"\nrecipe = { max_tokens = 3 }\n', "utf-8")
     assert project.call("lock", "--check").code == 7
-    assert project.call("lock", "--offline").code == 0
+    before = load_lock(project.lock).models[0]
+    edited = project.call("lock", "--offline").passed()
+    assert "Chosen" not in edited.err  # only asked otherwise: nothing is chosen anew
+    after = load_lock(project.lock).models[0]
+    assert [rung.files for rung in after.candidates] == [rung.files for rung in before.candidates]
     assert "max_tokens = 3" in project.lock.read_text("utf-8")
     assert project.call("lock", "--check").code == 0
     with lmpm.load("text-to-sql", offline=True) as sql:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-TOKEN = re.compile(r'\s+|::=|[()|*+?]|"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[a-zA-Z0-9-]+')
+TOKEN = re.compile(r'\s+|::=|[()|*+?]|\{\d+,\d+\}|"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[a-zA-Z0-9-]+')
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 TEXTS = ["Berlin", "it''s", "%a%", "2026-05-%", "%Y-%m", "now", ""]
 
@@ -47,8 +47,8 @@ class Grammar:
             if token == "|":
                 found.append(sequence)
                 sequence = []
-            elif token in "*+?":
-                sequence[-1] = (token, sequence[-1])
+            elif token in "*+?" or token[0] == "{":  # at most so often: drawn as seldom as without a bound
+                sequence[-1] = ({"{0": "*", "{1": "+"}.get(token[:2], token), sequence[-1])
             elif token == "(":
                 inner, at = self._alternatives(tokens, at)
                 assert tokens[at] == ")"

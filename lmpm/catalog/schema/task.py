@@ -25,6 +25,7 @@ class Metric(NamedTuple):
     `fitted` are the least and the greatest figure that the line was fitted on, the greatest no more than where it
     reaches the best figure of those models: above, it says no more than at its end; below, it goes on, since an
     end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
+    An `indirect` one measures another ability: what it says of this one is an estimate.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Metric(NamedTuple):
     rule: str = ""
     fitted: tuple[float, float] | None = None
     largest_miss: float | None = None
+    indirect: bool = False
 
 
 class Gap(NamedTuple):

@@ -30,7 +30,10 @@ expect_option = click.option(
 )
 
 
-@click.group(cls=NamingGroup)
+@click.group(
+    cls=NamingGroup,
+    epilog="Example: `lmpm bundle create /media/usb/models`, then there `lmpm bundle import /media/usb/models`",
+)
 def command() -> None:
     """Carry models to machines without a network.
 

@@ -96,6 +96,8 @@ def _export(
 ) -> Export:
     from lmpm import export
 
+    if place is not None and not place.strip():
+        raise SpecError("`--to` names no place")
     planned = export.plan_export(
         app.workspace,
         target,

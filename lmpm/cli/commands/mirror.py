@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-@click.group(cls=NamingGroup)
+@click.group(
+    cls=NamingGroup,
+    epilog="Example: `lmpm mirror serve --host 0.0.0.0`, and elsewhere `HF_ENDPOINT=http://HOST:8421`",
+)
 def command() -> None:
     """Serve what locks pin to other machines, in the form of the Hub.
 

@@ -35,7 +35,28 @@ OWN: Final = ("db", "demo", "tables", "dialect", "execute", "format", "rows", "g
               "max-tokens", "temperature", "seed", "think", "kind", "task", "yes", "json", "offline")  # fmt: skip
 
 
+class _Asking(click.Command):
+    """A command whose help lists the inputs of what it is about: of the task that was named, or of every one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The words, of which the help page is told the first."""
+        ctx.meta["lmpm.ref"] = next((word for word in args if not word.startswith("-")), "")
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The inputs of recipes, and the options that every model has."""
+        from lmpm.catalog import directory, load
+
+        catalog = load(directory())
+        named = catalog.task(ctx.meta.get("lmpm.ref", ""))
+        with formatter.section("Inputs, by the task"):
+            rows = [(task.name, inputs.usage(task.recipe)) for task in ([named] if named else catalog.tasks)]
+            formatter.write_dl(rows)
+        super().format_options(ctx, formatter)
+
+
 @click.command(
+    cls=_Asking,
     context_settings={"ignore_unknown_options": True},
     epilog='Example: `lmpm run text-to-sql --db shop.sqlite --execute "Which customers have never ordered?"`',
 )
@@ -51,7 +72,7 @@ OWN: Final = ("db", "demo", "tables", "dialect", "execute", "format", "rows", "g
 @click.option("--task", shell_complete=complete.tasks, help="The task that a GGUF file is asked for.")
 @click.option("--kind", type=click.Choice(["query", "document"]), help="What the texts of an embedding are.")
 @click.option("--db", metavar="FILE", help="SQL: the SQLite database that is asked about; it is only read.")
-@click.option("--demo", is_flag=True, help="SQL: make a database of ten tables to try, `demo.sqlite`.")
+@click.option("--demo", is_flag=True, help="SQL: ask a database of ten tables that lmpm makes to try it.")
 @click.option("--tables", metavar="A,B", help="SQL: show the model only these tables.")
 @click.option(
     "--dialect",
@@ -97,7 +118,7 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
 
     sql = _sql_options(options)
     if sql.db:
-        database_path(sql)  # an address of a server is refused before anything is loaded
+        database_path(sql, app.workspace.home)  # the URL of a server is refused before anything is loaded
     subject = find(app, ref, task=options["task"], agreed=options["yes"])
     if options["system"] is not None:
         subject = replace(subject, recipe=replace(subject.recipe, system=options["system"]))
@@ -113,6 +134,8 @@ def _ask(asker: Asker, words: Sequence[str], options: dict[str, Any], sql: SqlOp
     given = inputs.parse(words, recipe, others=OWN)
     _check_options(recipe, options, sql)
     given |= _images(recipe, options["images"])
+    if recipe.grammar != "sql":  # whose schema may come from a database
+        inputs.require(recipe, given)
     main = recipe.main
     from_pipe = main is not None and main.name not in given and inputs.is_piped()
     if main is not None and from_pipe and not (sql.demo and recipe.grammar == "sql"):

@@ -27,6 +27,7 @@ class Writer:
         self.is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self.tells = not console.quiet and sys.stderr is not None and sys.stderr.isatty()
         self.began = time.monotonic()
+        self.text = ""  # of the answer, as far as it has come
         self._at_line_start = True
         self._has_progress = self._has_thought = False
 
@@ -55,6 +56,7 @@ class Writer:
             sys.stderr.write("\n\n")
             sys.stderr.flush()
             self._has_thought = False
+        self.text += piece
         text = _harmless(piece) if self.is_terminal else piece
         if not text:
             return

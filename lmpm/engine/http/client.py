@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from lmpm.errors import SpecError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -92,14 +94,26 @@ class Client:
             connection = _UnixConnection(parts.path, time_s)
         else:
             connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=time_s)
+        data = None if body is None else _encoded(body)
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", "Connection": "close"}
         try:
-            data = None if body is None else json.dumps(body).encode()
             connection.request("GET" if body is None else "POST", path, data, headers)
             return connection, connection.getresponse()
         except BaseException:
             connection.close()
             raise
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """The JSON of a request. Raises SpecError for what is none: bytes, half a surrogate pair, NaN, a circle."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise SpecError("A text cannot be written as UTF-8: it has half a surrogate pair in it") from error
+    except RecursionError as error:
+        raise SpecError("What is asked is nested too deeply, or holds itself") from error
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"What is asked cannot be written as JSON: {error}") from error
 
 
 def _decoded(response: http.client.HTTPResponse) -> Any:

@@ -41,6 +41,14 @@ def projector_need(header: Header, gpu: Backend | None = None, *, flash_attentio
     """What an mmproj takes on a GPU, or on the CPU; its weights are copied, never mapped."""
     device = gpu or CPU
     weights = sum(device.padded(Tensor(tensor.type, tensor.shape)) for tensor in header.tensors)
+    try:
+        return _by_graph(header, gpu, weights, flash_attention=flash_attention)
+    except ZeroDivisionError:  # it has no size of a picture, or of a patch: llama.cpp refuses it when it is loaded
+        return ProjectorNeed(weights=weights, compute=weights // 2, host_compute=0, is_bound=True)
+
+
+def _by_graph(header: Header, gpu: Backend | None, weights: int, *, flash_attention: bool) -> ProjectorNeed:
+    """With the scratch of its graph for the warm-up picture."""
     graph = Vision(header, flash_attention=flash_attention)
     known = PROJECTORS.get(graph.kind)
     if known is None and "v.patch_embd.weight" not in graph.names:

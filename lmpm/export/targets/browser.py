@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.export.record import Job
+    from lmpm.types import ModelFile
 
 NAME: Final = "browser"
 SUMMARY: Final = "A static folder: a page that runs this very file in the browser, with nothing from elsewhere"
@@ -40,18 +41,7 @@ LABELS: Final = {"prompt": "Your message", "schema": "Schema (CREATE TABLE …)"
 
 def plan(job: Job) -> Export:
     """The folder. Raises ExportError for a model that is too large, is in pieces, or does not write."""
-    recipe = job.subject.recipe
-    weights = [(file, path) for file, path in job.files if file.role == "model"]
-    if recipe.kind not in ("chat", "complete"):
-        raise ExportError(f"The page asks and answers in words, `{job.name}` does not", hint="Serve it: `lmpm serve`")
-    if len(weights) > 1:
-        raise ExportError(f"`{job.name}` is locked in {len(weights)} pieces, and the page loads one file")
-    file, path = weights[0]
-    if file.size > MAX_MODEL_BYTES:
-        raise ExportError(
-            f"`{job.name}` has {human(file.size)}, a browser holds {human(MAX_MODEL_BYTES)}",
-            hint="Pin a smaller variant with `lmpm install --max-size 2GB`, or serve it: `lmpm serve`",
-        )
+    file, path = weights(job)
     bridge = _bridge(job)
     index = (PAGE / "index.html").read_text("utf-8")
     index = index.replace("{{csp}}", _policy(bridge)).replace("{{title}}", html.escape(job.subject.title))
@@ -69,6 +59,22 @@ def plan(job: Job) -> Export:
         ),
         notes=("serve it with `--serve`, or with anything that serves files; it does not open as file:",),
     )
+
+
+def weights(job: Job) -> tuple[ModelFile, Path]:
+    """The one file that a browser can run. Raises ExportError."""
+    found = [(file, path) for file, path in job.files if file.role == "model"]
+    if job.subject.recipe.kind not in ("chat", "complete"):
+        raise ExportError(f"The page asks and answers in words, `{job.name}` does not", hint="Serve it: `lmpm serve`")
+    if len(found) > 1:
+        raise ExportError(f"`{job.name}` is locked in {len(found)} pieces, and the page loads one file")
+    file, path = found[0]
+    if file.size > MAX_MODEL_BYTES:
+        raise ExportError(
+            f"`{job.name}` has {human(file.size)}, a browser holds {human(MAX_MODEL_BYTES)}",
+            hint="Pin a smaller variant with `lmpm install --max-size 2GB`, or serve it: `lmpm serve`",
+        )
+    return file, path
 
 
 def assets(job_options: Mapping[str, str], current: Path, home: Path, http: Any) -> dict[str, bytes]:

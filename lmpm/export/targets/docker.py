@@ -6,8 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import SpecError
-from lmpm.export.record import Export, Text
+from lmpm.export.record import IMAGE_NAME, Export, Text
 from lmpm.export.targets.llama_cpp import settings
 
 if TYPE_CHECKING:
@@ -18,18 +17,16 @@ if TYPE_CHECKING:
 NAME: Final = "docker"
 SUMMARY: Final = "A Dockerfile with the model as a layer, and a compose file with it as a volume"
 OPTIONS: Final[Mapping[str, str]] = {
-    "image": "of llama-server, best pinned by digest; ghcr.io/ggml-org/llama.cpp:server"
+    "image": "of llama-server, best pinned by digest; ghcr.io/ggml-org/llama.cpp:server",
+    "slots": "answers at once, each with the whole context; 1",
 }
 
 IMAGE: Final = "ghcr.io/ggml-org/llama.cpp:server"  # tools/server/README.md of llama.cpp
-_IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,255}")
 
 
 def plan(job: Job) -> Export:
     """A build context of its own, with the files in `models/`."""
-    image = job.options.get("image") or IMAGE
-    if not _IMAGE.fullmatch(image):
-        raise SpecError(f"`{image}` is not a name of an image")
+    image = job.option("image", IMAGE, IMAGE_NAME, "a name of an image")
     links = job.links("models/")
     inside = {str(path): f"/models/{path_in.path.removeprefix('models/')}"
               for (_, path), path_in in zip(job.files, links, strict=True)}  # fmt: skip

@@ -12,7 +12,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import ExportError, SpecError
-from lmpm.export.record import Export, Text
+from lmpm.export.record import IMAGE_NAME, Export, Text
 from lmpm.export.targets.docker import IMAGE
 from lmpm.export.targets.llama_cpp import settings
 from lmpm.types import FileSource
@@ -29,6 +29,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "image": f"of llama-server, best pinned by digest; {IMAGE}",
     "fetcher": "image with Python in which the init container installs lmpm; python:3.12-slim",
     "replicas": "at most, for the autoscaler; 3",
+    "slots": "answers at once in a replica, each with the whole context; 1",
     "storage": "class of the volume; the cluster's usual one",
     "access": "mode of the volume; ReadWriteMany, since replicas on several nodes share it",
 }
@@ -36,6 +37,7 @@ OPTIONS: Final[Mapping[str, str]] = {
 FETCHER: Final = "python:3.12-slim"
 SLACK_SHARE: Final = 1.25  # of the planned memory, as a limit
 OVERHEAD_BYTES: Final = 512 * 2**20  # of the server beside the plan
+ACCESS: Final = "ReadWriteMany|ReadWriteOnce|ReadWriteOncePod|ReadOnlyMany"
 STORE_SHARE: Final = 1.2  # of the files' size, for the volume
 STORE: Final = "/store"  # where the volume is mounted, in both containers
 TARGET_WAITING: Final = "2"  # requests that wait, at which a replica is added
@@ -52,7 +54,7 @@ def plan(job: Job) -> Export:
     objects = [_claim(job), _lock(job), _deployment(job), _service(job), _autoscaler(job)]
     text = "---\n".join(json.dumps(item, indent=2) + "\n" for item in objects)  # JSON is YAML
     notes = ["`kubectl apply -f .`; the autoscaler needs an adapter for the metric llamacpp:requests_deferred"]
-    image = job.options.get("image") or IMAGE
+    image = job.option("image", IMAGE, IMAGE_NAME, "a name of an image")
     if "@sha256:" not in image:
         notes.append(f"the image {image} is not pinned by its digest")
     return Export(
@@ -80,11 +82,11 @@ def _meta(job: Job) -> dict[str, Any]:
 def _claim(job: Job) -> dict[str, Any]:
     size = int(sum(file.size for file, _ in job.files) * STORE_SHARE)
     spec: dict[str, Any] = {
-        "accessModes": [job.options.get("access") or "ReadWriteMany"],
+        "accessModes": [job.option("access", "ReadWriteMany", ACCESS, f"one of {ACCESS.replace('|', ', ')}")],
         "resources": {"requests": {"storage": f"{max(-(-size // 2**30), 1)}Gi"}},
     }
-    if job.options.get("storage"):
-        spec["storageClassName"] = job.options["storage"]
+    if "storage" in job.options:
+        spec["storageClassName"] = job.option("storage", "", r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "a storage class")
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": _meta(job), "spec": spec}
 
 
@@ -151,7 +153,7 @@ def _has_gpu(job: Job) -> bool:
 
 def _resources(job: Job) -> dict[str, Any]:
     """What a replica asks for: the planned memory, and a GPU where it was planned for one."""
-    need = job.subject.need
+    need = job.need
     limits: dict[str, Any] = {"memory": f"{-(-int(need * SLACK_SHARE + OVERHEAD_BYTES) // 2**20)}Mi"}
     if _has_gpu(job):
         limits["nvidia.com/gpu"] = 1
@@ -171,7 +173,7 @@ def _fetcher(job: Job) -> dict[str, Any]:
     )
     return {
         "name": "fetch",
-        "image": job.options.get("fetcher") or FETCHER,
+        "image": job.option("fetcher", FETCHER, IMAGE_NAME, "a name of an image"),
         "command": ["sh", "-c", script],
         "env": [
             {"name": "HF_HOME", "value": f"{STORE}/hf"},

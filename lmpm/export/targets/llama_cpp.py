@@ -10,6 +10,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from lmpm.errors import SpecError
 from lmpm.export.record import Export, Link, Text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "llama.cpp"
 SUMMARY: Final = "A `llama-server` command line; with `--to FILE.ini` a preset for its router"
-OPTIONS: Final[Mapping[str, str]] = {}
+OPTIONS: Final[Mapping[str, str]] = {"slots": "answers at once, each with the whole context; 1"}
 
 
 def plan(job: Job) -> Export:
@@ -33,6 +34,8 @@ def plan(job: Job) -> Export:
     shown = shlex.join(words)
     if job.place is None:
         return Export(target=NAME, name=job.name, place=job.current, refers=refers, shown=shown, notes=tuple(notes))
+    if job.place.is_dir():
+        raise SpecError(f"`{job.place}` is a directory, expected a file", hint="As in `--to preset.ini`")
     text = Text(job.place.name, preset({job.name: flags}).encode())
     return Export(
         target=NAME, name=job.name, place=job.place.parent, texts=(text,), refers=refers, shown=shown,

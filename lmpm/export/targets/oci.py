@@ -35,7 +35,7 @@ def plan(job: Job) -> Export:
     links = tuple(Link(f"blobs/sha256/{file.sha256}", path, file.size, file.sha256 or "") for file, path in job.files)
     config = Text("", json.dumps(_config(job), sort_keys=True).encode())
     manifest = Text("", json.dumps(_manifest(job, config), sort_keys=True).encode())
-    tag = job.options.get("tag") or "latest"
+    tag = job.option("tag", "latest", r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "a tag of an image")
     index = {
         "schemaVersion": 2,
         "mediaType": _INDEX,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import ExportError, SpecError
@@ -19,8 +18,10 @@ from lmpm.gguf import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from lmpm.export.record import Job
+    from lmpm.gguf import Header
 
 NAME: Final = "ollama"
 SUMMARY: Final = "A model in Ollama's store that is the locked file itself: `ollama run NAME`"
@@ -33,6 +34,15 @@ _NAME: Final = re.compile(
     r"(?:([A-Za-z0-9_-]{1,80})/)?([A-Za-z0-9_][A-Za-z0-9_.-]{0,79})(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,79}))?"
 )
 MAX_MANIFESTS: Final = 10_000
+# What `ollama create` sets by the architecture of a GGUF: renderer and parser, and a stop (its server/create.go).
+BUILT_IN: Final[Mapping[str, str]] = {
+    "gemma4": "gemma4",
+    "laguna": "laguna",
+    "nemotron_h": "nemotron-3-nano",
+    "nemotron_h_moe": "nemotron-3-nano",
+    "nemotron_h_omni": "nemotron-3-nano",
+}
+STOPS: Final[Mapping[str, tuple[str, ...]]] = {"gemma4": ("<turn|>",)}
 
 
 def plan(job: Job) -> Export:
@@ -50,9 +60,11 @@ def plan(job: Job) -> Export:
          "digest": f"sha256:{file.sha256}", "size": file.size}
         for file, _ in job.files
     ]  # fmt: skip
-    texts = [Text("", data) for data in (_config(job, models[0][1]), *(data for _, data in _small(job)))]
-    config, *small = texts
-    layers += [_described(_LAYER + kind, text) for (kind, _), text in zip(_small(job), small, strict=True)]
+    header = read_file(models[0][1])
+    small = list(_small(job, header.architecture))
+    texts = [Text("", data) for data in (_config(job, header), *(data for _, data in small))]
+    config = texts[0]
+    layers += [_described(_LAYER + kind, text) for (kind, _), text in zip(small, texts[1:], strict=True)]
     manifest = {
         "schemaVersion": 2, "mediaType": _MANIFEST, "config": _described(_CONFIG, config), "layers": layers,
     }  # fmt: skip
@@ -98,9 +110,8 @@ def _name(asked: str) -> tuple[str, str, str]:
     return found[1] or "library", found[2], found[3] or "latest"
 
 
-def _config(job: Job, model: Path) -> bytes:
+def _config(job: Job, header: Header) -> bytes:
     """The settings layer. `renderer` and `parser` are those that `ollama create` sets for these architectures."""
-    header = read_file(model)
     family = header.architecture or "unknown"
     elements = sum(tensor.elements for tensor in header.tensors)
     settings: dict[str, Any] = {
@@ -113,10 +124,12 @@ def _config(job: Job, model: Path) -> bytes:
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{file.sha256}" for file, _ in job.files]},
     }
+    if family in BUILT_IN and not job.subject.recipe.raw:
+        settings |= {"renderer": BUILT_IN[family], "parser": BUILT_IN[family]}
     return json.dumps(settings, sort_keys=True).encode()
 
 
-def _small(job: Job) -> Iterator[tuple[str, bytes]]:
+def _small(job: Job, family: str) -> Iterator[tuple[str, bytes]]:
     """The layers that are texts. There is no template but for a model without one: the file's own is used."""
     recipe = job.subject.recipe
     if recipe.writes:
@@ -126,10 +139,10 @@ def _small(job: Job) -> Iterator[tuple[str, bytes]]:
             yield "system", recipe.system.encode()
     if job.subject.license:
         yield "license", job.subject.license.encode()
-    yield "params", json.dumps(_params(job), sort_keys=True).encode()
+    yield "params", json.dumps(_params(job, family), sort_keys=True).encode()
 
 
-def _params(job: Job) -> dict[str, Any]:
+def _params(job: Job, family: str) -> dict[str, Any]:
     recipe = job.subject.recipe
     found: dict[str, Any] = {"num_ctx": job.config.context}
     if not recipe.writes:
@@ -137,7 +150,8 @@ def _params(job: Job) -> dict[str, Any]:
     found |= {"temperature": recipe.sampling.temperature, "num_predict": recipe.longest}
     steps = {"top_p": recipe.sampling.top_p, "top_k": recipe.sampling.top_k, "min_p": recipe.sampling.min_p}
     found |= {name: value for name, value in steps.items() if value is not None}
-    return found | ({"stop": list(recipe.stop)} if recipe.stop else {})
+    stops = recipe.stop or (() if recipe.raw else STOPS.get(family, ()))
+    return found | ({"stop": list(stops)} if stops else {})
 
 
 def _described(kind: str, text: Text) -> dict[str, Any]:

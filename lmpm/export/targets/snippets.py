@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from lmpm.export.record import Export
+from lmpm.export.record import URL as URL_FORM, Export
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ URL: Final = "http://127.0.0.1:8420/v1"  # of `lmpm serve`
 
 def plan(job: Job) -> Export:
     """Words on stdout alone."""
-    url = job.options.get("url") or URL
+    url = job.option("url", URL, URL_FORM, "the base URL of a server, such as http://127.0.0.1:8420/v1").rstrip("/")
     parts = [("curl", _curl(job, url)), ("Python, the OpenAI SDK", _python(job, url))]
     if job.subject.recipe.kind == "chat" or not job.subject.recipe.raw:
         parts += [("llm: ~/.config/io.datasette.llm/extra-openai-models.yaml", _llm(job, url)),

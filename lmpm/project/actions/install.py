@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from lmpm.project.actions.plan import Installed
     from lmpm.project.lock.records import LockedModel
-    from lmpm.project.manifest import Manifest
+    from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
 
 NO_CONSTRAINTS = Constraints()
@@ -90,6 +90,7 @@ def _plan(
     save: bool,
     unpinned: tuple[str, ...] = (),
     is_first: bool = False,
+    asked: tuple[tuple[ManifestModel, LockedModel], ...] = (),
 ) -> Plan:
     before, manifest = workspace.project.lock(), workspace.project.manifest()
     entries = [
@@ -97,6 +98,7 @@ def _plan(
         for step in steps
         if step.chosen and step.chosen.entry
     ]
+    entries += [entry for _, entry in asked]
     return Plan(
         action="install",
         workspace=workspace,
@@ -111,6 +113,7 @@ def _plan(
         smoke=smoke,
         saves=save,
         is_first=is_first,
+        asked=asked,
     )
 
 
@@ -179,6 +182,10 @@ def _from_lock(workspace: Workspace, *, locked: bool, save: bool, smoke: bool) -
         return Plan(action="install", workspace=workspace, steps=steps, remarks=remarks, smoke=smoke)
     before = project.lock()
     stale = stale_models(manifest, before, machines)
+    asked = pinning.asked_otherwise(workspace, manifest, before, stale)
+    for line, entry in asked:
+        stale.remove(line)
+        before = before.with_model(entry)
     steps = ()
     if stale:
         from lmpm.project.actions.choosing import choose_again
@@ -191,7 +198,7 @@ def _from_lock(workspace: Workspace, *, locked: bool, save: bool, smoke: bool) -
     passed = {*unpinned, *(line.name for line in stale)}
     steps += tuple(_permitted_step(workspace, model, manifest) for model in before.models if model.name not in passed)
     is_first = writes and not stale and not project.lock_path.exists()
-    return _plan(workspace, steps, smoke=smoke, save=save, unpinned=unpinned, is_first=is_first)
+    return _plan(workspace, steps, smoke=smoke, save=save, unpinned=unpinned, is_first=is_first, asked=asked)
 
 
 def _permitted_step(workspace: Workspace, model: LockedModel, manifest: Manifest) -> Step:
@@ -209,14 +216,15 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     told, workspace = reporter or ActionReporter(), plan.workspace
     require_room(plan)
     require_checks(plan)
-    if plan.saves and any(step.chosen for step in plan.steps):  # before gigabytes are fetched
+    if plan.saves and (plan.asked or any(step.chosen for step in plan.steps)):  # before gigabytes are fetched
         pinning.require_savable(workspace, can_be_left_out=True)
     unpinned = pinning.drop_unasked(workspace) if plan.unpinned else ()
     if unpinned:
         told.unpinned(unpinned)
-    if plan.is_first or (plan.saves and plan.changes and not any(step.chosen for step in plan.steps)):
+    has_chosen = any(step.chosen for step in plan.steps)
+    if plan.is_first or (plan.saves and (plan.asked or (plan.changes and not has_chosen))):
         with workspace.editing() as guarded:
-            pinning.pin_again(guarded, [])
+            pinning.pin_again(guarded, plan.asked)
     models = each(plan, told, lambda step: _install(plan, step, told))
     return Result(models=models, changed=bool(plan.changes), unpinned=unpinned)
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lmpm.project.actions.choosing import Chosen
-    from lmpm.project.manifest import Manifest
+    from lmpm.project.lock.records import LockedModel
+    from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
 
 
@@ -46,6 +47,7 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
     require_bridges(workspace, manifest)
     before = project.lock()
     remarks: tuple[str, ...] = ()
+    asked: tuple[tuple[ManifestModel, LockedModel], ...] = ()
     chosen: list[Chosen] = []
     if upgrade:
         from lmpm.project.actions.choosing import named_lines, remarks_on_lost, upgradable
@@ -54,13 +56,17 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
         remarks += remarks_on_lost(workspace, before, lines)
     else:
         lines = stale_models(manifest, before, workspace.targets(manifest))
+        asked = pinning.asked_otherwise(workspace, manifest, before, lines)
+        lines = [line for line in lines if line not in [known for known, _ in asked]]
+    if lines or asked:
+        pinning.require_writable(before)
     if lines:
         from lmpm.project.actions.choosing import choose_again
 
-        pinning.require_writable(before)
         chosen = [choose_again(workspace, manifest, before, line) for line in lines]  # all, before anything is written
     unpinned = pinning.unasked(before, manifest)
     entries = [pinning.keep_proofs(item.entry, before.get(item.line.name)) for item in chosen if item.entry]
+    entries += [entry for _, entry in asked]
     return Plan(
         action="lock",
         workspace=workspace,
@@ -70,6 +76,7 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, upgrade: bool = Fal
         remarks=remarks,
         saves=True,
         is_first=not chosen and not project.lock_path.exists(),
+        asked=asked,
     )
 
 
@@ -94,6 +101,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
 
     told, workspace = reporter or ActionReporter(), plan.workspace
     pairs = [(step.chosen.line, step.chosen.entry) for step in plan.steps if step.chosen and step.chosen.entry]
+    pairs += plan.asked
     changed = False
     if pairs or plan.is_first or plan.changes:
         with workspace.editing() as guarded:

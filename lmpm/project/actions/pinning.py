@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from lmpm.errors import DiskError, HashMismatchError, LockError
 from lmpm.project import manifest_edit
 from lmpm.project.lock.build import with_targets
+from lmpm.project.lock.entry import task_of
 from lmpm.project.lock.facts import corrected, disagreements
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
+from lmpm.project.lock.recipes import with_recipes
 from lmpm.project.lock.records import REVISION, Lock, LockedModel
+from lmpm.project.lock.twins import of_candidates
 from lmpm.project.policy import require_permitted
-from lmpm.project.staleness import stale_reasons
+from lmpm.project.staleness import is_asked_otherwise, stale_models, stale_reasons
 from lmpm.proof import Tested
 from lmpm.types import HubSource
 
@@ -56,7 +59,7 @@ def proof(
 
 
 def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
-    """The entry with what is known of rungs that were pinned before and are pinned again."""
+    """The entry with what is known of rungs that were pinned before and are pinned again, and with their twins."""
     known = {rung.files: rung for rung in before.candidates} if before else {}
     kept = []
     for rung in locked.candidates:
@@ -72,7 +75,8 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
         if rung.tested is not None and "checks" not in locked.requested:
             rung = replace(rung, tested=replace(rung.tested, score=None, cases=None, checks=None))
         kept.append(rung)
-    return replace(locked, candidates=tuple(kept))
+    twins = locked.twins or of_candidates(before.twins if before else (), kept)
+    return replace(locked, candidates=tuple(kept), twins=twins)
 
 
 def as_files_say(workspace: Workspace, entry: LockedModel) -> LockedModel:
@@ -102,6 +106,23 @@ def correct(workspace: Workspace, model: LockedModel) -> tuple[Disagreement, ...
             if guarded.lock().get(model.name) == model:  # nobody else has changed it in the meantime
                 guarded.write(lock=guarded.lock().with_model(entry))
     return wrong
+
+
+def asked_otherwise(
+    workspace: Workspace, manifest: Manifest, lock: Lock, lines: Sequence[ManifestModel]
+) -> tuple[tuple[ManifestModel, LockedModel], ...]:
+    """Of stale lines those where only the recipe was edited, each with its entry: the same files, asked otherwise."""
+    machines = workspace.targets(manifest)
+    pairs = []
+    for line in lines:
+        locked = lock.get(line.name)
+        if locked is None or not is_asked_otherwise(line, locked):
+            continue
+        entry = replace(locked, requested=line.requested())
+        entry = with_recipes(entry, line, task_of(entry, workspace.catalog), workspace.catalog)
+        if line not in stale_models(manifest, lock.with_model(entry), machines):
+            pairs.append((line, entry))
+    return tuple(pairs)
 
 
 def pin(project: Project, pairs: Sequence[tuple[ManifestModel, LockedModel]]) -> bool:

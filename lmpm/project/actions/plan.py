@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmpm.project.actions.report import Report
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
-    from lmpm.project.manifest import Manifest
+    from lmpm.project.manifest import Manifest, ManifestModel
     from lmpm.project.workspace import Workspace
     from lmpm.proof import Checked, SmokeResult
     from lmpm.types import Machine, ModelFile, Source
@@ -98,6 +98,7 @@ class Plan:
 
     `changes` are those of the lock, in words, `unpinned` the entries that leave it. `smoke` says whether what comes is
     tested, `saves` whether the project's files are written, `is_first` that the lock is made though it stays empty.
+    `asked` are lines whose models stay and are only asked otherwise, each with its new entry.
     """
 
     action: Action
@@ -109,6 +110,7 @@ class Plan:
     smoke: bool = True
     saves: bool = False
     is_first: bool = False
+    asked: tuple[tuple[ManifestModel, LockedModel], ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -110,17 +110,20 @@ def _model(before: LockedModel, after: LockedModel) -> Iterator[str]:
     elif before.recipe != after.recipe:
         yield f"{name}: its recipe is " + ("pinned now" if after.recipe else "pinned no more")
     yield from _targets(before, after)
+    for twin in (*before.twins, *after.twins):
+        if (twin in before.twins) != (twin in after.twins):
+            yield f"{name}: twin {twin.form} {twin.source} " + ("is new" if twin in after.twins else "is gone")
     kept: list[LockedCandidate] = []
     for rung in after.candidates:
-        twin = next((item for item in before.candidates if _key(item) == _key(rung)), None)
-        if twin is None:
+        same = next((item for item in before.candidates if _key(item) == _key(rung)), None)
+        if same is None:
             yield f"{name}: new variant {_title(rung)}, memory {human(rung.memory)}"
         else:
-            kept.append(twin)
-            yield from (f"{name}, {_title(rung)}: {change}" for change in _rung(twin, rung))
-            if twin.recipe is not None and rung.recipe is not None:
+            kept.append(same)
+            yield from (f"{name}, {_title(rung)}: {change}" for change in _rung(same, rung))
+            if same.recipe is not None and rung.recipe is not None:
                 told = set(_changes(before.recipe, after.recipe))
-                own = (change for change in _changes(twin.recipe, rung.recipe) if change not in told)
+                own = (change for change in _changes(same.recipe, rung.recipe) if change not in told)
                 yield from (f"{name}, {_title(rung)}: {change}" for change in own)
     for rung in before.candidates:
         if not any(rung is item for item in kept):

@@ -15,6 +15,7 @@ from lmpm.gguf import parse_shard
 from lmpm.limits import MAX_CASES, MAX_FILE_BYTES, MAX_LOCK_BYTES
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.training import Training, read_training
+from lmpm.project.lock.twins import read_twins
 from lmpm.proof import Tested
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, StarterSource, UrlSource
@@ -134,6 +135,7 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         candidates.append(candidate)
     if not candidates:
         raise table.fail("candidate", "is missing, expected at least one")
+    twins = read_twins(table, candidates, strict=strict)
     _finish(table, strict=strict)
     return LockedModel(
         name=name,
@@ -142,6 +144,7 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         context=context,
         waiting=waiting,
         recipe=recipe,
+        twins=twins,
     )
 
 
@@ -389,3 +392,6 @@ def _all_files(models: Iterable[LockedModel]) -> Iterator[tuple[str, Source, Mod
         for c, candidate in enumerate(model.candidates):
             for f, file in enumerate(candidate.files):
                 yield f"model[{m}].candidate[{c}].files[{f}]", candidate.source, file
+        for t, twin in enumerate(model.twins):
+            for f, file in enumerate(twin.files):
+                yield f"model[{m}].twins[{t}].files[{f}]", twin.source, file

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from lmpm.project.lock.twins import Twin
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class LockedModel:
     `requested` is that line. `context` is what it came to with the default of its task when the ladder was made; None
     where the line says it itself. `waiting` is what a request takes and how long people wait for it; None: not known.
     `recipe` is how its task is put, from which that of a candidate differs where its model wants it otherwise.
+    `twins` are candidates in other forms, for runtimes that do not read GGUF.
     """
 
     name: str
@@ -92,8 +94,10 @@ class LockedModel:
     context: int | None = None
     waiting: Waiting | None = None
     recipe: Recipe | None = None
+    twins: tuple[Twin, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "twins", tuple(sorted(self.twins, key=lambda twin: (twin.of, twin.form))))
         object.__setattr__(self, "requested", dict(sorted(self.requested.items())))
 
 

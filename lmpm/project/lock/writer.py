@@ -12,6 +12,7 @@ from lmpm.fs import toml
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, VERSION
 from lmpm.project.lock.training import training_table
+from lmpm.project.lock.twins import emit_twins
 from lmpm.types import FileSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate, model.recipe)
+        yield from emit_twins(model.twins)
     for place, items in (("providers", lock.providers), ("routes", lock.routes)):
         for item in items:
             yield from ("", f"[{place}.{toml.value(item.name)}]")
@@ -63,7 +65,8 @@ def _list(items: tuple[str, ...]) -> str:
 
 def _revision(lock: Lock) -> int:
     """The least that knows every key of the lock: one that needs no new key stays as it was."""
-    return REVISION if lock.providers or lock.routes or any(model.recipe for model in lock.models) else 0
+    keys = (model.recipe or model.twins for model in lock.models)
+    return REVISION if lock.providers or lock.routes or any(keys) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import replace
 from pathlib import PurePath
@@ -151,11 +152,12 @@ def shards(path: Path) -> list[Path]:
 
 
 def _no_file(path: Path) -> str:
+    name = os.path.normpath(path)  # relative to the project it may be a long way up and down
     if path.is_dir():
-        return f"`{path}` is a directory, expected a GGUF file"
+        return f"`{name}` is a directory, expected a GGUF file"
     if path.is_symlink() and not path.exists():
-        return f"`{path}` is a link to `{path.readlink()}`, which is not there"
-    return f"`{path}` is not a regular file" if path.exists() else f"There is no file `{path}`"
+        return f"`{name}` is a link to `{path.readlink()}`, which is not there"
+    return f"`{name}` is not a regular file" if path.exists() else f"There is no file `{name}`"
 
 
 def _line(header: Header, key: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.limits import GIB
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+from lmpm.project.lock.training import Training
 from lmpm.project.lock.twins import FORMS, Twin
 from lmpm.proof.tested import Tested
 from lmpm.recipe import Input, Recipe, Sampling
@@ -232,6 +233,9 @@ def random_lock(random: random.Random) -> Lock:
                     Tested(engine="llama.cpp b1"),
                     Tested(engine="x", on="t0", decode=1.5, score=0.9, cases=10, checks="c" * 64),
                 ]
+            ),
+            training=random.choice(
+                [None, Training(data=digest(64), examples=200, settings=digest(64), base="org/base", commit=digest(40))]
             ),
             targets=tuple(targets.pop() for _ in range(random.randint(0, min(2, len(targets))))),
             files=held,

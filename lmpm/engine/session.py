@@ -190,6 +190,16 @@ class Session:
         body = {"content": text, "add_special": special, "parse_special": special}
         return list(self._ask("/tokenize", body, None)["tokens"])
 
+    def likeliest(self, prompt: str | Sequence[int | str], number: int) -> list[tuple[int, float]]:
+        """The likeliest next tokens after a prompt, each with the logarithm of its probability."""
+        body = self._asking(prompt, 1, (), GREEDY, None, None)
+        # An end of text and half of a character are written without their chances, so a letter is made to be written.
+        # The chances are those before that (llama.cpp, tools/server/server-context.cpp, populate_token_probs).
+        letter = self.tokenize("a", special=False)[-1]
+        body |= {"n_probs": number, "cache_prompt": False, "logit_bias": [[letter, 1e6]]}
+        (first,) = self._ask("/completion", body, None)["completion_probabilities"]
+        return [(int(item["id"]), _number(item["logprob"])) for item in first["top_logprobs"]]
+
     def apply_template(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
         """The prompt that the chat template of the file makes of a conversation."""
         self._require_chats(messages)

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
         model_name as model_name,
         quant as quant,
     )
+    from lmpm.gguf.adapter import (
+        AdapterBase as AdapterBase,
+        base_of as base_of,
+        is_adapter as is_adapter,
+        require_adapter_for as require_adapter_for,
+    )
     from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
     from lmpm.gguf.cursor import ReadAt as ReadAt
     from lmpm.gguf.file_name import FileName as FileName
@@ -50,6 +56,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
+            "adapter": "AdapterBase base_of is_adapter require_adapter_for",
             "check": "Contradiction Expectation check",
             "cursor": "ReadAt",
             "file_name": "FileName file_name",

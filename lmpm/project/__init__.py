@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.reader import parse_lock as parse_lock
     from lmpm.project.lock.recipes import pinned_recipe as pinned_recipe, recipe_of as recipe_of
     from lmpm.project.lock.records import Lock as Lock, LockedCandidate as LockedCandidate, LockedModel as LockedModel
+    from lmpm.project.lock.training import Training as Training
     from lmpm.project.lock.twins import Form as Form, Twin as Twin
     from lmpm.project.lock.writer import emit_lock as emit_lock
     from lmpm.project.manifest import (
@@ -93,6 +94,7 @@ else:
             "lock.reader": "parse_lock",
             "lock.recipes": "pinned_recipe recipe_of",
             "lock.records": "Lock LockedCandidate LockedModel",
+            "lock.training": "Training",
             "lock.twins": "Form Twin",
             "lock.writer": "emit_lock",
             "manifest": "MANIFEST_NAME Manifest ManifestModel Policy parse_manifest",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lmpm.catalog import Task
     from lmpm.engine import LocalEngine
     from lmpm.fs import Scalar
+    from lmpm.project.lock.training import Training
     from lmpm.proof import CaseSet, Checked
     from lmpm.recipe import Recipe
 
@@ -31,6 +32,14 @@ class Subject:
     context: int
     need: int
     mmproj: Path | None = None
+
+
+def replace_smoke(training: Training | None, requested: Mapping[str, Scalar]) -> bool:
+    """Whether a model is asked the project's checks alone: one that the team trained does what its cases ask.
+
+    The questions of its task are for models that do the whole of it.
+    """
+    return training is not None and "checks" in requested
 
 
 def read_checks(directory: Path, requested: Mapping[str, Scalar], recipe: Recipe, task: Task | None) -> CaseSet | None:

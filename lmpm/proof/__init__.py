@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ask_case as ask_case,
         judge_case as judge_case,
     )
+    from lmpm.proof.cases.files import Mistake as Mistake, Row as Row, read_rows as read_rows
     from lmpm.proof.cases.read import Wanted as Wanted, read_cases as read_cases, wanted_for as wanted_for
     from lmpm.proof.cases.records import Case as Case, CaseSet as CaseSet, digest_of as digest_of
     from lmpm.proof.checked import Checked as Checked, run_checks as run_checks
@@ -30,6 +31,7 @@ else:
         __name__,
         {
             "cases.ask": "Askable CaseAnswer SessionModel ask_case judge_case",
+            "cases.files": "Mistake Row read_rows",
             "cases.read": "Wanted read_cases wanted_for",
             "cases.records": "Case CaseSet digest_of",
             "checked": "Checked run_checks",

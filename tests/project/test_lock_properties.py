@@ -68,11 +68,21 @@ def candidates(draw: st.DrawFn, target_names: tuple[str, ...]) -> LockedCandidat
         template=draw(st.none() | hexes(64)),
         identity=draw(st.none() | hexes(24)) if isinstance(source, HubSource) else None,
         tested=draw(st.none() | tested | checked),
+        training=draw(st.none() | TRAININGS),
         targets=target_names,
         files=files,
     )
 
 
+TRAININGS = st.builds(
+    Training,
+    data=hexes(64),
+    examples=st.integers(1, 2**40),
+    settings=hexes(64),
+    base=st.just("") | LINES,
+    commit=st.just("") | hexes(40),
+    base_sha256=st.just("") | hexes(64),
+)
 SECONDS = st.tuples(st.floats(1e-3, 1e3), st.floats(1e3, 1e6))
 WAITINGS = st.builds(
     Waiting,

@@ -70,6 +70,7 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
                 tested=rung.tested or old.tested,
                 template=rung.template or old.template,
                 identity=rung.identity or old.identity,
+                training=rung.training or old.training,
             )
         if rung.tested is not None and "checks" not in locked.requested:
             rung = replace(rung, tested=replace(rung.tested, score=None, cases=None, checks=None))

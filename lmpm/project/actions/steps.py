@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.project.actions.plan import ActionReporter, Installed
-from lmpm.project.checks import Subject, check, read_checks
+from lmpm.project.checks import Subject, check, read_checks, replace_smoke
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
 from lmpm.project.lock.facts import verified_paths
 from lmpm.project.lock.recipes import pinned_recipe, recipe_of
@@ -101,7 +101,10 @@ def _test(
     models = [path for path, file in zip(paths, step.files, strict=True) if file.role == "model"]
     mmproj = next((path for path, file in zip(paths, step.files, strict=True) if file.role == "mmproj"), None)
     recipe = _recipe(workspace, step, task)
-    smoke = prove(models, task, recipe, context=context, need=need, mmproj=mmproj, local_engine=workspace.engine)
+    training = step.rung.candidate.training if step.rung is not None else None
+    smoke = None
+    if not replace_smoke(training, step.requested):
+        smoke = prove(models, task, recipe, context=context, need=need, mmproj=mmproj, local_engine=workspace.engine)
     reporter.tested(step, smoke)
     if smoke is not None and not smoke.passed:
         raise SmokeTestError(f"`{paths[0].name}` does not do its task: {smoke.detail}", hint=_hint(plan, step))

@@ -19,7 +19,7 @@ from lmpm.errors import (
 )
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
-from lmpm.project.checks import Subject, check, read_checks
+from lmpm.project.checks import Subject, check, read_checks, replace_smoke
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
 from lmpm.project.lock.facts import disagreements
 from lmpm.project.lock.recipes import recipe_of
@@ -163,15 +163,17 @@ class Verifier:
             pairs = zip(paths, candidate.files, strict=True)
             mmproj = next((path for path, file in pairs if file.role == "mmproj"), None)
             recipe = recipe_of(candidate, task, self.catalog)
-            result = prove(
-                models,
-                task,
-                recipe,
-                context=context,
-                need=candidate.memory,
-                mmproj=mmproj,
-                local_engine=self.local_engine,
-            )
+            result = None
+            if not replace_smoke(candidate.training, model.requested):
+                result = prove(
+                    models,
+                    task,
+                    recipe,
+                    context=context,
+                    need=candidate.memory,
+                    mmproj=mmproj,
+                    local_engine=self.local_engine,
+                )
         except EngineError as error:
             return replace(report, error=error)
         if result is not None and not result.passed:

@@ -14,6 +14,7 @@ from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.limits import MAX_CASES, MAX_FILE_BYTES, MAX_LOCK_BYTES
 from lmpm.project.lock.consistency import require_new_candidate, require_one_model, require_same_bytes
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
+from lmpm.project.lock.training import Training, read_training
 from lmpm.project.lock.twins import read_twins
 from lmpm.proof import Tested
 from lmpm.resolver import Waiting
@@ -235,6 +236,7 @@ def _candidate(table: Table, recipe: Recipe | None, *, strict: bool) -> LockedCa
         tested=_tested(table.table("tested"), strict=strict) if "tested" in table else None,
         targets=_targets(table),
         files=files,
+        training=_training(table.table("training"), strict=strict) if "training" in table else None,
         recipe=_recipe(table, recipe, strict=strict),
     )
     require_one_model(candidate.files, table.at("files"))
@@ -288,6 +290,12 @@ def _tested(table: Table, *, strict: bool) -> Tested:
     )
     _finish(table, strict=strict)
     return tested
+
+
+def _training(table: Table, *, strict: bool) -> Training:
+    training = read_training(table)
+    _finish(table, strict=strict)
+    return training
 
 
 def _share(table: Table, key: str) -> float:

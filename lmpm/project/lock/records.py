@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from lmpm.cloud import Provider, Route
     from lmpm.fs import Scalar
+    from lmpm.project.lock.training import Training
     from lmpm.project.manifest import Manifest
     from lmpm.proof import Tested
     from lmpm.recipe import Recipe
@@ -35,7 +36,8 @@ class LockedCandidate:
     `engine` is the smallest llama.cpp build that loads it, `tested` what was seen with it. `template` is the
     sha256 of the chat template, `identity` what the Hub calls the repository whatever its name. `targets`
     are the declared machines that it serves. `files` stand in load order, an mmproj last. `recipe` is how it is asked,
-    the whole of it; None: the lock was made before recipes, or nothing is known of the task.
+    the whole of it; None: the lock was made before recipes, or nothing is known of the task. `training` is how a model
+    of the team's own was made.
     """
 
     source: Source
@@ -60,6 +62,7 @@ class LockedCandidate:
     tested: Tested | None = None
     targets: tuple[str, ...] = ()
     recipe: Recipe | None = None
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, HubSource) and self.source.revision is None:

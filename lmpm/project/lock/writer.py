@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.fs import toml
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, VERSION
+from lmpm.project.lock.training import training_table
 from lmpm.project.lock.twins import emit_twins
 from lmpm.types import FileSource, StarterSource, UrlSource
 
@@ -116,6 +117,8 @@ def _emit_candidate(candidate: LockedCandidate, base: Recipe | None) -> Iterator
         yield f"template = {toml.value(candidate.template)}"
     if candidate.tested is not None:
         yield f"tested = {toml.inline_table(_tested_table(candidate.tested))}"
+    if candidate.training is not None:
+        yield f"training = {toml.inline_table(training_table(candidate.training))}"
     if candidate.targets:
         yield f"targets = [{', '.join(map(toml.value, candidate.targets))}]"
     if candidate.recipe is not None and candidate.recipe != base:

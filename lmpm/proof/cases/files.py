@@ -69,9 +69,19 @@ def rows_of(text: str, suffix: str) -> Iterator[Row | Mistake]:
     return _FORMS[suffix](text)
 
 
-def is_known(suffix: str) -> bool:
-    """Whether files of this ending are read."""
-    return suffix in _FORMS
+def require_known(path: Path, name: str) -> None:
+    """Raise CasesError for a file whose ending says nothing; `name` is how the user calls it."""
+    if path.suffix.lower() not in _FORMS:
+        hint = "Cases are lines of JSON (`.jsonl`), CSV or TOML: see docs/evaluation.md"
+        raise CasesError(
+            f"`{printable(name)}` is not a file of cases: its name ends in none of {', '.join(_FORMS)}", hint=hint
+        )
+
+
+def read_rows(path: Path, *, name: str) -> Iterator[Row | Mistake]:
+    """The rows of a file, and what is wrong where there is none. Raises CasesError and DiskError."""
+    require_known(path, name)
+    return rows_of(read_text(path), path.suffix.lower())
 
 
 def _json_lines(text: str) -> Iterator[Row | Mistake]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from lmpm.errors import CasesError
 from lmpm.fs import DocumentError, Table, printable
 from lmpm.limits import MAX_CASE_DATABASE_BYTES, MAX_CASES
-from lmpm.proof.cases.files import Mistake, is_known, read_text, rows_of
+from lmpm.proof.cases.files import Mistake, read_text, require_known, rows_of
 from lmpm.proof.cases.records import Case, CaseSet, digest_of
 from lmpm.proof.checks.read import CheckKind, read_check
 from lmpm.units import count
@@ -84,11 +84,7 @@ def read_cases(path: Path, wanted: Wanted | None = None, *, name: str | None = N
     Raises CasesError with a line for each mistake, and DiskError.
     """
     name = name or path.name
-    if not is_known(path.suffix.lower()):
-        hint = "Cases are lines of JSON (`.jsonl`), CSV or TOML: see docs/evaluation.md"
-        raise CasesError(
-            f"`{printable(name)}` is not a file of cases: its name ends in none of .jsonl, .csv, .toml", hint=hint
-        )
+    require_known(path, name)
     text = read_text(path)
     reader = _Reader(path.parent, wanted or Wanted())
     for row in rows_of(text, path.suffix.lower()):

@@ -1,0 +1,36 @@
+"""A small model of one's own: from examples to a pinned GGUF that passed its gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmpm.tuner.base import USUAL as USUAL
+    from lmpm.tuner.costs import Costs as Costs
+    from lmpm.tuner.inspection import Inspection as Inspection
+    from lmpm.tuner.settings import Settings as Settings, Shape as Shape
+    from lmpm.tuner.training.loop import Progress as Progress, Watcher as Watcher
+    from lmpm.tuner.tune import (
+        Data as Data,
+        Outcome as Outcome,
+        Plan as Plan,
+        Reporter as Reporter,
+        Request as Request,
+        apply as apply,
+        check as check,
+        plan as plan,
+    )
+else:
+    from lmpm.lazy import expose
+
+    __getattr__, __all__ = expose(
+        __name__,
+        {
+            "base": "USUAL",
+            "costs": "Costs",
+            "inspection": "Inspection",
+            "settings": "Settings Shape",
+            "training.loop": "Progress Watcher",
+            "tune": "Data Outcome Plan Reporter Request apply check plan",
+        },
+    )

@@ -1,0 +1,135 @@
+"""The base of a LoRA: a folder of safetensors, or a repository of the Hub at a commit, known by its files' hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lmpm.errors import HashMismatchError, IntegrityError, LmpmError, NetworkError, NotFoundError
+from lmpm.fs import hash_one, printable, rules
+from lmpm.tuner.conversion.architectures import architecture_of
+from lmpm.tuner.conversion.safetensors import Weights
+from lmpm.tuner.conversion.vocabulary import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmpm.project import Workspace
+
+# Apache-2.0, of a size that a computer without a GPU tunes overnight (docs/tune.md).
+USUAL: Final = "Qwen/Qwen2.5-0.5B-Instruct"
+NEEDED: Final = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "*.safetensors",
+    "*.safetensors.index.json",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """A base on this machine. `repo` and `commit` are empty for a folder of the user's."""
+
+    folder: Path
+    name: str
+    repo: str = ""
+    commit: str = ""
+    license: str = ""
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """Its `config.json`."""
+        return read_json(self.folder / "config.json")
+
+    @cached_property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Each file that counts, with its sha256. Of the Hub's large files the hash is that which it promised."""
+        found = {path for pattern in NEEDED for path in self.folder.glob(pattern)}
+        return tuple((path.name, _hashed(path)) for path in sorted(found))
+
+    @cached_property
+    def sha256(self) -> str:
+        """One hash for all of them."""
+        return hashlib.sha256("\n".join(f"{digest}  {name}" for name, digest in self.files).encode()).hexdigest()
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many numbers it holds."""
+        return sum(prod(stored.shape) for stored in Weights(self.folder).tensors.values())
+
+
+def find_base(workspace: Workspace, ref: str) -> Base:
+    """The base that is meant by a path or by `owner/name[@revision]`, with its files here.
+
+    Raises SpecError for an architecture that cannot be tuned, NotFoundError, NetworkError, IntegrityError.
+    """
+    place = Path(ref).expanduser()
+    folder = place if place.is_absolute() else workspace.current / place
+    base = Base(folder=folder, name=folder.name) if folder.is_dir() else _of_hub(workspace, ref)
+    architecture_of(base.config)
+    if not Weights(base.folder).files:
+        raise IntegrityError(f"`{printable(ref)}` holds no `*.safetensors`")
+    return base
+
+
+def _of_hub(workspace: Workspace, ref: str) -> Base:
+    repo, _, revision = ref.removeprefix("hf:").partition("@")
+    try:
+        rules.repo_id(repo)
+    except ValueError as error:
+        raise NotFoundError(
+            f"`{printable(ref)}` is neither a folder nor a repository of the Hub",
+            hint="A base is a folder of safetensors, or `owner/name` of the Hub",
+        ) from error
+    found = workspace.hub.repository(repo, revision or None)
+    return Base(
+        folder=_snapshot(workspace, repo, found.revision),
+        name=repo.rpartition("/")[2],
+        repo=repo,
+        commit=found.revision,
+        license=found.license if found.license != "unknown" else "",
+    )
+
+
+def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
+    """The files of a commit in the Hugging Face cache, brought where they are not there."""
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                repo,
+                revision=commit,
+                cache_dir=workspace.store.root,
+                endpoint=workspace.http.endpoint,
+                token=workspace.http.token or False,
+                allow_patterns=list(NEEDED),
+                local_files_only=workspace.offline,
+            )
+        )
+    except LocalEntryNotFoundError as error:
+        raise NetworkError(f"`{repo}` is not on this machine", kind="offline") from error
+    except LmpmError:
+        raise
+    except OSError as error:
+        raise NetworkError(f"`{repo}` could not be fetched: {printable(str(error))[:200]}") from error
+
+
+def _hashed(path: Path) -> str:
+    """The sha256 of a file; one that the Hub named by its hash must have it. Raises HashMismatchError."""
+    hashed = hash_one(path)
+    promised = path.resolve().name
+    if path.is_symlink() and len(promised) == 64 and promised != hashed.sha256:
+        raise HashMismatchError(path.name, expected=(promised, hashed.size), computed=(hashed.sha256, hashed.size))
+    return hashed.sha256

@@ -192,7 +192,8 @@ class Session:
 
     def likeliest(self, prompt: str | Sequence[int | str], number: int) -> list[tuple[int, float]]:
         """The likeliest next tokens after a prompt, each with the logarithm of its probability."""
-        body = self._asking(prompt, 1, (), GREEDY, None, None)
+        self._require_room(_words(prompt))
+        body = text_request(prompt, {"max_tokens": 1})
         # An end of text and half of a character are written without their chances, so a letter is made to be written.
         # The chances are those before that (llama.cpp, tools/server/server-context.cpp, populate_token_probs).
         letter = self.tokenize("a", special=False)[-1]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lmpm.errors import LockError
-from lmpm.project import Lock, LockedCandidate, LockedModel, differences, emit_lock, parse_lock
+from lmpm.project import Lock, LockedCandidate, LockedModel, Training, differences, emit_lock, parse_lock
 from lmpm.proof.tested import Tested
 from lmpm.resolver import Waiting
 from lmpm.types import FileSource, HubSource, ModelFile, Source, StarterSource, UrlSource

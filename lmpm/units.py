@@ -61,7 +61,9 @@ def parameters(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`112.4` as `1 min 52 s`, `600` as `10 min`, `1.43` as `1.4 s`."""
+    """`112.4` as `1 min 52 s`, `600` as `10 min`, `1.43` as `1.4 s`, `0.03` as `under 0.1 s`."""
+    if seconds > 0 and round(seconds, 1) == 0:
+        return "under 0.1 s"
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.cli.output import json, words
 from lmpm.cli.output.console import show_error
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lmpm.errors import LmpmError
     from lmpm.project import Installed, Plan, Step
     from lmpm.proof import Checked, SmokeResult
+
+LEAST_SHOWN_S: Final = 0.1  # less than that took no time that anybody felt
 
 
 def show_step(app: App, plan: Plan, step: Step) -> None:
@@ -92,7 +94,7 @@ class ActionWords(ActionReporter):
             self.app.console.blank()
             if self.plan.saves:
                 pinned = f". {pinned_words(self.app, commit_with_manifest=True)}"
-        self.app.console.done(f"Installed {model.name} in {duration(model.took_s)}{pinned}")
+        self.app.console.done(f"Installed {model.name} in {duration(max(model.took_s, LEAST_SHOWN_S))}{pinned}")
 
     def unpinned(self, names: tuple[str, ...]) -> None:
         """Say what has left the lock."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import IntegrityError
-from lmpm.fs.rules import printable
+from lmpm.fs import printable
 
 if TYPE_CHECKING:
     from lmpm.gguf.header import Header, Tensor

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lmpm.tuner.base import USUAL as USUAL
     from lmpm.tuner.costs import Costs as Costs
     from lmpm.tuner.inspection import Inspection as Inspection
+    from lmpm.tuner.parity import Parity as Parity
     from lmpm.tuner.settings import Settings as Settings, Shape as Shape
     from lmpm.tuner.training.loop import Progress as Progress, Watcher as Watcher
     from lmpm.tuner.tune import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         check as check,
         plan as plan,
     )
+    from lmpm.tuner.work import Trained as Trained
 else:
     from lmpm.lazy import expose
 
@@ -29,8 +31,10 @@ else:
             "base": "USUAL",
             "costs": "Costs",
             "inspection": "Inspection",
+            "parity": "Parity",
             "settings": "Settings Shape",
             "training.loop": "Progress Watcher",
             "tune": "Data Outcome Plan Reporter Request apply check plan",
+            "work": "Trained",
         },
     )

@@ -76,4 +76,4 @@ def test_upgrade_chooses_anew(cli: Cli, hub: LoopbackHub) -> None:
 
 
 def test_without_a_manifest_there_is_nothing_to_lock(cli: Cli) -> None:
-    cli.call("lock").failed(2, "no `lmpm.toml`")
+    cli.call("lock").failed(2, "No `lmpm.toml`")

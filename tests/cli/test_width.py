@@ -55,6 +55,8 @@ def shown(cli: Cli, width: int, words: str) -> list[str]:
         if not part:
             break
         written += part
+        if b"[Y/n]" in part:  # such as whether to measure the machine
+            os.write(terminal, b"n\n")
     os.waitpid(pid, 0)
     os.close(terminal)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())

@@ -37,7 +37,9 @@ class TestTyped:
     @pytest.mark.parametrize("words", having("--engine"))
     def test_a_name_that_is_not_an_engine_is_a_usage_error_everywhere(self, cli: Cli, words: str) -> None:
         wanted = [param for param in commands()[words].params if isinstance(param, click.Argument) and param.required]
+        needed = [param for param in commands()[words].params if isinstance(param, click.Option) and param.required]
         ask = [*words.split(), *["text-to-sql" for _ in wanted]]
+        ask += [word for option in needed for word in (option.opts[0], "x")]
         for name, hint in (("xlamacpp", "Did you mean `xllamacpp`?"), ("other", "Engines: xllamacpp")):
             cli.call(*ask, "--engine", name).failed(2, f"`{name}` is not an engine", hint)
         cli.call(*ask, "--engine", " ").failed(2, "`--engine` is empty")

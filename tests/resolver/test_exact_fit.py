@@ -261,9 +261,15 @@ def test_the_planned_layers_reach_the_engine(tmp_path: Path, monkeypatch: pytest
     plans: list[RunConfig] = []
     open_session = XLlamaCpp.open
 
-    def watched(self: XLlamaCpp, files: engine.Files, config: RunConfig, limits: engine.EngineLimits) -> engine.Session:
+    def watched(
+        self: XLlamaCpp,
+        files: engine.Files,
+        config: RunConfig,
+        limits: engine.EngineLimits,
+        service: engine.Service = engine.Service(),  # noqa: B008
+    ) -> engine.Session:
         plans.append(config)
-        return open_session(self, files, config, limits)
+        return open_session(self, files, config, limits, service)
 
     monkeypatch.setattr(XLlamaCpp, "open", watched)
     local_engine = LocalEngine(card, tmp_path)

@@ -69,7 +69,8 @@ def command(app: App, ref: str, **options: Any) -> None:
     info = workspace.engine.info if workspace.is_this_machine else None
     if found.memory.source in ("header", "keys") and info and not is_followed(info.build):
         app.console.note(f"memory is that of {BUILD}; scratch may differ by a few MiB in {info.build}, which is here")
-    found = replace(found, template_findings=(*found.template_findings, *_of_another_template(app, parts)))
+    if computed.memory.source != "keys":  # the whole header is at hand, and with it the template
+        found = replace(found, template_findings=(*found.template_findings, *_of_another_template(app, parts)))
     if app.as_json:
         put_json(_json(found, computed, exact))
     else:

@@ -108,19 +108,11 @@ def command(app: App, ref: str, words: tuple[str, ...], **options: Any) -> None:
     REF is a name of the project, of your own models, a task, or any reference, such as `hf:user/repo:Q4_K_M` or
     `./model.gguf`. INPUT is what is asked: text, `@file`, or `-` for what is piped in.
 
-    Further inputs are options of their own names; `lmpm show REF` says which a model takes:
-
-    \b
-    text-to-sql      --db FILE, or --schema FILE
-    classification   --labels spam,ham
-    json-extraction  --fields name,age
-    translation      --language French
-    rag              --documents FILE
-    code-completion  --suffix TEXT
+    Further inputs are options of their own names, listed below by task; `lmpm show REF` says which a model takes.
 
     A chat without INPUT on a terminal is a conversation. Several lines that are piped in for embeddings or a
     classification are answered with one JSON object each.
-    """  # noqa: D301 - \b tells click to keep the lines as they are
+    """
     from lmpm.cli.asking import Asker
     from lmpm.cli.asking_sql import database_path
     from lmpm.cli.opening import find

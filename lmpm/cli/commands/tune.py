@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @json_option
 @pass_app()
 def command(app: App, name: str, only_check: bool, yes: bool, **options: Any) -> int:
-    """Train a small model on your own examples, and pin it once it passed.
+    """Train a small model on your own examples, and pin it.
 
     Each example has the inputs of the recipe (`lmpm show TASK`) and its `answer`. A LoRA is trained on a base and
     merged into it, or a small model from nothing. Then the cases decide: against the base, against what is pinned, and

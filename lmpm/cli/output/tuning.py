@@ -17,9 +17,7 @@ from lmpm.units import count, duration, human, parameters
 if TYPE_CHECKING:
     from lmpm.cli.output.console import Console
     from lmpm.evaluation import Watcher as EvaluationWatcher
-    from lmpm.tuner import Data, Outcome, Plan, Progress, Request
-    from lmpm.tuner.parity import Parity
-    from lmpm.tuner.work import Trained
+    from lmpm.tuner import Data, Outcome, Parity, Plan, Progress, Request, Trained
 
 PLAIN_INTERVAL_S: Final = 10.0  # between two lines where nothing can move
 SHOWN: Final = 5

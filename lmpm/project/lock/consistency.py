@@ -44,9 +44,9 @@ def _check_shards(paths: list[str], place: str) -> None:
 
 
 def require_new_candidate(candidate: LockedCandidate, above: list[LockedCandidate], table: Table) -> None:
-    """A candidate and its targets stand once in a model: `above` are those before it, `table` is its own."""
+    """A candidate in its mode, and each target, stand once in a model: `above` are those before it, `table` is its own."""
     for index, other in enumerate(above):
-        if candidate.source == other.source and candidate.files == other.files:
+        if (candidate.source, candidate.files, candidate.mode) == (other.source, other.files, other.mode):
             raise DocumentError(table.place, f"is the same as candidate[{index}]")
         if shared := set(candidate.targets).intersection(other.targets):
             raise table.fail("targets", f"`{min(shared)}` is served by candidate[{index}] already")

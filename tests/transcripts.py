@@ -59,6 +59,7 @@ def _run(project: Path, environment: dict[str, str]) -> Callable[[str], str]:
 
 def without_figures(text: str) -> str:
     """The text with each number replaced, and with it what the width of a number moves."""
+    text = re.sub(r"under (?=\d)", "", text)  # a machine that is faster than this says so
     return " ".join(re.sub(r"\d[\d.,]*(?:-\d[\d.,]*)?", "#", text).split())
 
 

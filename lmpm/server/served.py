@@ -84,6 +84,19 @@ def hash_lock(path: Path) -> str:
         return ""
 
 
+def _is_gone(pid: int) -> bool:
+    """Whether no process has this number any more; False where the system cannot be asked."""
+    if os.name != "posix":  # elsewhere the question would end the process
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def find_served(
     home: Path, lock: Path, subject: Subject, environ: Mapping[str, str], *, context: int | None = None
 ) -> Model | None:
@@ -96,6 +109,9 @@ def find_served(
         return None
     for path, note in _notes(home):
         if note.lock != wanted:
+            if _is_gone(note.pid):
+                with contextlib.suppress(OSError):
+                    path.unlink()
             continue
         key = environ.get(note.key_variable, "").strip() if note.key_variable else ""
         try:

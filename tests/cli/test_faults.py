@@ -212,12 +212,12 @@ def test_a_model_that_does_not_do_its_task_is_not_pinned(
     before = cli.lock.read_bytes(), cli.manifest.read_bytes()
     data = models()[name](tmp_path / "bad.gguf")
     tiny.add_repo("maker/bad-GGUF", {"bad-Q8_0.gguf": data}, card_data={"license": "mit"})
-    shown = cli.call("install", "maker/bad-GGUF", "--task", "text-to-sql", "-c", "256")
+    shown = cli.call("install", "maker/bad-GGUF", "--task", "text-to-sql", "-c", "512")
     shown.failed(4 if name == "cut off" else 8)
     assert (cli.lock.read_bytes(), cli.manifest.read_bytes()) == before
     if name == "garbage":
         assert "does not do its task" in shown.err and "`--no-test`" in shown.err
-        cli.call("install", "maker/bad-GGUF", "--task", "text-to-sql", "-c", "256", "--no-smoke").passed()
+        cli.call("install", "maker/bad-GGUF", "--task", "text-to-sql", "-c", "512", "--no-smoke").passed()
         cli.call("smoke", "bad").failed(8, "does not do its task")
         verified = cli.call("verify", "bad", "mine")
         assert verified.code == 8 and "1 of 2 models verified" in verified.err

@@ -20,7 +20,7 @@ def planned(result: Result) -> Any:
     """What a run said it would do: its JSON without what only a run can know."""
     found = result.passed().json
     for model in found.get("models", []):
-        for name in ("path", "smoke"):
+        for name in ("path", "smoke", "checks"):
             model.pop(name, None)
     return {key: value for key, value in found.items() if key != "dry_run"}
 

@@ -44,7 +44,7 @@ def _check_shards(paths: list[str], place: str) -> None:
 
 
 def require_new_candidate(candidate: LockedCandidate, above: list[LockedCandidate], table: Table) -> None:
-    """A candidate in its mode, and each target, stand once in a model: `above` are those before it, `table` is its own."""
+    """A candidate in its mode, and each target, stand once: `above` are those before it, `table` is its own."""
     for index, other in enumerate(above):
         if (candidate.source, candidate.files, candidate.mode) == (other.source, other.files, other.mode):
             raise DocumentError(table.place, f"is the same as candidate[{index}]")

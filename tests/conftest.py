@@ -210,6 +210,17 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(directory, environment)
 
 
+@pytest.fixture
+def here(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The project and environment of `cli` as those of this process."""
+    for name in [name for name in os.environ if name not in cli.environment]:
+        monkeypatch.delenv(name)
+    for name, value in cli.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(cli.directory)
+    return cli
+
+
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Any]:
     """The catalog's repositories on loopback, with small stand-ins behind their file names."""

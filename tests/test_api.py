@@ -23,17 +23,6 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 FUNCTIONS = ("install", "load", "path", "resolve", "serve", "sync", "verify")
 
 
-@pytest.fixture
-def here(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The project and environment of `cli` as those of this process."""
-    for name in [name for name in os.environ if name not in cli.environment]:
-        monkeypatch.delenv(name)
-    for name, value in cli.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(cli.directory)
-    return cli
-
-
 def test_the_examples_of_the_page_run(here: Cli) -> None:
     outputs = []
     for example in EXAMPLES:

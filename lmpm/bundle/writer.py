@@ -7,7 +7,7 @@ import io
 import json
 import os
 import tarfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from lmpm.types import FileSource, HubSource, StarterSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
     from lmpm.bundle.contents import BundlePlan
@@ -188,9 +189,7 @@ def _require_space(target: Path, wanted: int) -> None:
 
 def _place(store: Store, origin: Path, blob: Path, file: ModelFile, reporter: Reporter) -> None:
     """Put a file under its name in the bundle, its bytes shared with the store where both are on one disk."""
-    part = blob.with_name(blob.name + PART_SUFFIX)
-    part.unlink(missing_ok=True)
-    try:
+    with _becoming(blob, reporter) as part:
         if _is_same_disk(origin, blob):
             reporter.hashing(file.path, file.size)
             found = hash_one(origin)
@@ -202,7 +201,16 @@ def _place(store: Store, origin: Path, blob: Path, file: ModelFile, reporter: Re
                 _require_right(file, *_copy(data, copy, file, reporter))
                 copy.flush()
                 os.fsync(copy.fileno())
-        part.replace(blob)
+
+
+@contextmanager
+def _becoming(target: Path, reporter: Reporter) -> Iterator[Path]:
+    """A file that takes the name of `target` once it is whole; what goes wrong before leaves nothing."""
+    part = target.with_name(target.name + PART_SUFFIX)
+    part.unlink(missing_ok=True)
+    try:
+        yield part
+        part.replace(target)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -254,24 +262,19 @@ def _write_tar(plan: BundlePlan, target: Path, texts: dict[str, bytes], index: b
     if not target.parent.is_dir():
         raise DiskError(f"There is no directory `{target.parent}` to write `{target.name}` to")
     _require_space(target.parent, sum(file.size for file, _ in plan.blobs.values()))
-    part = target.with_name(target.name + PART_SUFFIX)
-    try:
-        with part.open("wb") as opened, tarfile.open(fileobj=opened, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for path, text in ((INDEX, index), *sorted(texts.items())):
-                archive.addfile(_member(path, len(text)), io.BytesIO(text))
-            for digest, (file, origin) in plan.blobs.items():
-                if origin is not None:
-                    _add(archive, _member(_blob(digest), file.size), file, origin, reporter)
-            archive.close()
-            opened.flush()
-            os.fsync(opened.fileno())
-        part.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-    finally:
-        reporter.stopped()
+    with (
+        _becoming(target, reporter) as part,
+        part.open("wb") as opened,
+        tarfile.open(fileobj=opened, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path, text in ((INDEX, index), *sorted(texts.items())):
+            archive.addfile(_member(path, len(text)), io.BytesIO(text))
+        for digest, (file, origin) in plan.blobs.items():
+            if origin is not None:
+                _add(archive, _member(_blob(digest), file.size), file, origin, reporter)
+        archive.close()
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _add(archive: tarfile.TarFile, member: tarfile.TarInfo, file: ModelFile, origin: Path, reporter: Reporter) -> None:

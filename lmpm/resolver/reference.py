@@ -129,7 +129,7 @@ def _path_of(url: str) -> Path:
     if address.netloc not in ("", "localhost"):
         raise SpecError(
             f"`{rules.printable(url[:80])}` names a file on another computer",
-            hint="A path on this one has three slashes: `file:///home/me/model.gguf`",
+            hint="A path on this one has three slashes: `file:///models/model.gguf`",
         )
     return Path(unquote(address.path))
 

@@ -15,7 +15,7 @@ from lmpm.types import HubSource, StarterSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lmpm.project import Lock, LockedCandidate, Workspace
+    from lmpm.project import Lock, LockedCandidate, Twin, Workspace
 
 # What repositories call them; a card states the licence where no file does.
 NAMES: Final = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING", "NOTICE", "USE_POLICY.md", "README.md")
@@ -31,18 +31,18 @@ class Texts:
     lacking: tuple[str, ...]
 
 
-def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate]) -> Texts:
+def license_texts(workspace: Workspace, pins: Sequence[LockedCandidate | Twin]) -> Texts:
     """The licences and model cards of the repositories at the pinned commits, from the store or over the network."""
     texts: dict[str, bytes] = {}
     lacking: list[str] = []
-    pinned = {(item.source, item.license) for item in candidates if isinstance(item.source, HubSource)}
+    pinned = {(item.source, item.license) for item in pins if isinstance(item.source, HubSource)}
     for source, license_id in sorted(pinned, key=str):
         found = dict(_texts_of(workspace, source))
         folder = f"licenses/{_ODD.sub('_', source.repo.replace('/', '--'))}"
         texts |= {f"{folder}/{name}": text for name, text in found.items()}
         if not found.keys() - {"README.md"}:
             lacking.append(f"no text of the licence `{license_id}` of {source.repo}")
-    for task in sorted({item.source.task for item in candidates if isinstance(item.source, StarterSource)}):
+    for task in sorted({item.source.task for item in pins if isinstance(item.source, StarterSource)}):
         texts[f"licenses/starter--{task}/README.md"] = (catalog_directory() / "starter" / "README.md").read_bytes()
         lacking.append(f"no text of the licence of the {task} starter, which is lmpm's own")
     return Texts(dict(sorted(texts.items())), tuple(dict.fromkeys(lacking)))

@@ -57,12 +57,12 @@ def plan_prune(store: Store, projects: list[Known], *, now: float | None = None)
 
 
 def lacking(store: Store, locks: Iterable[Lock]) -> list[tuple[Source, ModelFile]]:
-    """What locks name and the store does not have: every rung, since a link costs nothing."""
+    """What locks name and the store does not have: every rung and twin, since a link costs nothing."""
     wanted: dict[Path, tuple[Source, ModelFile]] = {}
     for lock in locks:
         for model in lock.models:
-            for candidate in model.candidates:
-                for file in candidate.files:
-                    if store.find(candidate.source, file) is None:
-                        wanted[store.link(candidate.source, file)] = candidate.source, file
+            for pinned in (*model.candidates, *model.twins):
+                for file in pinned.files:
+                    if store.find(pinned.source, file) is None:
+                        wanted[store.link(pinned.source, file)] = pinned.source, file
     return list(wanted.values())

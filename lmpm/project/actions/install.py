@@ -31,7 +31,8 @@ from lmpm.project.actions.plan import (
     locked_step,
     measured_remarks,
 )
-from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
+from lmpm.project.actions.steps import bring_twins, each, fetch_and_test, require_checks, require_room
+from lmpm.project.actions.twins import twin_steps
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
@@ -57,19 +58,23 @@ def plan(
     locked: bool = False,
     save: bool = True,
     smoke: bool = True,
+    twins: bool = False,
 ) -> Plan:
     """What installing references would do; without any, what makes this machine equal to the lock.
 
     `constraints` go before what the manifest asks of a reference already. `name` is that of the one reference in the
     manifest. `locked` forbids that the lock changes, `save` False that the project's files are written.
+    With `twins` those that the lock pins of what is taken from it come along.
     Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
     """
     if name is not None:
         name = _as_typed_name(name, refs)
     if refs:
         steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
-        return _plan(workspace, steps, smoke=smoke, save=save and not locked)
-    return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+        planned = _plan(workspace, steps, smoke=smoke, save=save and not locked)
+    else:
+        planned = _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+    return replace(planned, twins=twin_steps(workspace, planned.steps)) if twins else planned
 
 
 def _as_typed_name(name: str, refs: Sequence[str]) -> str:
@@ -226,6 +231,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
         with workspace.editing() as guarded:
             pinning.pin_again(guarded, plan.asked)
     models = each(plan, told, lambda step: _install(plan, step, told))
+    bring_twins(plan, told)
     return Result(models=models, changed=bool(plan.changes), unpinned=unpinned)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.project.actions.plan import ActionReporter, Installed
+from lmpm.project.actions.twins import bring_twin
 from lmpm.project.checks import Subject, check, read_checks, replace_smoke
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
 from lmpm.project.lock.facts import verified_paths
@@ -14,7 +15,7 @@ from lmpm.project.lock.recipes import pinned_recipe, recipe_of
 from lmpm.project.origin import require_public
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from lmpm.catalog import Task
@@ -23,15 +24,25 @@ if TYPE_CHECKING:
     from lmpm.project.workspace import Workspace
     from lmpm.proof import Checked, SmokeResult
     from lmpm.recipe import Recipe
+    from lmpm.types import ModelFile, Source
 
 
 def require_room(plan: Plan) -> None:
     """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
-    coming = [(step.source, step.files) for step in plan.steps if not step.is_here]
+    coming: list[tuple[Source, Iterable[ModelFile]]] = [
+        (step.source, step.files) for step in plan.steps if not step.is_here
+    ]
+    coming += [(step.twin.source, step.downloads) for step in plan.twins if step.downloads]
     if coming:
         from lmpm.project.space import require_space
 
         require_space(plan.workspace.store, coming)
+
+
+def bring_twins(plan: Plan, reporter: ActionReporter) -> None:
+    """Bring the twins that were asked for. Raises the errors of a transfer."""
+    for step in plan.twins:
+        bring_twin(plan.workspace, step.name, step.twin, reporter.transfers)
 
 
 def each(plan: Plan, reporter: ActionReporter, carry_out: Callable[[Step], Installed]) -> tuple[Installed, ...]:

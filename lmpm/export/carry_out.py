@@ -81,6 +81,13 @@ def record_of(export: Export, project: Path, own: Exported | None = None) -> Exp
     )
 
 
+def sweep(record: Exported) -> None:
+    """Remove what a write that was killed left under names of its own. Raises DiskError."""
+    for file in record.begun:
+        with disk_errors(record.place, "remove"):
+            _remove_leftovers(record.place / file.path)
+
+
 def begun(record: Exported, own: Exported | None) -> Exported:
     """The record while an export is on its way from what `own` says to what `record` does."""
     if own is None:

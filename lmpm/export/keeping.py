@@ -37,6 +37,8 @@ def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: 
         there = records.at(export.place)
         own = next((item for item in there if _is_same(item, carry_out.record_of(export, workspace.directory))), None)
         others = [item for item in there if item is not own]
+        if own is not None:
+            carry_out.sweep(own)
         lacking = carry_out.lacking(export, own, others, reporter)
         record = carry_out.record_of(export, workspace.directory, own)
         if record == own and not lacking:

@@ -109,7 +109,8 @@ class Exports:
                     yield _decoded(json.loads(opened.read(MAX_RECORD_BYTES)))
 
     def _path(self, export: Exported) -> Path:
-        key = "\0".join((export.target, export.name, str(export.project), str(export.place), export.entry))
+        parts = (export.target, export.name, str(export.project), str(export.place), export.entry)
+        key = "\0".join(filter(None, parts))
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,30 +30,13 @@ def test_oci_layout_by_oras(starter: Cli) -> None:
     found = layout.NewLayout(str(place))
     (file,) = load_lock(starter.lock).models[0].candidates[0].files
     digests = found.get_ordered_blobs("v2")
-    assert digests[0] == f"sha256:{file.sha256}" or f"sha256:{file.sha256}" in digests
+    assert f"sha256:{file.sha256}" in digests
     assert {digest.replace(":", "/") for digest in digests} == {
         path.relative_to(place / "blobs").as_posix() for path in (place / "blobs").rglob("*") if path.is_file()
     }
     (place / "oci-layout").write_text("{}", "utf-8")
     with pytest.raises(ValueError):
         layout.NewLayout(str(place))
-
-
-def test_oci_documents_by_opencontainers(starter: Cli) -> None:
-    v1 = pytest.importorskip("opencontainers.image.v1")
-    starter.call("export", "oci", "text-to-sql").passed()
-    place = starter.directory / "text-to-sql-oci"
-
-    def read(kind: Any, path: Path) -> Any:
-        made = kind()
-        made.load(json.loads(path.read_bytes()))  # raises for what the specification does not allow
-        return made.to_dict()
-
-    index = read(v1.Index, place / "index.json")
-    digest = index["manifests"][0]["digest"].replace(":", "/")
-    manifest = read(v1.Manifest, place / "blobs" / digest)
-    assert len(manifest["layers"]) == 1
-    read(v1.ImageLayout, place / "oci-layout")
 
 
 def test_compose_by_its_schema(starter: Cli) -> None:

@@ -94,16 +94,19 @@ def require_true(cli: Cli, place: Path, whole: dict[str, str], before: dict[str,
         assert checked.code == 4
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("act", [die, interrupt])
-def test_cut_off_before_any_change(project: Cli, tmp_path: Path, target: str, act: Callable[[], None]) -> None:
+@pytest.mark.parametrize(
+    ("target", "act", "step"),
+    [("ollama", die, 1), *((target, die, 4) for target in TARGETS), *((target, interrupt, 6) for target in TARGETS)],
+)
+def test_cut_off(project: Cli, tmp_path: Path, target: str, act: Callable[[], None], step: int) -> None:
+    """Before every change to a file, or every few."""
     command = ("export", target, "text-to-sql", "--to", tmp_path / "place", "--copy")
     place = tmp_path / "place"
     project.call(*command).passed()
     whole = files(place)
     project.call("export", "--undo").passed()
     assert not place.exists()
-    for number in range(1, 200):
+    for number in range(1, 200, step):
         code = in_child(project, command, at_change(number, tmp_path, act))
         if code == 0:
             break
@@ -111,7 +114,7 @@ def test_cut_off_before_any_change(project: Cli, tmp_path: Path, target: str, ac
         require_true(project, place, whole, {})
         if act is interrupt:
             assert not files(place)
-        if number % 2:
+        if number // step % 2:
             project.call(*command).passed()
             assert files(place) == whole
             project.call("export", "--check").passed()
@@ -130,7 +133,7 @@ def test_made_anew_and_cut_off(project: Cli, tmp_path: Path, target: str) -> Non
     new = (*old, "--option", "slots=4")
     project.call(*new).passed()
     whole = files(place)
-    for number in range(1, 200):
+    for number in range(1, 200, 3):
         project.call(*old).passed()
         before = files(place)
         if in_child(project, new, at_change(number, tmp_path, die)) == 0:

@@ -11,7 +11,7 @@ import pytest
 
 from lmpm.project.lock.file import load_lock
 from tests.conftest import Cli
-from tests.export.conftest import BASE
+from tests.export.conftest import BASE, GGUF
 from tests.loopback import LoopbackHub
 from tests.stored import age
 
@@ -56,7 +56,7 @@ def deny(cli: Cli, publisher: str) -> None:
 
 
 class TestBring:
-    @pytest.mark.parametrize("command", [("sync",), ("install",), ("install", "--locked"), ("install", "chat")])
+    @pytest.mark.parametrize("command", [("sync",), ("install",), ("install", "--locked"), ("install", f"hf:{GGUF}")])
     def test_only_where_it_is_asked_for(self, clone: Cli, command: tuple[str, ...]) -> None:
         before = clone.lock.read_bytes()
         clone.call(*command, "--no-test").passed()

@@ -84,9 +84,10 @@ def undo_export(workspace: Workspace, record: Exported, reporter: Reporter) -> l
     """Take an export back; returns the files that were changed since and are left. Raises DiskError."""
     records = _records(workspace)
     with records.held(record.place, reporter):
-        others = [item for item in records.at(record.place) if not _is_same(item, record)]
-        left = _remove(records, record, others)
-        records.forget(record)
+        there = records.at(record.place)  # as it is now: another export may have left it its files
+        own = next((item for item in there if _is_same(item, record)), record)
+        left = _remove(records, own, [item for item in there if item is not own])
+        records.forget(own)
     return left
 
 

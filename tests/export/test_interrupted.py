@@ -113,7 +113,7 @@ def test_cut_off(project: Cli, tmp_path: Path, target: str, act: Callable[[], No
         assert code == (None if act is die else 130)
         require_true(project, place, whole, {})
         if act is interrupt:
-            assert not files(place)
+            assert files(place) in ({}, whole)  # whole where only the record was left to be written
         if number // step % 2:
             project.call(*command).passed()
             assert files(place) == whole

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.bundle.texts import bill_of_materials, license_texts
 from lmpm.errors import LockError, NothingFitsError, UnknownNameError
-from lmpm.project import MANIFEST_NAME, find_models, require_permitted, require_twin_permitted, rung_for
+from lmpm.project import MANIFEST_NAME, find_models, require_permitted, require_twin_permitted, rung_for, twins_of
 from lmpm.store import missing_files
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def _taken(
     packed, left_out = [], []
     for number, candidate in enumerate(model.candidates, start=1):
         if everything or number in takers:
-            along = [twin for twin in model.twins if twins and twin.of == candidate.files[0].sha256]
-            packed.append(Packed(model.name, candidate, tuple(takers.get(number, ())), tuple(along)))
+            along = twins_of(model, candidate) if twins else ()
+            packed.append(Packed(model.name, candidate, tuple(takers.get(number, ())), along))
         else:
             why = f"not taken by {', '.join(machines)}"
             left_out.append(LeftOut(model.name, candidate.model, candidate.quant, why))

@@ -35,7 +35,8 @@ def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: 
     records = _records(workspace)
     with records.held(export.place, reporter):
         there = records.at(export.place)
-        own = next((item for item in there if _is_same(item, carry_out.record_of(export, workspace.directory))), None)
+        wanted = carry_out.record_of(export, workspace.directory)
+        own = next((item for item in there if _is_same(item, wanted)), None)
         others = [item for item in there if item is not own]
         if own is not None:
             carry_out.sweep(own)

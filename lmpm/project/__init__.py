@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TwinStep as TwinStep,
         bring_twin as bring_twin,
         missing_files as missing_files,
+        twins_of as twins_of,
     )
     from lmpm.project.audit import Finding as Finding, audit_exit_code as audit_exit_code, audit_lock as audit_lock
     from lmpm.project.directory import (
@@ -88,7 +89,7 @@ else:
             "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
-            "actions.twins": "TwinStep bring_twin missing_files",
+            "actions.twins": "TwinStep bring_twin missing_files twins_of",
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",
             "environment": "Environment hub_token",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -15,8 +14,7 @@ import pytest
 
 from tests.conftest import Cli
 
-if sys.platform == "win32":
-    pytest.skip("needs fork", allow_module_level=True)
+resource = pytest.importorskip("resource", reason="needs POSIX, to fork and to bound files")
 
 TARGETS: Final = ("docker", "oci", "lm-studio", "ollama", "kubernetes", "ray")
 CHANGES: Final = frozenset({"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.chmod"})

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pass_app(local=True)
 def command(app: App) -> None:
     """List this project's models, and whether each is here."""
-    from lmpm.project import TwinStep, missing_files, rung_for, stale_remarks
+    from lmpm.project import TwinStep, missing_files, rung_for, stale_remarks, twins_of
 
     store, machine = app.workspace.store, app.workspace.machine
     lock = app.project.require_lock()
@@ -62,7 +62,7 @@ def command(app: App) -> None:
                 state + words.variant_words(len(model.candidates)),
             )
         )
-        twins = [twin for twin in model.twins if twin.of == candidate.files[0].sha256]
+        twins = twins_of(model, candidate)
         rows += [_twin_row(twin, missing_files(store, twin)) for twin in twins]
         data.append(
             {

@@ -30,9 +30,9 @@ from lmpm.project.actions.plan import (
     lock_changes,
     locked_step,
     measured_remarks,
+    twin_steps,
 )
 from lmpm.project.actions.steps import bring_twins, each, fetch_and_test, require_checks, require_room
-from lmpm.project.actions.twins import twin_steps
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models

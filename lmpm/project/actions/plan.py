@@ -243,6 +243,18 @@ def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -
     )
 
 
+def twin_steps(workspace: Workspace, steps: Iterable[Step]) -> tuple[TwinStep, ...]:
+    """What brings the twins of what is taken from the lock. Raises NotPermittedError for what the policy forbids."""
+    from lmpm.project.actions.twins import twin_step, twins_of
+
+    return tuple(
+        twin_step(workspace, step.name, twin)
+        for step in steps
+        if step.locked is not None and step.rung is not None
+        for twin in twins_of(step.locked, step.rung.candidate)
+    )
+
+
 def measured_remarks(workspace: Workspace, steps: Iterable[Step]) -> tuple[str, ...]:
     """Which candidates of the lock that are to come are others here because of a measurement."""
     from lmpm.project.actions.measuring import changes

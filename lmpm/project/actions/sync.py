@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import UnknownNameError
 from lmpm.project.actions.freshness import require_up_to_date
-from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks
+from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks, twin_steps
 from lmpm.project.actions.steps import bring_twins, each, fetch_and_test, require_checks, require_room
-from lmpm.project.actions.twins import twin_steps
 from lmpm.project.directory import find_models
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted

@@ -13,10 +13,9 @@ from lmpm.project.policy import require_twin_permitted
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-    from lmpm.project.actions.plan import Step
+    from lmpm.project.lock.records import LockedCandidate, LockedModel
     from lmpm.project.lock.twins import Twin
     from lmpm.project.workspace import Workspace
     from lmpm.reporter import Reporter
@@ -61,16 +60,15 @@ def missing_files(store: Store, twin: Twin) -> tuple[ModelFile, ...]:
     return tuple(file for file in twin.files if store.find(twin.source, file) is None)
 
 
-def twin_steps(workspace: Workspace, steps: Iterable[Step]) -> tuple[TwinStep, ...]:
-    """What brings the twins of what is taken from the lock. Raises NotPermittedError for what the policy forbids."""
-    policy = workspace.project.manifest().policy
-    found = []
-    for step in steps:
-        for twin in step.locked.twins if step.locked is not None else ():
-            if twin.of == step.files[0].sha256:
-                require_twin_permitted(step.name, twin, policy)
-                found.append(TwinStep(step.name, twin, missing_files(workspace.store, twin)))
-    return tuple(found)
+def twins_of(model: LockedModel, candidate: LockedCandidate) -> tuple[Twin, ...]:
+    """The twins of one candidate."""
+    return tuple(twin for twin in model.twins if twin.of == candidate.files[0].sha256)
+
+
+def twin_step(workspace: Workspace, name: str, twin: Twin) -> TwinStep:
+    """The step that brings a twin of the model `name`. Raises NotPermittedError for what the policy forbids."""
+    require_twin_permitted(name, twin, workspace.project.manifest().policy)
+    return TwinStep(name, twin, missing_files(workspace.store, twin))
 
 
 def bring_twin(workspace: Workspace, name: str, twin: Twin, reporter: Reporter) -> dict[str, Path]:

@@ -205,6 +205,7 @@ def fitting_plan(
         try:
             gpus = gpus_of(engine.machine)
             need = exact_memory(model, config, gpus, mmproj=pictures, service=service).total
+            need += subject.files.adapter_bytes
         except ValueError:
             need = subject.need * number + service.history_bytes  # no less than it can be
         if need <= budget or number == 1:

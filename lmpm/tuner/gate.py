@@ -169,7 +169,7 @@ def _contender(workspace: Workspace, subject: Subject, note: str) -> LocalConten
         subject=subject,
         label=f"{subject.title} ({note})",
         quant=subject.quant or "Q8_0",
-        identity=hash_one(subject.paths[0]).sha256,
+        identity="+".join(hash_one(path).sha256 for path in (subject.paths[0], *subject.files.adapters)),
         build=info.build if info else "",
         is_pinned=note == "pinned now",
     )

@@ -216,7 +216,7 @@ def _publish(planned: Plan, trained: Trained, parity: Parity, verdict: Verdict) 
     if trained.adapter is not None and trained.base is not None:
         require_adapter_for(
             read_file(trained.adapter),
-            read_file(trained.base),
+            [read_file(trained.base)],
             hash_one(trained.base).sha256,
             name=trained.adapter.name,
         )

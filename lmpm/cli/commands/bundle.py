@@ -67,7 +67,8 @@ def create(app: App, place: str, names: tuple[str, ...], target: str | None, eve
     if fetch and planned.missing:
         fetcher = app.workspace.fetcher(app.transfers)
         for item in planned.packed:
-            fetcher.fetch(item.candidate.source, item.candidate.files)
+            for source, files in item.candidate.pins:
+                fetcher.fetch(source, files)
         planned = bundle.plan(app.workspace, names, target=target, everything=everything)
     _show(app, planned)
     made = bundle.write(planned, path, app.transfers)

@@ -173,6 +173,11 @@ def checked_words(checked: Checked) -> str:
     return " · ".join(parts)
 
 
+def adapter_words(count: int) -> str:
+    """` + 2 adapters`; nothing where there are none."""
+    return f" + {count} adapter{'s' if count > 1 else ''}" if count else ""
+
+
 def variant_words(count: int) -> str:
     """`, 1 of 3 variants`, the one for this machine; nothing where the lock has a single one."""
     return f", 1 of {count} variants" if count > 1 else ""

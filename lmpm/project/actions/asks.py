@@ -94,11 +94,12 @@ def manifest_line(resolution: Resolution, constraints: Constraints, name: str | 
     )
 
 
-def with_own(line: ManifestModel, there: ManifestModel | None) -> ManifestModel:
-    """A line with what the one that stands there says beside the choice: how the model is asked, and checked."""
+def with_own(line: ManifestModel, there: ManifestModel | None, *, adapters: tuple[str, ...] = ()) -> ManifestModel:
+    """A line with what the one that stands there says beside the choice: recipe, checks, and adapters unless given."""
     if there is None:
-        return line
-    return replace(line, recipe=there.recipe, checks=there.checks, pass_share=there.pass_share)
+        return replace(line, adapters=adapters)
+    own = adapters or there.adapters
+    return replace(line, recipe=there.recipe, checks=there.checks, pass_share=there.pass_share, adapters=own)
 
 
 def _is_shorter(resolution: Resolution) -> bool:

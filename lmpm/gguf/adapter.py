@@ -80,13 +80,13 @@ def require_base(adapter: Header, sha256: str, *, name: str, accepted: str | Non
         )
 
 
-def foreign_base(adapter: Header, bases: Sequence[Header], known_as: Iterable[str]) -> str:
-    """The base that a file without a hash of it names by its lineage, where the model goes by no such name; else empty.
+def foreign_base(adapter: Header | str, bases: Sequence[Header], known_as: Iterable[str]) -> str:
+    """The base that an adapter names, itself or in its lineage, where the model goes by no such name; else empty.
 
     `known_as` are names of the model beside those in its own header. One name within the other counts as the same:
     `SmolLM2 135M` and `SmolLM2-135M-GGUF`.
     """
-    wanted = list(_lineage(adapter))
+    wanted = [adapter] if isinstance(adapter, str) else list(_lineage(adapter))
     header = bases[0]
     keys = ("general.name", "general.repo_url", "general.source.repo_url", "general.source.huggingface.repository")
     own = {_letters(item) for item in (*known_as, *map(header.text, keys), *_lineage(header))} - {""}

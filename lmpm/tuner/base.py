@@ -16,8 +16,9 @@ from lmpm.tuner.conversion.safetensors import Weights
 from lmpm.tuner.conversion.vocabulary import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from lmpm.hub import Repository
     from lmpm.project import Workspace
 
 # Apache-2.0, of a size that a computer without a GPU tunes overnight (docs/tune.md).
@@ -81,25 +82,38 @@ def find_base(workspace: Workspace, ref: str) -> Base:
 
 
 def _of_hub(workspace: Workspace, ref: str) -> Base:
+    found = _repository(workspace, ref)
+    return Base(
+        folder=_snapshot(workspace, found.id, found.revision, NEEDED),
+        name=found.id.rpartition("/")[2],
+        repo=found.id,
+        commit=found.revision,
+        license=found.license if found.license != "unknown" else "",
+    )
+
+
+def snapshot_of(workspace: Workspace, ref: str, needed: Sequence[str]) -> tuple[Path, str, str]:
+    """The files of `owner/name[@revision]` of these names in one folder, with the repository and the commit.
+
+    Raises NotFoundError, NetworkError.
+    """
+    found = _repository(workspace, ref)
+    return _snapshot(workspace, found.id, found.revision, needed), found.id, found.revision
+
+
+def _repository(workspace: Workspace, ref: str) -> Repository:
     repo, _, revision = ref.removeprefix("hf:").partition("@")
     try:
         rules.repo_id(repo)
     except ValueError as error:
         raise NotFoundError(
             f"`{printable(ref)}` is neither a folder nor a repository of the Hub",
-            hint="A base is a folder of safetensors, or `owner/name` of the Hub",
+            hint="Name a folder of safetensors, or `owner/name` of the Hub",
         ) from error
-    found = workspace.hub.repository(repo, revision or None)
-    return Base(
-        folder=_snapshot(workspace, repo, found.revision),
-        name=repo.rpartition("/")[2],
-        repo=repo,
-        commit=found.revision,
-        license=found.license if found.license != "unknown" else "",
-    )
+    return workspace.hub.repository(repo, revision or None)
 
 
-def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
+def _snapshot(workspace: Workspace, repo: str, commit: str, needed: Sequence[str]) -> Path:
     """The files of a commit in the Hugging Face cache, brought where they are not there."""
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -114,7 +128,7 @@ def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
                 cache_dir=workspace.store.root,
                 endpoint=workspace.http.endpoint,
                 token=workspace.http.token or False,
-                allow_patterns=list(NEEDED),
+                allow_patterns=list(needed),
                 local_files_only=workspace.offline,
             )
         )

@@ -22,7 +22,7 @@ from lmpm.licenses import normalise
 from lmpm.project.lock.adapters import LockedAdapter
 from lmpm.project.lock.build import with_targets
 from lmpm.project.lock.ladder import variant_of
-from lmpm.resolver import FileReference, HubReference, held_repository, parse_reference
+from lmpm.resolver import HubReference, held_repository, parse_reference
 from lmpm.types import FileSource, HubSource, ModelFile
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _find(workspace: Workspace, ref: str) -> _Found:
     if place.is_file():
         return _of_file(workspace, place)
     reference = parse_reference(ref)
-    if isinstance(reference, FileReference) or (not isinstance(reference, HubReference)):
+    is_path = not isinstance(reference, HubReference) or (ref.lower().endswith(".gguf") and not reference.path)
+    if is_path or not isinstance(reference, HubReference):
         raise NotFoundError(
             f"The adapter `{printable(ref)}` is not there",
             hint="An adapter is a GGUF file of the project, or `owner/name` of the Hub",

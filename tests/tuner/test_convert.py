@@ -1,4 +1,4 @@
-"""LoRAs of peft converted for a GGUF base that is pinned, with nothing of torch: exact, and named for that base alone."""
+"""LoRAs of peft converted for a pinned GGUF base, with nothing of torch: exact, and named for that base alone."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def merged(base: Path, target: Path, added: dict[str, Any]) -> Path:
             continue
         delta = added[tensor.name]
         heads = {"attn_q": HEADS, "attn_k": KV_HEADS}.get(tensor.name.split(".")[2])
-        if (
-            heads
-        ):  # llama.cpp rotates neighbours, transformers halves: row 2i is i of the first half, 2i+1 of the second
+        if heads:  # llama.cpp rotates neighbours, transformers halves: rows 2i, 2i+1 are row i of each half
             size = delta.shape[0] // heads
             order = [
                 head * size + half * (size // 2) + at

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.tuner.base import USUAL as USUAL
+    from lmpm.tuner.conversion.quantize import QUANTS as QUANTS
     from lmpm.tuner.convert import Converted as Converted, convert as convert
     from lmpm.tuner.costs import Costs as Costs
     from lmpm.tuner.inspection import Inspection as Inspection
@@ -31,6 +32,7 @@ else:
         {
             "base": "USUAL",
             "convert": "Converted convert",
+            "conversion.quantize": "QUANTS",
             "costs": "Costs",
             "inspection": "Inspection",
             "parity": "Parity",

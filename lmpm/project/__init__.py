@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from lmpm.project.reports.cyclonedx import cyclonedx_bom as cyclonedx_bom
     from lmpm.project.reports.junit import junit_xml as junit_xml
     from lmpm.project.reports.sarif import sarif_log as sarif_log
-    from lmpm.project.space import explain_shortage as explain_shortage
+    from lmpm.project.space import explain_shortage as explain_shortage, require_space as require_space
     from lmpm.project.usage import lacking as lacking, plan_prune as plan_prune, uses_of as uses_of
     from lmpm.project.workspace import (
         Workspace as Workspace,
@@ -110,7 +110,7 @@ else:
             "reports.cyclonedx": "cyclonedx_bom",
             "reports.junit": "junit_xml",
             "reports.sarif": "sarif_log",
-            "space": "explain_shortage",
+            "space": "explain_shortage require_space",
             "usage": "lacking plan_prune uses_of",
             "workspace": "Workspace global_directory project_directory",
         },

@@ -52,7 +52,7 @@ def convert(
     folder = workspace.current / Path(place).expanduser()
     repo = commit = ""
     if not folder.is_dir():
-        folder, repo, commit = snapshot_of(workspace, place, FILES)
+        folder, repo, commit = snapshot_of(workspace, place, FILES, reporter.transfers if reporter else None)
     adapter, headers = Adapter(folder), [read_file(path) for path in subject.paths]
     digest = _digest(subject)
     told = {"base.sha256": digest, **_origin(subject), **({"peft.repo": repo, "peft.commit": commit} if repo else {})}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lmpm.project import Installed, Workspace
     from lmpm.proof import CaseSet
     from lmpm.recipe import Recipe
+    from lmpm.reporter import Reporter as TransferReporter
     from lmpm.tuner.costs import Costs
     from lmpm.tuner.examples import Examples
     from lmpm.tuner.gate import Verdict
@@ -130,14 +131,14 @@ def check(workspace: Workspace, request: Request) -> Data:
     )
 
 
-def plan(workspace: Workspace, request: Request) -> Plan:
+def plan(workspace: Workspace, request: Request, transfers: TransferReporter | None = None) -> Plan:
     """All that is known before the training begins; the base is brought. Raises the errors of `check` and of the base.
 
     Raises LmpmError where a package is missing or the machine is too small.
     """
     require_quantizer(request.quant)
     data, settings = check(workspace, request), request.settings
-    base = find_base(workspace, request.base or USUAL) if settings.kind == "lora" else None
+    base = find_base(workspace, request.base or USUAL, transfers) if settings.kind == "lora" else None
     job = Job(
         name=request.name,
         recipe=data.recipe,

@@ -154,10 +154,12 @@ def _write(job: Job, learner: Learner, loss: float, left_out: int) -> Trained:
     learners.save_lora(learner, job.base.folder, job.settings, job.folder / "adapter")
     adapter = Adapter(job.folder / "adapter")
     base = job.folder / f"{job.base.name}-{job.quant}.gguf"
-    exact = _model(job, base, About(name=job.base.name, license=job.base.license))
-    if job.merges:
-        if exact != base:
-            exact.unlink()
+    of_base = About(name=job.base.name, license=job.base.license)
+    if not job.merges:
+        exact = _model(job, base, of_base)
+    else:
+        if not base.is_file() and (full := _model(job, base, of_base)) != base:
+            full.unlink()
         exact = _model(job, model, about, adapter=adapter)
     lora = job.folder / f"{job.name}-lora.gguf"
     write_adapter(job.start, adapter, lora, About(name=job.name, facts=job.facts | _base_facts(job.base, base)))

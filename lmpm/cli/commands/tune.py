@@ -75,7 +75,7 @@ def command(app: App, name: str, only_check: bool, yes: bool, **options: Any) ->
         else:
             tuning.show_data(app.console, data, request)
         return 0
-    planned = tuner.plan(app.workspace, request)
+    planned = tuner.plan(app.workspace, request, app.transfers)
     tuning.show_data(app.console, planned.data, request)
     tuning.show_plan(app.console, planned)
     if not yes and not app.as_json and is_terminal() and not click.confirm("Begin?", default=True, err=True):

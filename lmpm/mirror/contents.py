@@ -111,8 +111,10 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
     made: dict[str, MirroredRepository] = {}
     found: defaultdict[str, dict[str, dict[str, MirroredFile]]] = defaultdict(dict)
     missing: dict[str, None] = {}
-    candidates = [item for lock in locks for model in lock.models for item in model.candidates]
-    for candidate in (pinned for item in candidates for pinned in (item, *item.adapters)):
+    pinned: list[LockedCandidate | LockedAdapter] = []
+    for item in (item for lock in locks for model in lock.models for item in model.candidates):
+        pinned += (item, *item.adapters)
+    for candidate in pinned:
         source = candidate.source
         if not isinstance(source, HubSource):
             continue  # a starter comes with lmpm, a URL and a file of one's own are not the Hub's

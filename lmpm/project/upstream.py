@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lmpm.errors import NotFoundError, NotPermittedError
 from lmpm.types import HubSource, StarterSource, UrlSource
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.records import LockedCandidate
 
-    Pinned = LockedCandidate | LockedAdapter
+    Pinned: TypeAlias = LockedCandidate | LockedAdapter
 
 ChangeKind = Literal[
     "revision",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import tarfile
@@ -137,8 +136,8 @@ class TestAnswers:
         with lmpm.serve(port=0) as front:
             said = {}
             for name in ("plain", "adapted"):
-                body = {"model": name, "lmpm": {"schema": SCHEMA, "question": ASK[2]}, "grammar": ""}
-                done = requests.post(f"{front.url}/v1/chat/completions", json=body, timeout=60)
+                body = {"model": name, "lmpm": {"schema": SCHEMA, "question": ASK[2]}}
+                done = requests.post(f"{front.base_url}/chat/completions", json=body, timeout=60)
                 said[name] = done.json()["choices"][0]["message"]["content"]
         assert said["plain"] != said["adapted"]
 
@@ -171,7 +170,7 @@ class TestABaseThatIsAnother:
     def test_by_its_lineage_is_refused_where_no_hash_is_named(
         self, lineage: str, refused: bool, cli: Cli, base: Path
     ) -> None:
-        extra = {"general.base_model.count": 1, "general.base_model.0.repo_url": lineage}
+        extra: dict[str, str | int] = {"general.base_model.count": 1, "general.base_model.0.repo_url": lineage}
         write_lora(cli.directory / "models/x.gguf", base, strength=WEAK, extra=extra)
         done = cli.call(*INSTALL, "--name", "x", "--adapter", "models/x.gguf", "--no-test")
         if refused:
@@ -272,7 +271,9 @@ class TestOfTheHub:
         place = tmp_path / "b.tar"
         served.call("bundle", "create", str(place)).passed()
         with tarfile.open(place) as archive:
-            index = json.load(io.TextIOWrapper(archive.extractfile("lmpm-bundle/BUNDLE.json")))  # type: ignore[arg-type]
+            member = archive.extractfile("lmpm-bundle/BUNDLE.json")
+            assert member is not None
+            index = json.load(member)
         assert index["models"][0]["adapters"][0]["path"] == "lora.gguf"
         other = served.beside("air-gap", empty_store=True)
         other.call("bundle", "import", str(place), "--offline").passed()
@@ -306,6 +307,10 @@ class TestWrong:
         write_lora(cli.directory / "models/x.gguf", base)
         install = ("install", "text-to-sql", "--offline", "--adapter", "models/x.gguf")
         cli.call(*install).failed(2, "does not say which base", "Name the model")
+
+    def test_one_that_is_installed_as_a_model_says_how(self, cli: Cli, team: Path) -> None:
+        install = ("install", "./models/team.gguf", "--task", "text-to-sql", "--offline")
+        cli.call(*install).failed(4, "a LoRA adapter", "--adapter FILE")
 
     def test_an_adapter_goes_with_one_reference_that_is_pinned(self, cli: Cli, base: Path, team: Path) -> None:
         cli.call(*INSTALL, "text-to-sql", "--adapter", "models/team.gguf").failed(2, "exactly one reference")

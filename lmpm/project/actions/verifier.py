@@ -77,7 +77,7 @@ class Verifier:
         """
         paths: list[Path] = []
         known = dict(self.known)
-        taken = []
+        taken: list[tuple[Source, tuple[ModelFile, ...]]] = []
         for model in models:
             pins = [pin for rung in model.candidates for pin in rung.pins]
             known |= {file.sha256 or "": file.path for _, files in pins for file in files}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,14 @@ def pinned(cli: Cli, base: Path, team: Path) -> Cli:
     cli.call(*INSTALL, "--name", "plain", "--no-test").passed()
     cli.call(*INSTALL, "--name", "adapted", "--adapter", "models/team.gguf", "--no-test").passed()
     return cli
+
+
+@pytest.fixture
+def hub(cli: Cli) -> Iterator[LoopbackHub]:
+    """A Hub without any model."""
+    with LoopbackHub() as served:
+        cli.environment["HF_ENDPOINT"] = served.endpoint
+        yield served
 
 
 def answers(cli: Cli, name: str, *more: str) -> str:
@@ -227,8 +236,10 @@ class TestOfTheHub:
     @pytest.fixture
     def served(self, cli: Cli, hub: LoopbackHub, tmp_path: Path) -> Cli:
         lora = write_lora(tmp_path / "lora.gguf", STARTER, strength=WEAK, base_sha256=digest(STARTER))
-        hub.add_repo("acme/sql-GGUF", {"sql-Q8_0.gguf": STARTER.read_bytes()}, license="mit")
-        hub.add_repo("acme/sql-lora", {"lora.gguf": lora.read_bytes(), "README.md": b"-"}, license="cc-by-nc-4.0")
+        hub.add_repo("acme/sql-GGUF", {"sql-Q8_0.gguf": STARTER.read_bytes()}, card_data={"license": "mit"})
+        hub.add_repo(
+            "acme/sql-lora", {"lora.gguf": lora.read_bytes(), "README.md": b"-"}, card_data={"license": "cc-by-nc-4.0"}
+        )
         cli.call(
             "install", "acme/sql-GGUF", "--task", "text-to-sql", "--name", "sql", "--adapter", "acme/sql-lora"
         ).passed()

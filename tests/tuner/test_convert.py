@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def base(cli: Cli) -> Path:
     path.parent.mkdir()
     write_llama(path, dim=DIM, heads=HEADS, kv_heads=KV_HEADS, layers=LAYERS, quant="F32", chat_template=CHAT_TEMPLATE)
     return path
+
+
+@pytest.fixture
+def hub(cli: Cli) -> Iterator[LoopbackHub]:
+    """A Hub without any model."""
+    with LoopbackHub() as served:
+        cli.environment["HF_ENDPOINT"] = served.endpoint
+        yield served
 
 
 def merged(base: Path, target: Path, added: dict[str, Any]) -> Path:

@@ -287,7 +287,7 @@ class TestOfTheHub:
             index = json.load(member)
         assert index["models"][0]["adapters"][0]["path"] == "lora.gguf"
         other = served.beside("air-gap", empty_store=True)
-        other.call("bundle", "import", str(place), "--offline").passed()
+        other.call("bundle", "import", str(place)).passed()
         other.call("verify", "--offline").passed()
 
     def test_several_in_one_repository_must_be_told_apart(self, served: Cli, hub: LoopbackHub, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def command(app: App) -> None:
                 model.name,
                 candidate.model + words.adapter_words(len(candidate.adapters)),
                 candidate.quant,
-                human(sum(file.size for _, file in pinned)),
+                human(candidate.total_size),
                 candidate.license,
                 state + words.variant_words(len(model.candidates)),
             )

@@ -154,7 +154,7 @@ class Verifier:
         report = replace(
             report,
             path=paths[0],
-            hashed_bytes=sum(file.size for _, file in pinned),
+            hashed_bytes=candidate.total_size,
             hashed_s=time.monotonic() - began + self._seconds_ahead(every),
             trusted=self.quick and not any(path in self.hashed for path in every),
         )

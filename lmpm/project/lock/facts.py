@@ -132,7 +132,7 @@ def facts_of(model: LockedModel, rung: LockedCandidate, store: Store, catalog: C
 
 def _with_adapters(facts: Facts, rung: LockedCandidate) -> Facts:
     """What a candidate takes with its adapters: llama.cpp reads them into buffers of their size."""
-    size = sum(item.size for item in rung.adapters)
+    size = rung.total_size - rung.size
     return replace(facts, memory=facts.memory + size, bytes_per_token=facts.bytes_per_token + size)
 
 

@@ -138,7 +138,7 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         raise table.fail("candidate", "is missing, expected at least one")
     adapters = read_adapters(table, candidates, strict=strict)
     candidates = list(with_adapters(candidates, adapters))
-    if small := [item for item in candidates if item.memory < sum(f.size for _, files in item.pins for f in files)]:
+    if small := [item for item in candidates if item.memory < item.total_size]:
         raise table.fail("adapters", f"are more than the {small[0].memory} bytes of memory of `{small[0].model}`")
     twins = read_twins(table, candidates, strict=strict)
     _finish(table, strict=strict)

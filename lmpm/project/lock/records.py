@@ -80,6 +80,11 @@ class LockedCandidate:
         return sum(file.size for file in self.files)
 
     @property
+    def total_size(self) -> int:
+        """Bytes of all files, those of adapters, too."""
+        return self.size + sum(item.size for item in self.adapters)
+
+    @property
     def pins(self) -> tuple[tuple[Source, tuple[ModelFile, ...]], ...]:
         """All files that loading it takes, by where they are from: its own first, then those of its adapters."""
         return (self.source, self.files), *((item.source, item.files) for item in self.adapters)

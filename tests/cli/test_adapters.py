@@ -42,7 +42,7 @@ def base(cli: Cli) -> Path:
 @pytest.fixture
 def team(cli: Cli, base: Path) -> Path:
     """An adapter for it, so strong that its answers are others."""
-    return write_lora(cli.directory / "models/team.gguf", base, base_sha256=digest(base))
+    return write_lora(cli.directory / "models/team.gguf", base, strength=2.0, base_sha256=digest(base))
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ class TestABaseThatIsAnother:
         assert not cli.lock.exists()
 
     def test_that_comes_under_the_same_name_later_is_refused_by_lock_and_verify(self, pinned: Cli, base: Path) -> None:
-        write_llama(base)
+        write_llama(base, context=1024)
         pinned.call("verify", "adapted").failed(4)
         failed = pinned.call("update", "adapted", "--offline", "--no-test")
         failed.failed(4, "was trained on another base")

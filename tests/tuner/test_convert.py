@@ -115,7 +115,8 @@ def test_it_names_its_base_and_is_pinned_with_it(cli: Cli, base: Path) -> None:
     install = ("install", "./models/base.gguf", "--offline", "--name", "own", "--no-test")
     cli.call(*install, "--adapter", "models/team.gguf").passed()
     assert len(load_lock(cli.lock).models[0].candidates[0].adapters) == 1
-    cli.call("convert", "adapters/team", "--base", "own").failed(2, "with adapters on it")
+    again = ("convert", "adapters/team", "--base", "own", "-o", "again.gguf")
+    cli.call(*again).failed(2, "with adapters on it")
 
 
 def test_of_the_hub_it_names_repository_and_commit(cli: Cli, base: Path, hub: LoopbackHub, tmp_path: Path) -> None:

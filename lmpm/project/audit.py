@@ -134,6 +134,11 @@ def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub |
         yield from ((rule, f"adapter {adapter}: {detail}") for rule, detail in _license(adapter.license))
         if why := catalog.withdrawn(adapter.source, adapter.files):
             yield "withdrawn", f"adapter {adapter}: {why}"
+        if isinstance(adapter.source, HubSource) and catalog.publisher(adapter.source.repo) is None:
+            yield (
+                "publisher-unknown",
+                f"{adapter.source.publisher}, of {adapter}, is not among the publishers of the catalog",
+            )
     if isinstance(rung.source, HubSource):
         if catalog.publisher(rung.source.repo) is None:
             who = rung.source.publisher

@@ -79,8 +79,8 @@ def project(cli: Cli) -> Cli:
 def commands() -> list[list[str]]:
     """The commands of the story, in the order of the page."""
     story = PAGE.split("## From 200 examples")[1].split("\n## ")[0]
-    blocks = re.findall(r"^ *```(?:sh)?\n(.*?)^ *```", story, re.DOTALL | re.MULTILINE)
-    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```", story, re.DOTALL | re.MULTILINE)
+    lines = [line.strip().removeprefix("$ ") for kind, block in blocks if kind != "json" for line in block.splitlines()]
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lmpm ")]
 
 

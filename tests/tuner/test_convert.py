@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +103,20 @@ def test_the_converted_file_answers_as_the_merged_weights(config: dict[str, Any]
     assert [token for token, _ in found] == [token for token, _ in wanted]
     assert max(abs(a - b) for (_, a), (_, b) in zip(found, wanted, strict=True)) < 1e-4
     assert max(abs(a - b) for (_, a), (_, b) in zip(plain, wanted, strict=True)) > 1e-2
-    assert "torch" not in sys.modules and "peft" not in sys.modules
+
+
+def test_nothing_of_torch_is_imported(cli: Cli, base: Path) -> None:
+    write_peft(cli.directory / "peft", SHAPES, layers=LAYERS)
+    code = (
+        "import sys; from lmpm.cli import run; code = run(sys.argv[1:]); "
+        "print([name for name in ('torch', 'peft', 'transformers', 'safetensors') if name in sys.modules]); sys.exit(code)"
+    )
+    words = ("convert", "peft", "--base", "models/base.gguf")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=cli.directory, env=cli.environment, capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip().endswith("[]")
 
 
 def test_it_names_its_base_and_is_pinned_with_it(cli: Cli, base: Path) -> None:

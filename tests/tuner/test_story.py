@@ -44,8 +44,8 @@ WORDINGS: Final = (
     "I need the {column} of {what}.",
     "Which {column} does {what} have?",
 )
-SMALL: Final = "--from-scratch --layers 2 --width 64 --max-tokens 160 --epochs 60 --batch 8 --rate 4e-3 -y --offline"
-QUICK: Final = {"OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+SMALL: Final = "--from-scratch --layers 2 --width 64 --max-tokens 160 --epochs 30 --batch 8 -y --offline"
+QUICK: Final = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def every() -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def test_the_story_of_the_page(project: Cli) -> None:
         if words[0] == "serve":
             continue
         more = shlex.split(SMALL) if words[0] == "tune" and "--check" not in words else []
-        done = project.run(*words, *more, timeout=600, **QUICK).passed()
+        done = project.run(*words, *more, timeout=900, **QUICK).passed()
         said[" ".join(words)] = done.out + done.err
     check, trained = (text for line, text in said.items() if line.startswith("tune"))
     assert "200 of train.jsonl" in check and "30 of evals/sql.jsonl" in check

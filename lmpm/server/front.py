@@ -14,6 +14,7 @@ from aiohttp import web
 from lmpm.server import page
 from lmpm.server.parameters import check
 from lmpm.server.problem import ApiError, invalid
+from lmpm.server.reply import Stall
 from lmpm.server.served import CHALLENGE, PROOF, proof_of
 from lmpm.server.wire import WIRES
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lmpm.server.guard import Guard
     from lmpm.server.metrics import Metrics
     from lmpm.server.pool import Pool
+    from lmpm.server.reply import Chunks
     from lmpm.server.router import Answered, Router
     from lmpm.server.wire import Wire
 
@@ -141,15 +143,7 @@ class Front:
         await response.prepare(request)
         await response.write(reply.first)
         if reply.rest is not None:
-            reader = _Reader(request)
-            try:
-                async for chunk in reply.rest:
-                    reader.is_awaited = True
-                    await response.write(chunk)
-                    reader.is_awaited = False
-                    reader.taken += 1
-            finally:
-                reader.forget()
+            await _pass_on(reply.rest, response, request.transport)
         await response.write_eof()
         return response
 
@@ -219,25 +213,26 @@ class Front:
         yield "lmpm_memory_budget_bytes", {}, self.pool.budget
 
 
-class _Reader:
-    """A client that takes an answer. One that takes nothing for a while is cut off: it keeps a slot from others."""
+async def _pass_on(rest: Chunks, response: web.StreamResponse, transport: asyncio.Transport | None) -> None:
+    """The rest of an answer to its client. One that takes nothing for a while is cut off: it keeps a slot from others.
 
-    def __init__(self, request: web.Request) -> None:
-        self.is_awaited, self.taken = False, 0
-        self._transport, self._before = request.transport, 0
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(STALL_S, self._look)
+    The loop is run for every token.
+    """
+    is_taking = False
 
-    def _look(self) -> None:
-        if self.is_awaited and self.taken == self._before and self._transport is not None:
-            self._transport.abort()
-            return
-        self._before = self.taken
-        self._timer = self._loop.call_later(STALL_S, self._look)
+    def cut_off() -> None:
+        if is_taking and transport is not None:
+            transport.abort()
 
-    def forget(self) -> None:
-        """The answer is over."""
-        self._timer.cancel()
+    stall = Stall(STALL_S, cut_off)
+    try:
+        while chunk := await rest.read():
+            is_taking = True
+            await response.write(chunk)
+            is_taking = False
+            stall.moves += 1
+    finally:
+        stall.forget()
 
 
 def _refusal(error: ApiError, is_anthropic: bool) -> web.Response:

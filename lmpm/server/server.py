@@ -37,6 +37,9 @@ DRAIN_S: Final = 20.0  # for answers to end that are on their way
 LOOK_S: Final = 1.0  # between two looks at the lock
 HEADER_BYTES: Final = 16 * 1024  # of one line of a request's head
 MOST_HEADERS: Final = 100
+STOPPING: Final = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+]
 IDLE_S: Final = 75.0  # for the whole head of a request to come; longer than nginx keeps an idle connection
 
 log = logging.getLogger("lmpm.server")
@@ -194,8 +197,13 @@ async def _until_signal(server: Server, announce: Callable[[Server], None], note
         if server.front.active:
             note(f"waiting up to {server.settings.drain_s:.0f} s for running answers; once more ends at once")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    for number in STOPPING:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # as `nohup` wants it
+        if os.name == "posix":
+            loop.add_signal_handler(number, stop)
+        else:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
     await server.start()
     announce(server)
     await asked.wait()

@@ -106,3 +106,8 @@ def says_something(event: Mapping[str, Any]) -> bool:
         if any(delta.get(name) for name in ("content", "reasoning_content", "tool_calls", "refusal")):
             return True
     return False
+
+
+def says_or_reads(event: Mapping[str, Any]) -> bool:
+    """The same of an event, or that it says how much of the prompt is read, to who asked for that."""
+    return "prompt_progress" in event or says_something(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import http.server
 import json
 import signal
@@ -102,6 +103,31 @@ def test_a_second_interrupt_ends_it_at_once(project: Cli) -> None:
             child.send_signal(signal.SIGINT)
             child.wait(timeout=30)
             assert child.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_while_it_loads_leaves_nothing(project: Cli, tmp_path: Path, number: signal.Signals) -> None:
+    """Neither a process nor its folder, whatever it was about to do."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    project.environment["TMPDIR"] = str(folder)
+    with serving(project) as (url, child):
+        body = {"model": "text-to-sql", "prompt": "a", "max_tokens": 1}
+        asking = threading.Thread(target=_try, args=(url, body))
+        asking.start()
+        while not list(folder.glob("lmpm-*")):
+            assert child.poll() is None
+            time.sleep(0.005)
+        child.send_signal(number)
+        _, err = child.communicate(timeout=60)
+        asking.join()
+        assert (child.returncode, "Traceback" in err) == (0, False), err
+    assert not list(folder.glob("lmpm-*"))
+
+
+def _try(url: str, body: Any) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        call(f"{url}/v1/completions", body)
 
 
 def test_what_cannot_be_served_says_why(project: Cli) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
-from lmpm.server.wire import CHAT, MESSAGES, events_of, says_something, with_opening
+from aiohttp import web
+
+from lmpm.server.problem import from_llama
+from lmpm.server.upstream import ask, connect
+from lmpm.server.wire import CHAT, MESSAGES, events_of, says_or_reads, says_something, with_opening
 
 DELTA = (
     b"event: content_block_delta\n"
@@ -34,3 +40,41 @@ def test_only_words_begin_an_answer() -> None:
         {"type": "response.output_text.delta"},
     ]
     assert all(map(says_something, spoken))
+
+
+def test_progress_is_handed_on_before_the_first_word_to_who_asked_for_it() -> None:
+    """And held back where another target may still answer."""
+
+    async def main() -> None:
+        seen = asyncio.Event()
+
+        async def chat(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(b'data: {"choices":[{"delta":{}}],"prompt_progress":{"processed":1,"total":2}}\n\n')
+            await seen.wait()
+            await response.write(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n')
+            return response
+
+        app = web.Application()
+        app.router.add_post(CHAT.path, chat)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        session, base = connect(f"http://127.0.0.1:{runner.addresses[0][1]}", silence_s=60)
+        async with session, contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(runner.cleanup)
+            asked = {"stream": True}
+            reply = await ask(session, base + CHAT.path, asked, {}, CHAT, from_llama, begins=says_or_reads)
+            assert b"prompt_progress" in reply.first
+            assert reply.rest is not None
+            held = asyncio.create_task(ask(session, base + CHAT.path, asked, {}, CHAT, from_llama))
+            await asyncio.wait([held], timeout=0.2)
+            assert not held.done()
+            seen.set()
+            assert b"[DONE]" in await reply.rest.read()
+            assert b'"content":"a"' in (await held).first
+            for item in (reply, await held):
+                await item.close()
+
+    asyncio.run(main())

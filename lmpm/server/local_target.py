@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.server import logprobs, raw, tool_choice
+from lmpm.server.asking import thoughts_asked
 from lmpm.server.parameters import media_in
 from lmpm.server.problem import ApiError, from_llama, invalid
 from lmpm.server.reply import Reply
+from lmpm.server.responses import Placed
 from lmpm.server.upstream import LostError, ask
 from lmpm.server.wire import (
     APPLY_TEMPLATE,
@@ -18,6 +20,7 @@ from lmpm.server.wire import (
     COMPLETION,
     COMPLETIONS,
     COUNT_TOKENS,
+    RESPONSES,
     TOKENIZE,
     Wire,
     says_or_reads,
@@ -62,7 +65,7 @@ async def _with_retry(
     lost = ""
     for _ in range(ATTEMPTS):
         loaded = await worker.ready(patience_s)
-        _require_senses(worker, loaded, body)
+        _require_abilities(worker, loaded, body)
         try:
             reply = await _asked(worker, loaded, wire, worker.deployment.adapt(wire.path, body), tools, begins)
         except LostError as error:
@@ -92,6 +95,8 @@ async def _asked(
         wire = COMPLETIONS
     elif wire.path == COMPLETIONS.path and body.get("logprobs"):
         rewrite = partial(logprobs.reshape_events if body.get("stream") else _reshaped, offsets={})
+    elif wire.path == RESPONSES.path and body.get("stream"):
+        rewrite = Placed()
     url = loaded.base + (wire.upstream or wire.path)
     return await ask(loaded.session, url, body, loaded.headers, wire, from_llama, rewrite=rewrite, begins=begins)
 
@@ -126,10 +131,14 @@ async def _json(loaded: Loaded, path: str, body: dict[str, Any]) -> dict[str, An
     return found
 
 
-def _require_senses(worker: Worker, loaded: Loaded, body: Mapping[str, Any]) -> None:
-    """Raise ApiError for pictures to a model without eyes, and for sounds to one without ears."""
+def _require_abilities(worker: Worker, loaded: Loaded, body: Mapping[str, Any]) -> None:
+    """Raise ApiError for pictures to a model without eyes, sounds to one without ears, and thoughts of one without."""
     can = loaded.properties.get("modalities") or {}
     for sense in sorted(media_in(body)):
         if not can.get(sense):
             what = "pictures" if sense == "vision" else "sound"
             raise invalid(f"`{worker.name}` takes no {what}", "messages", "unsupported")
+    template = str(loaded.properties.get("chat_template") or "")
+    if thoughts_asked(body) and not any(word in template for word in ("think", "reason")):
+        field = next(name for name in ("thinking", "reasoning", "reasoning_effort") if name in body)
+        raise invalid(f"`{worker.name}` does not think before it answers", field, "unsupported")

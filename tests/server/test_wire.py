@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 from aiohttp import web
 
 from lmpm.server.problem import from_llama
+from lmpm.server.responses import Placed
 from lmpm.server.upstream import ask, connect
 from lmpm.server.wire import CHAT, MESSAGES, events_of, says_or_reads, says_something, with_opening
 
@@ -40,6 +42,27 @@ def test_only_words_begin_an_answer() -> None:
         {"type": "response.output_text.delta"},
     ]
     assert all(map(says_something, spoken))
+
+
+def test_a_response_is_opened_once_and_its_events_have_places() -> None:
+    created = {"type": "response.created", "response": {"id": "r"}}
+    said: list[dict[str, Any]] = [
+        created,
+        {"type": "response.output_item.added", "item": {"id": "rs_1", "type": "reasoning"}},
+        created,
+        {"type": "response.output_item.added", "item": {"call_id": "fc_1", "type": "function_call"}},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "delta": "{"},
+        {"type": "response.output_text.delta", "item_id": "rs_1", "delta": "a"},
+    ]
+    lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in said]
+    error = b'\n\ndata: {"error": {"message": "x"}}\n\n'
+    placed = Placed()
+    data = placed(b"".join(lines[:3])) + placed(b"".join(lines[3:])) + placed(error)
+    events = list(events_of(data))
+    assert [event.get("type") for event in events] == [event["type"] for event in (*said[:2], *said[3:])] + [None]
+    assert [event.get("output_index") for event in events] == [None, 0, 1, 1, 0, None]
+    assert [event.get("sequence_number") for event in events] == [0, 1, 2, 3, 4, None]
+    assert data.count(b"event: ") == 5
 
 
 def test_progress_is_handed_on_before_the_first_word_to_who_asked_for_it() -> None:

@@ -76,8 +76,10 @@ class Front:
         except ApiError as error:
             return _refusal(error, is_anthropic)
         except web.HTTPException as error:
-            said = ApiError(error.status, f"{request.method} {request.path[:200]}: {error.reason}", code="http_error")
-            response = _refusal(said, is_anthropic)
+            said = f"{request.method} {request.path[:200]}: {error.reason}"
+            if any(f"/v1{request.path}" == wire.path for wire in WIRES):
+                said += ". The base URL of this server ends in /v1"
+            response = _refusal(ApiError(error.status, said, code="http_error"), is_anthropic)
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
@@ -240,12 +242,14 @@ def _refusal(error: ApiError, is_anthropic: bool) -> web.Response:
 
 
 async def _read(request: web.Request) -> dict[str, Any]:
-    """The object in a body. Raises ApiError for what is too large, too slow, too deep, or not an object."""
+    """The object in a body. Raises ApiError for what is too large, too slow, cut off, too deep, or not an object."""
     try:
         async with asyncio.timeout(BODY_S):
             data = await request.read()
     except TimeoutError:
         raise ApiError(408, f"The body did not arrive within {BODY_S:g} s", code="timeout") from None
+    except web.RequestPayloadError:
+        raise invalid("The body is not whole: its encoding is broken", code="invalid_body") from None
     except web.HTTPRequestEntityTooLarge:
         raise ApiError(413, f"The body is larger than {MAX_BODY_BYTES} bytes", code="too_large") from None
     try:

@@ -115,7 +115,7 @@ class Server:
         self._runner = web.AppRunner(
             self.front.application(), handler_cancellation=True, access_log=None, max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=IDLE_S, shutdown_timeout=1.0,
-            logger=silent,
+            logger=silent, auto_decompress=False,
         )  # fmt: skip
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)

@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import signal
+import socket
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -178,7 +179,8 @@ def _cannot_listen(error: OSError, settings: Settings) -> SpecError:
             f"Port {settings.port} is in use",
             hint="Perhaps another `lmpm serve` runs: take another port with `--port N`, any free one with `--port 0`",
         )
-    why = os.strerror(error.errno) if error.errno else str(error)
+    is_name = isinstance(error, socket.gaierror)  # whose numbers are not those of errno
+    why = os.strerror(error.errno) if error.errno and not is_name else error.strerror or str(error)
     return SpecError(f"Cannot listen at {settings.host} port {settings.port}: {why.lower()}", hint="`--host`, `--port`")
 
 

@@ -177,7 +177,8 @@ def connect(url: str, *, silence_s: float) -> tuple[aiohttp.ClientSession, str]:
         url = "http://localhost"
     else:
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False), url
+    none = aiohttp.DummyCookieJar()
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=none, auto_decompress=False), url
 
 
 async def wait_for(condition: Callable[[], bool], seconds: float, step_s: float = 0.02) -> bool:

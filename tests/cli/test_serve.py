@@ -134,6 +134,11 @@ def test_what_cannot_be_served_says_why(project: Cli) -> None:
     project.call("serve", "nothing").failed(3, "`nothing`", "text-to-sql")
     project.call("serve", "--host", "0.0.0.0").failed(2, "--api-key-env")
     project.call("serve", "--api-key-env", "NOT_SET_ANYWHERE").failed(2, "NOT_SET_ANYWHERE")
+    project.environment["EMPTY_KEY"] = " "
+    project.call("serve", "--api-key-env", "EMPTY_KEY").failed(2, "EMPTY_KEY is not set, or empty")
+    project.environment["EMPTY_KEY"] = "0123456789abcdef"
+    nowhere = ("serve", "--host", "nowhere.invalid", "--api-key-env", "EMPTY_KEY")
+    assert "unknown error" not in project.call(*nowhere).failed(2, "Cannot listen at nowhere.invalid").err
     project.call("serve", "--idle", "soon").failed(2, "10m")
 
 
@@ -182,6 +187,16 @@ def test_a_changed_lock_is_taken_up(project: Cli) -> None:
         project.lock.write_text("not a lock", "utf-8")
         time.sleep(2)
         assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 200, "a broken one changes nothing"
+
+
+def test_a_model_is_loaded_also_where_the_lock_is_gone(project: Cli) -> None:
+    with serving(project) as (url, child):
+        project.lock.unlink()
+        assert child.stderr is not None
+        while "not taken up" not in child.stderr.readline():
+            assert child.poll() is None
+        body = {"model": "text-to-sql", "prompt": "SELECT", "max_tokens": 2}
+        assert call(f"{url}/v1/completions", body)[0] == 200
 
 
 QUESTION = ("run", "text-to-sql", "-v", "--schema", SCHEMA, "How many users are there?")

@@ -14,7 +14,7 @@ from lmpm.cli.app import App
 from lmpm.cli.options import Size, engine_option, global_option, offline_option, pass_app
 from lmpm.cli.output.console import flush, put, put_raw, put_table
 from lmpm.errors import NotFoundError, SpecError
-from lmpm.units import seconds
+from lmpm.units import human, seconds
 
 if TYPE_CHECKING:
     from lmpm.server import Server
@@ -99,7 +99,9 @@ def _key(app: App, variable: str | None) -> str | None:
         return None
     key = os.environ.get(variable, "").strip()
     if not key:
-        raise SpecError(f"{variable} is not set", hint="Put a key of your own in it: `openssl rand -hex 32` makes one")
+        raise SpecError(
+            f"{variable} is not set, or empty", hint="Put a key of your own in it: `openssl rand -hex 32` makes one"
+        )
     if not key.isascii() or not key.isprintable():
         raise SpecError(f"{variable} holds a letter that no header can carry")
     if len(key) < SHORT_KEY:
@@ -116,6 +118,8 @@ def _announce(app: App, server: Server) -> None:
         made = worker.deployment
         state = "ready to load" if worker.is_here else "to be downloaded" if server.settings.brings else "missing"
         slots = f"{made.slots} slots of {made.context:,}" if made.slots > 1 else f"context {made.context:,}"
+        if made.need > server.settings.budget:
+            state = f"needs {human(made.need)}, more than the {human(server.settings.budget)} for models"
         bridge = server.router.bridge_of(name)
         rows.append((name, made.title, f"{state}, {slots}", f"{bridge} answers until then" if bridge else "local"))
     rows += [

@@ -162,6 +162,12 @@ REFUSED: list[tuple[str, dict[str, Any], str | None, str]] = [
         "tool_choice",
         "invalid_value",
     ),
+    (
+        "/v1/chat/completions",
+        {"messages": HELLO, "tools": [WEATHER], "tool_choice": "required", "n": 2},
+        "n",
+        "unsupported",
+    ),
     ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "tool_choice": {"type": "any"}}, "", ""),
     ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "grammar": "root ::= []"}, "", ""),
     ("/v1/responses", {"input": "hi", "tool_choice": "required"}, "tool_choice", "unsupported"),

@@ -207,9 +207,11 @@ async def _until_signal(server: Server, announce: Callable[[Server], None], note
         else:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
     await server.start()
-    announce(server)
-    await asked.wait()
-    await server.stop()
+    try:
+        announce(server)
+        await asked.wait()
+    finally:
+        await server.stop()
 
 
 class Background:

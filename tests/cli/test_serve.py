@@ -189,6 +189,15 @@ def test_a_changed_lock_is_taken_up(project: Cli) -> None:
         assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 200, "a broken one changes nothing"
 
 
+def test_a_model_that_will_not_fit_is_named_at_the_start(project: Cli) -> None:
+    with serving(project, "--memory", "1MB") as (url, child):
+        status, said, _ = call(f"{url}/v1/completions", {"prompt": "a", "max_tokens": 1})
+        assert (status, said["error"]["code"]) == (503, "out_of_memory")
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=60)
+        assert "text-to-sql needs" in err and "will not load" in err
+
+
 def test_a_model_is_loaded_also_where_the_lock_is_gone(project: Cli) -> None:
     with serving(project) as (url, child):
         project.lock.unlink()

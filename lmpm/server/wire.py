@@ -79,7 +79,8 @@ def with_opening(wire: Wire, data: bytes) -> bytes:
     }  # fmt: skip
     events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
     if b"event: content_block_start" not in data:
-        block = {"type": "text", "text": ""}
+        kind = "thinking" if b'"thinking_delta"' in data else "text"
+        block = {"type": kind, kind: ""}
         events.append({"type": "content_block_start", "index": 0, "content_block": block})
     return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events) + data
 

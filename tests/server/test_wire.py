@@ -26,6 +26,9 @@ def test_a_stream_of_messages_begins_as_its_clients_need() -> None:
     assert kinds == ["message_start", "content_block_start", "content_block_delta"]
     assert with_opening(MESSAGES, opened) == opened
     assert with_opening(CHAT, DELTA) == DELTA
+    thought = DELTA.replace(b'"text_delta","text"', b'"thinking_delta","thinking"')
+    (_, start, _) = events_of(with_opening(MESSAGES, thought))
+    assert start["content_block"] == {"type": "thinking", "thinking": ""}
 
 
 def test_only_words_begin_an_answer() -> None:

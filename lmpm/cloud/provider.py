@@ -36,6 +36,8 @@ class Provider:
 
 def read_provider(table: Table, name: str) -> Provider:
     """The provider in a table. Raises DocumentError naming the place of the first mistake, never its value."""
+    if "api_key" in table:
+        raise table.fail("api_key", "does not belong here: `api_key_env` names the variable that holds the key")
     variable = table.text("api_key_env")
     if not VARIABLE.fullmatch(variable):
         raise table.fail(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 
 import pytest
 
-from lmpm.cloud import Provider, Route, tightest
+from lmpm.cloud import Provider, Route, check_bridges, tightest
 from lmpm.errors import LockError, ManifestError
+from lmpm.fs import DocumentError
 from lmpm.project import audit_lock, differences, emit_lock, parse_lock
 from lmpm.project.manifest import Policy, parse_manifest
 from lmpm.project.staleness import stale_reasons
@@ -69,7 +71,7 @@ def test_the_documented_example() -> None:
         ("https://api", "http://api", "cloud.big.base_url"),
         ("https://api", "https://user:sk-secret@api", "cloud.big.base_url"),
         ("openai.com/v1/", "openai.com/v1?key=sk-secret", "cloud.big.base_url"),
-        ('api_key_env = "OPENAI_API_KEY"', 'api_key = "sk-secret"', "cloud.big.api_key_env"),
+        ('api_key_env = "OPENAI_API_KEY"', 'api_key = "sk-secret"', "cloud.big.api_key"),
         ('"20s"', '"soon"', "routes.assistant.first_token_timeout"),
         ("200", "0", "routes.assistant.max_requests_per_day"),
         ("bridge", "bridges", "routes.assistant.bridges"),
@@ -81,6 +83,14 @@ def test_a_mistake_is_an_error_with_its_place_and_without_its_secret(old: str, n
         parse_manifest(MANIFEST.replace(old, new))
     assert f"`{place}`" in str(caught.value)
     assert "sk-" not in str(caught.value)
+
+
+def test_a_bridge_is_another_model_of_the_same_task() -> None:
+    tasks = {"chat": "chat", "talk": "chat", "sql": "text-to-sql"}
+    for bridge, is_good in (("talk", True), ("chat", False), ("sql", False), ("starter", False), ("smaller", True)):
+        route = Route(name="assistant", targets=("chat",), bridge=(bridge,))
+        with contextlib.nullcontext() if is_good else pytest.raises(DocumentError, match=re.escape("bridge[0]")):
+            check_bridges({"assistant": route}, tasks)
 
 
 def test_a_request_can_only_tighten() -> None:

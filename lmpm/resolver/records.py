@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from lmpm.resolver.remedy import Remedy
     from lmpm.resolver.rule import Judged
     from lmpm.resolver.waiting import Waiting
     from lmpm.types import Machine, MemoryPlan, Speed, Variant
@@ -102,9 +103,9 @@ class Choice:
     """The answer to a request on a machine: what is taken, and everything that was not.
 
     `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `greatest` has the
-    greatest value of those that the choice fell among, `better` is what a larger machine would take where the choice is
-    of little use. `sibling` is another model of the repository that was named, which can be taken where none of the
-    one that was meant can. `notes` are sentences for the user.
+    greatest value of those that the choice fell among, `remedy` is what would do better where the choice is of little
+    use. `sibling` is another model of the repository that was named, which can be taken where none of the one that was
+    meant can. `notes` are sentences for the user.
     """
 
     request: Request
@@ -113,7 +114,7 @@ class Choice:
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
     greatest: Candidate | None = None
-    better: Candidate | None = None
+    remedy: Remedy | None = None
     sibling: Candidate | None = None
 
     @property

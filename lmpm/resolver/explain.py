@@ -51,7 +51,7 @@ def require_choice(choice: Choice) -> None:
         return
     request, machine = choice.request, choice.machine
     by_memory = [item for item in choice.rejected if item.kind == "memory"]
-    if by_memory:
+    if by_memory and not any(item.kind in ("speed", "wait") for item in choice.rejected):  # those fit, and are too slow
         rows = sorted(by_memory, key=lambda item: item.candidate.memory.total)
         other = 'choose for another machine with `--hardware "M2, 16GB"`'
         lower = f"Lower the context with `--context {SMALL_CONTEXT}`, or {other}"
@@ -132,7 +132,7 @@ def describe_choice(choice: Choice) -> str:
     if is_weak(chosen, request):
         return f"{_expected(chosen)}, of little use; {_instead(choice.remedy)}"
     if judged.is_slow:
-        return f"{_expected(chosen)}; nothing here does {request.task} well and fast"
+        return f"{_expected(chosen)}: slow, and still the most for {request.task} here"
     top = choice.greatest
     if top is not None and top is not chosen and top.variant.model != variant.model:
         return f"{_expected(chosen)}: within 1.5 % of {top.variant.title}, and faster"

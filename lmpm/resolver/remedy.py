@@ -29,7 +29,7 @@ HOSTED_SIZE: Final = 64 * GIB  # of files, from where on most people use a model
 class Remedy:
     """What would be of use: `larger` in so many bytes of unified memory, and `hosted`, the best of the large ones.
 
-    Either is None where no candidate is of use.
+    `larger` is None where no Mac takes a candidate that is of use; `hosted` where none is, or none better than that.
     """
 
     larger: Candidate | None
@@ -50,7 +50,9 @@ def find(candidates: Sequence[Candidate], request: Request) -> Remedy:
         machine = unified(size * GIB, bandwidth, compute)
         taken = rule.take(_judged(candidates, request, machine), request.prefer)
         if taken is not None and taken.option.score >= useful and not taken.is_slow:
-            return Remedy(larger=by_judged[id(taken.option)], memory=size * GIB, hosted=hosted)
+            larger = by_judged[id(taken.option)]
+            is_better = hosted is not None and hosted.variant.quality > larger.variant.quality
+            return Remedy(larger=larger, memory=size * GIB, hosted=hosted if is_better else None)
     return Remedy(larger=None, memory=0, hosted=hosted)
 
 

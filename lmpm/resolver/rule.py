@@ -7,11 +7,11 @@
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
    less what the quant loses. A model that is split over GPU and host counts 5 % less, and 20 % where a request reads
    1,000 tokens and more.
-3. Of the memory that is used 8 % stays free, at least 0.5 and at most 2 GiB; of a split model 8 % of the one and a
-   fifth of the other; of the quant that a model was trained for 85 % of that are enough. Tier 0 are candidates
-   that leave it, at 4.25 bits per weight or more and no Q2 or Q3; tier 1 are coarser quants that leave it; tier 2 those
-   that do not; tier 3 is bulk work of which a part would be in host memory. A worse tier is taken where its value is
-   1.25 times the best of those before, or where nothing else is there; tier 3 only there.
+3. A tenth of the memory that is used stays free, of graphics cards 8 %, at least 0.5 and at most 2 GiB; of a split
+   model 8 % of the one and a fifth of the other; of the quant that a model was trained for 85 % of that are enough.
+   Tier 0 are candidates that leave it, at 4.25 bits per weight or more and no Q2 or Q3; tier 1 are coarser quants that
+   leave it; tier 2 those that do not; tier 3 is bulk work of which a part would be in host memory. A worse tier is
+   taken where its value is 1.25 times the best of those before, or where nothing else is there; tier 3 only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
    before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
    types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0: in memory that
@@ -50,7 +50,8 @@ UNFELT: Final = 1 / 2  # of the comfortable times, below which nobody feels that
 FASTER: Final = 1.10  # times, to be taken among those as good
 BULK_SPLIT: Final = 3  # the tier that is taken where nothing else is there
 WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nevertheless
-RESERVE_SHARE: Final = 0.08
+RESERVE_SHARE: Final = 0.10
+CARD_RESERVE_SHARE: Final = 0.08  # of the memory of graphics cards, which nothing else wants
 HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the machine runs in
 SPLIT_SHARE: Final = 0.05  # that a split model counts less: its speed is known less well, and it keeps both busy
 LONG_SPLIT_SHARE: Final = 0.20  # where it reads much: its weights cross the bus again for every batch of the prompt
@@ -158,10 +159,11 @@ def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
     if is_bulk and not is_whole:
         return BULK_SPLIT
     if is_whole:
-        left, reserve = machine.budget - option.work.need, min(RESERVE_SHARE * machine.budget, MOST_RESERVE)
+        share = CARD_RESERVE_SHARE if machine.vram else RESERVE_SHARE
+        left, reserve = machine.budget - option.work.need, min(share * machine.budget, MOST_RESERVE)
     else:
         left = machine.budget + machine.host_budget - option.work.need
-        reserve = RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
+        reserve = CARD_RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
     if left < max(reserve * (NATIVE_RESERVE if option.is_native else 1), LEAST_RESERVE):
         return 2
     is_coarse = bits_of(option.quant) < LEAST_BITS or quants.base(option.quant).startswith(COARSE)

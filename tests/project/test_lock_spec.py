@@ -172,7 +172,7 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         haste = max(first / comfort_f, total / comfort_t)
         x = max(1, haste)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
-    reserve = min(0.08 * budget, 2 * GIB) if whole else 0.08 * budget + host / 5
+    reserve = min((0.08 if machine.vram else 0.1) * budget, 2 * GIB) if whole else 0.08 * budget + host / 5
     free = (budget if whole else budget + host) - need
     coarse = bits(rung) < 4.25 or re.match("(UD-|i1-)?Q[23]", rung["quant"])
     tier = 1 if coarse and not rung.get("native") else 0

@@ -38,7 +38,7 @@ def test_it_is_kept_in_the_manifest_and_the_lock_and_obeyed_from_there(
     assert model.requested["max_wait"] == seconds
     cli.call("lock", "--check").passed()
     cli.manifest.write_text(cli.manifest.read_text().replace(f"max_wait = {seconds}", "max_wait = 0.000001"))
-    cli.call("lock", "--check").failed(6)
+    cli.call("lock", "--check").failed(7)
     cli.call("lock").failed(3, "`max_wait` in the manifest")
     cli.lock.write_text(cli.lock.read_text().replace(f"max_wait = {seconds}", "max_wait = 0.000001"))
     cli.call("install", "--locked").failed(3)

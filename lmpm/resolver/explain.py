@@ -13,8 +13,7 @@ from lmpm.units import duration, human
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmpm.resolver.records import Candidate, Choice, Kind, Request
-    from lmpm.resolver.remedy import Remedy
+    from lmpm.resolver.records import Candidate, Choice, Kind, Remedy, Request
 
 SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
 

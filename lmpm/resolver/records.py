@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from lmpm.resolver.remedy import Remedy
     from lmpm.resolver.rule import Judged
     from lmpm.resolver.waiting import Waiting
     from lmpm.types import Machine, MemoryPlan, Speed, Variant
@@ -96,6 +95,18 @@ class LeftOut(Verdict):
     """The verdict on a repository that was not looked at or not taken."""
 
     repo: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What would be of use: `larger` in so many bytes of unified memory, and `hosted`, the best of the large ones.
+
+    `larger` is None where no Mac takes a candidate that is of use; `hosted` where none is, or none better than that.
+    """
+
+    larger: Candidate | None
+    memory: int
+    hosted: Candidate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

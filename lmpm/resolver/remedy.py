@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm.limits import GIB
 from lmpm.machine import budget
 from lmpm.resolver import rule
+from lmpm.resolver.records import Remedy
 from lmpm.types import Machine
 
 if TYPE_CHECKING:
@@ -23,18 +23,6 @@ MACS: Final = (
 )  # fmt: skip
 
 HOSTED_SIZE: Final = 64 * GIB  # of files, from where on most people use a model where others host it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
-    """What would be of use: `larger` in so many bytes of unified memory, and `hosted`, the best of the large ones.
-
-    `larger` is None where no Mac takes a candidate that is of use; `hosted` where none is, or none better than that.
-    """
-
-    larger: Candidate | None
-    memory: int
-    hosted: Candidate | None
 
 
 def find(candidates: Sequence[Candidate], request: Request) -> Remedy:

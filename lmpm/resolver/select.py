@@ -11,7 +11,7 @@ from lmpm import licenses
 from lmpm.estimate import estimate_memory, workload_of
 from lmpm.licenses import permits_commercial_use
 from lmpm.resolver import remedy, rule
-from lmpm.resolver.records import Candidate, Choice, Rejected, Request, Verdict
+from lmpm.resolver.records import Candidate, Choice, Rejected, Remedy, Request, Verdict
 from lmpm.resolver.rule import Option
 from lmpm.types import Machine, Variant
 from lmpm.units import duration, human
@@ -19,7 +19,6 @@ from lmpm.units import duration, human
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmpm.resolver.remedy import Remedy
     from lmpm.types import MemoryPlan
 
 UNUSED_GPU: Final = "{} is not used: the engine here was built for the CPU alone, `lmpm doctor` tells how to mend it"

@@ -73,6 +73,8 @@ def reason(
 
     if isinstance(chosen.variant.source, UrlSource | FileSource):
         return "you named this very file"
+    if isinstance(chosen.variant.source, StarterSource) and request.model:
+        return "you named the small model that is shipped with lmpm"
     if isinstance(chosen.variant.source, StarterSource):
         what = request.task or ref
         better = online.chosen.variant if online and online.chosen else None

@@ -21,6 +21,7 @@ from lmpm.benchmark.sample import Sample
 from lmpm.benchmark.target import Target
 from lmpm.errors import EngineError, SpecError
 from lmpm.export import plan_export
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,11 +71,12 @@ def browser_target(
                 fields = [item.name for item in subject.recipe.inputs if not item.is_image]
                 main = subject.recipe.main.name if subject.recipe.main else fields[0]
                 yield Target(
-                    label="wllama in Chromium",
+                    label=f"wllama in Chromium, {count(int(options.get('threads') or 1), 'thread')}",
                     kind="browser",
                     base_url=url,
                     model=subject.name,
                     sha256=digest_of(subject),
+                    is_single=True,
                     asker=functools.partial(_ask_page, page, fields, main),
                 )
             finally:
@@ -111,9 +113,17 @@ def _serving(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def _ask_page(page: Any, fields: Sequence[str], main: str, prompts: Sequence[str], **_: object) -> list[Sample]:
+def _ask_page(
+    page: Any, fields: Sequence[str], main: str, prompts: Sequence[str], *, most_s: float, **_: object
+) -> list[Sample]:
     """Put prompts to the page, one after another: it answers one at a time, with so many tokens as it was made for."""
-    return [_ask_once(page, fields, main, prompt) for prompt in prompts]
+    until = time.perf_counter() + most_s
+    found: list[Sample] = []
+    for prompt in prompts:
+        if time.perf_counter() >= until:
+            break
+        found.append(_ask_once(page, fields, main, prompt))
+    return found
 
 
 def _ask_once(page: Any, fields: Sequence[str], main: str, prompt: str) -> Sample:

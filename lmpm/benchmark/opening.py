@@ -11,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from lmpm.benchmark.served import served_digest
 from lmpm.benchmark.target import Target, parse_url
 from lmpm.cloud import CLOUD, require_provider
 from lmpm.engine import EngineLimits
@@ -119,7 +120,7 @@ def other_targets(workspace: Workspace, subject: Subject, against: Sequence[str]
             found.append(_provider(workspace, text.removeprefix(CLOUD)))
         else:
             target = parse_url(text, subject.name)
-            found.append(dataclasses.replace(target, raw=subject.recipe.raw))
+            found.append(dataclasses.replace(target, raw=subject.recipe.raw, sha256=served_digest(target)))
     return found
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmpm.benchmark.client import ask_all
 from lmpm.benchmark.prompts import make_prompts
-from lmpm.benchmark.sample import summarize
+from lmpm.benchmark.sample import LEAST_FOR_TAIL, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from lmpm.benchmark.target import Target
 
 Phase = Literal["warm", "hot"]
-LEAST_REQUESTS: Final = 4  # a round
 REQUESTS_A_CLIENT: Final = 5
 
 
@@ -34,6 +34,7 @@ class Settings:
     concurrencies: tuple[int, ...] = (1,)
     rounds: int = 3
     requests: int | None = None  # of each round and concurrency; None: enough for percentiles
+    turn_s: float = 60.0  # of each target, phase and concurrency in a round; what was not asked by then is left out
     phases: tuple[Phase, ...] = ("warm", "hot")
     limits: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
@@ -41,7 +42,7 @@ class Settings:
 
     def number(self, concurrency: int) -> int:
         """Requests of a round."""
-        return self.requests or max(LEAST_REQUESTS, REQUESTS_A_CLIENT * concurrency)
+        return self.requests or max(math.ceil(LEAST_FOR_TAIL / self.rounds), REQUESTS_A_CLIENT * concurrency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,12 @@ def measure(
 ) -> list[Measured]:
     """Measure targets in turns: a round of each after the other, so that what the machine does besides meets all.
 
-    In the phase `warm` every prompt is new; in `hot` all share their beginning, which was asked once before.
+    In the phase `warm` every prompt is new; in `hot` all share their beginning, which was asked once before. What only
+    the first request of a server pays for is paid before, by one that is not counted.
     """
+    first = make_prompts(1, settings.words or settings.prompt_tokens, seed="first")
+    for target in targets:
+        ask_all(target, first, concurrency=1, max_tokens=settings.answer_tokens)
     found: dict[tuple[str, Phase, int], list[Sample]] = {}
     for turn in range(settings.rounds):
         for phase in settings.phases:
@@ -69,11 +74,13 @@ def measure(
                     seed=f"{settings.seed} {turn} {phase} {concurrency}", same_prefix=phase == "hot",
                 )  # fmt: skip
                 for target in _turned(targets, turn):
+                    if target.is_single and concurrency > 1:
+                        continue
                     if phase == "hot":
                         ask_all(target, prompts[:1], concurrency=1, max_tokens=1)
                     samples = ask_all(
                         target, prompts, concurrency=concurrency, max_tokens=settings.answer_tokens,
-                        done=partial(done, target) if done else None,
+                        most_s=settings.turn_s, done=partial(done, target) if done else None,
                     )  # fmt: skip
                     kept = found.setdefault((target.label, phase, concurrency), [])
                     kept += _joined(kept, samples)

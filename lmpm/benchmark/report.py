@@ -14,13 +14,13 @@ DOTS: Final = 144  # an inch
 
 
 def rows(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The cells of a table: what, phase, clients, TTFT, decode, all together, errors; ratios to the first target."""
+    """The cells of a table, by `HEADS`: `n` answers of `out` tokens each; ratios are to the first target."""
     first = {(row["phase"], row["max_concurrency"]): row for row in reversed(record["results"])
              if row["target"] == record["results"][0]["target"]}  # fmt: skip
     return [_cells(row, first.get((row["phase"], row["max_concurrency"]))) for row in record["results"]]
 
 
-HEADS: Final = ("target", "", "clients", "TTFT p50", "p95", "decode tok/s", "together tok/s", "")
+HEADS: Final = ("target", "", "clients", "n", "TTFT p50", "p95", "decode tok/s", "together tok/s", "out", "")
 
 
 def _cells(row: Mapping[str, Any], first: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -30,16 +30,27 @@ def _cells(row: Mapping[str, Any], first: Mapping[str, Any] | None) -> tuple[str
         notes.append("other bytes")
     if row["failed"]:
         notes.append(f"{row['failed']} failed")
+    if row.get("decode_from_server"):
+        notes.append("decode by its own clock")
+    if row.get("uncounted"):
+        notes.append("pieces counted as tokens")
     return (
         row["target"],
         row["phase"],
         str(row["max_concurrency"]),
+        str(row["completed"]),
         _ms(row.get("median_ttft_ms")) + ("" if same else _ratio(row, first, "median_ttft_ms")),
         _ms(row.get("p95_ttft_ms")),
         _speed(row.get("decode_tok_s")) + ("" if same else _ratio(row, first, "decode_tok_s")),
         _speed(row.get("output_throughput")) + ("" if same else _ratio(row, first, "output_throughput")),
+        _tokens(row),
         ", ".join(notes),
     )
+
+
+def _tokens(row: Mapping[str, Any]) -> str:
+    found = row.get("median_answer_tokens")
+    return "-" if found is None else f"{found:.0f}"
 
 
 def _ms(value: float | None) -> str:
@@ -96,9 +107,11 @@ def plot(record: Mapping[str, Any], path: Path) -> None:
     for place, (field, title) in enumerate(
         (("median_ttft_ms", "TTFT, ms (median; less is better)"), ("decode_tok_s", "tokens a second (more is better)"))
     ):
-        values = [row.get(field) or 0.0 for row in single]
-        axes[place].barh(labels, values, color=["#1f6feb", *["#8b949e"] * (len(labels) - 1)])
-        axes[place].bar_label(axes[place].containers[0], fmt="%.4g", padding=3)
+        values = [row.get(field) for row in single]
+        bars = axes[place].barh(
+            labels, [value or 0 for value in values], color=["#1f6feb", *["#8b949e"] * len(labels)][: len(labels)]
+        )
+        axes[place].bar_label(bars, ["not known" if value is None else f"{value:,.4g}" for value in values], padding=3)
         axes[place].set_title(title, fontsize=10)
         axes[place].invert_yaxis()
         axes[place].spines[["top", "right"]].set_visible(False)
@@ -143,8 +156,18 @@ def markdown(record: Mapping[str, Any], *, picture: str = "") -> str:
         "| " + " | ".join(head or "·" for head in HEADS) + " |",
         "|" + "---|" * len(HEADS),
         *("| " + " | ".join(cells) + " |" for cells in rows(record)),
+        *(["", "Failed: " + "; ".join(failures(record)) + "."] if failures(record) else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def failures(record: Mapping[str, Any]) -> list[str]:
+    """Why requests failed, how often at each target."""
+    found: dict[tuple[str, str], int] = {}
+    for row in record["results"]:
+        for why, number in row["errors"].items():
+            found[row["target"], why] = found.get((row["target"], why), 0) + number
+    return [f"{target}: {why} ({number})" for (target, why), number in found.items()]
 
 
 def shown(record: Mapping[str, Any]) -> Sequence[str]:

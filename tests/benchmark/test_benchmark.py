@@ -123,8 +123,8 @@ class TestRuns:
             (label, phase, clients) for label in ("one", "two") for phase in ("warm", "hot") for clients in (1, 2)
         }
         assert all(item.figures.completed == 8 for item in found)
-        asked = [body["messages"][0]["content"] for body in one.bodies]
-        assert asked == [body["messages"][0]["content"] for body in two.bodies]  # the same to each
+        asked = [body["messages"][0]["content"] for body in one.bodies[1:]]  # the first one is not counted
+        assert asked == [body["messages"][0]["content"] for body in two.bodies[1:]]  # the same to each
         warm = [text for text in asked if text[0].isdecimal()]
         assert len(warm) == len(set(warm)) == 16
         by_label = {(item.target.label, item.phase): item.figures for item in found if item.figures.concurrency == 1}

@@ -43,7 +43,7 @@ class SlowerError(LmpmError):
     help="A base URL, ollama, lm-studio, llama-server, vllm, or cloud:NAME; a model after `#`.",
 )
 @click.option("--no-serve", is_flag=True, help="Only the engine, without `lmpm serve`.")
-@click.option("--browser", is_flag=True, help="Beside it the page of `lmpm export browser` in Chromium, one client.")
+@click.option("--browser", is_flag=True, help="Beside it the page of `lmpm export browser` in Chromium, at one client.")
 @click.option("--wllama", metavar="FILE", help="For --browser: npm package of wllama as a file.")
 @click.option("--clients", default="1", show_default=True, metavar="N,...", help="Requests at once, such as 1,4,8,32.")
 @click.option(
@@ -54,6 +54,13 @@ class SlowerError(LmpmError):
 )
 @click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of all targets, in turns.")
 @click.option("--requests", type=click.IntRange(1, 10_000), metavar="N", help="Of each round; p95 needs 20 in all.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 86_400),
+    default=60,
+    show_default=True,
+    help="Of each target a round; who is slower is asked less.",
+)
 @click.option(
     "--limit", "limits", multiple=True, metavar="NAME=MS", help="For goodput: ttft, tpot or e2el in milliseconds."
 )
@@ -95,15 +102,16 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     if not subject.recipe.writes:
         raise SpecError(f"`{name}` does not write: only models that answer in words are measured yet")
     settings = _settings(app, subject, options)
-    if options["browser"] and settings.concurrencies != (1,):
-        raise SpecError("A page answers one at a time: `--browser` goes with `--clients 1`")
+    if options["browser"] and 1 not in settings.concurrencies:
+        raise SpecError("A page answers one at a time: `--browser` goes with `--clients 1` or `--clients 1,...`")
     others = benchmark.other_targets(workspace, subject, against)
     _ask_about_money(others, settings, assumed=options["yes"])
     with contextlib.ExitStack() as opened:
         slots = max(settings.concurrencies)
         engine, loaded, tokens = opened.enter_context(benchmark.engine_target(workspace, subject, slots=slots))
         settings = replace(settings, words=benchmark.words_for(settings.prompt_tokens, tokens))
-        cold = loaded + (benchmark.ask_all(engine, ["Hello"], concurrency=1, max_tokens=1)[0].first_token_s or 0.0)
+        first = benchmark.ask_all(engine, ["Hello"], concurrency=1, max_tokens=1)[0].first_token_s
+        cold = None if first is None else loaded + first
         targets = [engine]
         if not no_serve and subject.locked is not None:  # a file of no lock is not served
             targets.append(opened.enter_context(benchmark.serve_target(workspace, subject, slots=slots)))
@@ -150,6 +158,7 @@ def _settings(app: App, subject: Subject, options: dict[str, Any]) -> Settings:
         concurrencies=clients,
         rounds=options["rounds"],
         requests=options["requests"],
+        turn_s=options["seconds"],
         limits=_limits(options["limits"]),
         seed=options["seed"],
     )
@@ -214,13 +223,14 @@ def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
         f"{record['name']} on {record['machine']['name']} · {record['engine']} · "
         f"{settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out{load}"
     )
-    put(f"cold start to the first token: {record['cold_s']:.2f} s")
+    if record["cold_s"] is not None:
+        put(f"cold start to the first token: {record['cold_s']:.2f} s")
     put_table(
         report.rows(record),
         heads=report.HEADS,
         indent="  ",
-        right=frozenset({2}),
-        fit=Fit(drop=(4,), shorten=(0,), wraps=True),
+        right=frozenset({2, 3, 8}),
+        fit=Fit(drop=(5, 3, 8), shorten=(0,), wraps=True),
     )
     for line in report.shown(record):
         put(line)

@@ -21,7 +21,7 @@ An exit code that a script does not know must be treated as a failure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -258,6 +258,9 @@ class LockError(LmpmError):
 
     exit_code = 7
     kind = "lock"
+
+
+TIMED_OUT: Final = "timed-out"  # the kind of an EngineError: an answer took longer than was allowed
 
 
 class EngineError(LmpmError):

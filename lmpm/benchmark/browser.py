@@ -41,8 +41,8 @@ WAIT_MS: Final = 600_000
 @contextlib.contextmanager
 def browser_target(
     workspace: Workspace, subject: Subject, *, answer_tokens: int, options: Mapping[str, str]
-) -> Iterator[Target]:
-    """The page with the model loaded, asked one question after another.
+) -> Iterator[tuple[Target, str]]:
+    """The page with the model loaded, asked one question after another; and why WebLLM is not measured beside it.
 
     `options` are those of the export. Raises SpecError without Chromium or playwright, EngineError where the page does
     not load the model, and the errors of the export.
@@ -70,7 +70,7 @@ def browser_target(
                     raise EngineError(f"The page does not load `{subject.name}`: {page.inner_text('#state')}")
                 fields = [item.name for item in subject.recipe.inputs if not item.is_image]
                 main = subject.recipe.main.name if subject.recipe.main else fields[0]
-                yield Target(
+                target = Target(
                     label=f"wllama in Chromium, {count(int(options.get('threads') or 1), 'thread')}",
                     kind="browser",
                     base_url=url,
@@ -79,8 +79,15 @@ def browser_target(
                     is_single=True,
                     asker=functools.partial(_ask_page, page, fields, main),
                 )
+                yield target, _why_no_webllm(page)
             finally:
                 browser.close()
+
+
+def _why_no_webllm(page: Any) -> str:
+    """What WebLLM lacks: a GPU that the browser offers, and always weights that MLC compiled, which no GGUF file is."""
+    has_gpu = page.evaluate("async () => Boolean(navigator.gpu && await navigator.gpu.requestAdapter())")
+    return "it needs weights compiled by MLC" + ("" if has_gpu else " and WebGPU, which this Chromium does not offer")
 
 
 def _lay(planned: Any, place: Path, answer_tokens: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.benchmark.sample import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import aiohttp
 
@@ -30,16 +30,15 @@ def ask_all(
     max_tokens: int,
     timeout_s: float = 600.0,
     most_s: float = math.inf,
-    done: Callable[[Sample], None] | None = None,
 ) -> list[Sample]:
-    """Put every prompt to a target, so many at once; what fails is a sample with an error. `done` hears of each.
+    """Put every prompt to a target, so many at once; what fails is a sample with an error.
 
     After `most_s` seconds no further one is put.
     """
     if target.asker is not None:
         return target.asker(prompts, concurrency=concurrency, max_tokens=max_tokens, most_s=most_s)
     with ThreadPoolExecutor(1) as pool:  # a loop of its own, also beside one that runs in this thread
-        asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, most_s, done)
+        asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, most_s)
         return pool.submit(asyncio.run, asking).result()
 
 
@@ -50,7 +49,6 @@ async def _ask_all(
     max_tokens: int,
     timeout_s: float,
     most_s: float,
-    done: Callable[[Sample], None] | None,
 ) -> list[Sample]:
     import aiohttp
 
@@ -70,10 +68,7 @@ async def _ask_all(
 
         async def work() -> None:
             while not waiting.empty() and time.perf_counter() < until:
-                sample = await _ask(session, target, waiting.get_nowait(), max_tokens)
-                samples.append(sample)
-                if done:
-                    done(sample)
+                samples.append(await _ask(session, target, waiting.get_nowait(), max_tokens))
 
         await asyncio.gather(*(work() for _ in range(min(concurrency, len(prompts)))))
     return samples

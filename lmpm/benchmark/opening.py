@@ -126,4 +126,7 @@ def other_targets(workspace: Workspace, subject: Subject, against: Sequence[str]
 
 def _provider(workspace: Workspace, name: str) -> Target:
     provider, key = require_provider(workspace.project.manifest().providers, name, os.environ)
-    return Target(label=f"cloud:{name}", kind="cloud", base_url=provider.base_url, model=provider.model, key=key)
+    return Target(
+        label=f"cloud:{name}", kind="cloud", base_url=provider.base_url, model=provider.model, key=key,
+        price=provider.price,
+    )  # fmt: skip

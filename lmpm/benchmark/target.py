@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from lmpm.benchmark.sample import Sample
+    from lmpm.cloud import Price
 
     class Asker(Protocol):
         """Puts prompts to a target."""
@@ -40,7 +41,8 @@ class Target:
 
     `socket` is the UNIX socket to reach it by, empty: by the URL's host. A `raw` one is asked to complete a text, since
     its model has no chat template. `options` go with each request: what makes a llama-server write as many tokens as
-    are asked for. `asker` asks what is not reached over HTTP, and `is_single` is what answers one at a time.
+    are asked for. `asker` asks what is not reached over HTTP, and `is_single` is what answers one at a time. `price`
+    is what a provider takes.
     """
 
     label: str
@@ -52,6 +54,7 @@ class Target:
     sha256: str = ""
     raw: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
+    price: Price | None = None
     asker: Asker | None = field(default=None, compare=False)
     is_single: bool = False
 

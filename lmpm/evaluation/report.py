@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lmpm.evaluation.chart import bars, percents, title_of
 from lmpm.fs import printable
-from lmpm.units import count, duration, human
+from lmpm.units import count, dollars, duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +45,8 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
     yield ""
     heads = ["model", "quant", "right", "share", "difference, points", "p", ""]
     heads += ["first token", "answer", "tokens", "memory"]
+    if any(score.cost is not None for score in evaluation.scores):
+        heads.append("cost")
     graded = any(score.is_graded for score in evaluation.scores)
     if graded:
         heads.insert(4, "score")
@@ -83,7 +85,10 @@ def _row(evaluation: Evaluation, number: int, *, graded: bool) -> list[str]:
         cells.append(standing_words(comparison))
     else:
         cells += ["", "", "compared with"]
-    return [*cells, *map(_seconds, (score.first_token_s, score.took_s)), _tokens(score), _memory(score)]
+    cells += [*map(_seconds, (score.first_token_s, score.took_s)), _tokens(score), _memory(score)]
+    if any(other.cost is not None for other in evaluation.scores):
+        cells.append("" if score.cost is None else dollars(score.cost))
+    return cells
 
 
 def _seconds(value: float | None) -> str:
@@ -207,6 +212,7 @@ def _score_json(score: Score) -> dict[str, Any]:
         "tokens": score.tokens,
         "peak_memory": score.peak_memory,
         "load_s": score.load_s,
+        "cost_usd": score.cost,
         "failures": score.failures,
         "results": [_result_json(result) for result in score.results],
     }

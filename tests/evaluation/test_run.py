@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lmpm.cloud import Price
 from lmpm.evaluation import (
     Evaluation,
     as_json,
@@ -39,6 +40,7 @@ class Counter:
     build: str = "b1"
     right: frozenset[int] = frozenset(range(NUMBER))
     ends_at: int | None = None
+    price: Price | None = None
     opened: int = 0
     asked: list[str] = field(default_factory=list)
 

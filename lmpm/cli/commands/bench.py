@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,6 +16,8 @@ from lmpm.cli.app import App
 from lmpm.cli.options import engine_option, global_option, json_option, offline_option, pass_app
 from lmpm.cli.output.console import is_terminal, put, put_json, put_table
 from lmpm.cli.output.layout import Fit
+from lmpm.cli.output.moving import MovingLine
+from lmpm.cli.output.words import cost_words
 from lmpm.errors import LmpmError, SpecError
 from lmpm.project import ActionReporter
 from lmpm.units import count
@@ -106,6 +109,8 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
         raise SpecError("A page answers one at a time: `--browser` goes with `--clients 1` or `--clients 1,...`")
     others = benchmark.other_targets(workspace, subject, against)
     _ask_about_money(others, settings, assumed=options["yes"])
+    not_run: dict[str, str] = {}
+    load, busy = benchmark.system_load(), list[float]()
     with contextlib.ExitStack() as opened:
         slots = max(settings.concurrencies)
         engine, loaded, tokens = opened.enter_context(benchmark.engine_target(workspace, subject, slots=slots))
@@ -117,17 +122,32 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
             targets.append(opened.enter_context(benchmark.serve_target(workspace, subject, slots=slots)))
         if options["browser"]:
             chosen = {"wllama": options["wllama"]} if options["wllama"] else {}
-            targets.append(
-                opened.enter_context(
-                    benchmark.browser_target(workspace, subject, answer_tokens=settings.answer_tokens, options=chosen)
-                )
+            page_target, not_run["WebLLM in Chromium"] = opened.enter_context(
+                benchmark.browser_target(workspace, subject, answer_tokens=settings.answer_tokens, options=chosen)
             )
-        measured = benchmark.measure([*targets, *others], settings)
+            targets.append(page_target)
+        line = MovingLine(app.console, "Measuring")
+
+        def began(target: Target, phase: str, clients: int, share: float) -> None:
+            line.show(f"{share:4.0%}  {target.label}, {phase}, {count(clients, 'client')}")
+            if (now := benchmark.busy_share()) is not None:
+                busy.append(now)
+
+        measured = benchmark.measure([*targets, *others], settings, began=began)
+        line.clear()
         info = workspace.engine.info
         record = benchmark.make_record(
-            name, measured, settings, workspace.machine,
-            engine=f"{info.name} {info.build}" if info else "", sha256=benchmark.digest_of(subject), cold_s=cold,
-        )  # fmt: skip
+            name,
+            measured,
+            settings,
+            workspace.machine,
+            engine=f"{info.name} {info.build}" if info else "",
+            sha256=benchmark.digest_of(subject),
+            cold_s=cold,
+            not_run=not_run,
+            load=load,
+            busy=busy,
+        )
     benchmark.keep(workspace, record)
     _write(record, record_file, page)
     broken = benchmark.compare(record, before or {"rows": {}}, rules)
@@ -152,6 +172,7 @@ def _settings(app: App, subject: Subject, options: dict[str, Any]) -> Settings:
     room = subject.context - max(clients) * 16
     if (prompt + answer) * max(clients) > room:  # the slots share one context
         prompt = max(room // max(clients) - answer, 8)
+        app.console.note(f"{max(clients)} prompts at once share a context of {subject.context:,}: {prompt} tokens each")
     return Settings(
         prompt_tokens=prompt,
         answer_tokens=answer,
@@ -182,15 +203,14 @@ def _ask_about_money(others: list[Target], settings: Settings, *, assumed: bool)
     paid = [target for target in others if target.kind == "cloud"]
     if not paid or assumed:
         return
-    number = (
-        sum(settings.number(clients) for clients in settings.concurrencies) * settings.rounds * len(settings.phases)
-    )
-    tokens = f"about {number * settings.prompt_tokens:,} tokens in and {number * settings.answer_tokens:,} out"
     for target in paid:
-        question = f"{target.label} ({target.model}) is asked {number} times, {tokens}, which costs money. Go on?"
+        size = cost_words(settings.cost(target.price))
         if not is_terminal():
-            raise SpecError(f"{target.label} costs money: {number} requests, {tokens}", hint="Agree with `--yes`")
-        click.confirm(question, abort=True, err=True)
+            raise SpecError(f"{target.label} costs money: {size}", hint="Agree with `--yes`", kind="costs-money")
+        host = urlsplit(target.base_url).netloc
+        question = f"{target.label} ({target.model}) at {host} is asked, which costs money: {size}. Go on?"
+        if not click.confirm(question, default=False, err=True):
+            raise click.Abort
 
 
 def _path(app: App, place: str) -> Path:
@@ -198,16 +218,16 @@ def _path(app: App, place: str) -> Path:
 
 
 def _write(record: dict[str, Any], file: Path | None, page: Path | None) -> None:
-    from lmpm.benchmark import report
+    from lmpm.benchmark import can_plot, plot_speed, report
     from lmpm.fs import atomic
 
     if file:
         atomic.write_text(file, json.dumps({"schema": 1, **record}, indent=1) + "\n")
     if page:
         picture = ""
-        if report.can_plot():
+        if can_plot():
             picture = page.with_suffix(".svg").name
-            report.plot(record, page.with_suffix(".svg"))
+            plot_speed(record, page.with_suffix(".svg"))
         atomic.write_text(page, report.markdown(record, picture=picture))
 
 
@@ -217,11 +237,10 @@ def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
     if app.as_json:
         put_json({**record, "broken": broken})
         return
-    settings, system = record["settings"], record["system"]
-    load = "" if system["load"] is None else f" · system load {system['load']:g}"
+    settings = record["settings"]
     put(
         f"{record['name']} on {record['machine']['name']} · {record['engine']} · "
-        f"{settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out{load}"
+        f"{settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out{report.busy_words(record)}"
     )
     if record["cold_s"] is not None:
         put(f"cold start to the first token: {record['cold_s']:.2f} s")
@@ -232,5 +251,5 @@ def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
         right=frozenset({2, 3, 8}),
         fit=Fit(drop=(5, 3, 8), shorten=(0,), wraps=True),
     )
-    for line in report.shown(record):
+    for line in (*report.not_run(record), *report.failures(record), "", *report.shown(record)):
         put(line)

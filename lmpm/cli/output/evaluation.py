@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 from lmpm.cli.output.console import put, put_table
-from lmpm.cli.output.layout import Fit, columns
+from lmpm.cli.output.layout import Fit
+from lmpm.cli.output.moving import MovingLine
 from lmpm.evaluation import (
     Watcher,
     one_line,
@@ -15,15 +15,13 @@ from lmpm.evaluation import (
     standing_words,
     tags_of,
 )
-from lmpm.units import count, duration, human
+from lmpm.units import count, dollars, duration, human
 
 if TYPE_CHECKING:
     from lmpm.cli.output.console import Console
     from lmpm.evaluation import Contender, Evaluation, Result, Score
     from lmpm.proof import CaseSet
 
-PLAIN_INTERVAL_S: Final = 10.0  # between two lines where nothing can move
-REDRAW_S: Final = 0.1
 MOST_TAGS: Final = 8
 SHOWN_CHARS: Final = 400
 
@@ -34,47 +32,30 @@ def show_begin(console: Console, cases: CaseSet, machine: str) -> None:
     console.blank()
 
 
-def watcher(console: Console) -> Watcher:
-    """Progress for this terminal, plain lines elsewhere, nothing when quiet."""
-    return Watcher() if console.quiet else _Progress(console, moves=sys.stderr.isatty())
+class Progress(Watcher):
+    """Says how far an evaluation is."""
 
-
-class _Progress(Watcher):
-    """One line that moves, or a line every few seconds."""
-
-    def __init__(self, console: Console, *, moves: bool) -> None:
-        self.console, self.moves = console, moves
-        self.spoke = self.began_s = time.monotonic()
+    def __init__(self, console: Console) -> None:
+        self.console, self.line = console, MovingLine(console, "Asking")
+        self.began_s = time.monotonic()
         self.right = 0
 
     def began(self, contender: Contender, kept: int, number: int) -> None:
         """Begin to count."""
-        self.right, self.began_s, self.spoke = 0, time.monotonic(), time.monotonic()
+        self.right, self.began_s = 0, time.monotonic()
         if kept:
             self.console.detail(f"{contender.label}: {kept} of {number} answers are kept from before")
 
     def answered(self, contender: Contender, result: Result, done: int, number: int) -> None:
         """Say how far it is."""
         self.right += result.verdict.passed
-        now = time.monotonic()
-        if now - self.spoke < (REDRAW_S if self.moves else PLAIN_INTERVAL_S):
-            return
-        self.spoke = now
-        took = now - self.began_s
+        took = time.monotonic() - self.began_s
         left = f", {duration(took / done * (number - done))} left" if not result.is_kept and done < number else ""
-        text = f"{contender.label} {contender.quant}  {done} of {number}, {self.right} right{left}"
-        if self.moves:
-            width = columns(sys.stderr) or 80
-            sys.stderr.write(f"\r\x1b[2K{text[: width - 1]}")
-            sys.stderr.flush()
-        else:
-            self.console.say("Asking", text)
+        self.line.show(f"{contender.label} {contender.quant}  {done} of {number}, {self.right} right{left}")
 
     def ended(self, score: Score) -> None:
         """Take the line away."""
-        if self.moves:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+        self.line.clear()
 
 
 def show_scores(found: Evaluation) -> None:
@@ -94,10 +75,11 @@ def show_scores(found: Evaluation) -> None:
                 f"first token {duration(score.first_token_s)}" if score.first_token_s is not None else "",
                 f"{score.tokens:.0f} tokens" if score.tokens else "",
                 human(score.peak_memory) if score.peak_memory else "",
+                "" if score.cost is None else dollars(score.cost),
                 standing,
             )
         )
-    fit = Fit(drop=(8, 7, 6, 4, 5), shorten=(0,), wraps=True)
+    fit = Fit(drop=(8, 7, 6, 4, 5, 9), shorten=(0,), wraps=True)
     put_table(rows, indent="  ", right=frozenset({2}), fit=fit)
     for score in found.scores:
         if score.failures:

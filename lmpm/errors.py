@@ -32,7 +32,7 @@ def nearest(name: str, known: Iterable[str], *, most: int = 2, likeness: float =
     """The known names that a misspelt one is likely meant to be, nearest first; `likeness` from 0 to 1 is the least."""
     from difflib import get_close_matches  # only for those who misspell
 
-    return get_close_matches(name, list(known), n=most, cutoff=likeness)
+    return get_close_matches(name, list(dict.fromkeys(known)), n=most, cutoff=likeness)
 
 
 def did_you_mean(names: Sequence[str]) -> str:

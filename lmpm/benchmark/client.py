@@ -93,7 +93,7 @@ async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_
         path = "completions" if target.raw else "chat/completions"
         async with session.post(f"{target.base_url}/{path}", json=body, headers=headers) as answer:
             if answer.status != 200:
-                return watch.failed(f"status {answer.status}: {_reason(await answer.text())}")
+                return watch.failed(f"status {answer.status}: {_reason(await answer.text())}", is_refused=True)
             async for data in answer.content.iter_any():
                 watch.hear(data)
                 if watch.is_over:
@@ -101,7 +101,7 @@ async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_
     except TimeoutError:
         return watch.failed("no answer in time")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return watch.failed(f"{type(error).__name__}: {error}"[:SHOWN_CHARS])
+        return watch.failed(f"{type(error).__name__}: {error}"[:SHOWN_CHARS], is_refused=not watch.deltas)
     return watch.sample()
 
 
@@ -166,9 +166,10 @@ class _Watch:
             server_decode_ms=self.timings.get("predicted_ms"),
         )
 
-    def failed(self, why: str) -> Sample:
+    def failed(self, why: str, *, is_refused: bool = False) -> Sample:
         """A request without a whole answer."""
-        return Sample(sent_s=self.sent, ended_s=time.perf_counter() - self.sent, error=why)
+        ended_s = time.perf_counter() - self.sent
+        return Sample(sent_s=self.sent, ended_s=ended_s, error=why, is_refused=is_refused)
 
 
 def _reason(text: str) -> str:

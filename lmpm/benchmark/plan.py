@@ -10,6 +10,7 @@ from lmpm.benchmark.client import ask_all
 from lmpm.benchmark.prompts import make_prompts
 from lmpm.benchmark.sample import LEAST_FOR_TAIL, summarize
 from lmpm.cloud import Cost
+from lmpm.errors import NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,11 +84,17 @@ def measure(
 
     In the phase `warm` every prompt is new; in `hot` all share their beginning, which was asked once before. What only
     the first request of a server pays for is paid before, by one that is not counted. `began` hears of each target,
-    phase and concurrency whose turn it is, and which share of all turns is over.
+    phase and concurrency whose turn it is, and which share of all turns is over. Raises NetworkError
+    where a target refuses the very first request.
     """
     first = make_prompts(1, settings.words or settings.prompt_tokens, seed="first")
     for target in targets:
-        ask_all(target, first, concurrency=1, max_tokens=settings.answer_tokens)
+        (answer,) = ask_all(target, first, concurrency=1, max_tokens=settings.answer_tokens)
+        if answer.is_refused:
+            raise NetworkError(
+                f"{target.label} does not answer: {answer.error}",
+                hint=f"Is it running at {target.base_url}, and does it know the model `{target.model}`?",
+            )
     alone = sum(target.is_single for target in targets)
     steps = len(targets) * len(settings.concurrencies) - alone * sum(number > 1 for number in settings.concurrencies)
     over, turns = 0, settings.rounds * len(settings.phases) * steps

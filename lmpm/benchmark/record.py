@@ -138,8 +138,10 @@ def read_record(path: Path) -> dict[str, Any]:
         with path.open("rb") as opened:
             found = json.loads(opened.read(MAX_RECORD_BYTES))
         keyed = {key_of(row): row for row in found["results"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SpecError(f"`{path}` is not a record of `lmpm bench`: {error}") from error
+    except OSError as error:
+        raise SpecError(f"The record `{path}` cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SpecError(f"`{path}` is not a record of `lmpm bench`", hint="Write one with `--save`") from error
     return {**found, "rows": keyed}
 
 

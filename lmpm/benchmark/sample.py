@@ -30,9 +30,9 @@ APART_S: Final = 0.0001
 class Sample:
     """A request and its answer. Times are seconds from sending; `error` is why there is none, or not a whole one.
 
-    `sent_s` is when it was sent, on a clock that all samples of a run share. `deltas` are when text came. `tokens` are
-    as many as there are deltas unless the server `counted` them. The server's own figures are milliseconds and tokens
-    as llama.cpp states them, None from others.
+    `is_refused` says that none was begun. `sent_s` is when it was sent, on a clock that all samples of a run share.
+    `deltas` are when text came. `tokens` are as many as there are deltas unless the server `counted` them. The server's
+    own figures are milliseconds and tokens as llama.cpp states them, None from others.
     """
 
     sent_s: float
@@ -45,6 +45,7 @@ class Sample:
     server_prompt_ms: float | None = None
     server_decode_ms: float | None = None
     error: str = ""
+    is_refused: bool = False
 
     @property
     def first_token_s(self) -> float | None:

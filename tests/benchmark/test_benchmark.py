@@ -30,7 +30,7 @@ from lmpm.benchmark import (
 )
 from lmpm.benchmark.served import served_digest
 from lmpm.cloud import Price
-from lmpm.errors import SpecError
+from lmpm.errors import NetworkError, SpecError
 from lmpm.types import Machine
 from tests.benchmark.paced import Pace, serving
 
@@ -205,6 +205,14 @@ class TestRuns:
         assert (
             cost.dollars == pytest.approx((cost.read + 10 * cost.written) / 1e6) and settings.cost(None).dollars is None
         )
+
+    @pytest.mark.parametrize("fault", ["404", "gone"])
+    def test_a_target_that_is_not_there_is_found_before_the_others_are_measured(self, fault: str) -> None:
+        one, two = Pace(first_s=0.01, gap_s=0.001, tokens=3), Pace(faults={0: "404"})
+        settings = Settings(prompt_tokens=30, answer_tokens=3, rounds=2, requests=4)
+        with serving(one) as first, serving(two) as second, pytest.raises(NetworkError, match="other does not answer"):
+            measure([target(first), target(second if fault == "404" else "http://127.0.0.1:9/v1", "other")], settings)
+        assert len(one.bodies) == 1
 
     def test_prompts(self) -> None:
         new, shared = make_prompts(5, 200, seed="a"), make_prompts(5, 200, seed="a", same_prefix=True)

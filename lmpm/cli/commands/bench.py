@@ -43,7 +43,7 @@ class SlowerError(LmpmError):
     "--against",
     multiple=True,
     metavar="WHAT",
-    help="A base URL, ollama, lm-studio, llama-server, vllm, or cloud:NAME; a model after `#`.",
+    help="A base URL, LABEL=URL, ollama, lm-studio, llama-server, vllm, or cloud:NAME; a model after `#`.",
 )
 @click.option("--no-serve", is_flag=True, help="Only the engine, without `lmpm serve`.")
 @click.option("--browser", is_flag=True, help="Beside it the page of `lmpm export browser` in Chromium, at one client.")
@@ -55,11 +55,14 @@ class SlowerError(LmpmError):
 @click.option(
     "--answer-tokens", type=click.IntRange(1, 10_000), metavar="N", help="So many out; the task's unless said."
 )
-@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of all targets, in turns.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), metavar="N", default=3, show_default=True, help="Of all targets, in turns."
+)
 @click.option("--requests", type=click.IntRange(1, 10_000), metavar="N", help="Of each round; p95 needs 20 in all.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1, 86_400),
+    metavar="N",
     default=60,
     show_default=True,
     help="Of each target a round; who is slower is asked less.",
@@ -67,7 +70,7 @@ class SlowerError(LmpmError):
 @click.option(
     "--limit", "limits", multiple=True, metavar="NAME=MS", help="For goodput: ttft, tpot or e2el in milliseconds."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Other prompts.")
 @click.option("--save", type=click.Path(dir_okay=False), metavar="FILE", help="Keep the record as JSON.")
 @click.option("--compare", type=click.Path(), metavar="FILE", help="An earlier record.")
 @click.option("--fail-if", "rules", multiple=True, metavar="RULE", help="With --compare: such as `ttft_p50>1.2x`.")
@@ -88,9 +91,14 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
 
     All of them are asked in turns, in one run.
 
-    TTFT: from sending to the first text. TPOT: of each further token. decode: its inverse, tokens a second of one
-    answer; together: of all answers at once. cold: process and load; warm: every prompt is new; hot: they begin alike.
-    Prompts begin by chance, so that no cache lies. p95 is given from 20 samples on; what failed is counted apart.
+    TTFT: from sending to the first text. TPOT: of the time after it, the share of each later token; decode: its
+    inverse, tokens a second of one answer. ITL: the gaps between arrivals of text. E2EL: from sending to the end.
+    prefill: tokens a second of the prompt, as the server says. together: tokens a second of all answers at once.
+    goodput: requests a second that keep every `--limit`. cold: start of the process, load, first token; warm: every
+    prompt is new, so that no cache lies; hot: they begin alike, and that was asked before.
+
+    What came at once has no TPOT, ITL or decode but those that its server states. p95 is given from 20 samples on; what
+    failed is counted apart.
     """
     from lmpm import benchmark
     from lmpm.runtime import find_subject
@@ -109,6 +117,9 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
         raise SpecError("A page answers one at a time: `--browser` goes with `--clients 1` or `--clients 1,...`")
     others = benchmark.other_targets(workspace, subject, against)
     _ask_about_money(others, settings, assumed=options["yes"])
+    if settings.prompt_tokens < (options["prompt_tokens"] or 0):
+        room = f"{count(max(settings.concurrencies), 'answer')} at once share a context of {subject.context:,}"
+        app.console.note(f"Prompts have {count(settings.prompt_tokens, 'token')}: {room}")
     not_run: dict[str, str] = {}
     load, busy = benchmark.system_load(), list[float]()
     with contextlib.ExitStack() as opened:
@@ -172,7 +183,6 @@ def _settings(app: App, subject: Subject, options: dict[str, Any]) -> Settings:
     room = subject.context - max(clients) * 16
     if (prompt + answer) * max(clients) > room:  # the slots share one context
         prompt = max(room // max(clients) - answer, 8)
-        app.console.note(f"{max(clients)} prompts at once share a context of {subject.context:,}: {prompt} tokens each")
     return Settings(
         prompt_tokens=prompt,
         answer_tokens=answer,

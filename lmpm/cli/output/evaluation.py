@@ -14,6 +14,7 @@ from lmpm.evaluation import (
     percents,
     standing_words,
     tags_of,
+    title_of,
 )
 from lmpm.units import count, dollars, duration, human
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lmpm.evaluation import Contender, Evaluation, Result, Score
     from lmpm.proof import CaseSet
 
+HEADS: Final = ("", "right", "", "score", "answer", "first token", "tokens", "memory", "cost", "")
 MOST_TAGS: Final = 8
 SHOWN_CHARS: Final = 400
 
@@ -61,26 +63,23 @@ class Progress(Watcher):
 def show_scores(found: Evaluation) -> None:
     """The table, and by tag where there are tags."""
     graded = any(score.is_graded for score in found.scores)
-    rows = []
-    for number, score in enumerate(found.scores):
-        standing = standing_words(found.comparisons[number - 1]) if number else ""
-        rows.append(
-            (
-                score.label,
-                score.quant,
-                f"{score.right} of {score.number}",
-                percents(score),
-                f"score {score.mean:.2f}" if graded else "",
-                f"{duration(score.took_s)} an answer" if score.took_s is not None else "",
-                f"first token {duration(score.first_token_s)}" if score.first_token_s is not None else "",
-                f"{score.tokens:.0f} tokens" if score.tokens else "",
-                human(score.peak_memory) if score.peak_memory else "",
-                "" if score.cost is None else dollars(score.cost),
-                standing,
-            )
+    beside = ["", *map(standing_words, found.comparisons)]
+    rows = [
+        (
+            title_of(score),
+            f"{score.right} of {score.number}",
+            percents(score),
+            f"{score.mean:.2f}" if graded else "",
+            *("" if value is None else duration(value) for value in (score.took_s, score.first_token_s)),
+            f"{score.tokens:.0f}" if score.tokens else "",
+            human(score.peak_memory) if score.peak_memory else "",
+            "" if score.cost is None else dollars(score.cost),
+            words,
         )
-    fit = Fit(drop=(8, 7, 6, 4, 5, 9), shorten=(0,), wraps=True)
-    put_table(rows, indent="  ", right=frozenset({2}), fit=fit)
+        for score, words in zip(found.scores, beside, strict=True)
+    ]
+    fit = Fit(drop=(7, 6, 5, 3, 8, 4), shorten=(0,), wraps=True)
+    put_table(rows, heads=HEADS, indent="  ", right=frozenset({1}), fit=fit)
     for score in found.scores:
         if score.failures:
             put(f"  {score.label}: {count(score.failures, 'case')} without an answer: {_why(score)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -37,9 +38,17 @@ def ask_all(
     """
     if target.asker is not None:
         return target.asker(prompts, concurrency=concurrency, max_tokens=max_tokens, most_s=most_s)
-    with ThreadPoolExecutor(1) as pool:  # a loop of its own, also beside one that runs in this thread
-        asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, most_s)
-        return pool.submit(asyncio.run, asking).result()
+    asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, most_s)
+    loop = asyncio.new_event_loop()  # in a thread of its own: one may run in this thread
+    with contextlib.closing(loop), ThreadPoolExecutor(1) as pool:
+        task = loop.create_task(asking)
+        answers = pool.submit(loop.run_until_complete, task)
+        try:
+            return answers.result()
+        except BaseException:  # Ctrl-C ends the answers that are being written
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 async def _ask_all(

@@ -69,9 +69,9 @@ class Measured:
 
     @property
     def cost(self) -> float | None:
-        """US dollars for the answers; None where no price is stated."""
-        price = self.target.price
-        return price.of(self.figures.prompt_tokens, self.figures.tokens) if price else None
+        """US dollars for the answers; None where no price is stated, or tokens were not counted."""
+        price, figures = self.target.price, self.figures
+        return price.of(figures.prompt_tokens, figures.tokens) if price and not figures.uncounted else None
 
 
 def measure(

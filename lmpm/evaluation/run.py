@@ -154,9 +154,10 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
 
 
 def _cost(price: Price | None, results: Sequence[Result]) -> float | None:
-    if price is None:
-        return None
+    """Dollars for all answers; None without a price, and where the provider did not say of each what it took."""
     answers = [result.answer for result in results]
+    if price is None or not all(answer.prompt_tokens for answer in answers):
+        return None
     return price.of(sum(answer.prompt_tokens for answer in answers), sum(answer.tokens for answer in answers))
 
 

@@ -58,9 +58,15 @@ def test_a_model_of_a_provider(installed: Cli) -> None:
         installed.call(*arguments).failed(2, "costs money", "2 requests", "--yes")
         installed.call(*arguments, "--offline").failed(5, "switched off")
         assert not cloud.asked
+        plain = path.read_text()
+        installed.call(*arguments).failed(2, "costs money", "states no price")
+        path.write_text(plain.replace("[cloud.big]", "[cloud.big]\nprice = { input = 1000.0, output = 2000.0 }"))
+        installed.call(*arguments).failed(2, "costs money", "about $")
+        cloud.usage = {"prompt_tokens": 100, "completion_tokens": 10}
         done = installed.call(*arguments, "--yes", "--json").passed()
         own, other = done.json["scores"]
         assert (other["right"], other["asked"]) == (1, 2) and "gpt-4o-mini" in other["model"]
+        assert other["cost_usd"] == pytest.approx(2 * (100 * 1000 + 10 * 2000) / 1e6) and own["cost_usd"] is None
         assert other["sha256"] is None and other["url"] == f"{cloud.record.base_url}#gpt-4o-mini"
         assert own["asked"] == 2 and own["url"] is None and other["results"][0]["first_token_s"] > 0
         bodies = cloud.asked

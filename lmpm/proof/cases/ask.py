@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lmpm.engine import Options, asking
-from lmpm.errors import EngineError, LmpmError
+from lmpm.errors import TIMED_OUT, EngineError, LmpmError
 from lmpm.proof.checks.code import Code
 from lmpm.proof.checks.ranking import Ranking
 from lmpm.proof.checks.rows import Rows
@@ -111,10 +111,10 @@ class SessionModel:
 
 
 def ask_case(model: Askable, case: Case, *, time_s: float | None = None) -> CaseAnswer:
-    """The answer of a model to a case; what the engine refuses, such as a prompt that is too long, is no answer.
+    """The answer of a model to a case; none is a prompt that is too long, or what takes longer than the engine's limit.
 
-    An answer that takes longer than `time_s` is stopped. Raises EngineError of the kind `TIMED_OUT` then, EngineError
-    where the engine failed altogether, SpecError for inputs of another recipe.
+    What takes longer than `time_s` is stopped. Raises EngineError of the kind `TIMED_OUT` then, EngineError where the
+    engine failed altogether, SpecError for inputs of another recipe.
     """
     began = time.perf_counter()
     try:
@@ -124,7 +124,7 @@ def ask_case(model: Askable, case: Case, *, time_s: float | None = None) -> Case
         inputs, options = _asked(model, case)
         answer = model.ask(inputs, dataclasses.replace(options, time_s=time_s))
     except EngineError as error:
-        if error.kind != "context-exceeded":
+        if error.kind != "context-exceeded" and (error.kind != TIMED_OUT or time_s is not None):
             raise
         return CaseAnswer(error=error.message)
     return CaseAnswer(

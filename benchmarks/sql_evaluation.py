@@ -4,8 +4,8 @@
 
 The first contender is the starter as `lmpm install` pins it, the others are files; each is asked with its grammar and
 without. Answers are kept in `--home`, so a run that was interrupted, or one with a greater `--limit`, goes on where it
-was. With `--page` what stands between its marks is written anew, else it is printed. The models of the
-page: `pip install --group real-models` brings both.
+was. `--limit` is for the models beside the starter, which is asked all cases, too. With `--page` what stands between its
+marks is written anew, else it is printed. The models of the page: `pip install --group real-models` brings both.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder), asked.home or Path(folder) / "home", asked.models, asked.limit)
-        found = project.evaluate()
-        made = {"transcript": project.transcript(), "table": page(found)}
+        beside = project.evaluate(project.beside) if project.beside else None
+        made = {
+            "transcript": project.transcript(),
+            "table": "On " + page(project.evaluate([])) + (f"\nBeside the others, on {page(beside)}" if beside else ""),
+        }
     text = "".join(MARK.format(name) * 2 for name in PARTS) if asked.page is None else asked.page.read_text("utf-8")
     for name in PARTS:
         before, _, after = text.split(MARK.format(name))
@@ -65,11 +68,11 @@ class Project:
             **os.environ, "HF_HOME": str(folder / "hf"), "LMPM_HOME": str(home.resolve()), "PYTHONPATH": str(ROOT),
             "COLUMNS": WIDTH,
         }  # fmt: skip
-        self.asked = ["text-to-sql"]
+        self.beside: list[str] = []
         for model in models:
             (self.directory / model.name).symlink_to(model.resolve())
-            self.asked += ["--against", f"./{model.name}"]
-        self.asked += ["--limit", str(limit)] if limit else []
+            self.beside += ["--against", f"./{model.name}"]
+        self.beside += ["--limit", str(limit)] if models and limit else []
         self.lmpm("install", "text-to-sql", "--offline", "--no-test")
 
     def lmpm(self, *arguments: str, shows: bool = False) -> str:
@@ -80,15 +83,15 @@ class Project:
         )  # fmt: skip
         return done.stdout.decode()
 
-    def evaluate(self) -> dict[str, Any]:
-        """With and without the grammar, short: as the table has it."""
+    def evaluate(self, beside: Sequence[str]) -> dict[str, Any]:
+        """The starter, and who is named beside it, with and without the grammar."""
         arguments = ["--offline", "--json", "--no-grammar", "--max-tokens", str(MAX_TOKENS)]
-        found: dict[str, Any] = json.loads(self.lmpm("eval", *self.asked, *arguments))
+        found: dict[str, Any] = json.loads(self.lmpm("eval", "text-to-sql", *beside, *arguments))
         return found
 
     def transcript(self) -> str:
         """What a person sees; asked as in the table, so that the answers are there."""
-        arguments = ["eval", *self.asked, "--max-tokens", str(MAX_TOKENS)]
+        arguments = ["eval", "text-to-sql", *self.beside, "--max-tokens", str(MAX_TOKENS)]
         shown = self.lmpm(*arguments, shows=True)
         return f"```console\n$ lmpm {' '.join(arguments)}\n{shown}```\n"
 
@@ -100,10 +103,8 @@ def page(found: dict[str, Any]) -> str:
     tags = {name: case["tags"] for name, case in cases.items()}
     totals = [sum(tag in tags[item["id"]] for item in scores[0]["results"]) for tag in TAGS]
     asked = f"all {number} cases" if number == len(tags) else f"{number} of {len(tags)} cases, chosen by hash"
-    machine = found["machine"].partition(" · ")[0]
     lines = [
-        f"`lmpm eval text-to-sql --no-grammar --max-tokens {MAX_TOKENS}`, {asked}, {scores[0]['engine']}, greedy, on a",
-        f"{machine}:",
+        f"{asked} ({scores[0]['engine']}, {found['machine'].partition(' · ')[0]}):",
         "",
         "| | right | "
         + " | ".join(f"{tag}, of {total}" for tag, total in zip(TAGS, totals, strict=True))
@@ -116,7 +117,7 @@ def page(found: dict[str, Any]) -> str:
         broken = sum(not runs(item["answer"], cases[item["id"]]) for item in score["results"])
         low, high = score["interval"]
         cells = [
-            f"{score['model']} {score['quant']}",
+            f"{score['model']} {score['quant']}".strip(),
             f"{score['right']} of {number}: {score['share']:.0%} ({low * 100:.0f}-{high * 100:.0f})".replace("%", " %"),
             *map(str, right),
             words,

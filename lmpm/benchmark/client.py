@@ -109,6 +109,8 @@ async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_
                     break
     except TimeoutError:
         return watch.failed("no answer in time")
+    except aiohttp.ClientConnectorError as error:
+        return watch.failed(f"no connection: {error.os_error.strerror or error.os_error}", is_refused=True)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return watch.failed(f"{type(error).__name__}: {error}"[:SHOWN_CHARS], is_refused=not watch.deltas)
     return watch.sample()

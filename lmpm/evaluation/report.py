@@ -25,6 +25,15 @@ def standing_words(comparison: Comparison) -> str:
     return f"{STANDINGS[comparison.standing]} ({len(comparison.lost)} lost, {len(comparison.won)} won)"
 
 
+def points_of(comparison: Comparison) -> str:
+    """`-31 points (-42 to -20)`: how many more in a hundred are right, and where that lies at 95 %."""
+    low, high = (end * 100 for end in comparison.interval)
+    points = f"{comparison.difference * 100:+.0f} points"
+    return (
+        f"{points} ({low:+.0f} to {high:+.0f})" if low < high else points
+    )  # resampling says nothing where none differs
+
+
 def one_line(text: str, most: int = SHOWN_CHARS) -> str:
     """A text in one line of at most so many characters."""
     text = printable(" ".join(text.split()))
@@ -43,7 +52,7 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
     yield "resampling the pairs. A difference is too close to call where its chance between two equally good models, by"
     yield "McNemar's exact test, is 5 % or more (p)."
     yield ""
-    heads = ["model", "quant", "right", "share", "difference, points", "p", ""]
+    heads = ["model", "quant", "right", "share", "difference", "p", ""]
     heads += ["first token", "answer", "tokens", "memory"]
     if any(score.cost is not None for score in evaluation.scores):
         heads.append("cost")
@@ -80,8 +89,7 @@ def _row(evaluation: Evaluation, number: int, *, graded: bool) -> list[str]:
         cells.append(f"{score.mean:.3f} ({low:.3f}-{high:.3f})")
     if number:
         comparison = evaluation.comparisons[number - 1]
-        low, high = (end * 100 for end in comparison.interval)
-        cells += [f"{comparison.difference * 100:+.0f} ({low:+.0f} to {high:+.0f})", f"{comparison.chance:.2g}"]
+        cells += [points_of(comparison), f"{comparison.chance:.2g}"]
         cells.append(standing_words(comparison))
     else:
         cells += ["", "", "compared with"]

@@ -137,7 +137,7 @@ def test_reports(cases: CaseSet, tmp_path: Path) -> None:
     found = run(cases, tmp_path, Counter(right=frozenset(range(30))), Counter(identity="1" * 64, label="a|b"))
     page = markdown(found)
     assert "| counter | Q8_0 | 30 of 40 | 75 % (60-86) |" in page
-    assert "| a\\|b | Q8_0 | 40 of 40 | 100 % (91-100) | +25 (" in page
+    assert "| a\\|b | Q8_0 | 40 of 40 | 100 % (91-100) | +25 points (" in page
     assert "## Won by a|b Q8_0" in page
     assert "| even | 15 of 20 | 20 of 20 |" in page
     assert bars(found)[0] in page

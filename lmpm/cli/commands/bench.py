@@ -118,7 +118,7 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     others = benchmark.other_targets(workspace, subject, against)
     _ask_about_money(others, settings, assumed=options["yes"])
     if settings.prompt_tokens < (options["prompt_tokens"] or 0):
-        room = f"{count(max(settings.concurrencies), 'answer')} at once share a context of {subject.context:,}"
+        room = f"a context of {subject.context:,} has no room for more, {max(settings.concurrencies)} at once"
         app.console.note(f"Prompts have {count(settings.prompt_tokens, 'token')}: {room}")
     not_run: dict[str, str] = {}
     load, busy = benchmark.system_load(), list[float]()

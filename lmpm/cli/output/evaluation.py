@@ -12,6 +12,7 @@ from lmpm.evaluation import (
     Watcher,
     one_line,
     percents,
+    points_of,
     standing_words,
     tags_of,
     title_of,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lmpm.evaluation import Contender, Evaluation, Result, Score
     from lmpm.proof import CaseSet
 
-HEADS: Final = ("", "right", "", "score", "answer", "first token", "tokens", "memory", "cost", "")
+HEADS: Final = ("", "right", "", "score", "answer", "TTFT", "tokens", "memory", "cost")
 MOST_TAGS: Final = 8
 SHOWN_CHARS: Final = 400
 
@@ -61,9 +62,8 @@ class Progress(Watcher):
 
 
 def show_scores(found: Evaluation) -> None:
-    """The table, and by tag where there are tags."""
+    """The table, how the others stand beside the first, and by tag where there are tags."""
     graded = any(score.is_graded for score in found.scores)
-    beside = ["", *map(standing_words, found.comparisons)]
     rows = [
         (
             title_of(score),
@@ -74,12 +74,15 @@ def show_scores(found: Evaluation) -> None:
             f"{score.tokens:.0f}" if score.tokens else "",
             human(score.peak_memory) if score.peak_memory else "",
             "" if score.cost is None else dollars(score.cost),
-            words,
         )
-        for score, words in zip(found.scores, beside, strict=True)
+        for score in found.scores
     ]
-    fit = Fit(drop=(7, 6, 5, 3, 8, 4), shorten=(0,), wraps=True)
-    put_table(rows, heads=HEADS, indent="  ", right=frozenset({1}), fit=fit)
+    put_table(rows, heads=HEADS, indent="  ", right=frozenset({1}), fit=Fit(drop=(7, 6, 3, 5, 8, 4), shorten=(0,)))
+    if found.comparisons:
+        put("")
+        put(f"  beside {title_of(found.scores[0])}")
+        beside = [(title_of(item.other), f"{standing_words(item)}: {points_of(item)}") for item in found.comparisons]
+        put_table(beside, indent="  ", fit=Fit(shorten=(0,), wraps=True))
     for score in found.scores:
         if score.failures:
             put(f"  {score.label}: {count(score.failures, 'case')} without an answer: {_why(score)}")

@@ -4,8 +4,8 @@
 
 The first contender is the starter as `lmpm install` pins it, the others are files; each is asked with its grammar and
 without. Answers are kept in `--home`, so a run that was interrupted, or one with a greater `--limit`, goes on where it
-was. `--limit` is for the models beside the starter, which is asked all cases, too. With `--page` what stands between its
-marks is written anew, else it is printed. The models of the page: `pip install --group real-models` brings both.
+was. `--limit` is for the models beside the starter, which is asked all cases, too. With `--page` what stands between
+its marks is written anew, else it is printed. The models of the page: `pip install --group real-models` brings both.
 """
 
 from __future__ import annotations

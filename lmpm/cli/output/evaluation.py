@@ -89,9 +89,13 @@ def show_scores(found: Evaluation) -> None:
     tags = tags_of(found)[:MOST_TAGS]
     if tags and any(number < len(found.cases) for _, cells in tags for _, number in cells):
         put("")
-        heads = ["", *(f"{score.label} {score.quant}".strip() for score in found.scores)]
-        cells = [[tag, *(f"{right} of {number}" for right, number in row)] for tag, row in tags]
-        put_table([heads, *cells], indent="  ", fit=Fit(shorten=tuple(range(1, len(heads)))))
+        names = [title_of(score) for score in found.scores]
+        cells = [
+            [name, *(f"{line[number][0]} of {line[number][1]}" for _, line in tags)]
+            for number, name in enumerate(names)
+        ]
+        fit = Fit(drop=tuple(range(len(tags), 1, -1)), shorten=(0,))  # rarer tags give way
+        put_table(cells, heads=["", *(tag for tag, _ in tags)], indent="  ", fit=fit)
 
 
 def _why(score: Score) -> str:

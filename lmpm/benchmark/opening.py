@@ -120,7 +120,8 @@ def other_targets(workspace: Workspace, subject: Subject, against: Sequence[str]
             found.append(_provider(workspace, text.removeprefix(CLOUD)))
         else:
             target = parse_url(text, subject.name)
-            found.append(dataclasses.replace(target, raw=subject.recipe.raw, sha256=served_digest(target)))
+            sha256 = served_digest(target, subject.paths[0].stat().st_size)
+            found.append(dataclasses.replace(target, raw=subject.recipe.raw, sha256=sha256))
     return found
 
 

@@ -22,8 +22,10 @@ MAX_BYTES: Final = 4 * 2**20
 _BLOB: Final = re.compile(r"^FROM .*sha256-([0-9a-f]{64})\s*$", re.MULTILINE)
 
 
-def served_digest(target: Target) -> str:
+def served_digest(target: Target, size: int) -> str:
     """The sha256 of the model's file; empty where the server is elsewhere or does not say which it is.
+
+    A file that has not `size` bytes is another one, and is not read.
 
     llama-server names it in `/props` (llama.cpp, tools/server/README.md), llama_cpp.server as the id of a model unless
     it has an alias, Ollama by its sha256 in the Modelfile of `/api/show` (ollama, docs/api.md).
@@ -37,7 +39,7 @@ def served_digest(target: Target) -> str:
     for place in _named(_ask(target, f"{root}/props"), _ask(target, f"{target.base_url}/models")):
         path = Path(place)
         try:
-            if path.is_absolute() and path.is_file():
+            if path.is_absolute() and path.is_file() and path.stat().st_size == size:
                 return hash_one(path).sha256
         except (OSError, ValueError, LmpmError):
             continue

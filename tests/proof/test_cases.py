@@ -191,7 +191,11 @@ def test_pictures_stand_beside_the_file_and_count_by_their_bytes(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("image", "words"),
-    [("gone.png", "gone.png` is not there"), ("text.png", "are not a picture"), (5, "`image` expected a list of strings")],
+    [
+        ("gone.png", "gone.png` is not there"),
+        ("text.png", "are not a picture"),
+        (5, "`image` expected a list of strings"),
+    ],
 )
 def test_pictures_that_cannot_be_shown(tmp_path: Path, image: object, words: str) -> None:
     (tmp_path / "text.png").write_text("hello")

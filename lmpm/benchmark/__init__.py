@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         parse_rule as parse_rule,
         read_record as read_record,
         system_load as system_load,
+        what_differs as what_differs,
     )
     from lmpm.benchmark.sample import Figures as Figures, Sample as Sample, Spread as Spread, summarize as summarize
     from lmpm.benchmark.target import PRESETS as PRESETS, Target as Target, parse_url as parse_url
@@ -41,7 +42,7 @@ else:
             "plan": "Measured Settings measure",
             "plot": "can_plot plot_speed",
             "prompts": "make_prompts words_for",
-            "record": "Rule busy_share compare keep make_record parse_rule read_record system_load",
+            "record": "Rule busy_share compare keep make_record parse_rule read_record system_load what_differs",
             "report": "report",
             "sample": "Figures Sample Spread summarize",
             "target": "PRESETS Target parse_url",

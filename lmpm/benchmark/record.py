@@ -165,6 +165,18 @@ def compare(now: Mapping[str, Any], before: Mapping[str, Any], rules: Sequence[R
     return broken
 
 
+def what_differs(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """What besides speed differs between two records: of a machine, a file, an engine, or lengths."""
+    lengths = ("prompt_tokens", "answer_tokens")
+    found = {
+        "machine": now["machine"] != before.get("machine"),
+        "file": now["sha256"] != before.get("sha256"),
+        "engine": now["engine"] != before.get("engine"),
+        "length": any(now["settings"][key] != (before.get("settings") or {}).get(key) for key in lengths),
+    }
+    return [name for name, differs in found.items() if differs]
+
+
 def system_load() -> float | None:
     """The load average of the last minute; None where the system says none."""
     try:

@@ -19,7 +19,19 @@ def rows(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [_cells(row, first.get((row["phase"], row["max_concurrency"]))) for row in record["results"]]
 
 
-HEADS: Final = ("target", "", "clients", "n", "TTFT p50", "p95", "decode tok/s", "together tok/s", "out", "")
+HEADS: Final = (
+    "target",
+    "",
+    "clients",
+    "n",
+    "TTFT p50",
+    "p95",
+    "decode tok/s",
+    "together tok/s",
+    "out",
+    "goodput/s",
+    "",
+)
 
 
 def _cells(row: Mapping[str, Any], first: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -45,6 +57,7 @@ def _cells(row: Mapping[str, Any], first: Mapping[str, Any] | None) -> tuple[str
         _speed(row.get("decode_tok_s")) + ("" if same else _ratio(row, first, "decode_tok_s")),
         _speed(row.get("output_throughput")) + ("" if same else _ratio(row, first, "output_throughput")),
         _tokens(row),
+        "" if row.get("request_goodput") is None else figure_words(row["request_goodput"]),
         ", ".join(notes),
     )
 
@@ -97,6 +110,7 @@ def alone(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def markdown(record: Mapping[str, Any], *, picture: str = "", level: int = 1) -> str:
     """A page: machine, versions, settings, table, and the picture where there is one; its title is of a level."""
     settings, system = record["settings"], record["system"]
+    cold = "" if record.get("cold_s") is None else f"Cold start to the first token: {record['cold_s']:.2f} s. "
     power = "" if system["power"] == "unknown" else f", on {system['power']}"
     lines = [
         f"{'#' * level} {record['name']}",
@@ -104,16 +118,24 @@ def markdown(record: Mapping[str, Any], *, picture: str = "", level: int = 1) ->
         f"{record['machine']['name']}{power} · {record['engine']} · lmpm {record['lmpm']} · {record['date'][:10]}",
         "",
         f"About {settings['prompt_tokens']} tokens in, {settings['answer_tokens']} out, greedy; "
-        f"{settings['rounds']} rounds in turns{busy_words(record)}. sha256 `{record['sha256']}`.",
+        f"{settings['rounds']} rounds in turns{busy_words(record)}. {cold}sha256 `{record['sha256']}`.",
         "",
         *([f"![TTFT and tokens a second]({picture})", ""] if picture else []),
-        "| " + " | ".join(head or "·" for head in HEADS) + " |",
-        "|" + "---|" * len(HEADS),
-        *("| " + " | ".join(cells) + " |" for cells in rows(record)),
+        *_table(rows(record)),
     ]
     for line in (*not_run(record), *failures(record)):
         lines += ["", line]
     return "\n".join(lines) + "\n"
+
+
+def _table(lines: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table, without columns that are empty."""
+    shown = [column for column in range(len(HEADS)) if any(line[column] for line in lines)]
+    return [
+        "| " + " | ".join(HEADS[column] or "·" for column in shown) + " |",
+        "|" + "---|" * len(shown),
+        *("| " + " | ".join(line[column] for column in shown) + " |" for line in lines),
+    ]
 
 
 def busy_words(record: Mapping[str, Any]) -> str:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lmpm.runtime import Subject
 
 USUAL_PROMPT, USUAL_ANSWER = 256, 64  # tokens, where the task does not say
-CONCURRENCIES = (1, 4, 8, 32)
 
 
 class SlowerError(LmpmError):
@@ -162,6 +161,8 @@ def command(app: App, name: str, against: tuple[str, ...], no_serve: bool, save:
     benchmark.keep(workspace, record)
     _write(record, record_file, page)
     broken = benchmark.compare(record, before or {"rows": {}}, rules)
+    if before and (other := benchmark.what_differs(record, before)):
+        app.console.note(f"The earlier record is of another {' and another '.join(other)}")
     _show(app, record, broken)
     if broken:
         raise SlowerError(f"{count(len(broken), 'condition')} broken", details=broken)
@@ -259,7 +260,7 @@ def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
         heads=report.HEADS,
         indent="  ",
         right=frozenset({2, 3, 8}),
-        fit=Fit(drop=(5, 3, 8), shorten=(0,), wraps=True),
+        fit=Fit(drop=(5, 3, 8, 9), shorten=(0,), wraps=True),
     )
     for line in (*report.not_run(record), *report.failures(record), "", *report.shown(record)):
         put(line)

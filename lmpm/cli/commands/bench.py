@@ -260,7 +260,7 @@ def _show(app: App, record: dict[str, Any], broken: list[str]) -> None:
         heads=report.HEADS,
         indent="  ",
         right=frozenset({2, 3, 8}),
-        fit=Fit(drop=(5, 3, 8, 9), shorten=(0,), wraps=True),
+        fit=Fit(drop=(5, 3, 8), shorten=(0,), wraps=True),
     )
     for line in (*report.not_run(record), *report.failures(record), "", *report.shown(record)):
         put(line)

@@ -181,6 +181,8 @@ def checked_words(checked: Checked) -> str:
 def adapter_words(count: int) -> str:
     """` + 2 adapters`; nothing where there are none."""
     return f" + {count} adapter{'s' if count > 1 else ''}" if count else ""
+
+
 def cost_words(cost: Cost) -> str:
     """`about 40 requests, 12,000 tokens in, at most 4,000 out: about $0.0042`."""
     size = f"about {count(cost.requests, 'request')}, {cost.read:,} tokens in, at most {cost.written:,} out"

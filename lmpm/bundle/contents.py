@@ -31,9 +31,9 @@ class Packed:
     twins: tuple[Twin, ...] = ()
 
     @property
-    def pins(self) -> tuple[LockedCandidate | Twin, ...]:
-        """What the lock says of its files and of those of its twins."""
-        return (self.candidate, *self.twins)
+    def pins(self) -> tuple[tuple[Source, tuple[ModelFile, ...]], ...]:
+        """Its files, by where they are from: its own, those of its adapters and of its twins."""
+        return *self.candidate.pins, *(pin for twin in self.twins for pin in twin.pins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class BundlePlan:
     def require_files(self) -> None:
         """Raise MissingFilesError where a file is not here."""
         for packed in self.packed:
-            for pin in packed.pins:
-                lacking = [file for file in pin.files if self.blobs[file.sha256 or ""][1] is None]
+            for source, files in packed.pins:
+                lacking = [file for file in files if self.blobs[file.sha256 or ""][1] is None]
                 if lacking:
                     message = f"`{packed.name}` cannot go into a bundle: not all of its files are on this machine"
-                    error = missing_files(pin.source, lacking, message)
+                    error = missing_files(source, lacking, message)
                     raise error.with_hint("Download them with `lmpm bundle create --fetch`")
 
 
@@ -111,7 +111,9 @@ def plan(
     chosen = {packed.name for packed in packed}
     left_out += [LeftOut(model.name, "", "", "not asked for") for model in lock.models if model.name not in chosen]
     text = project.lock_path.read_bytes()
-    found = license_texts(workspace, [pin for item in packed for pin in item.pins])
+    found = license_texts(
+        workspace, [item.candidate for item in packed], [twin for item in packed for twin in item.twins]
+    )
     texts, untold = dict(found.texts), [LeftOut("", "", "", why) for why in found.lacking]
     if project.manifest_path.name == MANIFEST_NAME and project.manifest_path.exists():
         texts[MANIFEST_NAME] = project.manifest_path.read_bytes()
@@ -186,12 +188,10 @@ def _only(lock: Lock, packed: Sequence[Packed]) -> Lock:
 def _blobs(workspace: Workspace, packed: Sequence[Packed]) -> dict[str, tuple[ModelFile, Path | None]]:
     """The files by their sha256, with where they are; a starter comes out of lmpm itself."""
     found: dict[str, tuple[ModelFile, Path | None]] = {}
-    for item in packed:
-        for pin in item.pins:
-            for file in pin.files:
-                digest = file.sha256 or ""
-                if found.get(digest, (file, None))[1] is None:
-                    found[digest] = (file, next(_places(workspace, pin.source, file), None))
+    for source, file in ((source, file) for item in packed for source, files in item.pins for file in files):
+        digest = file.sha256 or ""
+        if found.get(digest, (file, None))[1] is None:
+            found[digest] = (file, next(_places(workspace, source, file), None))
     return dict(sorted(found.items()))
 
 

@@ -147,7 +147,7 @@ def _packed(lock: Lock, found: Checked) -> Iterator[tuple[str, LockedCandidate |
     listed = {digest for _, digest in found.files.values()}
     for model in lock.models:
         for pin in (*model.candidates, *model.twins):
-            if all(file.sha256 in listed for file in pin.files):
+            if all(file.sha256 in listed for _, files in pin.pins for file in files):
                 yield model.name, pin
 
 
@@ -167,10 +167,10 @@ def _require_policy(
 
 def _names(pins: Iterable[LockedCandidate | Twin]) -> Names:
     names: Names = defaultdict(list)
-    for pin in pins:
-        for file in pin.files:
-            if (pin.source, file) not in names[file.sha256 or ""]:
-                names[file.sha256 or ""].append((pin.source, file))
+    for source, files in (pin for pinned in pins for pin in pinned.pins):
+        for file in files:
+            if (source, file) not in names[file.sha256 or ""]:
+                names[file.sha256 or ""].append((source, file))
     return names
 
 

@@ -31,18 +31,20 @@ class Texts:
     lacking: tuple[str, ...]
 
 
-def license_texts(workspace: Workspace, pins: Sequence[LockedCandidate | Twin]) -> Texts:
-    """The licences and model cards of the repositories at the pinned commits, from the store or over the network."""
+def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate], twins: Sequence[Twin] = ()) -> Texts:
+    """The licences and cards of all repositories at their commits, from the store or over the network."""
     texts: dict[str, bytes] = {}
     lacking: list[str] = []
-    pinned = {(item.source, item.license) for item in pins if isinstance(item.source, HubSource)}
+    every = [(pin.source, pin.license) for item in candidates for pin in (item, *item.adapters)]
+    every += [(twin.source, twin.license) for twin in twins]
+    pinned = {(source, license_id) for source, license_id in every if isinstance(source, HubSource)}
     for source, license_id in sorted(pinned, key=str):
         found = dict(_texts_of(workspace, source))
         folder = f"licenses/{_ODD.sub('_', source.repo.replace('/', '--'))}"
         texts |= {f"{folder}/{name}": text for name, text in found.items()}
         if not found.keys() - {"README.md"}:
             lacking.append(f"no text of the licence `{license_id}` of {source.repo}")
-    for task in sorted({item.source.task for item in pins if isinstance(item.source, StarterSource)}):
+    for task in sorted({item.source.task for item in candidates if isinstance(item.source, StarterSource)}):
         texts[f"licenses/starter--{task}/README.md"] = (catalog_directory() / "starter" / "README.md").read_bytes()
         lacking.append(f"no text of the licence of the {task} starter, which is lmpm's own")
     return Texts(dict(sorted(texts.items())), tuple(dict.fromkeys(lacking)))

@@ -119,6 +119,11 @@ def _index(plan: BundlePlan, texts: dict[str, bytes]) -> bytes:
                     }
                     for twin in item.twins
                 ],
+                "adapters": [
+                    {"source": _source(adapter.source), "path": file.path, "size": file.size, "sha256": file.sha256}
+                    for adapter in item.candidate.adapters
+                    for file in adapter.files
+                ],
             }
             for item in plan.packed
         ],

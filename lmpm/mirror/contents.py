@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.gguf import Header
-    from lmpm.project import Lock, LockedCandidate, Workspace
+    from lmpm.project import Lock, LockedAdapter, LockedCandidate, Workspace
     from lmpm.reporter import Reporter
     from lmpm.store import Store
     from lmpm.types import ModelFile
@@ -112,7 +112,12 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
     made: dict[str, MirroredRepository] = {}
     found: defaultdict[str, dict[str, dict[str, MirroredFile]]] = defaultdict(dict)
     missing: dict[str, None] = {}
-    for pin in (item for lock in locks for model in lock.models for item in (*model.candidates, *model.twins)):
+    pinned: list[LockedCandidate | LockedAdapter | Twin] = []
+    for model in (model for lock in locks for model in lock.models):
+        for item in model.candidates:
+            pinned += (item, *item.adapters)
+        pinned += model.twins
+    for pin in pinned:
         source = pin.source
         if not isinstance(source, HubSource):
             continue  # a starter comes with lmpm, a URL and a file of one's own are not the Hub's
@@ -129,7 +134,9 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
 
 
 def _repository(
-    pin: LockedCandidate | Twin, source: HubSource, commits: Mapping[str, Mapping[str, MirroredFile]]
+    pin: LockedCandidate | LockedAdapter | Twin,
+    source: HubSource,
+    commits: Mapping[str, Mapping[str, MirroredFile]],
 ) -> MirroredRepository:
     made_up = hashlib.sha1(source.repo.encode(), usedforsecurity=False).hexdigest()[:24]  # clients demand one
     identity = None if isinstance(pin, Twin) else pin.identity

@@ -134,6 +134,15 @@ def audit_exit_code(findings: Iterable[Finding]) -> int:
 
 def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub | None) -> Iterator[tuple[str, str]]:
     yield from _of_pin(rung, policy, catalog)
+    for adapter in rung.adapters:
+        yield from ((rule, f"adapter {adapter}: {detail}") for rule, detail in _license(adapter.license))
+        if why := catalog.withdrawn(adapter.source, adapter.files):
+            yield "withdrawn", f"adapter {adapter}: {why}"
+        if isinstance(adapter.source, HubSource) and catalog.publisher(adapter.source.repo) is None:
+            yield (
+                "publisher-unknown",
+                f"{adapter.source.publisher}, of {adapter}, is not among the publishers of the catalog",
+            )
     if isinstance(rung.source, HubSource) and rung.template is None and rung.answer_tokens:
         yield "template-missing", "no chat template was found when it was pinned"
     if rung.tested is None:

@@ -36,6 +36,9 @@ from lmpm.project import actions
 @offline_option
 @click.option("--locked", is_flag=True, help="Fail if `lmpm.lock` would change.")
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
+@click.option(
+    "--adapter", "adapters", multiple=True, metavar="LORA", help="A GGUF LoRA to put on it: a file, or `owner/name`."
+)
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
 @twins_option
 @no_test_option
@@ -49,6 +52,7 @@ def command(
     dry_run: bool,
     locked: bool,
     name: str | None,
+    adapters: tuple[str, ...],
     no_save: bool,
     twins: bool,
     no_test: bool,
@@ -75,6 +79,7 @@ def command(
         save=not no_save,
         smoke=not no_test,
         twins=twins,
+        adapters=adapters,
     )
     for step in plan.steps:
         plans.show_step(app, plan, step)

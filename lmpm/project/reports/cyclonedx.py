@@ -15,7 +15,6 @@ from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from lmpm.project.lock.records import Lock, LockedCandidate
-    from lmpm.types import ModelFile
 
 
 def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
@@ -28,10 +27,11 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
         raise LmpmError(
             "A bill of materials needs cyclonedx-python-lib", hint="Install it with `pip install 'lmpm[bom]'`"
         ) from error
-    pins: dict[tuple[object, tuple[ModelFile, ...]], tuple[LockedCandidate | Twin, list[str]]] = {}
+    pins: dict[tuple[object, ...], tuple[LockedCandidate | Twin, list[str]]] = {}
     for model in lock.models:
         for pin in (*model.candidates, *model.twins):
-            pins.setdefault((pin.source, pin.files), (pin, []))[1].append(model.name)
+            adapters = () if isinstance(pin, Twin) else pin.adapters
+            pins.setdefault((pin.source, pin.files, adapters), (pin, []))[1].append(model.name)
     made: Any = Bom(
         components=[_component(pin, names) for pin, names in pins.values()],
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"lmpm.lock\n{lock_text}"),
@@ -44,9 +44,14 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
     return text
 
 
+def _licenses(name: str) -> list[Any]:
+    from cyclonedx.contrib.license.factories import LicenseFactory
+
+    return [] if name == "unknown" else [LicenseFactory().make_from_string(name)]
+
+
 def _component(pin: LockedCandidate | Twin, names: list[str]) -> Any:
     """One rung or twin: a model with its files below it."""
-    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.contact import OrganizationalEntity
@@ -71,7 +76,7 @@ def _component(pin: LockedCandidate | Twin, names: list[str]) -> Any:
         purl=purl,
         bom_ref=reference,
         supplier=OrganizationalEntity(name=owner) if owner else None,
-        licenses=[] if pin.license == "unknown" else [LicenseFactory().make_from_string(pin.license)],
+        licenses=_licenses(pin.license),
         properties=[Property(name=name, value=fact) for name, fact in facts.items() if fact],
         components=[
             Component(
@@ -81,10 +86,14 @@ def _component(pin: LockedCandidate | Twin, names: list[str]) -> Any:
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256 or "")],
                 properties=[
                     Property(name="lmpm:size", value=str(file.size)),
-                    Property(name="lmpm:role", value=file.role),
+                    Property(name="lmpm:role", value=role),
                 ],
+                licenses=_licenses(terms),
             )
-            for file in pin.files
+            for file, role, terms in (
+                *((file, file.role, "unknown") for file in pin.files),
+                *((item.file, "adapter", item.license) for item in ([] if isinstance(pin, Twin) else pin.adapters)),
+            )
         ],
     )
 

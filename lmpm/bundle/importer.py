@@ -146,7 +146,7 @@ def _packed(lock: Lock, found: Checked) -> Iterator[tuple[str, LockedCandidate |
     """The candidates and twins of the lock whose files are all in the bundle, with the name of their model."""
     listed = {digest for _, digest in found.files.values()}
     for model in lock.models:
-        for pin in (*model.candidates, *model.twins):
+        for pin in model.pinned:
             if all(file.sha256 in listed for _, files in pin.pins for file in files):
                 yield model.name, pin
 

@@ -50,7 +50,7 @@ def lacking(export: Export, own: Exported | None, others: Sequence[Exported], re
     Raises SpecError where a file is in the way that is neither of `own` nor what it would become.
     """
     found: list[Link | Text] = []
-    for item in (*export.links, *export.texts):
+    for item in export.items:
         target = export.place / item.path
         if _is_there(target):
             if isinstance(item, Link):
@@ -65,7 +65,7 @@ def lacking(export: Export, own: Exported | None, others: Sequence[Exported], re
 def record_of(export: Export, project: Path, own: Exported | None = None) -> Exported:
     """The record of an export that is there; to be made before its files are, since it says which of them lmpm made."""
     files = []
-    for item in (*export.links, *export.texts):
+    for item in export.items:
         known = _known(own, item.path)
         made = any(file.made for file in known) if _is_there(export.place / item.path) else True
         files.append(replace(_file(item), made=made))

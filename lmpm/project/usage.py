@@ -63,7 +63,7 @@ def lacking(store: Store, locks: Iterable[Lock]) -> list[tuple[Source, ModelFile
     wanted: dict[Path, tuple[Source, ModelFile]] = {}
     for lock in locks:
         for model in lock.models:
-            for source, files in (pin for pinned in (*model.candidates, *model.twins) for pin in pinned.pins):
+            for source, files in (pin for pinned in model.pinned for pin in pinned.pins):
                 for file in files:
                     if store.find(source, file) is None:
                         wanted[store.link(source, file)] = source, file

@@ -83,7 +83,9 @@ class Verifier:
         for model in models:
             pins = [pin for rung in model.candidates for pin in rung.pins]
             known |= {file.sha256 or "": file.path for _, files in pins for file in files}
-            looked = [pin for twin in _whole_twins(self.store, model) for pin in twin.pins]
+            looked: list[tuple[Source, tuple[ModelFile, ...]]] = []
+            for twin in _whole_twins(self.store, model):
+                looked += twin.pins
             try:
                 candidate = rung_for(model, self.machine).candidate
             except LmpmError:

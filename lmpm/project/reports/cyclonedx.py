@@ -29,7 +29,7 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
         ) from error
     pins: dict[tuple[object, ...], tuple[LockedCandidate | Twin, list[str]]] = {}
     for model in lock.models:
-        for pin in (*model.candidates, *model.twins):
+        for pin in model.pinned:
             adapters = () if isinstance(pin, Twin) else pin.adapters
             pins.setdefault((pin.source, pin.files, adapters), (pin, []))[1].append(model.name)
     made: Any = Bom(
@@ -92,7 +92,7 @@ def _component(pin: LockedCandidate | Twin, names: list[str]) -> Any:
             )
             for file, role, terms in (
                 *((file, file.role, "unknown") for file in pin.files),
-                *((item.file, "adapter", item.license) for item in ([] if isinstance(pin, Twin) else pin.adapters)),
+                *((item.file, "adapter", item.license) for item in (() if isinstance(pin, Twin) else pin.adapters)),
             )
         ],
     )

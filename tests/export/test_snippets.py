@@ -43,7 +43,7 @@ def test_of_the_starter(cli: Cli) -> None:
         assert found.keys() == {"curl", "Python"}
         if shutil.which("curl"):
             answer = json.loads(run(["/bin/sh", "-c", found["curl"]]))
-            assert "SELECT" in answer["choices"][0]["text"].upper()
+            assert "SELECT" in answer["choices"][0]["message"]["content"].upper()
         pytest.importorskip("openai")
         assert "SELECT" in run([sys.executable, "-c", found["Python"]]).upper()
 

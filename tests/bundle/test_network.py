@@ -117,7 +117,9 @@ def test_twins_are_named_as_left_out(cli: Cli, hub: LoopbackHub, tmp_path: Path)
         files=(file,),
     )
     write_lock(cli.lock, Lock((replace(entry, twins=(twin,)),)))
-    cli.call("bundle", "create", tmp_path / "made", "--fetch", "--all").passed()
-    (left,) = (item for item in index_of(tmp_path / "made")["left_out"] if item["model"].startswith("maker/m"))
+    cli.call("bundle", "create", tmp_path / "none", "--fetch", "--all").failed(3, "model.safetensors")  # all is all
+    assert not (tmp_path / "none").exists()
+    cli.call("bundle", "create", tmp_path / "made", "--fetch").passed()
+    (left,) = (item for item in index_of(tmp_path / "made")["left_out"] if item["model"].startswith("maker/m @"))
     assert "twin" in left["why"]
     assert (tmp_path / "made/lmpm.lock").read_bytes() == cli.lock.read_bytes()

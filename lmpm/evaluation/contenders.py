@@ -46,6 +46,7 @@ class LocalContender:
     identity: str
     build: str
     is_pinned: bool = False
+    price: None = None
 
     @property
     def recipe(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
@@ -207,13 +207,13 @@ def _routing(document: Table, models: Table) -> tuple[dict[str, Provider], dict[
     clouds, routes = document.table_or_empty("cloud"), document.table_or_empty("routes")
     if not [*clouds, *routes]:
         return {}, {}
-    from lmpm.cloud import check_routes, read_provider, read_route  # few manifests have any
+    from lmpm.cloud import check_routes, read_price, read_provider, read_route  # few manifests have any
 
     for names in (clouds, routes):
         for name in names:
             _check_name(names, name)
     tables = [(name, clouds.table(name)) for name in clouds], [(name, routes.table(name)) for name in routes]
-    providers = {name: read_provider(table, name) for name, table in tables[0]}
+    providers = {name: replace(read_provider(table, name), price=read_price(table)) for name, table in tables[0]}
     found = {name: read_route(table, name) for name, table in tables[1]}
     for _, table in (*tables[0], *tables[1]):
         table.finish()

@@ -66,7 +66,7 @@ def find_subject(
     if ref.endswith(".gguf"):
         return of_file(workspace, Path(ref).expanduser(), task=task)
     place, model = find_locked(workspace, ref)
-    return _of_lock(place, model, download=download, reporter=reporter)
+    return subject_of(place, model, download=download, reporter=reporter)
 
 
 def find_locked(workspace: Workspace, ref: str) -> tuple[Workspace, LockedModel]:
@@ -102,7 +102,10 @@ def _meant(lock: Lock, ref: str, catalog: Catalog) -> LockedModel | None:
     return asked[0] if asked else None
 
 
-def _of_lock(workspace: Workspace, model: LockedModel, *, download: bool, reporter: ActionReporter | None) -> Subject:
+def subject_of(
+    workspace: Workspace, model: LockedModel, *, download: bool = False, reporter: ActionReporter | None = None
+) -> Subject:
+    """A model as a lock had it, whatever stands there by now. Raises like `find_subject`."""
     step = locked_step(workspace, model)
     if (rung := step.rung) is None:
         raise ValueError("a step from the lock has a rung")

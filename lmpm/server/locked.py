@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine import EngineLimits, Service
-from lmpm.errors import EngineError, LmpmError, MissingFilesError
+from lmpm.errors import LmpmError, MissingFilesError
 from lmpm.limits import ENGINE_EXTRA_MEMORY_BYTES, MIB
 from lmpm.project import actions
 from lmpm.reporter import Reporter
-from lmpm.runtime import Subject, find_subject, plan_of
+from lmpm.runtime import Subject, plan_of, subject_of
 from lmpm.server.asking import adapted
 from lmpm.server.running import SessionRunning
 
@@ -128,13 +128,11 @@ class LockedDeployment:
             return None
 
     def _subject(self) -> Subject:
-        return find_subject(self._workspace, self.name, download=False)
+        return subject_of(self._workspace, self._model)
 
     def open(self) -> Running:
         """Verify by stamp, and load."""
         subject = self._subject()
-        if subject.rung is not None and subject.rung.candidate.pins != self._candidate.pins:
-            raise EngineError(f"`{self.name}` is another model in lmpm.lock now")
         self.__dict__.pop("_planned", None)
         slots, config, need = fitting_plan(self._workspace, subject, self._wanted, self._budget, self._service)
         self.__dict__["_planned"] = (slots, config, need)

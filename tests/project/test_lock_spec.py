@@ -199,21 +199,21 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         haste = max(first / comfort_f, total / comfort_t)
         x = max(1, haste)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
-    reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
+    reserve = min((0.08 if machine.vram else 0.1) * budget, 2 * GIB) if whole else 0.08 * budget + host / 5
     free = (budget if whole else budget + host) - need
     coarse = bits(rung) < 4.25 or re.match("(UD-|i1-)?Q[23]", rung["quant"])
     tier = 1 if coarse and not rung.get("native") else 0
     tier = 2 if free < max(reserve * (0.85 if rung.get("native") else 1), GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
-    split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
+    split = 0.8 if model.get("prompt_tokens", 0) >= 1000 else 0.95
     value = rung["score"] * (1 if whole else split) * x**-0.09 / y
     able = whole and (x == 1 or not rung.get("answer_tokens"))
     size = sum(file["size"] for file in rung["files"])
-    most = BITS["Q6_K"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 4e9 else 8.5
-    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.85 * budget else most
+    most = BITS["Q5_K_M"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 2.5e9 else 8.5
+    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.75 * budget else most
     few = bits(rung) <= most
     item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
-    item["felt"] = max(haste, 1 / 3)
+    item["felt"] = max(haste, 1 / 2)
     return {**item, "able": able, "few": few}
 
 
@@ -282,7 +282,8 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
             operations *= (0.864 if cpu.sockets > 1 else 1) * (0.470 if low_bit else 1)
         else:
             operations = machine.bandwidth * SPEED[machine.accelerator][2]
-        operations = max(operations * (0.33 if mixture else 1), 1e9)
+        share = 0.6 if machine.accelerator == "metal" else 0.33
+        operations = max(operations * (share if mixture else 1), 1e9)
         weights = rung.get("active_parameters") or parameters
         weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
         copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)

@@ -127,6 +127,7 @@ def checked_json(checked: Checked | None) -> dict[str, Any] | None:
         "passed": checked.passed,
         "sha256": checked.sha256,
         "wrong": list(checked.wrong),
+        "late": checked.late,
         "left_out": checked.left_out,
     }
 

@@ -138,7 +138,7 @@ def _check(plan: Plan, step: Step, subject: Subject, reporter: ActionReporter) -
     if not checked.passed:
         raise SmokeTestError(
             f"`{step.name}` does not pass the checks of this project: {checked.detail}",
-            details=[f"wrong: {', '.join(checked.wrong)}"],
+            details=checked.details,
             hint="Take another model, or lower `pass`; to pin it all the same, use `--no-test`",
             kind="checks",
         )

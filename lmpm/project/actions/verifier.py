@@ -208,8 +208,7 @@ class Verifier:
         report = replace(report, checked=checked, notes=(*report.notes, *_other_score(candidate.tested, checked)))
         if checked.passed:
             return report
-        wrong = f"wrong: {', '.join(checked.wrong)}"
-        return replace(report, error=SmokeTestError(checked.detail, details=[wrong], kind="checks"))
+        return replace(report, error=SmokeTestError(checked.detail, details=checked.details, kind="checks"))
 
     def _is_there(self, source: Source, file: ModelFile) -> bool:
         """Whether something lies under the file's name, whatever its bytes."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.project import Lock, LockedCandidate, LockedModel, Workspace
-    from lmpm.types import Machine, ModelFile
+    from lmpm.types import Machine, ModelFile, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,12 @@ class BundlePlan:
     def require_files(self) -> None:
         """Raise MissingFilesError where a file is not here."""
         for packed in self.packed:
-            lacking = [file for file in packed.candidate.files if self.blobs[file.sha256 or ""][1] is None]
-            if lacking:
-                message = f"`{packed.name}` cannot go into a bundle: not all of its files are on this machine"
-                error = missing_files(packed.candidate.source, lacking, message)
-                raise error.with_hint("Download them with `lmpm bundle create --fetch`")
+            for source, files in packed.candidate.pins:
+                lacking = [file for file in files if self.blobs[file.sha256 or ""][1] is None]
+                if lacking:
+                    message = f"`{packed.name}` cannot go into a bundle: not all of its files are on this machine"
+                    error = missing_files(source, lacking, message)
+                    raise error.with_hint("Download them with `lmpm bundle create --fetch`")
 
 
 def plan(
@@ -164,18 +165,16 @@ def _only(lock: Lock, packed: Sequence[Packed]) -> Lock:
 def _blobs(workspace: Workspace, packed: Sequence[Packed]) -> dict[str, tuple[ModelFile, Path | None]]:
     """The files by their sha256, with where they are; a starter comes out of lmpm itself."""
     found: dict[str, tuple[ModelFile, Path | None]] = {}
-    for item in packed:
-        for file in item.candidate.files:
-            digest = file.sha256 or ""
-            if found.get(digest, (file, None))[1] is None:
-                found[digest] = (file, next(_places(workspace, item, file), None))
+    for source, file in ((source, file) for item in packed for source, files in item.candidate.pins for file in files):
+        digest = file.sha256 or ""
+        if found.get(digest, (file, None))[1] is None:
+            found[digest] = (file, next(_places(workspace, source, file), None))
     return dict(sorted(found.items()))
 
 
-def _places(workspace: Workspace, item: Packed, file: ModelFile) -> Iterator[Path]:
+def _places(workspace: Workspace, source: Source, file: ModelFile) -> Iterator[Path]:
     from lmpm.types import StarterSource
 
-    source = item.candidate.source
     here = workspace.store.find(source, file)
     if here is not None:
         yield here

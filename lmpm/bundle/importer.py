@@ -140,7 +140,7 @@ def _packed(lock: Lock, found: Checked) -> Iterator[tuple[tuple[str, int], Locke
     listed = {digest for _, digest in found.files.values()}
     for model in lock.models:
         for number, candidate in enumerate(model.candidates):
-            if all(file.sha256 in listed for file in candidate.files):
+            if all(file.sha256 in listed for _, files in candidate.pins for file in files):
                 yield (model.name, number), candidate
 
 
@@ -157,10 +157,10 @@ def _require_policy(
 
 def _names(candidates: Iterable[LockedCandidate]) -> Names:
     names: Names = defaultdict(list)
-    for candidate in candidates:
-        for file in candidate.files:
-            if (candidate.source, file) not in names[file.sha256 or ""]:
-                names[file.sha256 or ""].append((candidate.source, file))
+    for source, files in (pin for candidate in candidates for pin in candidate.pins):
+        for file in files:
+            if (source, file) not in names[file.sha256 or ""]:
+                names[file.sha256 or ""].append((source, file))
     return names
 
 

@@ -32,10 +32,11 @@ class Texts:
 
 
 def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate]) -> Texts:
-    """The licences and model cards of the repositories at the pinned commits, from the store or over the network."""
+    """The licences and cards of models' and adapters' repositories at their commits, from the store or the network."""
     texts: dict[str, bytes] = {}
     lacking: list[str] = []
-    pinned = {(item.source, item.license) for item in candidates if isinstance(item.source, HubSource)}
+    every = [(pin.source, pin.license) for item in candidates for pin in (item, *item.adapters)]
+    pinned = {(source, license_id) for source, license_id in every if isinstance(source, HubSource)}
     for source, license_id in sorted(pinned, key=str):
         found = dict(_texts_of(workspace, source))
         folder = f"licenses/{_ODD.sub('_', source.repo.replace('/', '--'))}"

@@ -108,6 +108,11 @@ def _index(plan: BundlePlan, texts: dict[str, bytes]) -> bytes:
                     {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role}
                     for file in item.candidate.files
                 ],
+                "adapters": [
+                    {"source": _source(adapter.source), "path": file.path, "size": file.size, "sha256": file.sha256}
+                    for adapter in item.candidate.adapters
+                    for file in adapter.files
+                ],
             }
             for item in plan.packed
         ],

@@ -24,8 +24,8 @@ def show_step(app: App, plan: Plan, step: Step) -> None:
         if plan.action == "install":
             app.console.done(f"{step.name} is installed: {step.title} {step.quant}, nothing to do")
     elif step.rung is not None and step.locked is not None:
-        variant = words.variant_words(len(step.locked.candidates))
-        app.console.say("Chosen", f"{step.name}: {step.title} {step.quant}, {human(step.size)}{variant}")
+        variant, more = words.variant_words(len(step.locked.candidates)), words.adapter_words(len(step.adapters))
+        app.console.say("Chosen", f"{step.name}: {step.title} {step.quant}{more}, {human(step.size)}{variant}")
     elif step.chosen is not None:
         show_chosen(app, step)
 
@@ -40,6 +40,8 @@ def show_chosen(app: App, step: Step) -> None:
     app.console.say("Machine", describe(choice.machine))
     why = words.reason(choice, ref=ref, offline=app.workspace.offline, online=step.chosen.online, remedy=app.remedy)
     words.show_choice(app.console, choice, why=why, ref=ref)
+    for adapter in step.adapters:
+        app.console.say("Adapter", f"{adapter}  {human(adapter.size)}  {adapter.license}")
     for remark in step.chosen.remarks:
         app.console.note(remark)
     app.console.blank()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from lmpm.errors import LmpmError, SpecError, UnknownNameError, nearest
+from lmpm.errors import ExportError, LmpmError, SpecError, UnknownNameError, nearest
 from lmpm.export import carry_out
 from lmpm.export.record import Job
 from lmpm.project import Exports, Lock, emit_lock
@@ -39,6 +39,7 @@ MODULES: Final = {
     "browser": "browser",
     "snippets": "snippets",
 }
+ADAPTED: Final = frozenset({"llama.cpp", "snippets"})  # that can be given a model and its adapters
 MAX_SLOTS: Final = 256  # that llama-server runs
 ALIASES: Final = {
     "k8s": "kubernetes",
@@ -90,6 +91,11 @@ def plan_export(
     subject = find_subject(workspace, name, download=download, reporter=reporter)
     if subject.rung is None or subject.locked is None:
         raise SpecError(f"`{name}` is not pinned by a lock", hint=f"Pin it first: `lmpm install {name}`")
+    if subject.files.adapters and found.NAME not in ADAPTED:
+        raise ExportError(
+            f"`{found.NAME}` gets one file, and `{name}` is a model with adapters",
+            hint="`lmpm export llama.cpp` passes them as `--lora`; or train a merged model with `lmpm tune`",
+        )
     paths = {path.name: path for path in (*subject.paths, *filter(None, [subject.files.mmproj]))}
     candidate, store = subject.rung.candidate, workspace.store
     config = plan_of(subject, workspace.engine, slots=_slots(options))
@@ -129,7 +135,8 @@ def _need(workspace: Workspace, subject: Subject, config: RunConfig) -> int:
     from lmpm.gguf import local_part, read_part
 
     model = HParams(*(read_part(local_part(path, path.name, None)) for path in subject.paths))
-    return max(subject.need, exact_memory(model, config, gpus_of(workspace.engine.machine)).total)
+    needed = exact_memory(model, config, gpus_of(workspace.engine.machine)).total
+    return max(subject.need, needed + subject.files.adapter_bytes)
 
 
 def _twin(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.gguf import Header
-    from lmpm.project import Lock, LockedCandidate, Workspace
+    from lmpm.project import Lock, LockedAdapter, LockedCandidate, Workspace
     from lmpm.reporter import Reporter
     from lmpm.store import Store
     from lmpm.types import ModelFile
@@ -111,7 +111,10 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
     made: dict[str, MirroredRepository] = {}
     found: defaultdict[str, dict[str, dict[str, MirroredFile]]] = defaultdict(dict)
     missing: dict[str, None] = {}
-    for candidate in (item for lock in locks for model in lock.models for item in model.candidates):
+    pinned: list[LockedCandidate | LockedAdapter] = []
+    for item in (item for lock in locks for model in lock.models for item in model.candidates):
+        pinned += (item, *item.adapters)
+    for candidate in pinned:
         source = candidate.source
         if not isinstance(source, HubSource):
             continue  # a starter comes with lmpm, a URL and a file of one's own are not the Hub's
@@ -128,7 +131,7 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
 
 
 def _repository(
-    candidate: LockedCandidate, source: HubSource, commits: Mapping[str, Mapping[str, MirroredFile]]
+    candidate: LockedCandidate | LockedAdapter, source: HubSource, commits: Mapping[str, Mapping[str, MirroredFile]]
 ) -> MirroredRepository:
     made_up = hashlib.sha1(source.repo.encode(), usedforsecurity=False).hexdigest()[:24]  # clients demand one
     return MirroredRepository(source.repo, candidate.license, candidate.identity or made_up, commits)

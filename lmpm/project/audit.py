@@ -130,6 +130,15 @@ def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub |
     if why := catalog.withdrawn(rung.source, rung.files):
         yield "withdrawn", why
     yield from _license(rung.license)
+    for adapter in rung.adapters:
+        yield from ((rule, f"adapter {adapter}: {detail}") for rule, detail in _license(adapter.license))
+        if why := catalog.withdrawn(adapter.source, adapter.files):
+            yield "withdrawn", f"adapter {adapter}: {why}"
+        if isinstance(adapter.source, HubSource) and catalog.publisher(adapter.source.repo) is None:
+            yield (
+                "publisher-unknown",
+                f"{adapter.source.publisher}, of {adapter}, is not among the publishers of the catalog",
+            )
     if isinstance(rung.source, HubSource):
         if catalog.publisher(rung.source.repo) is None:
             who = rung.source.publisher

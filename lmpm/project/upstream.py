@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lmpm.errors import NotFoundError, NotPermittedError
 from lmpm.types import HubSource, StarterSource, UrlSource
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.hub import Hub, Repository
+    from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.records import LockedCandidate
+
+    Pinned: TypeAlias = LockedCandidate | LockedAdapter
 
 ChangeKind = Literal[
     "revision",
@@ -41,10 +44,18 @@ class Change:
 
 
 def changes(candidate: LockedCandidate, hub: Hub, catalog: Catalog) -> Iterator[Change]:
-    """How what a rung is from differs from what the lock says. Raises NetworkError.
+    """How what a rung and its adapters are from differs from what the lock says. Raises NetworkError.
 
     A file of the team's own has nobody upstream: `sync` and `verify` hash it.
     """
+    yield from _of_rung(candidate, hub, catalog)
+    for adapter in candidate.adapters:
+        if isinstance(adapter.source, HubSource):
+            for change in _of_repository(adapter, adapter.source, hub):
+                yield Change(change.kind, f"adapter {adapter.file.path}: {change.detail}")
+
+
+def _of_rung(candidate: LockedCandidate, hub: Hub, catalog: Catalog) -> Iterator[Change]:
     source = candidate.source
     if isinstance(source, HubSource):
         yield from _of_repository(candidate, source, hub)
@@ -71,7 +82,7 @@ def _at_address(candidate: LockedCandidate, source: UrlSource, hub: Hub) -> Iter
         yield Change("file", f"`{file.path}` was uploaded again, {human(file.size)} -> {human(size)}")
 
 
-def _of_repository(candidate: LockedCandidate, source: HubSource, hub: Hub) -> Iterator[Change]:
+def _of_repository(candidate: Pinned, source: HubSource, hub: Hub) -> Iterator[Change]:
     try:
         newest = hub.repository(source.repo)
     except NotFoundError:
@@ -90,7 +101,7 @@ def _of_repository(candidate: LockedCandidate, source: HubSource, hub: Hub) -> I
     yield from _newest(candidate, source, newest)
 
 
-def _pinned_commit(candidate: LockedCandidate, source: HubSource, newest: Repository, hub: Hub) -> Iterator[Change]:
+def _pinned_commit(candidate: Pinned, source: HubSource, newest: Repository, hub: Hub) -> Iterator[Change]:
     """Whether the commit that is pinned is there and says what it said."""
     try:
         pinned = newest if newest.revision == source.revision else hub.repository(source.repo, source.revision)
@@ -109,7 +120,7 @@ def _pinned_commit(candidate: LockedCandidate, source: HubSource, newest: Reposi
             )
 
 
-def _newest(candidate: LockedCandidate, source: HubSource, newest: Repository) -> Iterator[Change]:
+def _newest(candidate: Pinned, source: HubSource, newest: Repository) -> Iterator[Change]:
     """What the newest commit has that the pinned one has not."""
     if newest.revision != source.revision:
         yield Change("revision", f"newer commit {newest.revision[:7]}, the lock has {(source.revision or '')[:7]}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lmpm.engine import Files
 from lmpm.errors import LmpmError, NotFoundError, UnknownNameError, nearest
 from lmpm.limits import DEFAULT_CONTEXT
-from lmpm.project import actions, context_of, global_directory, locked_step, recipe_of, task_of
+from lmpm.project import actions, context_of, global_directory, locked_step, recipe_of, require_belonging, task_of
 from lmpm.recipe import Recipe
 from lmpm.runtime.pictures import projector_beside
 from lmpm.store import missing_files
@@ -110,17 +110,20 @@ def subject_of(
     if (rung := step.rung) is None:
         raise ValueError("a step from the lock has a rung")
     candidate = rung.candidate
-    paths = step.paths
-    if not paths:
-        lacking = [file for file in candidate.files if workspace.store.find(candidate.source, file) is None]
+    paths, adapters = step.paths, step.adapter_paths
+    if not step.is_here:
+        pinned = [(source, file) for source, files in step.pins for file in files]
+        lacking = [pair for pair in pinned if workspace.store.find(*pair) is None]
         if lacking and not download:
             title = f"{candidate.model} {candidate.quant}"
-            raise missing_files(candidate.source, lacking, f"`{model.name}` is not on this machine: {title}")
+            files = [file for _, file in lacking]
+            raise missing_files(lacking[0][0], files, f"`{model.name}` is not on this machine: {title}")
         if lacking:
             log.info("fetching %s %s for `%s`", candidate.model, candidate.quant, model.name)
         plan = actions.sync.plan(workspace, [model.name], smoke=False)
         (done,) = actions.sync.apply(plan, reporter).models
-        paths = done.paths
+        paths, adapters = done.paths, done.adapters
+    require_belonging(candidate, paths, adapters, quick=True)
     weights = tuple(path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model")
     mmproj = next((path for path, file in zip(paths, candidate.files, strict=True) if file.role == "mmproj"), None)
     task = task_of(model, workspace.catalog)
@@ -130,7 +133,7 @@ def subject_of(
         title=candidate.model,
         quant=candidate.quant,
         license=candidate.license,
-        files=Files(weights[0], mmproj),
+        files=Files(weights[0], mmproj, adapters=adapters),
         paths=weights,
         recipe=recipe or usual_recipe(workspace.catalog),
         task=task.name if task else None,

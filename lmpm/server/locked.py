@@ -63,13 +63,13 @@ class LockedDeployment:
     @property
     def identity(self) -> Hashable:
         """What is run and how: a change of anything else leaves it loaded."""
-        files = tuple(file.sha256 for file in self._candidate.files)
+        files = tuple(file.sha256 for _, pinned in self._candidate.pins for file in pinned)
         return (self.name, files, self.recipe, self.context, self._wanted, self._budget)
 
     def facts(self) -> Mapping[str, Any]:
         """What people want to know of it."""
         return facts_of(self.recipe) | {
-            "files": [file.sha256 for file in self._candidate.files],
+            "files": [file.sha256 for _, files in self._candidate.pins for file in files],
             "license": self._candidate.license,
             "quant": self._candidate.quant,
             "size": self._candidate.size,
@@ -83,8 +83,8 @@ class LockedDeployment:
 
     def is_here(self) -> bool:
         """Whether every file is in the store."""
-        store, candidate = self._workspace.store, self._candidate
-        return all(store.find(candidate.source, file) is not None for file in candidate.files)
+        store = self._workspace.store
+        return all(store.find(source, file) is not None for source, files in self._candidate.pins for file in files)
 
     def bring(self, progress: Callable[[int, int], None]) -> None:
         """Download what the lock pins, verified as by `lmpm sync`."""
@@ -203,6 +203,7 @@ def fitting_plan(
         try:
             gpus = gpus_of(engine.machine)
             need = exact_memory(model, config, gpus, mmproj=pictures, service=service).total
+            need += subject.files.adapter_bytes
         except ValueError:
             need = subject.need * number + service.history_bytes  # no less than it can be
         if need <= budget or number == 1:

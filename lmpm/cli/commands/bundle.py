@@ -13,6 +13,7 @@ from lmpm.cli.app import App
 from lmpm.cli.commands.verify import run_verify
 from lmpm.cli.group import NamingGroup
 from lmpm.cli.options import download_options, global_option, json_option, no_test_option, offline_option, pass_app
+from lmpm.cli.output import words
 from lmpm.cli.output.console import put, put_json, put_table
 from lmpm.cli.output.layout import Fit
 from lmpm.units import count, human
@@ -67,7 +68,8 @@ def create(app: App, place: str, names: tuple[str, ...], target: str | None, eve
     if fetch and planned.missing:
         fetcher = app.workspace.fetcher(app.transfers)
         for item in planned.packed:
-            fetcher.fetch(item.candidate.source, item.candidate.files)
+            for source, files in item.candidate.pins:
+                fetcher.fetch(source, files)
         planned = bundle.plan(app.workspace, names, target=target, everything=everything)
     _show(app, planned)
     made = bundle.write(planned, path, app.transfers)
@@ -81,8 +83,8 @@ def _show(app: App, planned: BundlePlan) -> None:
     rows = [
         (
             item.name,
-            f"{item.candidate.model} {item.candidate.quant}",
-            human(item.candidate.size),
+            f"{item.candidate.model} {item.candidate.quant}{words.adapter_words(len(item.candidate.adapters))}",
+            human(item.candidate.total_size),
             ", ".join(item.machines),
         )
         for item in planned.packed

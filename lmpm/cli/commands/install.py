@@ -35,6 +35,9 @@ from lmpm.project import actions
 @offline_option
 @click.option("--locked", is_flag=True, help="Fail if `lmpm.lock` would change.")
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
+@click.option(
+    "--adapter", "adapters", multiple=True, metavar="LORA", help="A GGUF LoRA to put on it: a file, or `owner/name`."
+)
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
 @no_test_option
 @download_options
@@ -47,6 +50,7 @@ def command(
     dry_run: bool,
     locked: bool,
     name: str | None,
+    adapters: tuple[str, ...],
     no_save: bool,
     no_test: bool,
     **options: Any,
@@ -71,6 +75,7 @@ def command(
         locked=locked,
         save=not no_save,
         smoke=not no_test,
+        adapters=adapters,
     )
     for step in plan.steps:
         plans.show_step(app, plan, step)

@@ -39,19 +39,21 @@ def command(app: App) -> None:
             data.append({"name": model.name, "present": False, "error": error.message})
             continue
         candidate = rung.candidate
-        lacking = [file for file in candidate.files if not store.find(candidate.source, file)]
+        pinned = [(source, file) for source, files in candidate.pins for file in files]
+        lacking = [pair for pair in pinned if not store.find(*pair)]
         present = not lacking
         if lacking:
             from lmpm.store import missing_hint
 
-            hints.append(f"`{model.name}` is missing here. {missing_hint(candidate.source, lacking)}")
+            hint = missing_hint(lacking[0][0], [file for _, file in lacking])
+            hints.append(f"`{model.name}` is missing here. {hint}")
         state = "✓ installed" if present else "✗ missing"
         rows.append(
             (
                 model.name,
-                candidate.model,
+                candidate.model + words.adapter_words(len(candidate.adapters)),
                 candidate.quant,
-                human(candidate.size),
+                human(candidate.total_size),
                 candidate.license,
                 state + words.variant_words(len(model.candidates)),
             )

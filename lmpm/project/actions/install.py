@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError, SpecError
@@ -32,6 +34,7 @@ from lmpm.project.actions.plan import (
     measured_remarks,
 )
 from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
+from lmpm.project.lock.adapters import references_of
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
@@ -57,17 +60,25 @@ def plan(
     locked: bool = False,
     save: bool = True,
     smoke: bool = True,
+    adapters: Sequence[str] = (),
 ) -> Plan:
     """What installing references would do; without any, what makes this machine equal to the lock.
 
     `constraints` go before what the manifest asks of a reference already. `name` is that of the one reference in the
-    manifest. `locked` forbids that the lock changes, `save` False that the project's files are written.
+    manifest. `locked` forbids that the lock changes, `save` False that the project's files are written. `adapters` are
+    LoRAs for the one reference, as paths or references, in place of those that its line has.
     Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
     """
     if name is not None:
         name = _as_typed_name(name, refs)
+    if adapters and (len(refs) != 1 or not save):
+        raise SpecError("`--adapter` goes with exactly one reference, which is pinned")
+    added = tuple(_from_project(workspace, item) for item in adapters)
     if refs:
-        steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
+        steps = tuple(
+            _step(workspace, ref, constraints, name, locked=locked, save=save, adapters=added)
+            for ref in dict.fromkeys(refs)
+        )
         return _plan(workspace, steps, smoke=smoke, save=save and not locked)
     return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
 
@@ -80,6 +91,12 @@ def _as_typed_name(name: str, refs: Sequence[str]) -> str:
         return rules.model_name(unicodedata.normalize("NFC", name.strip()))
     except ValueError as error:
         raise SpecError(f"`{rules.printable(name[:80])}` cannot be a name: {error}") from error
+
+
+def _from_project(workspace: Workspace, ref: str) -> str:
+    """A file that was typed, as its path from the project's directory; a reference as it is."""
+    place = workspace.current / Path(ref).expanduser()
+    return Path(os.path.relpath(place, workspace.directory)).as_posix() if place.exists() else ref
 
 
 def _plan(
@@ -118,7 +135,14 @@ def _plan(
 
 
 def _step(
-    workspace: Workspace, ref: str, constraints: Constraints, name: str | None, *, locked: bool, save: bool
+    workspace: Workspace,
+    ref: str,
+    constraints: Constraints,
+    name: str | None,
+    *,
+    locked: bool,
+    save: bool,
+    adapters: tuple[str, ...] = (),
 ) -> Step:
     """What a reference asks for: what the lock has for it, or a new choice."""
     project = workspace.project
@@ -132,6 +156,8 @@ def _step(
         constraints, name = overlaid(there, constraints, ref), there.name
     lock = project.lock()
     found = find_request(lock, workspace.catalog, ref, constraints, name)
+    if adapters and found is not None and references_of(found.requested) != adapters:
+        found = None
     if found is not None and is_current(found, manifest):
         step = _already(workspace, found, locked=locked)
         if step is not None:
@@ -145,7 +171,7 @@ def _step(
         workspace,
         ref,
         with_policy(own, manifest.policy),
-        lambda resolution: with_own(manifest_line(resolution, own, name), there),
+        lambda resolution: with_own(manifest_line(resolution, own, name), there, adapters=adapters),
         save=save,
     )
     if locked:

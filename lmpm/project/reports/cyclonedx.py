@@ -14,7 +14,6 @@ from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from lmpm.project.lock.records import Lock, LockedCandidate
-    from lmpm.types import ModelFile
 
 
 def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
@@ -27,10 +26,10 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
         raise LmpmError(
             "A bill of materials needs cyclonedx-python-lib", hint="Install it with `pip install 'lmpm[bom]'`"
         ) from error
-    rungs: dict[tuple[object, tuple[ModelFile, ...]], tuple[LockedCandidate, list[str]]] = {}
+    rungs: dict[tuple[object, ...], tuple[LockedCandidate, list[str]]] = {}
     for model in lock.models:
         for rung in model.candidates:
-            rungs.setdefault((rung.source, rung.files), (rung, []))[1].append(model.name)
+            rungs.setdefault((rung.source, rung.files, rung.adapters), (rung, []))[1].append(model.name)
     made: Any = Bom(
         components=[_component(rung, names) for rung, names in rungs.values()],
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"lmpm.lock\n{lock_text}"),
@@ -43,9 +42,14 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
     return text
 
 
+def _licenses(name: str) -> list[Any]:
+    from cyclonedx.contrib.license.factories import LicenseFactory
+
+    return [] if name == "unknown" else [LicenseFactory().make_from_string(name)]
+
+
 def _component(rung: LockedCandidate, names: list[str]) -> Any:
     """One rung: a model with its files below it."""
-    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.contact import OrganizationalEntity
@@ -78,7 +82,7 @@ def _component(rung: LockedCandidate, names: list[str]) -> Any:
         purl=purl,
         bom_ref=reference,
         supplier=OrganizationalEntity(name=owner) if owner else None,
-        licenses=[] if rung.license == "unknown" else [LicenseFactory().make_from_string(rung.license)],
+        licenses=_licenses(rung.license),
         properties=[Property(name=name, value=fact) for name, fact in facts.items() if fact],
         components=[
             Component(
@@ -88,9 +92,13 @@ def _component(rung: LockedCandidate, names: list[str]) -> Any:
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256 or "")],
                 properties=[
                     Property(name="lmpm:size", value=str(file.size)),
-                    Property(name="lmpm:role", value=file.role),
+                    Property(name="lmpm:role", value=role),
                 ],
+                licenses=_licenses(terms),
             )
-            for file in rung.files
+            for file, role, terms in (
+                *((file, file.role, "unknown") for file in rung.files),
+                *((item.file, "adapter", item.license) for item in rung.adapters),
+            )
         ],
     )

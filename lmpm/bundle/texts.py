@@ -15,7 +15,7 @@ from lmpm.types import HubSource, StarterSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lmpm.project import Lock, LockedCandidate, Workspace
+    from lmpm.project import Lock, LockedCandidate, Twin, Workspace
     from lmpm.types import Source
 
 # What repositories call them; a card states the licence where no file does.
@@ -32,11 +32,12 @@ class Texts:
     lacking: tuple[str, ...]
 
 
-def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate]) -> Texts:
-    """The licences and cards of models' and adapters' repositories at their commits, from the store or the network."""
+def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate], twins: Sequence[Twin] = ()) -> Texts:
+    """The licences and cards of all repositories at their commits, from the store or over the network."""
     texts: dict[str, bytes] = {}
     lacking: list[str] = []
     every: set[tuple[Source, str]] = {(item.source, item.license) for item in candidates}
+    every |= {(twin.source, twin.license) for twin in twins}
     every |= {(adapter.source, adapter.license) for item in candidates for adapter in item.adapters}
     pinned = {(source, license_id) for source, license_id in every if isinstance(source, HubSource)}
     for source, license_id in sorted(pinned, key=str):

@@ -47,6 +47,13 @@ def show_chosen(app: App, step: Step) -> None:
     app.console.blank()
 
 
+def show_twins(app: App, plan: Plan) -> None:
+    """Which twins were asked for, and what has to come of them."""
+    for step in plan.twins:
+        comes = human(step.download_size) if step.downloads else "is here"
+        app.console.say("Twin", f"{step.name}: {step.twin.source.repo} ({step.twin.form}), {comes}")
+
+
 def show_remarks(app: App, plan: Plan) -> None:
     """What is worth knowing of a plan beside its steps."""
     for remark in plan.remarks:
@@ -56,8 +63,10 @@ def show_remarks(app: App, plan: Plan) -> None:
 def conclude_dry_run(app: App, plan: Plan) -> None:
     """The last words of a run that changes nothing."""
     comes = [step for step in plan.steps if step.downloads]
-    if comes and plan.action != "lock":
-        app.console.say("Download", f"{human(plan.download_size)} for {count(len(comes), 'model')}")
+    twins = [step for step in plan.twins if step.downloads]
+    if (comes or twins) and plan.action != "lock":
+        coming = [count(len(steps), noun) for steps, noun in ((comes, "model"), (twins, "twin")) if steps]
+        app.console.say("Download", f"{human(plan.download_size)} for {' and '.join(coming)}")
     nothing = "Nothing would change" if plan.is_empty else "Nothing was changed"
     app.console.done(f"{nothing}: this was a dry run")
 

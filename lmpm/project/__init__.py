@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     )
     from lmpm.project.actions.report import Report as Report, verify_exit_code as verify_exit_code
     from lmpm.project.actions.resolve import resolve_reference as resolve_reference
+    from lmpm.project.actions.twins import (
+        TwinStep as TwinStep,
+        bring_twin as bring_twin,
+        missing_files as missing_files,
+        twins_of as twins_of,
+    )
     from lmpm.project.adapted import fetch_adapters as fetch_adapters, require_belonging as require_belonging
     from lmpm.project.audit import Finding as Finding, audit_exit_code as audit_exit_code, audit_lock as audit_lock
     from lmpm.project.directory import (
@@ -85,6 +91,7 @@ else:
             "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
+            "actions.twins": "TwinStep bring_twin missing_files twins_of",
             "adapted": "fetch_adapters require_belonging",
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NotPermittedError
+from lmpm.project.lock.twins import Twin
 from lmpm.units import human
 
 if TYPE_CHECKING:
@@ -12,14 +13,13 @@ if TYPE_CHECKING:
 
     from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.records import LockedCandidate, LockedModel
-    from lmpm.project.lock.twins import Twin
     from lmpm.project.manifest import Policy
 
 
-def violations(rung: LockedCandidate, policy: Policy) -> Iterator[str]:
-    """Why the policy does not allow a rung, or an adapter of it, in words."""
-    yield from _violations(rung, policy)
-    for adapter in rung.adapters:
+def violations(pin: LockedCandidate | Twin, policy: Policy) -> Iterator[str]:
+    """Why the policy does not allow a rung or a twin, or an adapter of it, in words."""
+    yield from _violations(pin, policy)
+    for adapter in () if isinstance(pin, Twin) else pin.adapters:
         yield from (f"adapter {adapter}: {reason}" for reason in _violations(adapter, policy))
 
 

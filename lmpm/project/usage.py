@@ -59,11 +59,11 @@ def plan_prune(store: Store, projects: list[Known], *, now: float | None = None)
 
 
 def lacking(store: Store, locks: Iterable[Lock]) -> list[tuple[Source, ModelFile]]:
-    """What locks name and the store does not have: every rung, since a link costs nothing."""
+    """What locks name and the store does not have: every rung and twin, since a link costs nothing."""
     wanted: dict[Path, tuple[Source, ModelFile]] = {}
     for lock in locks:
         for model in lock.models:
-            for source, files in (pin for candidate in model.candidates for pin in candidate.pins):
+            for source, files in (pin for pinned in model.pinned for pin in pinned.pins):
                 for file in files:
                     if store.find(source, file) is None:
                         wanted[store.link(source, file)] = source, file

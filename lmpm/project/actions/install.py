@@ -32,8 +32,9 @@ from lmpm.project.actions.plan import (
     lock_changes,
     locked_step,
     measured_remarks,
+    twin_steps,
 )
-from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
+from lmpm.project.actions.steps import bring_twins, each, fetch_and_test, require_checks, require_room
 from lmpm.project.lock.adapters import references_of
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
@@ -60,6 +61,7 @@ def plan(
     locked: bool = False,
     save: bool = True,
     smoke: bool = True,
+    twins: bool = False,
     adapters: Sequence[str] = (),
     anew: bool = False,
 ) -> Plan:
@@ -67,8 +69,9 @@ def plan(
 
     `constraints` go before what the manifest asks of a reference already. `name` is that of the one reference in the
     manifest. `locked` forbids that the lock changes, `save` False that the project's files are written. `adapters` are
-    LoRAs for the one reference, as paths or references, in place of those that its line has. `anew` chooses although
-    the lock has an answer: the file that is named is another one now.
+    LoRAs for the one reference, as paths or references, in place of those that its line has. With `twins` those that
+    the lock pins of what is taken from it come along. `anew` chooses although the lock has an answer: the file that is
+    named is another one now.
     Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
     """
     if name is not None:
@@ -81,8 +84,10 @@ def plan(
             _step(workspace, ref, constraints, name, locked=locked, save=save, adapters=added, anew=anew)
             for ref in dict.fromkeys(refs)
         )
-        return _plan(workspace, steps, smoke=smoke, save=save and not locked)
-    return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+        planned = _plan(workspace, steps, smoke=smoke, save=save and not locked)
+    else:
+        planned = _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+    return replace(planned, twins=twin_steps(workspace, planned.steps)) if twins else planned
 
 
 def _as_typed_name(name: str, refs: Sequence[str]) -> str:
@@ -255,6 +260,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
         with workspace.editing() as guarded:
             pinning.pin_again(guarded, plan.asked)
     models = each(plan, told, lambda step: _install(plan, step, told))
+    bring_twins(plan, told)
     return Result(models=models, changed=bool(plan.changes), unpinned=unpinned)
 
 

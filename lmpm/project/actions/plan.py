@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmpm.fs import Scalar
     from lmpm.project.actions.choosing import Chosen
     from lmpm.project.actions.report import Report
+    from lmpm.project.actions.twins import TwinStep
     from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
@@ -108,7 +109,8 @@ class Plan:
 
     `changes` are those of the lock, in words, `unpinned` the entries that leave it. `smoke` says whether what comes is
     tested, `saves` whether the project's files are written, `is_first` that the lock is made though it stays empty.
-    `asked` are lines whose models stay and are only asked otherwise, each with its new entry.
+    `asked` are lines whose models stay and are only asked otherwise, each with its new entry. `twins` are those of the
+    models that were asked for, too.
     """
 
     action: Action
@@ -121,26 +123,31 @@ class Plan:
     saves: bool = False
     is_first: bool = False
     asked: tuple[tuple[ManifestModel, LockedModel], ...] = ()
+    twins: tuple[TwinStep, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is as it should be."""
-        return not self.changes and not self.unpinned and all(step.is_here for step in self.steps)
+        comes = not all(step.is_here for step in self.steps) or any(step.downloads for step in self.twins)
+        return not self.changes and not self.unpinned and not comes
 
     @property
     def download_size(self) -> int:
         """Bytes that the network has to bring, each file once."""
-        files = {(step.source, file.path): file.size for step in self.steps for file in step.downloads}
+        coming: list[tuple[Source, ModelFile]] = [(step.source, file) for step in self.steps for file in step.downloads]
+        coming += [(step.twin.source, file) for step in self.twins for file in step.downloads]
+        files = {(source, file.path): file.size for source, file in coming}
         return sum(files.values())
 
     def __str__(self) -> str:
-        return "\n".join((*map(str, self.steps), *self.changes))
+        return "\n".join((*map(str, self.steps), *map(str, self.twins), *self.changes))
 
     def as_json(self) -> dict[str, Any]:
         """The plan as programs read it."""
         return {
             "action": self.action,
             "models": [step.as_json() for step in self.steps],
+            "twins": [step.as_json() for step in self.twins],
             "download_size": self.download_size,
             "changes": list(self.changes),
             "unpinned": list(self.unpinned),
@@ -252,6 +259,18 @@ def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -
         is_new=is_new,
         adapters=adapters,
         adapter_paths=_adapter_paths(workspace, adapters),
+    )
+
+
+def twin_steps(workspace: Workspace, steps: Iterable[Step]) -> tuple[TwinStep, ...]:
+    """What brings the twins of what is taken from the lock. Raises NotPermittedError for what the policy forbids."""
+    from lmpm.project.actions.twins import twin_step, twins_of
+
+    return tuple(
+        twin_step(workspace, step.name, twin)
+        for step in steps
+        if step.locked is not None and step.rung is not None
+        for twin in twins_of(step.locked, step.rung.candidate)
     )
 
 

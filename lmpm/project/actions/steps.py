@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import EngineError, IntegrityError, NotFoundError, NotPermittedError, SmokeTestError
 from lmpm.project.actions.plan import ActionReporter, Installed
+from lmpm.project.actions.twins import bring_twin
 from lmpm.project.adapted import fetch_adapters, require_belonging
 from lmpm.project.checks import Subject, check, read_checks, replace_smoke
 from lmpm.project.lock.entry import TASK_HINT, context_of, is_task_assumed, prove, task_of
@@ -30,10 +31,17 @@ if TYPE_CHECKING:
 def require_room(plan: Plan) -> None:
     """Refuse before the first byte what the disk cannot hold as a whole. Raises DiskError."""
     coming = [pin for step in plan.steps if not step.is_here for pin in step.pins]
+    coming += [(step.twin.source, step.downloads) for step in plan.twins if step.downloads]
     if coming:
         from lmpm.project.space import require_space
 
         require_space(plan.workspace.store, coming)
+
+
+def bring_twins(plan: Plan, reporter: ActionReporter) -> None:
+    """Bring the twins that were asked for. Raises the errors of a transfer."""
+    for step in plan.twins:
+        bring_twin(plan.workspace, step.name, step.twin, reporter.transfers)
 
 
 def each(plan: Plan, reporter: ActionReporter, carry_out: Callable[[Step], Installed]) -> tuple[Installed, ...]:

@@ -19,6 +19,7 @@ from lmpm.errors import (
 )
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
+from lmpm.project.actions.twins import missing_files
 from lmpm.project.adapted import fetch_adapters, require_belonging
 from lmpm.project.checks import Subject, check, read_checks, replace_smoke
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lmpm.engine import LocalEngine
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.project.lock.twins import Twin
     from lmpm.proof import Checked, History, SmokeResult, Tested
     from lmpm.reporter import Reporter
     from lmpm.store import Corruption, Fetcher, Store
@@ -81,12 +83,17 @@ class Verifier:
         for model in models:
             pins = [pin for rung in model.candidates for pin in rung.pins]
             known |= {file.sha256 or "": file.path for _, files in pins for file in files}
+            looked: list[tuple[Source, tuple[ModelFile, ...]]] = []
+            for twin in _whole_twins(self.store, model):
+                looked += twin.pins
             try:
                 candidate = rung_for(model, self.machine).candidate
             except LmpmError:
-                continue  # `check` tells
-            taken += candidate.pins
-            found = [(file, self.store.find(source, file)) for source, files in candidate.pins for file in files]
+                pass  # `check` tells
+            else:
+                taken += candidate.pins
+                looked += candidate.pins
+            found = [(file, self.store.find(source, file)) for source, files in looked for file in files]
             for file, path in found:
                 if path and not self._is_trusted(path, file):
                     paths.append(path)
@@ -99,7 +106,7 @@ class Verifier:
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
         began = time.monotonic()
-        report = self._check(model)
+        report = self._with_twins(model, self._check(model))
         if not report.damaged and (wrong := disagreements(model, self.store, self.catalog)):
             error = IntegrityError(
                 f"`lmpm.lock` says of `{model.name}` what its files do not",
@@ -108,6 +115,22 @@ class Verifier:
             )
             report = replace(report, error=error, disagreements=wrong)
         return replace(report, took_s=time.monotonic() - began)
+
+    def _with_twins(self, model: LockedModel, report: Report) -> Report:
+        """The report with the twins that are here; one that is not here is nobody's loss, one that is damaged is."""
+        twins = _whole_twins(self.store, model)
+        looked = [(twin, self._look(twin.source, file)) for twin in twins for file in twin.files]
+        damaged = [(twin, found) for twin, found in looked if isinstance(found, corruption.Corruption)]
+        sound = tuple(twin for twin in twins if twin not in [wrong for wrong, _ in damaged])
+        report = replace(report, twins=sound, damaged=(*report.damaged, *(found for _, found in damaged)))
+        if report.error is not None or not damaged:
+            return report
+        error = IntegrityError(
+            f"A twin of `{model.name}` is damaged: {damaged[0][0].source}",
+            details=[f"{found.path}: {found.detail}" for _, found in damaged],
+            hint="`lmpm sync --twins` brings it again",
+        )
+        return replace(report, error=error)
 
     def _check(self, model: LockedModel) -> Report:
         try:
@@ -275,6 +298,11 @@ class Verifier:
         if self.free_memory is not None and candidate.memory > self.free_memory:
             notes.append(f"only {human(self.free_memory)} of memory is free now, it needs {human(candidate.memory)}")
         return tuple(notes)
+
+
+def _whole_twins(store: Store, model: LockedModel) -> list[Twin]:
+    """The twins of which every file is here."""
+    return [twin for twin in model.twins if not missing_files(store, twin)]
 
 
 def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:

@@ -112,6 +112,11 @@ class LockedModel:
         object.__setattr__(self, "twins", tuple(sorted(self.twins, key=lambda twin: (twin.of, twin.form))))
         object.__setattr__(self, "requested", dict(sorted(self.requested.items())))
 
+    @property
+    def pinned(self) -> tuple[LockedCandidate | Twin, ...]:
+        """All that it pins: the candidates, then the twins."""
+        return (*self.candidates, *self.twins)
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:

@@ -67,6 +67,7 @@ def test_a_model_of_a_provider(installed: Cli) -> None:
         assert len(bodies) == 2 and set(cloud.keys) == {f"Bearer {KEY}"}
         assert all(body["model"] == "gpt-4o-mini" and "grammar" not in body for body in bodies)
         assert "CREATE TABLE users" in json.dumps(bodies[0]) and EASY["question"] in json.dumps(bodies[0])
+        assert "-- users." not in json.dumps(bodies), "texts of a database go to no provider"
         again = installed.call(*arguments, "-v").passed()  # all is known: nobody is paid, and nobody asked
         assert len(cloud.asked) == 2 and KEY not in again.out + again.err + done.out + done.err
         cloud.mood = "401"

@@ -96,6 +96,16 @@ def test_a_text_is_looked_up_and_moved_or_doubted(starter: Cli) -> None:
     assert "'Paris' is in no row of customers." in doubted.err and "may be wrong" in doubted.err
 
 
+def test_texts_of_the_database_are_shown_where_the_recipe_wants_them(starter: Cli) -> None:
+    words = ["run", "text-to-sql", "--db", "shop.sqlite", "--tables", "customers", "--json", "Who lives in Dublin?"]
+    shown = starter.run(*words).json["usage"]["prompt_tokens"]
+    manifest = starter.manifest.read_text("utf-8")
+    line = '[models.text-to-sql]\ntask = "text-to-sql"\n[models.text-to-sql.recipe]\nvalues = false\n'
+    starter.manifest.write_text(re.sub(r"\[models\]\n.*", line, manifest), "utf-8")
+    starter.call("lock", "--offline").passed()
+    assert shown > starter.run(*words).json["usage"]["prompt_tokens"] + 20
+
+
 def test_the_question_and_the_schema_come_from_a_pipe_or_a_file(starter: Cli) -> None:
     (starter.directory / "schema.sql").write_text("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);")
     (starter.directory / "question.txt").write_text("How many users are there?\n")

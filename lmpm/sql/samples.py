@@ -47,9 +47,9 @@ def with_values(
 
     Where not all lines fit, those stay that hold a text of the question.
     """
-    lines = sorted(_lines(connection, schema, _phrases(question)), key=lambda line: not line.is_asked)
+    lines = list(_lines(connection, schema, _phrases(question)))
     while lines and not fits(_written(schema, lines)):
-        lines.pop()
+        lines.remove(next((line for line in reversed(lines) if not line.is_asked), lines[-1]))
     return _written(schema, lines)
 
 

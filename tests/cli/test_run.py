@@ -88,7 +88,7 @@ def test_one_object_for_programs(starter: Cli) -> None:
 def test_a_text_is_looked_up_and_moved_or_doubted(starter: Cli) -> None:
     words = ["run", "text-to-sql", "--db", "shop.sqlite", "--execute", "--json"]
     moved = starter.run(*words, "Which customers live in Dublin?").json
-    assert {row["city"] for row in moved["rows"]} == {"Dublin"}
+    assert moved["sql"] == "SELECT name FROM customers WHERE city = 'Dublin'" and moved["rows"]
     assert [(change["text"], change["new_column"]) for change in moved["changes"]] == [("Dublin", "city")]
     told = starter.run(*words[:-1], "Which customers live in Dublin?").passed()
     assert "'Dublin' is in no row of" in told.err and "but in city: looked there" in told.err

@@ -167,7 +167,7 @@ def numeric(rng: random.Random, world: World, thing: Thing, f: Field, ref: str) 
                 options.append((f"{verb[:-1]}ing {amount} {v}", f"{verb} {amount} {v}"))
         if options:
             return Clause(sql, f, *rng.choice(options), hints=hints)
-    phrase = {
+    forms = {
         ">": ("over {v}", "above {v}", "greater than {v}", "higher than {v}", "more than {v}", "of more than {v}"),
         "<": ("under {v}", "below {v}", "less than {v}", "lower than {v}", "smaller than {v}", "of less than {v}"),
         ">=": ("of at least {v}", "of {v} or more", "of {v} or higher", "not below {v}", "at or above {v}"),
@@ -175,10 +175,10 @@ def numeric(rng: random.Random, world: World, thing: Thing, f: Field, ref: str) 
         "=": ("of {v}", "of exactly {v}", "{v}", "equal to {v}"),
         "!=": ("other than {v}", "different from {v}"),
     }[op]
-    said = rng.choice(phrase).format(v=v)
-    whose = said.removeprefix("of ")
+    compared_to = rng.choice(forms).format(v=v)
+    whose = compared_to.removeprefix("of ")
     article = rng.choice(("a ", "a ", "")) if not name.endswith("s") else ""
-    return Clause(sql, f, *_both(rng, (f"with {article}{name} {said}", f"with {article}{name} {said}", f"whose {name} is {whose}", f"having {article}{name} {said}"), (f"have {article}{name} {said}", f"have {article}{name} {said}", f"show a {name} {said}")), hints=hints)
+    return Clause(sql, f, *_both(rng, (f"with {article}{name} {compared_to}", f"with {article}{name} {compared_to}", f"whose {name} is {whose}", f"having {article}{name} {compared_to}"), (f"have {article}{name} {compared_to}", f"have {article}{name} {compared_to}", f"show a {name} {compared_to}")), hints=hints)
 
 
 def _day(rng: random.Random, year: int, month: int, day: int) -> str:

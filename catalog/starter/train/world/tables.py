@@ -103,6 +103,7 @@ def _names(rng: random.Random, pool: str, noun: str, style: str, heldout: bool) 
 
 def _thing(rng: random.Random, entity: Entity | None, style: str, heldout: bool, plural: bool, made_up: float) -> Thing:
     """Draw the table of an entity, or of something made up."""
+    words: tuple[str, ...]
     if entity is None:
         name = identifiers.table_name(rng, "invented", style, heldout, plural)
         words, pool, people = (name.spoken,), rng.choice(("title", "code", "person", "", "article")), False

@@ -24,7 +24,18 @@ from typing import Any, Final
 from lmpm.engine import EngineLimits, Files, Service, Session, default_engine
 from lmpm.errors import EngineError
 from lmpm.run_config import RunConfig
-from lmpm.sql import QueryError, QueryLimits, check_values, count_texts, extract_sql, gbnf, narrow, read_ddl, run_query
+from lmpm.sql import (
+    QueryError,
+    QueryLimits,
+    check_values,
+    count_texts,
+    extract_sql,
+    gbnf,
+    narrow,
+    read_ddl,
+    run_query,
+    with_values,
+)
 
 STARTER: Final = Path(__file__).resolve().parents[1] / "catalog" / "starter" / "text-to-sql-starter-Q8_0.gguf"
 PROMPT: Final = "{schema}\n\nQuestion: {question}\nSQL:"
@@ -125,6 +136,7 @@ def main() -> None:
     parser.add_argument("--difficulty", nargs="+", default=["easy"])
     parser.add_argument("--ways", nargs="+", default=["whole", "cut"], choices=["whole", "cut", "needed"])
     parser.add_argument("--most", type=int, default=1, help="tables that are left")
+    parser.add_argument("--values", action="store_true", help="show texts of the database behind each table")
     parser.add_argument("--every", type=int, default=1, help="ask each so many-th question alone")
     parser.add_argument("--answers", type=Path, help="write each answer here")
     asked = parser.parse_args()
@@ -134,7 +146,7 @@ def main() -> None:
     kept: Counter[str] = Counter()
     seconds: defaultdict[tuple[str, bool], float] = defaultdict(float)
     service = Service(chats=asked.style == "chat")
-    config = RunConfig(context=1024 if asked.model == STARTER else 2048)
+    config = RunConfig(context=1024 if "starter" in asked.model.name else 2048)
     kept_answers = asked.answers.open("w", encoding="utf-8") if asked.answers else None
     with default_engine().open(Files(asked.model), config, EngineLimits(time_s=120), service) as session:
         for case, way, with_grammar in product(cases, asked.ways, (False, True)):
@@ -149,7 +161,8 @@ def main() -> None:
             kept[way] += needed <= {table.name for table in schema.tables}
             started = time.perf_counter()
             try:
-                sql = ask(session, asked.style, schema.ddl, case["question"], gbnf(schema) if with_grammar else None)
+                text = with_values(connection, schema, case["question"]) if asked.values else schema.ddl
+                sql = ask(session, asked.style, text, case["question"], gbnf(schema) if with_grammar else None)
             except EngineError as error:
                 counts[error.message[-60:], False, False] += 1
                 continue

@@ -206,6 +206,7 @@ def random_lock(random: random.Random) -> Lock:
             sampling=random.choice([Sampling(), Sampling(temperature=0.7, top_k=20, min_p=0.0)]),
             max_tokens=random.choice([1, 1024]),
             grammar=random.choice(["", "sql"]),
+            values=random.random() < 0.3,
         )
 
     def candidate(targets: list[str], base: Recipe | None) -> LockedCandidate:

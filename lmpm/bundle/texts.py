@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lmpm.project import Lock, LockedCandidate, Twin, Workspace
+    from lmpm.types import Source
 
 # What repositories call them; a card states the licence where no file does.
 NAMES: Final = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING", "NOTICE", "USE_POLICY.md", "README.md")
@@ -35,8 +36,9 @@ def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate], t
     """The licences and cards of all repositories at their commits, from the store or over the network."""
     texts: dict[str, bytes] = {}
     lacking: list[str] = []
-    every = [(pin.source, pin.license) for item in candidates for pin in (item, *item.adapters)]
-    every += [(twin.source, twin.license) for twin in twins]
+    every: set[tuple[Source, str]] = {(item.source, item.license) for item in candidates}
+    every |= {(twin.source, twin.license) for twin in twins}
+    every |= {(adapter.source, adapter.license) for item in candidates for adapter in item.adapters}
     pinned = {(source, license_id) for source, license_id in every if isinstance(source, HubSource)}
     for source, license_id in sorted(pinned, key=str):
         found = dict(_texts_of(workspace, source))

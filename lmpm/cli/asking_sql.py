@@ -165,6 +165,7 @@ def _asking(
         constrained=options.constrained,
         fits=lambda text: _fits(asker, text, question),
         connection=connection,
+        values=asker.model.recipe.values,
     )
 
 

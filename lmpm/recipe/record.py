@@ -65,7 +65,8 @@ class Recipe:
     `system` and `user` are templates with `{names}` of inputs. A `raw` prompt goes to the model as it is, without the
     chat template of its file. `system_role` False puts what `system` says into the first message of the user.
     `mode` is whether a model that can think does so before it answers; `max_tokens` bounds the answer, and
-    `thinking_tokens` the thoughts before it. `grammar` names what an answer is held to, built from the inputs. Of
+    `thinking_tokens` the thoughts before it. `grammar` names what an answer is held to, built from the inputs. `values`
+    wants a schema to be shown with some texts of its columns, where the database is on this machine like the model. Of
     embeddings a query and a document get their prefixes, `pooling` empty is what the file says, and `normalize` gives
     vectors of length 1.
     """
@@ -82,6 +83,7 @@ class Recipe:
     max_tokens: int = 1024
     thinking_tokens: int = 8192
     grammar: Grammar = ""
+    values: bool = False
     query_prefix: str = ""
     document_prefix: str = ""
     pooling: Pooling = ""

@@ -179,6 +179,7 @@ _READERS: Final[Mapping[str, Callable[[Table, str], Any]]] = {
     "max_tokens": _tokens,
     "thinking_tokens": _tokens,
     "grammar": _word(Grammar),
+    "values": _flag,
     "query_prefix": _template,
     "document_prefix": _template,
     "pooling": _word(Pooling),

@@ -44,9 +44,9 @@ def demanded_tools(wire: Wire, body: Mapping[str, Any]) -> list[Mapping[str, Any
         raise invalid("`tool_choice` must be `auto`, `none`, `required` or a function", "tool_choice", "invalid_value")
     if choice in (None, "auto", "none"):
         return []
-    for name, harmless in ALONE.items():
-        if body.get(name, harmless) != harmless:
-            raise invalid(f"`{name}` does not go with a `tool_choice` that demands a call", name, "unsupported")
+    for field, harmless in ALONE.items():
+        if body.get(field, harmless) != harmless:
+            raise invalid(f"`{field}` does not go with a `tool_choice` that demands a call", field, "unsupported")
     if not tools:
         raise invalid("`tool_choice` is only allowed when `tools` are specified", "tool_choice", "invalid_value")
     if choice == "required":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Rows as Rows,
         run_query as run_query,
     )
+    from lmpm.sql.samples import with_values as with_values
     from lmpm.sql.schema import (
         Column as Column,
         Schema as Schema,
@@ -50,6 +51,7 @@ else:
             "grammar": "gbnf",
             "narrowing": "narrow rank",
             "query": "QueryError QueryLimits Row Rows run_query",
+            "samples": "with_values",
             "schema": "Column Schema Table connect quoted read_database read_ddl statements",
             "values": "Change Checked check_values count_texts",
         },

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from lmpm.errors import UnknownNameError
 from lmpm.sql.grammar import gbnf
 from lmpm.sql.narrowing import narrow
+from lmpm.sql.samples import with_values
 from lmpm.sql.schema import Schema, statements
 from lmpm.sql.values import count_texts
 
@@ -40,10 +41,12 @@ def prepare(
     constrained: bool = True,
     fits: Callable[[str], bool] = lambda _: True,
     connection: sqlite3.Connection | None = None,
+    values: bool = False,
 ) -> Asking:
     """What to ask of a schema of SQLite: `tables` where the user named them, else those that the question can mean.
 
     `fits` says whether a schema leaves room in the context; `connection` is where texts of the question are looked up.
+    With `values` the model is shown some texts of the database as well: for a model on this machine alone.
     Raises UnknownNameError for a table that is not there.
     """
     if tables:
@@ -53,7 +56,8 @@ def prepare(
         shown = narrow(schema, question, most=SMALL_TABLES if is_small else None, fits=fits, found=found)
     names = tuple(table.name for table in shown.tables)
     left_out = tuple(table.name for table in schema.tables if table.name not in names)
-    return Asking(shown.ddl, gbnf(shown) if constrained else None, names, left_out)
+    text = with_values(connection, shown, question, fits) if values and connection else shown.ddl
+    return Asking(text, gbnf(shown) if constrained else None, names, left_out)
 
 
 def prepare_text(ddl: str, *, tables: Sequence[str] = ()) -> Asking:

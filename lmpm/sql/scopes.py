@@ -75,7 +75,9 @@ def joins(schema: Schema) -> list[tuple[str, ForeignKey]]:
 
 def _suggested(table: Table, other: Table) -> Iterator[ForeignKey]:
     """Columns of a table that are named for another one's key: `customer_id`, or `BookID` in both."""
-    keys = [column for column in other.columns if column.is_key]
+    keys = [column for column in other.columns if column.is_key] or [
+        column for column in other.columns if column.name.lower() == "id"
+    ]  # a schema that names no key at all
     if len(keys) != 1:
         return
     for column in table.columns:

@@ -95,7 +95,9 @@ def pin(
     Raises LockError, DiskError, NothingFitsError.
     """
     constraints = Constraints(task=task.name if task else None, context=context)
-    plan = actions.install.plan(workspace, [str(file)], constraints, name=name, smoke=False, adapters=adapters)
+    plan = actions.install.plan(
+        workspace, [str(file)], constraints, name=name, smoke=False, adapters=adapters, anew=True
+    )
     steps = tuple(_with_record(step, record) for step in plan.steps)
     (done,) = actions.install.apply(replace(plan, steps=steps)).models
     return done

@@ -239,8 +239,8 @@ class TestRecords:
         now = json.loads(self.record(0.2, tmp_path, "now.json").read_text("utf-8"))
         assert [row["bytes"] for row in now["results"]] == ["same", "other"]
         assert what_differs(now, before) == []
-        other = {**now, "engine": "llama.cpp b2", "settings": {**now["settings"], "answer_tokens": 9}}
-        assert what_differs(now, other) == ["engine", "length"] and len(what_differs(now, {})) == 4
+        later = {**now, "engine": "llama.cpp b2", "settings": {**now["settings"], "answer_tokens": 9}}
+        assert what_differs(now, later) == ["engine", "length"] and len(what_differs(now, {})) == 4
         (broken, other) = compare(now, before, [parse_rule("ttft_p50>1.2x")])
         assert broken.startswith("here warm 1: median_ttft_ms") and "was" in broken and other.startswith("there")
         assert compare(now, before, [parse_rule("ttft_p50>100x"), parse_rule("tps<0.1")]) == []

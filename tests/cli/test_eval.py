@@ -74,6 +74,7 @@ def test_a_model_of_a_provider(installed: Cli) -> None:
         assert len(bodies) == 2 and set(cloud.keys) == {f"Bearer {KEY}"}
         assert all(body["model"] == "gpt-4o-mini" and "grammar" not in body for body in bodies)
         assert "CREATE TABLE users" in json.dumps(bodies[0]) and EASY["question"] in json.dumps(bodies[0])
+        assert "-- users." not in json.dumps(bodies), "texts of a database go to no provider"
         again = installed.call(*arguments, "-v").passed()  # all is known: nobody is paid, and nobody asked
         assert len(cloud.asked) == 2 and KEY not in again.out + again.err + done.out + done.err
         cloud.mood = "401"
@@ -88,7 +89,7 @@ def test_lmpms_own_set_without_a_word_of_cases(installed: Cli) -> None:
     found = installed.call("eval", "text-to-sql", "--offline", "--limit", "6", "--json").passed().json
     (score,) = found["scores"]
     assert (score["asked"], found["cases"]["count"], found["complete"]) == (6, 6, True)
-    assert score["sha256"].startswith("48350b05")
+    assert score["sha256"].startswith("3a1eefef")
     assert score["peak_memory"] > 1 << 20
     again = installed.call("eval", "text-to-sql", "--offline", "--limit", "6", "--json").passed().json
     assert [item["kept"] for item in again["scores"][0]["results"]] == [True] * 6

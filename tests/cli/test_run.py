@@ -88,12 +88,22 @@ def test_one_object_for_programs(starter: Cli) -> None:
 def test_a_text_is_looked_up_and_moved_or_doubted(starter: Cli) -> None:
     words = ["run", "text-to-sql", "--db", "shop.sqlite", "--execute", "--json"]
     moved = starter.run(*words, "Which customers live in Dublin?").json
-    assert {row["city"] for row in moved["rows"]} == {"Dublin"}
+    assert moved["sql"] == "SELECT name FROM customers WHERE city = 'Dublin'" and moved["rows"]
     assert [(change["text"], change["new_column"]) for change in moved["changes"]] == [("Dublin", "city")]
     told = starter.run(*words[:-1], "Which customers live in Dublin?").passed()
     assert "'Dublin' is in no row of" in told.err and "but in city: looked there" in told.err
     doubted = starter.run(*words[:-1], "Which customers live in Paris?").passed()
     assert "'Paris' is in no row of customers." in doubted.err and "may be wrong" in doubted.err
+
+
+def test_texts_of_the_database_are_shown_where_the_recipe_wants_them(starter: Cli) -> None:
+    words = ["run", "text-to-sql", "--db", "shop.sqlite", "--tables", "customers", "--json", "Who lives in Dublin?"]
+    shown = starter.run(*words).json["usage"]["prompt_tokens"]
+    manifest = starter.manifest.read_text("utf-8")
+    line = '[models.text-to-sql]\ntask = "text-to-sql"\n[models.text-to-sql.recipe]\nvalues = false\n'
+    starter.manifest.write_text(re.sub(r"\[models\]\n.*", line, manifest), "utf-8")
+    starter.call("lock", "--offline").passed()
+    assert shown > starter.run(*words).json["usage"]["prompt_tokens"] + 20
 
 
 def test_the_question_and_the_schema_come_from_a_pipe_or_a_file(starter: Cli) -> None:

@@ -20,7 +20,9 @@ from typing import Any
 
 import pytest
 
+from lmpm.sql import make_demo
 from tests.conftest import Cli
+from tests.server.provider import KEY, provider_thread
 
 SCHEMA = "CREATE TABLE users (id INTEGER, name TEXT)"
 
@@ -245,6 +247,25 @@ def test_run_asks_the_front_that_has_the_model(project: Cli) -> None:
         assert answered(project)[0] == alone
     assert answered(project) == (alone, False)
     assert not list(notes_of(project).iterdir())
+
+
+def test_texts_of_a_database_go_to_the_model_of_this_machine_alone(project: Cli) -> None:
+    """Also through a front whose route of another name may send prompts to a provider."""
+    make_demo(project.directory / "shop.sqlite")
+    question = ("run", "text-to-sql", "-v", "--db", "shop.sqlite", "--json", "Which customers live in Dublin?")
+    with provider_thread() as cloud:
+        table = f'base_url = "{cloud.record.base_url}"\nmodel = "gpt-4o-mini"\napi_key_env = "BIG_KEY"\n'
+        route = 'targets = ["cloud:big", "text-to-sql"]\nprivacy = "cloud-ok"\n'
+        project.environment["BIG_KEY"] = KEY
+        manifest = project.manifest.read_text("utf-8")
+        project.manifest.write_text(f"{manifest}\n[cloud.big]\n{table}\n[routes.assistant]\n{route}", "utf-8")
+        project.call("lock", "--offline").passed()
+        with serving(project) as (url, _):
+            done = project.call(*question).passed()
+            assert THROUGH in done.err and done.json["sql"].startswith("SELECT")
+            assert not cloud.asked
+            body = {"model": "assistant", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
+            assert call(f"{url}/v1/chat/completions", body)[0] == 200 and len(cloud.asked) == 1, "it could have been"
 
 
 def test_a_front_with_a_key_is_asked_by_who_has_it(project: Cli) -> None:

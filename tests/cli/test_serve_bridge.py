@@ -118,7 +118,7 @@ def test_a_smaller_candidate_answers_until_the_pinned_one_is_here(cli: Cli, tmp_
         served.faults.add(faults.Throttle(1_500_000))
         body = {"model": "assistant", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
         with serving(cli) as (url, _):
-            seen = []
+            seen: list[tuple[str, str, str, float | None]] = []
             until = time.monotonic() + 120
             while not seen or seen[-1][0] != "local":
                 shown = facts(url)

@@ -140,8 +140,8 @@ BITS = bits_of_page()
 # The defaults of the page.
 DEFAULTS: dict[str, Any] = {
     "system": "", "user": "", "raw": False, "system_role": True, "stop": [], "mode": "",
-    "sampling": {"temperature": 0.0}, "max_tokens": 1024, "thinking_tokens": 8192, "grammar": "", "query_prefix": "",
-    "document_prefix": "", "pooling": "", "normalize": True,
+    "sampling": {"temperature": 0.0}, "max_tokens": 1024, "thinking_tokens": 8192, "grammar": "", "values": False,
+    "query_prefix": "", "document_prefix": "", "pooling": "", "normalize": True,
 }  # fmt: skip
 
 

@@ -100,6 +100,16 @@ def demo() -> str:
     return gbnf(read_ddl(DEMO))
 
 
+def test_a_schema_that_names_no_key_is_joined_by_the_names(acceptance: Acceptance) -> None:
+    """As people write one down: `id` is what `customer_id` means."""
+    grammar = gbnf(
+        read_ddl("CREATE TABLE customers (id INT, name TEXT); CREATE TABLE orders (id INT, customer_id INT);")
+    )
+    joined = "SELECT name FROM orders JOIN customers ON orders.customer_id = customers.id"
+    assert acceptance.takes(grammar, joined) is None
+    assert acceptance.takes(grammar, joined.replace("customer_id", "id", 1)) is not None
+
+
 @pytest.mark.parametrize("sql", ADMITTED)
 def test_llama_cpp_admits_what_people_ask(acceptance: Acceptance, demo: str, sql: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -11,7 +11,6 @@ import random
 import re
 import shlex
 import sqlite3
-import time
 from typing import Any, Final
 
 import pytest
@@ -112,13 +111,10 @@ def _served(project: Cli, words: list[str]) -> int:
     cases = [json.loads(line) for line in (project.directory / "evals/sql.jsonl").read_text().splitlines()[:10]]
     front = project.start(*words, "--port", "0")
     try:
-        assert front.stderr is not None
-        url = ""
-        deadline = time.monotonic() + 60
-        while not url and time.monotonic() < deadline:
-            found = re.search(r"http://127\.0\.0\.1:\d+", front.stderr.readline())
-            url = found[0] if found else ""
-        assert url
+        assert front.stdout is not None
+        url = front.stdout.readline().split()[0]
+        assert url.startswith("http://127.0.0.1:")
+        url = url.removesuffix("/v1")
         right = 0
         for case in cases:
             asked = {"schema": case["schema"], "question": case["question"]}

@@ -233,7 +233,7 @@ def test_a_base_of_the_hub_is_pinned_at_its_commit_and_its_space_is_looked_at(cl
     hub.add_repo("acme/tiny", {path.name: path.read_bytes() for path in base.iterdir()}, card_data={"license": "mit"})
     words = ("tune", "sorts", "--task", "classification", "--data", "train.jsonl", "-y", "--base", "acme/tiny")
     done = cli.run(*words, *LORA[2:], timeout=300, **THREADS).passed()
-    for said in ("Base      acme/tiny @ ", "Needs     about", "of memory", "of disk", "Verified  model.safetensors"):
+    for said in ("Base      acme/tiny @ ", "Needs     about", "of memory", "of disk", "Download  model.safetensors"):
         assert said in done.err + done.out
     (rung,) = load_lock(cli.lock).models[0].candidates
     assert rung.training is not None and rung.training.base == "acme/tiny"
@@ -242,8 +242,12 @@ def test_a_base_of_the_hub_is_pinned_at_its_commit_and_its_space_is_looked_at(cl
     assert header.text("lmpm.base.repo") == "acme/tiny" and header.text("lmpm.base.commit") == rung.training.commit
     assert rung.license == "mit"
     hub.reset_log()
+    before = rung.files[0].sha256
     cli.run(*words, *LORA[2:], "--seed", 3, "--offline", timeout=300, **THREADS).passed()  # all of it is here
     assert len(hub.requests) == 0
+    (rung,) = load_lock(cli.lock).models[0].candidates  # what was pinned under the name gave way
+    assert rung.files[0].sha256 == sha256(cli.directory / "models/sorts-Q8_0.gguf") != before
+    cli.run("verify").passed()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")

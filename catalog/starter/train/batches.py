@@ -12,20 +12,24 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from catalog.starter.train import conditions, identifiers, questions, schema, tokenizer
+from catalog.starter.train.draft import Question
+from catalog.starter.train.world import questions as world_questions, tables
 
 PAIRS = 4
+WORLD_PAIRS = 6
+WORLD_SHARE = 0.8  # of the schemas
 TOKENS_PER_BATCH = 4608
 POOL = 384
-MAX_TOKENS = 620
+MAX_TOKENS = 1100
+MAX_PROMPT = 960  # tokens of a schema with one question and answer: the context is 1,024
 # Up to EARLY_STEPS the prompt's own tokens are learnt as well, at this weight.
-EARLY_STEPS = 1100
+EARLY_STEPS = 500
 FULL_WEIGHTS = (0.1, 0.0)
 # Merges dropped at random in a few prompts, so that names are met in other cuts.
 DROPOUT = 0.1
 DROPOUT_SHARE = 0.08
-# Lists of names to be repeated in another order teach copying early; few are kept later.
-COPY_STEPS = 1000
-COPY_SHARES = (0.25, 0.03)
+# Lists of names to be repeated in another order keep copying in use.
+COPY_SHARE = 0.03
 COPY_WEIGHT = 0.99
 
 
@@ -51,18 +55,28 @@ def prompt_parts(schema_text: str, question: str) -> tuple[str, str]:
     return schema_text + "\n\n", f"Question: {question}\nSQL:"
 
 
-def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer, late: bool) -> Row:
-    """Draw a schema with its pairs and tokenise them."""
+def _draw(rng: random.Random, shown: bool) -> tuple[str, list[Question]]:
+    """A schema's text, with values now and then if they may be shown, and questions about it."""
+    if rng.random() < WORLD_SHARE:
+        world = tables.draw(rng, shown=None if shown else False)
+        return world.schema.text, [world_questions.build(rng, world) for _ in range(WORLD_PAIRS)]
     drawn = schema.draw(rng)
+    return drawn.text, [questions.build(rng, drawn) for _ in range(PAIRS)]
+
+
+def make_row(rng: random.Random, plain: Tokenizer, dropped: Tokenizer, late: bool, shown: bool) -> Row:
+    """Draw a schema with its pairs and tokenise them."""
+    text, asked = _draw(rng, shown)
     noisy = dropped if rng.random() < DROPOUT_SHARE else plain
-    head = noisy.encode(drawn.text + "\n\n", add_special_tokens=False).ids
+    head = noisy.encode(text + "\n\n", add_special_tokens=False).ids
     tokens, positions, segments = list(head), list(range(len(head))), [0] * len(head)
-    weights = [FULL_WEIGHTS[late] / PAIRS] * len(head)
-    for pair in range(1, PAIRS + 1):
-        question = questions.build(rng, drawn)
+    weights = [FULL_WEIGHTS[late] / len(asked)] * len(head)
+    for pair, question in enumerate(asked, 1):
         ask = noisy.encode(prompt_parts("", question.text)[1], add_special_tokens=False).ids
         answer = [*plain.encode(" " + question.sql, add_special_tokens=False).ids, tokenizer.EOS_ID]
         ids = ask + answer
+        if len(tokens) + len(ids) > MAX_TOKENS or len(head) + len(ids) > MAX_PROMPT:
+            continue
         tokens += ids
         positions += range(len(head), len(head) + len(ids))
         segments += [pair] * len(ids)
@@ -93,7 +107,7 @@ def copy_row(rng: random.Random, plain: Tokenizer) -> Row:
 
 def collate(rows: list[Row]) -> Batch:
     """Pad rows to one length."""
-    longest = -(-max(len(r[0]) for r in rows) // 16) * 16
+    longest = -(-max(len(r[0]) for r in rows) // 64) * 64
     made = Batch(
         *(
             np.full((len(rows), longest), fill, dtype)
@@ -111,17 +125,18 @@ def collate(rows: list[Row]) -> Batch:
     return made
 
 
-def stream(seed: int, path: Path, step: int = 0) -> Iterator[Batch]:
+def stream(seed: int, path: Path, step: int = 0, shown: bool = True) -> Iterator[Batch]:
     """Yield batches of like-long rows for ever."""
     rng = random.Random(seed)
     plain, dropped = tokenizer.load(path), tokenizer.load(path, DROPOUT)
     while True:
-        share = COPY_SHARES[step >= COPY_STEPS]
         drawn = (
-            copy_row(rng, plain) if rng.random() < share else make_row(rng, plain, dropped, step >= EARLY_STEPS)
+            copy_row(rng, plain)
+            if rng.random() < COPY_SHARE
+            else make_row(rng, plain, dropped, step >= EARLY_STEPS, shown)
             for _ in range(POOL)
         )
-        pool = [row for row in drawn if len(row[0]) <= MAX_TOKENS]
+        pool = [row for row in drawn if len(row[0]) <= MAX_TOKENS and any(row[2])]
         pool.sort(key=lambda row: len(row[0]))
         batches: list[list[Row]] = [[]]
         for row in pool:
@@ -135,17 +150,17 @@ def stream(seed: int, path: Path, step: int = 0) -> Iterator[Batch]:
                 yield collate(rows)
 
 
-def _work(seed: int, path: Path, step: int, queue: multiprocessing.Queue[Batch]) -> None:
+def _work(seed: int, path: Path, step: int, shown: bool, queue: multiprocessing.Queue[Batch]) -> None:
     """Fill a queue with batches."""
-    for batch in stream(seed, path, step):
+    for batch in stream(seed, path, step, shown):
         queue.put(batch)
 
 
-def background(seed: int, path: Path, step: int) -> Iterator[Batch]:
+def background(seed: int, path: Path, step: int, shown: bool) -> Iterator[Batch]:
     """Yield batches made by another process."""
     queue: multiprocessing.Queue[Batch] = multiprocessing.Queue(maxsize=64)
     multiprocessing.Process(
-        target=_work, args=(seed, path, step, queue), daemon=True
+        target=_work, args=(seed, path, step, shown, queue), daemon=True
     ).start()  # daemon: ends with the trainer
     while True:
         yield queue.get()

@@ -15,11 +15,11 @@ def count_where(d: Draft) -> str:
 
 
 def select_all(d: Draft) -> str:
-    return f"SELECT * FROM {d.table.name.sql}"
+    return f"SELECT {d.whole} FROM {d.table.name.sql}"
 
 
 def select_where(d: Draft) -> str:
-    return f"SELECT * FROM {d.table.name.sql}{d.where(True)}"
+    return f"SELECT {d.whole} FROM {d.table.name.sql}{d.where(True)}"
 
 
 def columns(d: Draft) -> str:
@@ -95,7 +95,7 @@ def ordered(d: Draft) -> str:
     column = d.column("text", "int", "real", "date")
     d.say(column, "c")
     down = d.direction(column)
-    return f"SELECT * FROM {d.table.name.sql}{d.where(False, 0.35)} ORDER BY {column.name.sql}{down}"
+    return f"SELECT {d.whole} FROM {d.table.name.sql}{d.where(False, 0.35)} ORDER BY {column.name.sql}{down}"
 
 
 def columns_ordered(d: Draft) -> str:
@@ -116,7 +116,7 @@ def top_n(d: Draft) -> str:
     down = d.extreme(column)
     if "{x} {c} {t}" in d.template and d.has("w") and column.kind == "date":
         raise ImpossibleError
-    return f"SELECT * FROM {d.table.name.sql}{d.where(False, 0.25)} ORDER BY {column.name.sql}{down} LIMIT {n}"
+    return f"SELECT {d.whole} FROM {d.table.name.sql}{d.where(False, 0.25)} ORDER BY {column.name.sql}{down} LIMIT {n}"
 
 
 def superlative(d: Draft) -> str:
@@ -124,7 +124,7 @@ def superlative(d: Draft) -> str:
     d.say(column, "c")
     down = d.extreme(column)
     where = d.where(False, 0.25)
-    return f"SELECT * FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT 1"
+    return f"SELECT {d.whole} FROM {d.table.name.sql}{where} ORDER BY {column.name.sql}{down} LIMIT 1"
 
 
 def columns_top(d: Draft) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ ADJECTIVES = {
     ),
     "date": (["latest", "most recent", "newest", "latest"], ["earliest", "earliest", "oldest", "first"]),
 }
+ASKS = re.compile(r"\b(which|who|what)\b")
 NUMERALS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 10: "ten"}
 
 
@@ -76,6 +78,12 @@ class Draft:
     def has(self, *slots: str) -> bool:
         """Tell whether the template uses one of the slots."""
         return any("{" + slot + "}" in self.template for slot in slots)
+
+    @property
+    def whole(self) -> str:
+        """What shows a row: the column that names it where the question is of which, who or what, else all of them."""
+        label = self.table.label
+        return label.name.sql if label and ASKS.search(self.template) else "*"
 
     def column(self, *kinds: str) -> Column:
         """Choose an unused column of some kinds."""

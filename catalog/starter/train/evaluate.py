@@ -10,8 +10,9 @@ from pathlib import Path
 
 from llama_cpp import Llama, LlamaGrammar
 
-from catalog.starter.train import grammar, heldout
+from catalog.starter.train import heldout
 from catalog.starter.train.heldout import Case
+from lmpm.sql import gbnf, read_ddl
 
 MAX_TOKENS = 256
 Answer = Callable[[Case], str]
@@ -23,11 +24,15 @@ def open_model(path: Path, threads: int) -> Llama:
 
 
 def answerer(model: Llama, constrained: bool) -> Answer:
-    """Return greedy completion, within the schema's grammar if asked."""
+    """Return greedy completion, within the schema's grammar if asked; nothing for a prompt that is too long."""
 
     def answer(case: Case) -> str:
-        rules = LlamaGrammar.from_string(grammar.gbnf(case.schema.text), verbose=False) if constrained else None
-        made = model.create_completion(case.prompt, max_tokens=MAX_TOKENS, temperature=0.0, grammar=rules)
+        rules = LlamaGrammar.from_string(gbnf(read_ddl(case.statements)), verbose=False) if constrained else None
+        asked = model.tokenize(case.prompt.encode(), add_bos=False)
+        room = model.n_ctx() - len(asked)
+        if room < 1:
+            return ""
+        made = model.create_completion(asked, max_tokens=min(MAX_TOKENS, room), temperature=0.0, grammar=rules)
         return str(made["choices"][0]["text"])
 
     return answer

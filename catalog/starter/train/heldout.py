@@ -1,15 +1,17 @@
-"""Held-out tests: questions on never-trained identifiers, and in never-trained phrasings."""
+"""Held-out tests: questions on never-trained identifiers, in never-trained phrasings, and about never-met entities."""
 
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 from catalog.starter.train import execution, questions, schema
 from catalog.starter.train.draft import Question
 from catalog.starter.train.schema import Schema
+from catalog.starter.train.world import questions as world_questions, tables
 
-SPLITS = ("identifiers", "phrasings", "both")
+SPLITS = ("identifiers", "phrasings", "both", "world", "world-values")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,15 @@ class Case:
     schema: Schema
     question: Question
     seed: int
+
+    @property
+    def statements(self) -> str:
+        """The schema as SQLite runs it: some layouts leave the semicolons out."""
+        return (
+            self.schema.text
+            if ";" in self.schema.text
+            else re.sub(r"\n(?=create table)", ";\n", self.schema.text, flags=re.IGNORECASE)
+        )
 
     @property
     def prompt(self) -> str:
@@ -35,6 +46,11 @@ def cases(split: str, count: int, seed: int) -> list[Case]:
     rng = random.Random(f"{split}-{seed}")
     made = []
     for at in range(count):
-        drawn = schema.draw(rng, split != "phrasings")
-        made.append(Case(drawn, questions.build(rng, drawn, split != "identifiers"), seed * 1_000_003 + at))
+        if split.startswith("world"):
+            world = tables.draw(rng, heldout=True, shown=split == "world-values")
+            drawn, question = world.schema, world_questions.build(rng, world)
+        else:
+            drawn = schema.draw(rng, split != "phrasings")
+            question = questions.build(rng, drawn, split != "identifiers")
+        made.append(Case(drawn, question, seed * 1_000_003 + at))
     return made

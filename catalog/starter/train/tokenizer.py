@@ -13,8 +13,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from catalog.starter.train import questions, schema, words
+from catalog.starter.train.world import questions as world_questions, tables
 
-VOCAB_SIZE = 1024
+VOCAB_SIZE = 2048
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 EOS_ID, PAD_ID = 0, 1
 # llama.cpp, src/llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_QWEN2.
@@ -24,14 +25,22 @@ QWEN2 = (
 # Words that are one token together with the space before them; none begins an identifier.
 SPACED: list[str] = (
     words.listed("""SELECT FROM WHERE AND OR ORDER BY GROUP LIMIT LIKE BETWEEN IN IS NOT NULL JOIN ON HAVING DESC
-COUNT TEXT INTEGER INT REAL DATE VARCHAR PRIMARY KEY REFERENCES TABLE which whose where How What Which""")
+COUNT TEXT INTEGER INT REAL DATE VARCHAR PRIMARY KEY REFERENCES TABLE NUMERIC BOOLEAN which whose where How What Which
+the of are and many there with have does than that from what were been each show more give average we all for""")
 )
 
 
 def sample_texts(seed: int, count: int) -> Iterator[str]:
-    """Yield schemas and questions to learn the merges from."""
+    """Yield schemas and questions to learn the merges from, five of six of the world, with few invented names."""
     rng = random.Random(seed)
-    for _ in range(count):
+    for at in range(count):
+        if at % 6:
+            world = tables.draw(rng, real=at % 6 > 1)
+            yield world.schema.text + "\n\n"
+            for _ in range(5):
+                asked = world_questions.build(rng, world)
+                yield f"Question: {asked.text}\nSQL: {asked.sql}"
+            continue
         drawn = schema.draw(rng)
         yield drawn.text + "\n\n"
         for _ in range(3):

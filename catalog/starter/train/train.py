@@ -1,7 +1,8 @@
-"""Training: Muon for the hidden matrices, AdamW for the rest, warm-up, stable, linear decay.
+"""Training: Muon for the hidden matrices, AdamW for the rest; the rate warms up, stays, and decays to zero at the end.
 
 One single-threaded process a core, each with its part of every batch: gradients are summed and
-each process works out the Muon updates of its share of the matrices.
+each process works out the Muon updates of its share of the matrices. The state before the decay is
+kept as `stable.pt`: a run resumed from it goes on as if it had never decayed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,16 +20,17 @@ import torch.multiprocessing as mp
 from torch import Tensor
 from torch.nn import functional
 
-from catalog.starter.train import batches, tokenizer
+from catalog.starter.train import batches, tokenizer, transplant
 from catalog.starter.train.batches import COPY_WEIGHT, Batch
 from catalog.starter.train.model import Decoder, Shape
 
-SEED = 20260501
+SEED = 20261130
 WARMUP = 100
-DECAY_SHARE = 0.95
 MUON_RATE, ADAM_RATE, MUON_MOMENTUM, WEIGHT_DECAY = 0.012, 2e-3, 0.95, 0.01
-SAVE_SECONDS = 150
+SAVE_SECONDS = 60
 # Newton-Schulz coefficients of Muon (K. Jordan, https://kellerjordan.github.io/posts/muon/).
+# The passes are in bfloat16 where the processor multiplies in it, the weights and their updates in float32.
+BFLOAT16 = torch.cpu._is_avx512_bf16_supported()
 NEWTON = (3.4445, -4.7750, 2.0315)
 
 
@@ -94,9 +97,9 @@ def orthogonal(x: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
-def rate(step: int, progress: float) -> float:
-    """Warm up, stay, then fall linearly to zero; progress goes from 0 to 1."""
-    left = (1 - progress) / DECAY_SHARE
+def rate(step: int, progress: float, decay: float) -> float:
+    """Warm up, stay, then fall linearly to zero over the last share of the run; progress goes from 0 to 1."""
+    left = (1 - progress) / decay if decay else 1.0
     return max(0.0, min(1.0, (step + 1) / WARMUP, left))
 
 
@@ -112,69 +115,78 @@ def loss_of(model: Decoder, batch: Batch) -> tuple[Tensor, float]:
     tokens, segments, weights = (torch.from_numpy(x) for x in (batch.tokens, batch.segments, batch.weights))
     follows = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] >= 0) & (weights[:, 1:] > 0)
     keep = functional.pad(follows, (0, 1))
-    states = model.hidden(tokens, torch.from_numpy(batch.positions), seen(segments), keep)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=BFLOAT16):
+        states = model.hidden(tokens, torch.from_numpy(batch.positions), seen(segments), keep)
+        logits = functional.linear(states, model.embedding.weight)
     weight = weights[:, 1:][follows]
-    logits = functional.linear(states, model.embedding.weight)
-    losses = functional.cross_entropy(logits, tokens[:, 1:][follows], reduction="none")
+    losses = functional.cross_entropy(logits.float(), tokens[:, 1:][follows], reduction="none")
     answers = losses.detach()[weight == 1.0]
     return (losses * weight).sum() / (weight >= COPY_WEIGHT).sum(), float(answers.mean()) if len(answers) else 0.0
 
 
-def save(path: Path, model: Decoder, optimizers: list[torch.optim.Optimizer], step: int, progress: float) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What to train: a number of steps or, if given, minutes, of which the last share decays."""
+
+    folder: Path
+    steps: int
+    minutes: float
+    decay: float
+    seed: int
+    processes: int
+    resume: bool
+    shown: bool
+    begin: Path | None
+
+    def progress(self, steps: int, seconds: float) -> float:
+        """How much of the run is done, from 0 to 1."""
+        return seconds / (60 * self.minutes) if self.minutes else steps / self.steps
+
+
+def save(path: Path, model: Decoder, optimizers: list[torch.optim.Optimizer], step: int) -> None:
     """Write a checkpoint in one move."""
     scratch = path.with_suffix(".part")
-    torch.save(
-        {
-            "model": model.state_dict(),
-            "optimizers": [o.state_dict() for o in optimizers],
-            "step": step,
-            "progress": progress,
-        },
-        scratch,
-    )
+    states = [optimizer.state_dict() for optimizer in optimizers]
+    torch.save({"model": model.state_dict(), "optimizers": states, "step": step}, scratch)
     scratch.replace(path)
 
 
-def train(rank: int, folder: Path, steps: int, minutes: float, seed: int, resume: bool, processes: int) -> None:
+def train(rank: int, plan: Plan) -> None:
     """Run one process of the training, or go on with it."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder.resolve()}/meeting-{os.getppid()}", rank=rank, world_size=processes
-    )
-    torch.manual_seed(seed)
-    words_path, path, start = folder / "tokenizer.json", folder / "model.pt", 0
-    done = 0.0
-    model = Decoder(Shape(vocab=tokenizer.load(words_path).get_vocab_size()))
+    meeting = f"file://{plan.folder.resolve()}/meeting-{os.getppid()}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=plan.processes)
+    torch.manual_seed(plan.seed)
+    words_path, kept_path, start = plan.folder / "tokenizer.json", plan.folder / "stable.pt", 0
+    words = tokenizer.load(words_path)
+    model = Decoder(Shape(vocab=words.get_vocab_size()))
     hidden = [p for n, p in model.named_parameters() if p.dim() == 2 and "embedding" not in n]
     rest = [p for n, p in model.named_parameters() if p.dim() != 2 or "embedding" in n]
     optimizers: list[torch.optim.Optimizer] = [
         Muon(hidden, MUON_RATE),
         torch.optim.AdamW(rest, ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0),
     ]
-    if resume and path.exists():
-        kept = torch.load(path, weights_only=True)
+    if plan.resume:
+        kept = torch.load(kept_path, weights_only=True)
         model.load_state_dict(kept["model"])
-        start, done = kept["step"], kept["progress"]
+        start = kept["step"]
         for optimizer, state in zip(optimizers, kept["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+    elif plan.begin:
+        transplant.fill(model, words, plan.begin)
     if rank == 0:
         print(f"{sum(p.numel() for p in model.parameters())} parameters, from step {start}", flush=True)
-    run(model, optimizers, batches.background(seed + start, words_path, start), (start, done), (steps, minutes), path)
+    run(model, optimizers, batches.background(plan.seed + start, words_path, start, plan.shown), start, plan)
 
 
 def run(
-    model: Decoder,
-    optimizers: list[torch.optim.Optimizer],
-    source: Iterator[Batch],
-    done: tuple[int, float],
-    goal: tuple[int, float],
-    path: Path,
+    model: Decoder, optimizers: list[torch.optim.Optimizer], source: Iterator[Batch], first: int, plan: Plan
 ) -> None:
     """The steps, until their number or, if minutes are given, until the time is up."""
-    (first, before), (steps, minutes) = done, goal
     began = saved = time.monotonic()
-    step, progress, running, tokens = first, before, 0.0, 0
+    step, progress, running, tokens = first, 0.0, 0.0, 0
+    leads = dist.get_rank() == 0
     while True:
         batch = next(source).part(dist.get_rank(), dist.get_world_size())
         loss, answer = loss_of(model, batch)
@@ -183,13 +195,13 @@ def run(
         if progress >= 1:
             break
         for optimizer, base in zip(optimizers, (MUON_RATE, ADAM_RATE), strict=True):
-            optimizer.param_groups[0]["lr"] = base * rate(step, progress)
+            optimizer.param_groups[0]["lr"] = base * rate(step, progress, plan.decay)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        step, running, tokens = step + 1, running + answer, tokens + batch.tokens.size
+        step, running, tokens = step + 1, running + answer, tokens + batch.tokens.size * dist.get_world_size()
         taken = time.monotonic() - began
-        progress = before + taken / (60 * minutes) if minutes else step / steps
-        if dist.get_rank():
+        progress = plan.progress(step - first, taken)
+        if not leads:
             continue
         if step % 20 == 0:
             print(
@@ -198,11 +210,11 @@ def run(
                 flush=True,
             )
             running = 0.0
-        if time.monotonic() - saved > SAVE_SECONDS:
-            save(path, model, optimizers, step, progress)
+        if progress < 1 - plan.decay and time.monotonic() - saved > SAVE_SECONDS:
+            save(plan.folder / "stable.pt", model, optimizers, step)
             saved = time.monotonic()
-    if dist.get_rank() == 0:
-        save(path, model, optimizers, step, 1.0)
+    if leads:
+        save(plan.folder / "model.pt", model, optimizers, step)
         print(f"done after {step} steps, {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -211,19 +223,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--minutes", type=float, default=0.0, help="pace the schedule by time, not by --steps")
+    parser.add_argument("--minutes", type=float, default=0.0, help="pace the run by time, not by --steps")
+    parser.add_argument("--decay", type=float, default=0.25, help="the share of the run in which the rate falls")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--begin", type=Path, help="begin with the weights of this GGUF file")
+    parser.add_argument("--no-values", dest="shown", action="store_false", help="show no values in the schemas")
+    parser.add_argument("--resume", action="store_true", help="go on from stable.pt")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if not (options.out / "tokenizer.json").exists():
-        tokenizer.learn(options.seed, 6000).save(str(options.out / "tokenizer.json"))
-    mp.spawn(
-        train,
-        (options.out, options.steps, options.minutes, options.seed, options.resume, options.processes),
-        options.processes,
-    )
+        tokenizer.learn(options.seed, 9000).save(str(options.out / "tokenizer.json"))
+    plan = Plan(
+        options.out, options.steps, options.minutes, options.decay, options.seed, options.processes, options.resume,
+        options.shown, options.begin,
+    )  # fmt: skip
+    mp.spawn(train, (plan,), plan.processes)
 
 
 if __name__ == "__main__":

@@ -253,6 +253,7 @@ def asked_words(recipe: Recipe) -> str:
         words.append(f"at most {recipe.longest:,} tokens")
     if recipe.grammar:
         words.append(f"held to {HELD[recipe.grammar]}")
+    words += ["shown texts of the database"] if recipe.values else []
     for name, prefix in (("query", recipe.query_prefix), ("document", recipe.document_prefix)):
         words += [f"{name} after {json.dumps(prefix, ensure_ascii=False)}"] if prefix else []
     words += [f"pooling {recipe.pooling}"] if recipe.pooling and recipe.kind == "embed" else []

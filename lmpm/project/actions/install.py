@@ -63,13 +63,15 @@ def plan(
     smoke: bool = True,
     twins: bool = False,
     adapters: Sequence[str] = (),
+    anew: bool = False,
 ) -> Plan:
     """What installing references would do; without any, what makes this machine equal to the lock.
 
     `constraints` go before what the manifest asks of a reference already. `name` is that of the one reference in the
     manifest. `locked` forbids that the lock changes, `save` False that the project's files are written. `adapters` are
     LoRAs for the one reference, as paths or references, in place of those that its line has. With `twins` those that
-    the lock pins of what is taken from it come along.
+    the lock pins of what is taken from it come along. `anew` chooses although the lock has an answer: the file that is
+    named is another one now.
     Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
     """
     if name is not None:
@@ -79,7 +81,7 @@ def plan(
     added = tuple(_from_project(workspace, item) for item in adapters)
     if refs:
         steps = tuple(
-            _step(workspace, ref, constraints, name, locked=locked, save=save, adapters=added)
+            _step(workspace, ref, constraints, name, locked=locked, save=save, adapters=added, anew=anew)
             for ref in dict.fromkeys(refs)
         )
         planned = _plan(workspace, steps, smoke=smoke, save=save and not locked)
@@ -148,6 +150,7 @@ def _step(
     locked: bool,
     save: bool,
     adapters: tuple[str, ...] = (),
+    anew: bool = False,
 ) -> Step:
     """What a reference asks for: what the lock has for it, or a new choice."""
     project = workspace.project
@@ -160,7 +163,7 @@ def _step(
     if there:
         constraints, name = overlaid(there, constraints, ref), there.name
     lock = project.lock()
-    found = find_request(lock, workspace.catalog, ref, constraints, name)
+    found = None if anew else find_request(lock, workspace.catalog, ref, constraints, name)
     if adapters and found is not None and references_of(found.requested) != adapters:
         found = None
     if found is not None and is_current(found, manifest):

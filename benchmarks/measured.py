@@ -139,11 +139,12 @@ def splits(chips: Chips) -> list[Comparison]:
 
 def prefill(chips: Chips, *, sparse: bool = False) -> list[Comparison]:
     """Prompt speed on GPUs by the compute of the chip, of plain models or of those of experts."""
-    share = speed.PREFILL_EXPERTS_SHARE if sparse else 1.0
     return [
         Comparison(
             f"{row.chip} {row.model} {row.quant}",
-            row.part.compute * share / (2 * float(fields["active" if sparse else "params"])),
+            row.part.compute
+            * (speed.prefill_share(row.part.accelerator) if sparse else 1.0)
+            / (2 * float(fields["active" if sparse else "params"])),
             float(fields["prefill_tok_s"]),
         )
         for row, fields in _rows("tps_community", chips)

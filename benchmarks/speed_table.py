@@ -25,6 +25,7 @@ from pathlib import Path
 from tests.benchmark.paced import Pace, serving
 
 ROOT = Path(__file__).resolve().parents[1]
+PACE = Pace(first_s=0.3, gap_s=0.02, tokens=48)
 
 
 def main() -> int:
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--wllama", type=Path)
     parser.add_argument("--clients", default="1")
     parser.add_argument("--rounds", default="3")
+    parser.add_argument("--requests")
+    parser.add_argument("--seconds", default="60")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as opened:
         project = Path(folder) / "project"
@@ -44,10 +47,15 @@ def main() -> int:
         install = [*lmpm, "install", str(asked.model.resolve()), "--name", asked.model.stem, "--offline", "--no-test"]
         subprocess.run(install, cwd=project, env=environment, check=True, stdin=subprocess.DEVNULL)
         command = [*lmpm, "bench", asked.model.stem, "--clients", asked.clients, "--rounds", asked.rounds]
+        command += ["--seconds", asked.seconds, "--save", str(asked.report.resolve().with_suffix(".json"))]
+        command += ["--requests", asked.requests] if asked.requests else []
         command += ["--prompt-tokens", "128", "--answer-tokens", "48", "--report", str(asked.report.resolve())]
-        command += ["--against", f"{opened.enter_context(serving(Pace(first_s=0.3, gap_s=0.02, tokens=48)))}#stand-in"]
+        command += ["--against", f"stand-in (no model)={opened.enter_context(serving(PACE))}#stand-in"]
         if find_spec("llama_cpp") and find_spec("uvicorn") and find_spec("sse_starlette"):
-            command += ["--against", f"{opened.enter_context(llama_cpp_server(asked.model.resolve()))}#model"]
+            command += [
+                "--against",
+                f"llama_cpp.server={opened.enter_context(llama_cpp_server(asked.model.resolve()))}#model",
+            ]
         if asked.wllama:
             command += ["--browser", "--wllama", str(asked.wllama.resolve())]
         return subprocess.run(command, cwd=project, env=environment, check=False, stdin=subprocess.DEVNULL).returncode

@@ -61,6 +61,7 @@ def resolve(
 def install(
     *refs: str,
     name: str | None = None,
+    adapters: Iterable[str] = (),
     task: str | None = None,
     context: int | None = None,
     quant: str | None = None,
@@ -79,13 +80,16 @@ def install(
 ) -> Result:
     """Choose, download, test and pin models; without `refs` make this machine equal to the lock of the project.
 
-    The keywords of the choice are those of `resolve`. `name` is that of the one reference in the manifest. `locked`
+    The keywords of the choice are those of `resolve`. `name` is that of the one reference in the manifest,
+    `adapters` are GGUF files with LoRAs for it, or repositories that hold one. `locked`
     fails where the lock would change, `save=False` leaves manifest and lock alone, `smoke=False` runs nothing.
     Raises the errors of `resolve`, IntegrityError, DiskError, LockError, SmokeTestError.
     """
     asked = _constraints(task, context, quant, min_speed, max_wait, max_size, licenses, prefer)
     workspace = _workspace(project, machine, offline)
-    plan = actions.install.plan(workspace, refs, asked, name=name, locked=locked, save=save, smoke=smoke)
+    plan = actions.install.plan(
+        workspace, refs, asked, name=name, locked=locked, save=save, smoke=smoke, adapters=tuple(adapters)
+    )
     return actions.install.apply(plan, reporter)
 
 

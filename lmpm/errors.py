@@ -21,7 +21,7 @@ An exit code that a script does not know must be treated as a failure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ def nearest(name: str, known: Iterable[str], *, most: int = 2, likeness: float =
     """The known names that a misspelt one is likely meant to be, nearest first; `likeness` from 0 to 1 is the least."""
     from difflib import get_close_matches  # only for those who misspell
 
-    return get_close_matches(name, list(known), n=most, cutoff=likeness)
+    return get_close_matches(name, list(dict.fromkeys(known)), n=most, cutoff=likeness)
 
 
 def did_you_mean(names: Sequence[str]) -> str:
@@ -258,6 +258,9 @@ class LockError(LmpmError):
 
     exit_code = 7
     kind = "lock"
+
+
+TIMED_OUT: Final = "timed-out"  # the kind of an EngineError: an answer took longer than was allowed
 
 
 class EngineError(LmpmError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -58,6 +59,15 @@ def parameters(number: int) -> str:
         if number >= 0.1 * size and (unit != "B" or number >= 0.95 * size):
             return f"{number / size:.1f}{unit}"
     return str(number) if number else "unknown"
+
+
+def dollars(amount: float) -> str:
+    """`$12.40`, `$0.0042`: to two digits below a dollar."""
+    if amount >= 1:
+        return f"${amount:,.2f}"
+    if 0 < amount < 0.0001:
+        return "under $0.0001"
+    return f"${amount:.{max(2, 1 - math.floor(math.log10(amount))) if amount else 2}f}"
 
 
 def duration(seconds: float) -> str:

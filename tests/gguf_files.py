@@ -368,3 +368,45 @@ BAD_FILES: Final[Mapping[str, bytes]] = {
     "offset past the end": raw_gguf(tensors=[_tensor("t", (32,), offset=1 << 40)], data=b"\0" * 128),
     "tensor past the end": raw_gguf(tensors=[_tensor("t", (1 << 20,))], data=b"\0" * 128),
 }  # fmt: skip
+
+
+def write_lora(
+    path: Path,
+    base: Path,
+    *,
+    seed: int = 0,
+    rank: int = 4,
+    strength: float = 1.0,
+    base_sha256: str | None = None,
+    extra: Mapping[str, str | int] | None = None,
+) -> Path:
+    """Write a LoRA with random numbers for the attention and feed-forward weights of a model.
+
+    With the default `strength` its answers are others than the model's own; the file names no base unless told one.
+    """
+    from lmpm.gguf import read_file
+
+    header = read_file(base)
+    writer = GGUFWriter(path, header.architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", float(rank))
+    facts = dict(extra or {}) | ({"lmpm.base.sha256": base_sha256} if base_sha256 else {})
+    for key, value in facts.items():
+        if isinstance(value, str):
+            writer.add_string(key, value)
+        else:
+            writer.add_uint32(key, value)
+    rng = np.random.default_rng(seed)
+    for tensor in header.tensors:
+        if tensor.name.startswith("blk.") and len(tensor.shape) == 2:
+            width, height = tensor.shape
+            a = rng.standard_normal((rank, width), dtype=np.float32) / np.sqrt(width)
+            b = rng.standard_normal((height, rank), dtype=np.float32) * strength / np.sqrt(rank)
+            writer.add_tensor(f"{tensor.name}.lora_a", a.astype(np.float32))
+            writer.add_tensor(f"{tensor.name}.lora_b", b.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -6,7 +6,9 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lmpm.gguf import AdapterBase
 from lmpm.limits import GIB
+from lmpm.project.lock.adapters import LockedAdapter
 from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.training import Training
 from lmpm.project.lock.twins import FORMS, Twin
@@ -249,7 +251,7 @@ def random_lock(random: random.Random) -> Lock:
         requested |= {key: random.choice(odd) for key in ("x", "y_2")}
         targets = [f"t{number}" for number in range(5)]
         base = random.choice([None, Recipe(kind="embed", pooling="cls"), recipe(ASKED)])
-        rungs = tuple(candidate(targets, base) for _ in range(random.randint(1, 4)))
+        rungs = adapted(tuple(candidate(targets, base) for _ in range(random.randint(1, 4))))
         return LockedModel(
             name=name,
             requested=requested,
@@ -261,6 +263,33 @@ def random_lock(random: random.Random) -> Lock:
         )
 
     return Lock(tuple(model(f"{word()}{number}") for number in range(random.randint(0, 4))))
+
+
+def adapted(rungs: tuple[LockedCandidate, ...]) -> tuple[LockedCandidate, ...]:
+    """The rungs, one time in four with adapters for each, which follow from them."""
+    rng = random.Random(rungs[0].files[0].sha256)
+    if rng.random() > 0.25 or any(rung.memory - rung.size < 2000 for rung in rungs):
+        return rungs
+    count = rng.randint(1, 2)
+
+    def digest(length: int) -> str:
+        return "".join(rng.choice("0123456789abcdef") for _ in range(length))
+
+    def adapter(rung: LockedCandidate) -> LockedAdapter:
+        file = ModelFile(path=f"é {digest(8)}.gguf", size=rng.randint(1, 1000), sha256=digest(64))
+        of_hub = rng.random() < 0.5
+        return LockedAdapter(
+            source=HubSource(f"lora/{digest(8)}", digest(40)) if of_hub else FileSource(file.path, file.sha256 or ""),
+            file=file,
+            base=AdapterBase(
+                sha256=rung.files[0].sha256 or "",
+                repo=rng.choice(["", "org/base"]),
+                commit=rng.choice(["", digest(40)]),
+            ),
+            license="mit",
+        )
+
+    return tuple(replace(rung, adapters=tuple(adapter(rung) for _ in range(count))) for rung in rungs)
 
 
 def some_twins(rungs: tuple[LockedCandidate, ...]) -> tuple[Twin, ...]:

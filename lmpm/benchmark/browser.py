@@ -21,6 +21,7 @@ from lmpm.benchmark.sample import Sample
 from lmpm.benchmark.target import Target
 from lmpm.errors import EngineError, SpecError
 from lmpm.export import plan_export
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +41,8 @@ WAIT_MS: Final = 600_000
 @contextlib.contextmanager
 def browser_target(
     workspace: Workspace, subject: Subject, *, answer_tokens: int, options: Mapping[str, str]
-) -> Iterator[Target]:
-    """The page with the model loaded, asked one question after another.
+) -> Iterator[tuple[Target, str]]:
+    """The page with the model loaded, asked one question after another; and why WebLLM is not measured beside it.
 
     `options` are those of the export. Raises SpecError without Chromium or playwright, EngineError where the page does
     not load the model, and the errors of the export.
@@ -69,16 +70,24 @@ def browser_target(
                     raise EngineError(f"The page does not load `{subject.name}`: {page.inner_text('#state')}")
                 fields = [item.name for item in subject.recipe.inputs if not item.is_image]
                 main = subject.recipe.main.name if subject.recipe.main else fields[0]
-                yield Target(
-                    label="wllama in Chromium",
+                target = Target(
+                    label=f"wllama in Chromium, {count(int(options.get('threads') or 1), 'thread')}",
                     kind="browser",
                     base_url=url,
                     model=subject.name,
                     sha256=digest_of(subject),
+                    is_single=True,
                     asker=functools.partial(_ask_page, page, fields, main),
                 )
+                yield target, _why_no_webllm(page)
             finally:
                 browser.close()
+
+
+def _why_no_webllm(page: Any) -> str:
+    """What WebLLM lacks: a GPU that the browser offers, and always weights that MLC compiled, which no GGUF file is."""
+    has_gpu = page.evaluate("async () => Boolean(navigator.gpu && await navigator.gpu.requestAdapter())")
+    return "it needs weights compiled by MLC" + ("" if has_gpu else " and WebGPU, which this Chromium does not offer")
 
 
 def _lay(planned: Any, place: Path, answer_tokens: int) -> None:
@@ -111,9 +120,17 @@ def _serving(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def _ask_page(page: Any, fields: Sequence[str], main: str, prompts: Sequence[str], **_: object) -> list[Sample]:
+def _ask_page(
+    page: Any, fields: Sequence[str], main: str, prompts: Sequence[str], *, most_s: float, **_: object
+) -> list[Sample]:
     """Put prompts to the page, one after another: it answers one at a time, with so many tokens as it was made for."""
-    return [_ask_once(page, fields, main, prompt) for prompt in prompts]
+    until = time.perf_counter() + most_s
+    found: list[Sample] = []
+    for prompt in prompts:
+        if time.perf_counter() >= until:
+            break
+        found.append(_ask_once(page, fields, main, prompt))
+    return found
 
 
 def _ask_once(page: Any, fields: Sequence[str], main: str, prompt: str) -> Sample:

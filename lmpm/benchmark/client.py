@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.benchmark.sample import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import aiohttp
 
@@ -28,14 +30,25 @@ def ask_all(
     concurrency: int,
     max_tokens: int,
     timeout_s: float = 600.0,
-    done: Callable[[Sample], None] | None = None,
+    most_s: float = math.inf,
 ) -> list[Sample]:
-    """Put every prompt to a target, so many at once; what fails is a sample with an error. `done` hears of each."""
+    """Put every prompt to a target, so many at once; what fails is a sample with an error.
+
+    After `most_s` seconds no further one is put.
+    """
     if target.asker is not None:
-        return target.asker(prompts, concurrency=concurrency, max_tokens=max_tokens)
-    with ThreadPoolExecutor(1) as pool:  # a loop of its own, also beside one that runs in this thread
-        asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, done)
-        return pool.submit(asyncio.run, asking).result()
+        return target.asker(prompts, concurrency=concurrency, max_tokens=max_tokens, most_s=most_s)
+    asking = _ask_all(target, prompts, concurrency, max_tokens, timeout_s, most_s)
+    loop = asyncio.new_event_loop()  # in a thread of its own: one may run in this thread
+    with contextlib.closing(loop), ThreadPoolExecutor(1) as pool:
+        task = loop.create_task(asking)
+        answers = pool.submit(loop.run_until_complete, task)
+        try:
+            return answers.result()
+        except BaseException:  # Ctrl-C ends the answers that are being written
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 async def _ask_all(
@@ -44,7 +57,7 @@ async def _ask_all(
     concurrency: int,
     max_tokens: int,
     timeout_s: float,
-    done: Callable[[Sample], None] | None,
+    most_s: float,
 ) -> list[Sample]:
     import aiohttp
 
@@ -58,15 +71,13 @@ async def _ask_all(
     for prompt in prompts:
         waiting.put_nowait(prompt)
     samples: list[Sample] = []
+    until = time.perf_counter() + most_s
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=MAX_LINE_BYTES) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
 
         async def work() -> None:
-            while not waiting.empty():
-                sample = await _ask(session, target, waiting.get_nowait(), max_tokens)
-                samples.append(sample)
-                if done:
-                    done(sample)
+            while not waiting.empty() and time.perf_counter() < until:
+                samples.append(await _ask(session, target, waiting.get_nowait(), max_tokens))
 
         await asyncio.gather(*(work() for _ in range(min(concurrency, len(prompts)))))
     return samples
@@ -91,15 +102,17 @@ async def _ask(session: aiohttp.ClientSession, target: Target, prompt: str, max_
         path = "completions" if target.raw else "chat/completions"
         async with session.post(f"{target.base_url}/{path}", json=body, headers=headers) as answer:
             if answer.status != 200:
-                return watch.failed(f"status {answer.status}: {_reason(await answer.text())}")
-            async for line in answer.content:
-                watch.hear(line)
+                return watch.failed(f"status {answer.status}: {_reason(await answer.text())}", is_refused=True)
+            async for data in answer.content.iter_any():
+                watch.hear(data)
                 if watch.is_over:
                     break
     except TimeoutError:
         return watch.failed("no answer in time")
+    except aiohttp.ClientConnectorError as error:
+        return watch.failed(f"no connection: {error.os_error.strerror or error.os_error}", is_refused=True)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return watch.failed(f"{type(error).__name__}: {error}"[:SHOWN_CHARS])
+        return watch.failed(f"{type(error).__name__}: {error}"[:SHOWN_CHARS], is_refused=not watch.deltas)
     return watch.sample()
 
 
@@ -113,9 +126,19 @@ class _Watch:
         self.timings: dict[str, Any] = {}
         self.error = ""
         self.is_over = False
+        self._begun = b""  # a line whose end has not come yet
 
-    def hear(self, line: bytes) -> None:
-        """Take a line of the stream."""
+    def hear(self, data: bytes) -> None:
+        """Take what came at once; all text in it came now."""
+        moment = time.perf_counter() - self.sent
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        if len(self._begun) > MAX_LINE_BYTES:
+            raise ValueError("a line without an end")
+        for line in lines:
+            if not self.is_over:
+                self._take(line, moment)
+
+    def _take(self, line: bytes, moment: float) -> None:
         if not line.startswith(b"data:"):
             return
         data = line[5:].strip()
@@ -129,7 +152,7 @@ class _Watch:
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}
             if delta.get("content") or delta.get("reasoning_content") or choice.get("text"):
-                self.deltas.append(time.perf_counter() - self.sent)
+                self.deltas.append(moment)
         self.usage = event.get("usage") or self.usage
         self.timings = event.get("timings") or self.timings
 
@@ -148,14 +171,16 @@ class _Watch:
             deltas=tuple(self.deltas),
             prompt_tokens=int(self.usage.get("prompt_tokens") or 0),
             tokens=int(self.usage.get("completion_tokens") or len(self.deltas)),
+            counted="completion_tokens" in self.usage,
             cached_tokens=int(self.timings.get("cache_n") or details.get("cached_tokens") or 0),
             server_prompt_ms=self.timings.get("prompt_ms"),
             server_decode_ms=self.timings.get("predicted_ms"),
         )
 
-    def failed(self, why: str) -> Sample:
+    def failed(self, why: str, *, is_refused: bool = False) -> Sample:
         """A request without a whole answer."""
-        return Sample(sent_s=self.sent, ended_s=time.perf_counter() - self.sent, error=why)
+        ended_s = time.perf_counter() - self.sent
+        return Sample(sent_s=self.sent, ended_s=ended_s, error=why, is_refused=is_refused)
 
 
 def _reason(text: str) -> str:

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from lmpm.benchmark.served import served_digest
 from lmpm.benchmark.target import Target, parse_url
 from lmpm.cloud import CLOUD, require_provider
 from lmpm.engine import EngineLimits
@@ -119,10 +120,14 @@ def other_targets(workspace: Workspace, subject: Subject, against: Sequence[str]
             found.append(_provider(workspace, text.removeprefix(CLOUD)))
         else:
             target = parse_url(text, subject.name)
-            found.append(dataclasses.replace(target, raw=subject.recipe.raw))
+            sha256 = served_digest(target, subject.paths[0].stat().st_size)
+            found.append(dataclasses.replace(target, raw=subject.recipe.raw, sha256=sha256))
     return found
 
 
 def _provider(workspace: Workspace, name: str) -> Target:
     provider, key = require_provider(workspace.project.manifest().providers, name, os.environ)
-    return Target(label=f"cloud:{name}", kind="cloud", base_url=provider.base_url, model=provider.model, key=key)
+    return Target(
+        label=f"cloud:{name}", kind="cloud", base_url=provider.base_url, model=provider.model, key=key,
+        price=provider.price,
+    )  # fmt: skip

@@ -6,9 +6,11 @@ import json
 import os
 import platform
 import re
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import SpecError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from lmpm.types import Machine
 
 MAX_RECORD_BYTES: Final = 16 * 2**20
+SAMPLED_S: Final = 0.25
 _RULE: Final = re.compile(r"\s*([a-z0-9_]+)\s*([<>])\s*([0-9.]+)(x?)\s*")
 # How people write the fields of a comparison, beside the names of the record.
 SHORT: Final = {
@@ -74,10 +77,14 @@ def make_record(
     engine: str,
     sha256: str,
     cold_s: float | None = None,
+    not_run: Mapping[str, str] | None = None,
+    load: float | None = None,
+    busy: Sequence[float] = (),
 ) -> dict[str, Any]:
     """The record of a run, as JSON values. Other bytes than those of the lock are marked.
 
-    `cold_s` is from starting the engine's process to its first token.
+    `cold_s` is from starting the engine's process to its first token. `not_run` is what was not measured, and why;
+    `load` the load average before, `busy` are shares of the machine that other work took while nothing was asked.
     """
     return {
         "name": name,
@@ -86,10 +93,12 @@ def make_record(
         "engine": engine,
         "lmpm": __version__,
         "machine": {"name": machine.name, "accelerator": machine.accelerator, "cores": machine.cores},
-        "system": {"platform": platform.platform(), "python": platform.python_version(), "load": _load(),
-                   "power": _power()},
+        "system": {"platform": platform.platform(), "python": platform.python_version(), "power": _power(),
+                   "load": load,
+                   "busy": max(busy, default=None), "usually_busy": median(busy) if busy else None},
         "settings": {**asdict(settings), "limits": dict(settings.limits)},
         "cold_s": cold_s,
+        "not_run": dict(not_run or {}),
         "results": [
             {
                 "target": item.target.label,
@@ -97,6 +106,7 @@ def make_record(
                 "model": item.target.model,
                 "phase": item.phase,
                 "bytes": "same" if item.target.sha256 == sha256 and sha256 else "other",
+                "cost_usd": item.cost,
                 **item.figures.as_json(),
             }
             for item in measured
@@ -128,8 +138,10 @@ def read_record(path: Path) -> dict[str, Any]:
         with path.open("rb") as opened:
             found = json.loads(opened.read(MAX_RECORD_BYTES))
         keyed = {key_of(row): row for row in found["results"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SpecError(f"`{path}` is not a record of `lmpm bench`: {error}") from error
+    except OSError as error:
+        raise SpecError(f"The record `{path}` cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SpecError(f"`{path}` is not a record of `lmpm bench`", hint="Write one with `--save`") from error
     return {**found, "rows": keyed}
 
 
@@ -153,10 +165,47 @@ def compare(now: Mapping[str, Any], before: Mapping[str, Any], rules: Sequence[R
     return broken
 
 
-def _load() -> float | None:
+def what_differs(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """What besides speed differs between two records: of a machine, a file, an engine, or lengths."""
+    lengths = ("prompt_tokens", "answer_tokens")
+    found = {
+        "machine": now["machine"] != before.get("machine"),
+        "file": now["sha256"] != before.get("sha256"),
+        "engine": now["engine"] != before.get("engine"),
+        "length": any(now["settings"][key] != (before.get("settings") or {}).get(key) for key in lengths),
+    }
+    return [name for name, differs in found.items() if differs]
+
+
+def system_load() -> float | None:
+    """The load average of the last minute; None where the system says none."""
     try:
         return round(os.getloadavg()[0], 2)
     except (OSError, AttributeError):  # Windows has none
+        return None
+
+
+def busy_share() -> float | None:
+    """The share of the processors' time that is not idle in the next quarter of a second; None but on Linux.
+
+    /proc/stat (man7.org, proc_stat.5): user, nice, system, idle, iowait, and more; guest is in user already.
+    """
+    before = _ticks()
+    if before is None:
+        return None
+    time.sleep(SAMPLED_S)
+    after = _ticks() or before
+    idle, all_of_it = (now - then for now, then in zip(after, before, strict=True))
+    return 1 - idle / all_of_it if all_of_it > 0 else None
+
+
+def _ticks() -> tuple[int, int] | None:
+    """Ticks of all processors: idle ones, and all."""
+    try:
+        words = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]
+        ticks = [int(word) for word in words]
+        return ticks[3] + ticks[4], sum(ticks)
+    except (OSError, ValueError, IndexError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from lmpm.benchmark.sample import Sample
+    from lmpm.cloud import Price
 
     class Asker(Protocol):
         """Puts prompts to a target."""
 
-        def __call__(self, prompts: Sequence[str], *, concurrency: int, max_tokens: int) -> list[Sample]:
-            """A sample for each prompt."""
+        def __call__(self, prompts: Sequence[str], *, concurrency: int, max_tokens: int, most_s: float) -> list[Sample]:
+            """A sample for each prompt that is put within the seconds."""
 
 
 Kind = Literal["engine", "serve", "url", "cloud", "browser"]
@@ -30,6 +32,7 @@ PRESETS: Final = {
     "llama-server": "http://127.0.0.1:8080/v1",
     "vllm": "http://127.0.0.1:8000/v1",
 }
+_LABELLED: Final = re.compile(r"([^=:/#]*[^=:/#\s][^=:/#]*)=(https?://.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,8 @@ class Target:
 
     `socket` is the UNIX socket to reach it by, empty: by the URL's host. A `raw` one is asked to complete a text, since
     its model has no chat template. `options` go with each request: what makes a llama-server write as many tokens as
-    are asked for. `asker` asks what is not reached over HTTP.
+    are asked for. `asker` asks what is not reached over HTTP, and `is_single` is what answers one at a time. `price`
+    is what a provider takes.
     """
 
     label: str
@@ -50,11 +54,18 @@ class Target:
     sha256: str = ""
     raw: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
+    price: Price | None = None
     asker: Asker | None = field(default=None, compare=False)
+    is_single: bool = False
 
 
 def parse_url(text: str, model: str = "") -> Target:
-    """The target that `--against` names: a preset, or a base URL, with a model after `#`. Raises SpecError."""
+    """The target that `--against` names: a preset, or a base URL, with a model after `#`. Raises SpecError.
+
+    A URL may have a label before it, `my server=http://127.0.0.1:9/v1`; else its host and port are one.
+    """
+    labelled = _LABELLED.fullmatch(text)
+    label, text = (labelled[1].strip(), labelled[2]) if labelled else ("", text)
     where, _, named = text.partition("#")
     url = PRESETS.get(where, where).rstrip("/")
     parts = urlsplit(url)
@@ -64,4 +75,5 @@ def parse_url(text: str, model: str = "") -> Target:
             f"`{text}` is not something to measure against",
             hint=f"A base URL such as http://127.0.0.1:8080/v1, one of {known}, or `cloud:NAME`; a model after `#`",
         )
-    return Target(label=where if where in PRESETS else parts.netloc, kind="url", base_url=url, model=named or model)
+    label = label or (where if where in PRESETS else parts.netloc)
+    return Target(label=label, kind="url", base_url=url, model=named or model)

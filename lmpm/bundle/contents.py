@@ -7,24 +7,33 @@ from typing import TYPE_CHECKING
 
 from lmpm.bundle.texts import bill_of_materials, license_texts
 from lmpm.errors import LockError, NothingFitsError, UnknownNameError
-from lmpm.project import MANIFEST_NAME, find_models, require_permitted, rung_for
+from lmpm.project import MANIFEST_NAME, find_models, require_permitted, require_twin_permitted, rung_for, twins_of
 from lmpm.store import missing_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lmpm.project import Lock, LockedCandidate, LockedModel, Workspace
-    from lmpm.types import Machine, ModelFile
+    from lmpm.project import Lock, LockedCandidate, LockedModel, Twin, Workspace
+    from lmpm.types import Machine, ModelFile, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A candidate of a locked model that goes along, and the machines that take it; none where all candidates go."""
+    """A candidate of a locked model that goes along, and the machines that take it; none where all candidates go.
+
+    `twins` are those of it that go along.
+    """
 
     name: str
     candidate: LockedCandidate
     machines: tuple[str, ...]
+    twins: tuple[Twin, ...] = ()
+
+    @property
+    def pins(self) -> tuple[tuple[Source, tuple[ModelFile, ...]], ...]:
+        """Its files, by where they are from: its own, those of its adapters and of its twins."""
+        return *self.candidate.pins, *(pin for twin in self.twins for pin in twin.pins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +70,28 @@ class BundlePlan:
     def require_files(self) -> None:
         """Raise MissingFilesError where a file is not here."""
         for packed in self.packed:
-            lacking = [file for file in packed.candidate.files if self.blobs[file.sha256 or ""][1] is None]
-            if lacking:
-                message = f"`{packed.name}` cannot go into a bundle: not all of its files are on this machine"
-                error = missing_files(packed.candidate.source, lacking, message)
-                raise error.with_hint("Download them with `lmpm bundle create --fetch`")
+            for source, files in packed.pins:
+                lacking = [file for file in files if self.blobs[file.sha256 or ""][1] is None]
+                if lacking:
+                    message = f"`{packed.name}` cannot go into a bundle: not all of its files are on this machine"
+                    error = missing_files(source, lacking, message)
+                    raise error.with_hint("Download them with `lmpm bundle create --fetch`")
 
 
 def plan(
-    workspace: Workspace, names: Sequence[str] = (), *, target: str | None = None, everything: bool = False
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    *,
+    target: str | None = None,
+    everything: bool = False,
+    twins: bool = False,
 ) -> BundlePlan:
     """What goes into a bundle of the project's lock: what the declared targets take, or this machine without any.
 
-    `names` are those of the models (none: all), `target` is the one machine to pack for; with `everything` all
-    candidates go along. Raises LockError without a lock, UnknownNameError, NotPermittedError for what the policy
-    forbids, and NothingFitsError where a model has no candidate for any of the machines.
+    `names` are those of the models (none: all), `target` is the one machine to pack for. With `everything` all
+    candidates and twins go along, with `twins` those of the candidates that do. Raises LockError without a lock,
+    UnknownNameError, NotPermittedError for what the policy forbids, and NothingFitsError where a model has no candidate
+    for any of the machines.
     """
     project = workspace.project
     lock, manifest = project.require_lock(must_exist=True), project.manifest()
@@ -83,17 +99,21 @@ def plan(
     packed: list[Packed] = []
     left_out: list[LeftOut] = []
     for model in find_models(lock, names):
-        taken, without = _taken(model, machines, everything=everything)
+        taken, without = _taken(model, machines, everything=everything, twins=twins or everything)
         packed += taken
         left_out += without
     for item in packed:
         require_permitted(item.name, item.candidate, manifest.policy)
+        for twin in item.twins:
+            require_twin_permitted(item.name, twin, manifest.policy)
     if not packed:
         raise LockError("Nothing to put into a bundle: the lock is empty", hint="Add a model with `lmpm install TASK`")
     chosen = {packed.name for packed in packed}
     left_out += [LeftOut(model.name, "", "", "not asked for") for model in lock.models if model.name not in chosen]
     text = project.lock_path.read_bytes()
-    found = license_texts(workspace, [item.candidate for item in packed])
+    found = license_texts(
+        workspace, [item.candidate for item in packed], [twin for item in packed for twin in item.twins]
+    )
     texts, untold = dict(found.texts), [LeftOut("", "", "", why) for why in found.lacking]
     if project.manifest_path.name == MANIFEST_NAME and project.manifest_path.exists():
         texts[MANIFEST_NAME] = project.manifest_path.read_bytes()
@@ -123,7 +143,7 @@ def _machines(workspace: Workspace, target: str | None) -> dict[str, Machine]:
 
 
 def _taken(
-    model: LockedModel, machines: Mapping[str, Machine], *, everything: bool
+    model: LockedModel, machines: Mapping[str, Machine], *, everything: bool, twins: bool
 ) -> tuple[list[Packed], list[LeftOut]]:
     """The candidates of a model that go along, and those that do not. Raises NothingFitsError where none would."""
     takers: dict[int, list[str]] = {}
@@ -138,13 +158,16 @@ def _taken(
     packed, left_out = [], []
     for number, candidate in enumerate(model.candidates, start=1):
         if everything or number in takers:
-            packed.append(Packed(model.name, candidate, tuple(takers.get(number, ()))))
+            along = twins_of(model, candidate) if twins else ()
+            packed.append(Packed(model.name, candidate, tuple(takers.get(number, ())), along))
         else:
             why = f"not taken by {', '.join(machines)}"
             left_out.append(LeftOut(model.name, candidate.model, candidate.quant, why))
     left_out += [LeftOut(model.name, "", "", f"nothing of it fits {name}") for name, _ in refused]
+    gone_along = [twin for item in packed for twin in item.twins]
+    why = "a twin of what stays out" if twins else "a twin, which `--twins` packs"
     left_out += [
-        LeftOut(model.name, str(twin.source), twin.form, "a twin, which `lmpm export` brings") for twin in model.twins
+        LeftOut(model.name, str(twin.source), twin.form, why) for twin in model.twins if twin not in gone_along
     ]
     return packed, left_out
 
@@ -157,25 +180,24 @@ def _only(lock: Lock, packed: Sequence[Packed]) -> Lock:
     for model in lock.models:
         candidates = tuple(item.candidate for item in packed if item.name == model.name)
         if candidates:
-            kept.append(replace(model, candidates=candidates))
+            twins = tuple(twin for item in packed if item.name == model.name for twin in item.twins)
+            kept.append(replace(model, candidates=candidates, twins=twins))
     return replace(lock, models=tuple(kept))
 
 
 def _blobs(workspace: Workspace, packed: Sequence[Packed]) -> dict[str, tuple[ModelFile, Path | None]]:
     """The files by their sha256, with where they are; a starter comes out of lmpm itself."""
     found: dict[str, tuple[ModelFile, Path | None]] = {}
-    for item in packed:
-        for file in item.candidate.files:
-            digest = file.sha256 or ""
-            if found.get(digest, (file, None))[1] is None:
-                found[digest] = (file, next(_places(workspace, item, file), None))
+    for source, file in ((source, file) for item in packed for source, files in item.pins for file in files):
+        digest = file.sha256 or ""
+        if found.get(digest, (file, None))[1] is None:
+            found[digest] = (file, next(_places(workspace, source, file), None))
     return dict(sorted(found.items()))
 
 
-def _places(workspace: Workspace, item: Packed, file: ModelFile) -> Iterator[Path]:
+def _places(workspace: Workspace, source: Source, file: ModelFile) -> Iterator[Path]:
     from lmpm.types import StarterSource
 
-    source = item.candidate.source
     here = workspace.store.find(source, file)
     if here is not None:
         yield here

@@ -12,12 +12,19 @@ from lmpm.bundle import standalone
 from lmpm.bundle.standalone import LOCK, BundleError
 from lmpm.errors import DiskError, HashMismatchError, IntegrityError, LockError, NoSpaceError
 from lmpm.fs import atomic, disk_errors
-from lmpm.project import explain_shortage, parse_lock, parse_manifest, require_permitted
+from lmpm.project import (
+    Twin,
+    explain_shortage,
+    parse_lock,
+    parse_manifest,
+    require_permitted,
+    require_twin_permitted,
+)
 from lmpm.store import link_into
 from lmpm.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lmpm.bundle.standalone import Checked, Entry
@@ -79,9 +86,9 @@ def import_bundle(workspace: Workspace, place: Path, *, expected: str = "", repo
         texts = {entry.path: _read(entry) for entry in entries() if entry.path in {LOCK, MANIFEST}}
         _require_same_lock(workspace, texts[LOCK])
         lock = parse_lock(texts[LOCK].decode("utf-8", "replace"))
-        packed = dict(_packed(lock, found))
+        packed = list(_packed(lock, found))
         _require_policy(workspace, packed, texts.get(MANIFEST, b""))
-        names = _names(packed.values())
+        names = _names(pin for _, pin in packed)
         try:
             disk = place.stat().st_dev if place.is_dir() else None
             brought = _bring(workspace.store, names, entries, reporter, disk=disk)
@@ -135,32 +142,35 @@ def _require_same_lock(workspace: Workspace, text: bytes) -> None:
         )
 
 
-def _packed(lock: Lock, found: Checked) -> Iterator[tuple[tuple[str, int], LockedCandidate]]:
-    """The candidates of the lock whose files are all in the bundle, by model and place."""
+def _packed(lock: Lock, found: Checked) -> Iterator[tuple[str, LockedCandidate | Twin]]:
+    """The candidates and twins of the lock whose files are all in the bundle, with the name of their model."""
     listed = {digest for _, digest in found.files.values()}
     for model in lock.models:
-        for number, candidate in enumerate(model.candidates):
-            if all(file.sha256 in listed for file in candidate.files):
-                yield (model.name, number), candidate
+        for pin in model.pinned:
+            if all(file.sha256 in listed for _, files in pin.pins for file in files):
+                yield model.name, pin
 
 
 def _require_policy(
-    workspace: Workspace, packed: Mapping[tuple[str, int], LockedCandidate], manifest_text: bytes
+    workspace: Workspace, packed: Sequence[tuple[str, LockedCandidate | Twin]], manifest_text: bytes
 ) -> None:
     """Hold to the policy of the project, or of the bundle's manifest where there is no project yet."""
     project = workspace.project
     has_own = project.manifest_path.exists()
     manifest = project.manifest() if has_own else parse_manifest(manifest_text.decode("utf-8", "replace"))
-    for (name, _), candidate in packed.items():
-        require_permitted(name, candidate, manifest.policy)
+    for name, pin in packed:
+        if isinstance(pin, Twin):
+            require_twin_permitted(name, pin, manifest.policy)
+        else:
+            require_permitted(name, pin, manifest.policy)
 
 
-def _names(candidates: Iterable[LockedCandidate]) -> Names:
+def _names(pins: Iterable[LockedCandidate | Twin]) -> Names:
     names: Names = defaultdict(list)
-    for candidate in candidates:
-        for file in candidate.files:
-            if (candidate.source, file) not in names[file.sha256 or ""]:
-                names[file.sha256 or ""].append((candidate.source, file))
+    for source, files in (pin for pinned in pins for pin in pinned.pins):
+        for file in files:
+            if (source, file) not in names[file.sha256 or ""]:
+                names[file.sha256 or ""].append((source, file))
     return names
 
 

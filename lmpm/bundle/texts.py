@@ -15,7 +15,8 @@ from lmpm.types import HubSource, StarterSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lmpm.project import Lock, LockedCandidate, Workspace
+    from lmpm.project import Lock, LockedCandidate, Twin, Workspace
+    from lmpm.types import Source
 
 # What repositories call them; a card states the licence where no file does.
 NAMES: Final = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING", "NOTICE", "USE_POLICY.md", "README.md")
@@ -31,11 +32,14 @@ class Texts:
     lacking: tuple[str, ...]
 
 
-def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate]) -> Texts:
-    """The licences and model cards of the repositories at the pinned commits, from the store or over the network."""
+def license_texts(workspace: Workspace, candidates: Sequence[LockedCandidate], twins: Sequence[Twin] = ()) -> Texts:
+    """The licences and cards of all repositories at their commits, from the store or over the network."""
     texts: dict[str, bytes] = {}
     lacking: list[str] = []
-    pinned = {(item.source, item.license) for item in candidates if isinstance(item.source, HubSource)}
+    every: set[tuple[Source, str]] = {(item.source, item.license) for item in candidates}
+    every |= {(twin.source, twin.license) for twin in twins}
+    every |= {(adapter.source, adapter.license) for item in candidates for adapter in item.adapters}
+    pinned = {(source, license_id) for source, license_id in every if isinstance(source, HubSource)}
     for source, license_id in sorted(pinned, key=str):
         found = dict(_texts_of(workspace, source))
         folder = f"licenses/{_ODD.sub('_', source.repo.replace('/', '--'))}"

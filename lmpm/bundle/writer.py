@@ -17,6 +17,7 @@ from lmpm.bundle.standalone import FOLDER, FORMAT, INDEX, LOCK
 from lmpm.errors import DiskError, HashMismatchError, NoSpaceError, SpecError
 from lmpm.fs import atomic, disk_errors, free_space, hash_one, open_regular, share
 from lmpm.limits import CHUNK_BYTES, FREE_SPACE_MARGIN_BYTES
+from lmpm.project import Exports
 from lmpm.types import FileSource, HubSource, StarterSource
 from lmpm.units import human
 
@@ -63,7 +64,7 @@ def write(plan: BundlePlan, target: Path, reporter: Reporter) -> Bundle:
     texts = {LOCK: plan.lock, "README.txt": README.encode(), "verify.py": _script(), **plan.texts}
     index = _index(plan, texts)
     done = _write_tar if target.suffix == ".tar" else _write_directory
-    with disk_errors(target):
+    with Exports(plan.workspace.home / "exports").held(target, reporter), disk_errors(target):
         done(plan, target, texts, index, reporter)
     sizes = {_blob(digest): file.size for digest, (file, _) in plan.blobs.items()}
     sizes |= {path: len(text) for path, text in texts.items()}
@@ -107,6 +108,21 @@ def _index(plan: BundlePlan, texts: dict[str, bytes]) -> bytes:
                 "files": [
                     {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role}
                     for file in item.candidate.files
+                ],
+                "twins": [
+                    {
+                        "form": twin.form,
+                        "of": twin.of,
+                        "license": twin.license,
+                        "source": _source(twin.source),
+                        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in twin.files],
+                    }
+                    for twin in item.twins
+                ],
+                "adapters": [
+                    {"source": _source(adapter.source), "path": file.path, "size": file.size, "sha256": file.sha256}
+                    for adapter in item.candidate.adapters
+                    for file in adapter.files
                 ],
             }
             for item in plan.packed

@@ -25,6 +25,7 @@ GENERAL: Final = "chat"  # the task by which general abilities are judged
 # Of models that do not publish how long they think, beside what is usual for the task: at low effort.
 THINKING_TOKENS: Final = {"gpt-oss": 800}
 
+STARTER: Final = "-starter"  # behind the name of a task, that of the small model that is shipped for it
 SUCCESSION: Final = 0.25  # points: enough for the newer model of a maker to go before the one that it replaces
 
 
@@ -158,7 +159,7 @@ class Catalog:
         if starter is None:
             return None
         return Variant(
-            model=f"{task.name}-starter",
+            model=f"{task.name}{STARTER}",
             title=starter.title,
             source=StarterSource(task.name),
             quant=starter.quant,
@@ -169,6 +170,12 @@ class Catalog:
             shape=starter.shape,
             capabilities=task.capabilities,
         )
+
+    def starter_named(self, name: str) -> tuple[Task, Variant] | None:
+        """The starter of this name, `text-to-sql-starter`, and its task; None where none is called so."""
+        task = self.task(name.lower().removesuffix(STARTER)) if name.lower().endswith(STARTER) else None
+        starter = self.starter(task) if task else None
+        return (task, starter) if task and starter else None
 
     def starter_file(self, task: Task) -> Path:
         """Where the file of the task's starter lies."""

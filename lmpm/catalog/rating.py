@@ -1,7 +1,8 @@
 """How well a model does a task in each of its modes, from all of its figures for it.
 
-1. A figure on another metric is put on the scale of the task's own by the metric's line, no further than the line was
-   fitted, and less half of the line's largest miss, at most 6 points; a line without a fit: 6.
+1. A figure on another metric is put on the scale of the task's own by the metric's line, and less half of the line's
+   largest miss, at most 6 points; a line without a fit: 6. Above what the line was fitted on it is the end of the line,
+   below in proportion to its beginning.
 2. A figure that is estimated, or measures another ability, counts 10 % less, and one that only the model's maker gives
    2 %.
 3. A figure of the other mode counts less, since a model that may not think does worse: 12 % below 6 billion
@@ -161,8 +162,7 @@ def _expectation(model: CatalogModel, line: General, general: Task, mode: Mode) 
 def _figure(model: CatalogModel, task: Task, mode: Mode, score: Score, metric: Metric) -> _Figure:
     """A score on the task's scale after its discounts."""
     is_converted = metric.id != task.metrics[0].id
-    value = min(score.value, metric.fitted[1]) if metric.fitted else score.value
-    quality = metric.slope * value + metric.intercept
+    quality = _on_scale(score.value, metric)
     error = MEASURED_ERROR
     if is_converted:
         miss = metric.largest_miss
@@ -180,6 +180,13 @@ def _figure(model: CatalogModel, task: Task, mode: Mode, score: Score, metric: M
         error = math.hypot(error, OTHER_MODE_ERROR)
     is_saturated = score.value >= (metric.fitted[1] if metric.fitted else SATURATED)
     return _Figure(score, metric, quality, error, is_converted, is_saturated)
+
+
+def _on_scale(value: float, metric: Metric) -> float:
+    """A figure by the metric's line, which holds where it was fitted: above as its end, below in proportion to it."""
+    least, most = metric.fitted or (value, value)
+    quality = metric.slope * min(max(value, least), most) + metric.intercept
+    return quality * value / least if value < least else quality
 
 
 def expect(found: Expected, model: CatalogModel, mode: Mode) -> float:

@@ -16,7 +16,7 @@ GROUPS: Final = {
         "init", "install", "remove", "update", "lock", "sync", "list", "verify", "audit", "diff", "outdated",
     ),
     "Measure": ("hardware", "doctor", "bench", "eval", "test"),
-    "Ship": ("export", "bundle", "mirror", "tune"),
+    "Ship": ("export", "bundle", "mirror", "tune", "convert"),
     "Look deeper": ("resolve", "why", "inspect", "path", "catalog", "cache"),
 }  # fmt: skip
 COMMANDS: Final = tuple(name for names in GROUPS.values() for name in names)

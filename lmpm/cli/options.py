@@ -112,6 +112,7 @@ engine_option = _kept(
 no_test_option = click.option(
     "--no-test", "--no-smoke", "no_test", cls=_Renamed, is_flag=True, help="Do not run the models."
 )
+twins_option = click.option("--twins", is_flag=True, help="Bring twins that are pinned, too (see `lmpm export`).")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, change nothing.")
 _connections = _kept(
     "connections",

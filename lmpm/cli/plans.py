@@ -24,8 +24,8 @@ def show_step(app: App, plan: Plan, step: Step) -> None:
         if plan.action == "install":
             app.console.done(f"{step.name} is installed: {step.title} {step.quant}, nothing to do")
     elif step.rung is not None and step.locked is not None:
-        variant = words.variant_words(len(step.locked.candidates))
-        app.console.say("Chosen", f"{step.name}: {step.title} {step.quant}, {human(step.size)}{variant}")
+        variant, more = words.variant_words(len(step.locked.candidates)), words.adapter_words(len(step.adapters))
+        app.console.say("Chosen", f"{step.name}: {step.title} {step.quant}{more}, {human(step.size)}{variant}")
     elif step.chosen is not None:
         show_chosen(app, step)
 
@@ -40,9 +40,18 @@ def show_chosen(app: App, step: Step) -> None:
     app.console.say("Machine", describe(choice.machine))
     why = words.reason(choice, ref=ref, offline=app.workspace.offline, online=step.chosen.online, remedy=app.remedy)
     words.show_choice(app.console, choice, why=why, ref=ref)
+    for adapter in step.adapters:
+        app.console.say("Adapter", f"{adapter}  {human(adapter.size)}  {adapter.license}")
     for remark in step.chosen.remarks:
         app.console.note(remark)
     app.console.blank()
+
+
+def show_twins(app: App, plan: Plan) -> None:
+    """Which twins were asked for, and what has to come of them."""
+    for step in plan.twins:
+        comes = human(step.download_size) if step.downloads else "is here"
+        app.console.say("Twin", f"{step.name}: {step.twin.source.repo} ({step.twin.form}), {comes}")
 
 
 def show_remarks(app: App, plan: Plan) -> None:
@@ -54,8 +63,10 @@ def show_remarks(app: App, plan: Plan) -> None:
 def conclude_dry_run(app: App, plan: Plan) -> None:
     """The last words of a run that changes nothing."""
     comes = [step for step in plan.steps if step.downloads]
-    if comes and plan.action != "lock":
-        app.console.say("Download", f"{human(plan.download_size)} for {count(len(comes), 'model')}")
+    twins = [step for step in plan.twins if step.downloads]
+    if (comes or twins) and plan.action != "lock":
+        coming = [count(len(steps), noun) for steps, noun in ((comes, "model"), (twins, "twin")) if steps]
+        app.console.say("Download", f"{human(plan.download_size)} for {' and '.join(coming)}")
     nothing = "Nothing would change" if plan.is_empty else "Nothing was changed"
     app.console.done(f"{nothing}: this was a dry run")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.cloud.client import CloudClient as CloudClient, require_provider as require_provider
+    from lmpm.cloud.price import Cost as Cost, Price as Price, read_price as read_price
     from lmpm.cloud.provider import Provider as Provider, read_provider as read_provider
     from lmpm.cloud.route import (
         CLOUD as CLOUD,
@@ -27,6 +28,7 @@ else:
         __name__,
         {
             "client": "CloudClient require_provider",
+            "price": "Cost Price read_price",
             "provider": "Provider read_provider",
             "route": "CLOUD PRIVACIES Privacy Route SMALLER STARTER "
             "STARTER_TASK check_bridges check_routes read_route tightest",

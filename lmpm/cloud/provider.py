@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lmpm.fs import rules
@@ -11,6 +11,7 @@ from lmpm.fs import rules
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lmpm.cloud.price import Price
     from lmpm.fs import Table
 
 VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
@@ -18,15 +19,19 @@ VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Where requests may go. `model` is what they ask for there."""
+    """Where requests may go. `model` is what they ask for there, `price` what the manifest says that this takes.
+
+    The price belongs to who pays, not into a lock.
+    """
 
     name: str
     base_url: str
     model: str
     api_key_env: str
+    price: Price | None = field(default=None, compare=False)
 
     def fields(self) -> dict[str, str]:
-        """What is written of it, beside its name."""
+        """What a lock has of it, beside its name."""
         return {"base_url": self.base_url, "model": self.model, "api_key_env": self.api_key_env}
 
     def key_in(self, environment: Mapping[str, str]) -> str | None:
@@ -36,6 +41,8 @@ class Provider:
 
 def read_provider(table: Table, name: str) -> Provider:
     """The provider in a table. Raises DocumentError naming the place of the first mistake, never its value."""
+    if "api_key" in table:
+        raise table.fail("api_key", "does not belong here: `api_key_env` names the variable that holds the key")
     variable = table.text("api_key_env")
     if not VARIABLE.fullmatch(variable):
         raise table.fail(

@@ -128,6 +128,8 @@ def check_bridges(
                 continue
             if first not in tasks:
                 raise DocumentError(at, f"stands in for a model, and `{first}` is none")
+            if item == first:
+                raise DocumentError(at, f"`{item}` cannot stand in for itself")
             if item not in tasks:
                 if item == STARTER and tasks[first] != STARTER_TASK:
                     raise DocumentError(at, f"is for {STARTER_TASK}, `{first}` is for {tasks[first]}")

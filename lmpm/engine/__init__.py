@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         gpu_hint as gpu_hint,
         require_engine as require_engine,
     )
+    from lmpm.engine.http.settings import csv_row as csv_row
     from lmpm.engine.interface import Engine as Engine
     from lmpm.engine.local import LocalEngine as LocalEngine, usual_repacking as usual_repacking
     from lmpm.engine.measure import Measured as Measured
@@ -51,6 +52,7 @@ else:
             "local": "LocalEngine usual_repacking",
             "measure": "Measured",
             "planner": "MemoryPlanner",
+            "http.settings": "csv_row",
             "interface": "Engine",
             "protocol": "Device EngineInfo EngineLimits EngineName Files Generation Sampling Service SessionMemory",
             "remote": "RemoteSession",

@@ -133,11 +133,6 @@ def stream(session: Session, recipe: Recipe, inputs: Inputs, options: Options = 
     return _chat(session, recipe, recipe.messages(inputs), options)
 
 
-def chat(session: Session, recipe: Recipe, messages: Sequence[Mapping[str, Any]], options: Options = USUAL) -> Answer:
-    """The answer to a conversation. Raises SpecError where the model is for no conversation, and EngineError."""
-    return answer(stream_chat(session, recipe, messages, options))
-
-
 def stream_chat(
     session: Session, recipe: Recipe, messages: Sequence[Mapping[str, Any]], options: Options = USUAL
 ) -> AnswerStream:

@@ -153,13 +153,20 @@ class Files:
     """The files of one model as they lie on this machine: the first shard, and what runs beside it.
 
     `mmproj` is a vision encoder, `draft` a smaller model of the same vocabulary whose guesses the model checks.
+    `adapters` are LoRAs that are added to the weights as they are used, all at once.
     """
 
     model: Path
     mmproj: Path | None = None
     draft: Path | None = None
+    adapters: tuple[Path, ...] = ()
 
     @property
     def every(self) -> tuple[Path, ...]:
         """All that is loaded."""
-        return tuple(path for path in (self.model, self.mmproj, self.draft) if path is not None)
+        return tuple(path for path in (self.model, self.mmproj, self.draft, *self.adapters) if path is not None)
+
+    @property
+    def adapter_bytes(self) -> int:
+        """What the adapters take in memory: llama.cpp copies them into buffers of their own, and maps none."""
+        return sum(path.stat().st_size for path in self.adapters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -114,6 +115,7 @@ class ServerProcess:
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._read_log)]
         for thread in self._threads:
             thread.start()
+        atexit.register(self._close_at_exit, os.getpid())  # also while it loads in a thread that no exit waits for
         self._write(json.dumps(job).encode())
         try:
             self._wait_until_ready(limits.time_s)
@@ -176,7 +178,12 @@ class ServerProcess:
                 thread.join(EXIT_GRACE_S)
             self.let_go()
             shutil.rmtree(self.folder, ignore_errors=True)
+        atexit.unregister(self._close_at_exit)
         self._outcome.log = self._log.text()
+
+    def _close_at_exit(self, owner: int) -> None:
+        if os.getpid() == owner:  # and not in a process that was forked off
+            self.close()
 
     def let_go(self) -> None:
         """Close the pipes: what a forked process must do with those of its parent."""

@@ -13,7 +13,7 @@ from lmpm.engine.exchange import ChatAnswer, Stream, completed, sampling_request
 from lmpm.engine.http.client import RefusedError
 from lmpm.engine.protocol import SessionMemory
 from lmpm.engine.sharing import acquire, release
-from lmpm.errors import ContextExceededError, EngineError
+from lmpm.errors import TIMED_OUT, ContextExceededError, EngineError
 from lmpm.fs import printable
 from lmpm.units import duration
 
@@ -270,6 +270,7 @@ class Session:
             raise EngineError(
                 f"llama.cpp was stopped after {waited} while running `{name}`",
                 hint="The machine may be too busy or too slow for this model: try again, or choose a smaller one",
+                kind=TIMED_OUT,
             ) from error
         except BROKEN as error:
             raise self._gone() from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from dataclasses import dataclass, field
@@ -54,17 +53,6 @@ def release(key: Hashable) -> None:
         del _shared[key]
     if entry.process is not None:
         entry.process.close()
-
-
-@atexit.register
-def close_all() -> None:
-    """End every child of this process."""
-    with _guard:
-        entries = list(_shared.values())
-        _shared.clear()
-    for entry in entries:
-        if entry.process is not None:
-            entry.process.close()
 
 
 def _after_fork() -> None:

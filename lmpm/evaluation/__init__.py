@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         junit as junit,
         markdown as markdown,
         one_line as one_line,
+        points_of as points_of,
         standing_words as standing_words,
         tags_of as tags_of,
     )
@@ -49,7 +50,7 @@ else:
             "contenders": "AnyContender LocalContender Lineup contenders_of line_up without_grammar",
             "plot": "can_plot plot_scores",
             "records": "Comparison Evaluation Result Score",
-            "report": "as_json junit markdown one_line standing_words tags_of",
+            "report": "as_json junit markdown one_line points_of standing_words tags_of",
             "run": "Asker Contender Watcher evaluate unanswered",
             "sets": "cases_of own_cases",
         },

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from lmpm.cloud import Cost
 from lmpm.engine import asking
 from lmpm.errors import NetworkError, SpecError
 from lmpm.proof import ask_case, digest_of
@@ -16,14 +17,15 @@ from lmpm.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmpm.cloud import CloudClient
-    from lmpm.engine import Answer, Options, TextKind
+    from lmpm.cloud import CloudClient, Price
+    from lmpm.engine import Answer, Options
     from lmpm.proof import Case, CaseAnswer
     from lmpm.recipe import Inputs, Recipe
 
 MOST_STOPS: Final = 4  # that OpenAI's API takes
 LARGE: Final = 1 << 62  # bytes: as large as it takes to be shown a whole schema
 CHARS_A_TOKEN: Final = 4  # about, of English and of code
+PICTURE_TOKENS: Final = 1_000  # about, of one that is not large (platform.openai.com, docs/guides/images-vision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,11 @@ class CloudContender:
     quant: str = ""
     build: str = ""
     is_pinned: bool = False
+
+    @property
+    def price(self) -> Price | None:
+        """What the provider takes, where the manifest states it."""
+        return self.client.provider.price
 
     @property
     def identity(self) -> str:
@@ -100,7 +107,7 @@ class CloudModel:
         found = asking.answer_of(self.client.stream("chat/completions", body))
         return dataclasses.replace(found, text=found.text.strip())
 
-    def vectors(self, texts: Sequence[str], *, kind: TextKind = "") -> list[tuple[float, ...]]:  # noqa: ARG002
+    def vectors(self, texts: Sequence[str], **_: object) -> list[tuple[float, ...]]:
         """A vector for each text; the prefixes of the recipe are those of another model."""
         found = self.client.ask("embeddings", {"input": list(texts)})
         try:
@@ -109,7 +116,7 @@ class CloudModel:
         except (KeyError, TypeError, ValueError) as error:
             raise NetworkError("A provider answered with what are not vectors") from error
 
-    def scores(self, query: str, documents: Sequence[str]) -> list[float]:  # noqa: ARG002
+    def scores(self, query: str, documents: Sequence[str], **_: object) -> list[float]:  # noqa: ARG002
         """Raise SpecError: OpenAI's API ranks no documents."""
         raise SpecError(f"`cloud:{self.client.provider.name}` ranks no documents")
 
@@ -118,7 +125,17 @@ class CloudModel:
         return True
 
 
-def cost_of(contender: CloudContender, cases: Sequence[Case]) -> tuple[int, int]:
-    """About how many tokens are read, and at most written, for cases."""
-    read = sum(len(str(value)) for case in cases for value in case.inputs.values()) // CHARS_A_TOKEN
-    return read, len(cases) * contender.asked_as.max_tokens
+def cost_of(contender: CloudContender, cases: Sequence[Case]) -> Cost:
+    """What it takes to ask cases: about so many tokens to read, at most so many to write."""
+    read = sum(_tokens_of(contender.asked_as, case) for case in cases)
+    written = len(cases) * contender.asked_as.max_tokens if contender.asked_as.writes else 0
+    return Cost.at(contender.price, requests=len(cases), read=read, written=written)
+
+
+def _tokens_of(recipe: Recipe, case: Case) -> int:
+    """About so many tokens that are read for a case: what the recipe says around it counts, too."""
+    images = {item.name for item in recipe.inputs if item.is_image}
+    pictures = [case.inputs[name] for name in images & case.inputs.keys()]
+    number = sum(len(value) if isinstance(value, list) else 1 for value in pictures)
+    texts = [recipe.system, recipe.user, *(str(text) for name, text in case.inputs.items() if name not in images)]
+    return sum(map(len, texts)) // CHARS_A_TOKEN + number * PICTURE_TOKENS

@@ -46,6 +46,7 @@ class LocalContender:
     identity: str
     build: str
     is_pinned: bool = False
+    price: None = None
 
     @property
     def recipe(self) -> str:
@@ -257,10 +258,12 @@ def _contender(
 
 def _identity(subject: Subject, files: Sequence[ModelFile]) -> str:
     """The SHA-256 of the file, or a hash over those of all files."""
-    known = subject.rung.candidate.files if subject.rung is not None else files
+    pins = subject.rung.candidate.pins if subject.rung is not None else ((None, files),)
+    known = [file for _, pinned in pins for file in pinned]
     digests = [file.sha256 for file in known if file.sha256]
     if not digests or len(digests) < len(known):
-        digests = [hash_one(path).sha256 for path in (*subject.paths, subject.files.mmproj) if path]
+        own = (*subject.paths, subject.files.mmproj, *subject.files.adapters)
+        digests = [hash_one(path).sha256 for path in own if path]
     return digests[0] if len(digests) == 1 else digest_of(digests)
 
 

@@ -29,7 +29,8 @@ class Result:
 class Score:
     """What one contender made of the cases. `load_s` is None where it was not loaded this time.
 
-    `identity` is the sha256 of its file, or of a provider's model where it is asked.
+    `identity` is the sha256 of its file, or of a provider's model where it is asked; `cost` are US dollars for all
+    answers, kept ones among them, None where no price is stated.
     """
 
     label: str

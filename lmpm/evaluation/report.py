@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lmpm.evaluation.chart import bars, percents, title_of
 from lmpm.fs import printable
-from lmpm.units import count, duration, human
+from lmpm.units import count, dollars, duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +23,15 @@ SHOWN_LOST: Final = 40
 def standing_words(comparison: Comparison) -> str:
     """`worse (31 lost, 6 won)`, or `too close to call (3 lost, 4 won)`."""
     return f"{STANDINGS[comparison.standing]} ({len(comparison.lost)} lost, {len(comparison.won)} won)"
+
+
+def points_of(comparison: Comparison) -> str:
+    """`-31 points (-42 to -20)`: how many more in a hundred are right, and where that lies at 95 %."""
+    low, high = (end * 100 for end in comparison.interval)
+    points = f"{comparison.difference * 100:+.0f} points"
+    return (
+        f"{points} ({low:+.0f} to {high:+.0f})" if low < high else points
+    )  # resampling says nothing where none differs
 
 
 def one_line(text: str, most: int = SHOWN_CHARS) -> str:
@@ -43,8 +52,10 @@ def _page(evaluation: Evaluation, pictures: Sequence[str]) -> Iterator[str]:
     yield "resampling the pairs. A difference is too close to call where its chance between two equally good models, by"
     yield "McNemar's exact test, is 5 % or more (p)."
     yield ""
-    heads = ["model", "quant", "right", "share", "difference, points", "p", ""]
+    heads = ["model", "quant", "right", "share", "difference", "p", ""]
     heads += ["first token", "answer", "tokens", "memory"]
+    if any(score.cost is not None for score in evaluation.scores):
+        heads.append("cost")
     graded = any(score.is_graded for score in evaluation.scores)
     if graded:
         heads.insert(4, "score")
@@ -78,12 +89,14 @@ def _row(evaluation: Evaluation, number: int, *, graded: bool) -> list[str]:
         cells.append(f"{score.mean:.3f} ({low:.3f}-{high:.3f})")
     if number:
         comparison = evaluation.comparisons[number - 1]
-        low, high = (end * 100 for end in comparison.interval)
-        cells += [f"{comparison.difference * 100:+.0f} ({low:+.0f} to {high:+.0f})", f"{comparison.chance:.2g}"]
+        cells += [points_of(comparison), f"{comparison.chance:.2g}"]
         cells.append(standing_words(comparison))
     else:
         cells += ["", "", "compared with"]
-    return [*cells, *map(_seconds, (score.first_token_s, score.took_s)), _tokens(score), _memory(score)]
+    cells += [*map(_seconds, (score.first_token_s, score.took_s)), _tokens(score), _memory(score)]
+    if any(other.cost is not None for other in evaluation.scores):
+        cells.append("" if score.cost is None else dollars(score.cost))
+    return cells
 
 
 def _seconds(value: float | None) -> str:
@@ -207,6 +220,7 @@ def _score_json(score: Score) -> dict[str, Any]:
         "tokens": score.tokens,
         "peak_memory": score.peak_memory,
         "load_s": score.load_s,
+        "cost_usd": score.cost,
         "failures": score.failures,
         "results": [_result_json(result) for result in score.results],
     }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from lmpm.cloud import Price
     from lmpm.proof import Case, CaseSet
 
 SEED: Final = 0  # of every answer
@@ -58,6 +59,10 @@ class Contender(Protocol):
     @property
     def build(self) -> str:
         """The build of its engine."""
+
+    @property
+    def price(self) -> Price | None:
+        """What its answers cost; None for what is asked here, and where nobody says."""
 
     def open(self) -> AbstractContextManager[Asker]:
         """The loaded model. Raises EngineError."""
@@ -144,7 +149,16 @@ def _score(contender: Contender, cases: Sequence[Case], answers: JsonCache, told
         peak_memory=peak,
         load_s=load_s,
         is_cut_short=is_cut_short,
+        cost=_cost(contender.price, results),
     )
+
+
+def _cost(price: Price | None, results: Sequence[Result]) -> float | None:
+    """Dollars for all answers; None without a price, and where the provider did not say of each what it took."""
+    answers = [result.answer for result in results]
+    if price is None or not all(answer.prompt_tokens for answer in answers):
+        return None
+    return price.of(sum(answer.prompt_tokens for answer in answers), sum(answer.tokens for answer in answers))
 
 
 def _known(answers: JsonCache, contender: Contender, case: Case) -> CaseAnswer | None:

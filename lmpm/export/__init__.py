@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.export.carry_out import Drift as Drift, drifts_of as drifts_of
-    from lmpm.export.exporting import (
+    from lmpm.export.exporting import exporter as exporter, exporters as exporters, plan_export as plan_export
+    from lmpm.export.keeping import (
         check_export as check_export,
-        exporter as exporter,
-        exporters as exporters,
         find_exports as find_exports,
-        plan_export as plan_export,
         undo_export as undo_export,
         write_export as write_export,
     )
@@ -24,7 +22,8 @@ else:
         __name__,
         {
             "carry_out": "Drift drifts_of",
-            "exporting": "check_export exporter exporters find_exports plan_export undo_export write_export",
+            "exporting": "exporter exporters plan_export",
+            "keeping": "check_export find_exports undo_export write_export",
             "record": "Export Exporter Link Text",
             "serving": "serve_folder",
         },

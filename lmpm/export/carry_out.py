@@ -1,23 +1,26 @@
-"""Carry out an export, look whether it still stands, and take it back."""
+"""Write the files of an export, look whether they still stand, and remove them."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lmpm.errors import HashMismatchError, LmpmError, SpecError
-from lmpm.fs import atomic, disk_errors, hash_one, share
+from lmpm.errors import HashMismatchError, LmpmError, NoSpaceError, SpecError
+from lmpm.export.record import Link, Text
+from lmpm.fs import atomic, disk_errors, free_space, hash_one, share
+from lmpm.limits import FREE_SPACE_MARGIN_BYTES
 from lmpm.project import Exported, ExportedFile
 from lmpm.types import FileSource
+from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
-    from lmpm.export.record import Export, Link, Text
+    from lmpm.export.record import Export
     from lmpm.reporter import Reporter
     from lmpm.store import Store
 
@@ -29,65 +32,120 @@ class Drift:
     """A file of an export that is not as it should be."""
 
     path: Path
-    kind: Literal["missing", "changed", "outdated"]
+    kind: Literal["missing", "changed", "outdated", "unfinished"]
 
     def __str__(self) -> str:
-        words = {"missing": "is gone", "changed": "was changed", "outdated": "is not what the lock says now"}
+        words = {
+            "missing": "is gone",
+            "changed": "was changed",
+            "outdated": "is not what the lock says now",
+            "unfinished": "was not written to its end",
+        }
         return f"{self.path} {words[self.kind]}"
 
 
-def write(
-    export: Export, store: Store, *, project: Path, earlier: Exported | None, copy: bool, reporter: Reporter
-) -> Exported:
-    """Write an export and return its record. Bytes are hashed first, then shared, or with `copy` copied.
+def lacking(export: Export, own: Exported | None, others: Sequence[Exported], reporter: Reporter) -> list[Link | Text]:
+    """What of an export is not there as it should be, in its order; `own` is the record of an earlier one.
 
-    A file that is there and is neither of an `earlier` export nor what it would become is left alone: SpecError. Raises
-    DiskError, and HashMismatchError where the store is damaged; what this call made is removed then.
+    Raises SpecError where a file is in the way that is neither of `own` nor what it would become.
     """
-    own = {file.path: file for file in earlier.files} if earlier else {}
-    done: list[ExportedFile] = []
-    try:
-        for link in export.links:
-            done.append(_place(store, export.place, link, own.get(link.path), copy=copy, reporter=reporter))  # noqa: PERF401 what is done is undone when the next fails
-        for text in export.texts:
-            done.append(_write(export.place, text, own.get(text.path)))  # noqa: PERF401
-    except BaseException:
-        for file in done:
-            if file.made and file.path not in own:
-                _remove(export.place, file.path)
-        for path in (*(link.path for link in export.links), *(text.path for text in export.texts)):
-            _remove_empty(export.place, export.place / path)
-        raise
-    kept = {file.path for file in done}
-    for path, file in own.items():
-        if path not in kept and file.made and _is(export.place / path, file):
-            _remove(export.place, path)
+    found: list[Link | Text] = []
+    for item in export.items:
+        target = export.place / item.path
+        if _is_there(target):
+            if isinstance(item, Link):
+                reporter.hashing(target.name, item.size)
+            if _is(target, _file(item)):
+                continue
+            _require_own(target, _known(own, item.path), [other for other in others if _known(other, item.path)])
+        found.append(item)
+    return found
+
+
+def record_of(export: Export, project: Path, own: Exported | None = None) -> Exported:
+    """The record of an export that is there; to be made before its files are, since it says which of them lmpm made."""
+    files = []
+    for item in export.items:
+        known = _known(own, item.path)
+        made = any(file.made for file in known) if _is_there(export.place / item.path) else True
+        files.append(replace(_file(item), made=made))
     return Exported(
         target=export.target,
         name=export.name,
         project=project,
         place=export.place,
-        files=tuple(done),
+        files=tuple(files),
         refers=tuple((link.path, link.sha256) for link in export.refers),
         options=export.options,
+        entry=export.texts[-1].path if export.texts else "",
     )
 
 
-def _place(
-    store: Store, place: Path, link: Link, own: ExportedFile | None, *, copy: bool, reporter: Reporter
-) -> ExportedFile:
-    """Put the bytes of the store under their name."""
-    target = place / link.path
-    wanted = ExportedFile(path=link.path, size=link.size, sha256=link.sha256)
-    if target.exists() or target.is_symlink():
-        reporter.hashing(target.name, link.size)
-        if _is(target, wanted):
-            return (
-                wanted
-                if own and own.made
-                else ExportedFile(path=link.path, size=link.size, sha256=link.sha256, made=False)
-            )
-        _require_own(target, own)
+def sweep(record: Exported) -> None:
+    """Remove what a write that was killed left under names of its own. Raises DiskError."""
+    for file in record.begun:
+        with disk_errors(record.place, "remove"):
+            _remove_leftovers(record.place / file.path)
+
+
+def begun(record: Exported, own: Exported | None) -> Exported:
+    """The record while an export is on its way from what `own` says to what `record` does."""
+    if own is None:
+        return replace(record, files=(), begun=record.files)
+    return replace(
+        record,
+        files=own.files,
+        refers=tuple(dict.fromkeys((*own.refers, *record.refers))),
+        begun=tuple(dict.fromkeys((*own.begun, *record.files))),
+    )
+
+
+def write(
+    export: Export,
+    items: Sequence[Link | Text],
+    store: Store,
+    *,
+    own: Exported | None,
+    copy: bool,
+    reporter: Reporter,
+) -> None:
+    """Write what is lacking of an export. Bytes are hashed first, then shared, or with `copy` copied.
+
+    Raises DiskError, and HashMismatchError where the store is damaged; what was not there before is removed then.
+    """
+    _require_space(export.place, [item for item in items if isinstance(item, Link)], copy=copy)
+    try:
+        for item in items:
+            target = export.place / item.path
+            with disk_errors(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _remove_leftovers(target)
+            if isinstance(item, Text):
+                atomic.write_bytes(target, item.data)
+            else:
+                _place(store, target, item, copy=copy, reporter=reporter)
+    except BaseException:
+        for item in items:
+            if not _known(own, item.path):
+                _remove(export.place, item.path)
+        raise
+
+
+def _require_space(place: Path, links: Sequence[Link], *, copy: bool) -> None:
+    """Refuse before the first byte what a disk cannot hold. Raises NoSpaceError."""
+    with disk_errors(place):
+        disk = next(folder for folder in (place, *place.parents) if folder.exists()).stat().st_dev
+        wanted = sum(link.size for link in links if copy or link.origin.stat().st_dev != disk)
+        free = free_space(place)
+    if wanted and free < wanted + FREE_SPACE_MARGIN_BYTES:
+        raise NoSpaceError(
+            f"Not enough space for `{place}`: {human(wanted)} to copy, {human(free)} free",
+            path=place, wanted=wanted, free=free, hint="Free some space, or export to another disk with `--to`",
+        )  # fmt: skip
+
+
+def _place(store: Store, target: Path, link: Link, *, copy: bool, reporter: Reporter) -> None:
+    """Put bytes of the store under another name."""
     reporter.hashing(link.origin.name, link.size)
     found = hash_one(link.origin)
     if (found.sha256, found.size) != (link.sha256, link.size):
@@ -95,10 +153,8 @@ def _place(
             link.origin.name, expected=(link.sha256, link.size), computed=(found.sha256, found.size),
             hint="The file in the store is damaged: `lmpm verify` says more, `lmpm install` brings it again",
         )  # fmt: skip
-    part = target.with_name(target.name + PART_SUFFIX)
+    part = _part(target)
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
         try:
             if copy or not _shared(store, link, part):
                 with part.open("xb") as made, link.origin.open("rb") as data:
@@ -107,12 +163,10 @@ def _place(
                     os.fsync(made.fileno())
                 part.chmod(0o644)
             part.replace(target)
-            part.unlink(missing_ok=True)  # a rename onto the same file leaves both names
-        except BaseException:
+            atomic.sync_directory(target.parent)
+        finally:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
-    return wanted
+                part.unlink(missing_ok=True)  # a rename onto the same file leaves both names
 
 
 def _shared(store: Store, link: Link, target: Path) -> bool:
@@ -124,28 +178,45 @@ def _shared(store: Store, link: Link, target: Path) -> bool:
     return True
 
 
-def _write(place: Path, text: Text, own: ExportedFile | None) -> ExportedFile:
-    target = place / text.path
-    wanted = ExportedFile(path=text.path, size=len(text.data), sha256=text.sha256)
-    if target.exists() or target.is_symlink():
-        if _is(target, wanted):
-            made = own.made if own else False
-            return ExportedFile(path=text.path, size=len(text.data), sha256=text.sha256, made=made)
-        _require_own(target, own)
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(target, text.data)
-    return wanted
-
-
-def _require_own(target: Path, own: ExportedFile | None) -> None:
+def _require_own(target: Path, known: Sequence[ExportedFile], others: Sequence[Exported]) -> None:
     """Refuse to replace what somebody else put there. Raises SpecError."""
-    if own is None or not own.made or not _is(target, own):
+    if any(file.made and _is(target, file) for file in known):
+        return
+    for other in others:
         raise SpecError(
-            f"`{target}` is there already, and is not as lmpm made it",
-            hint="Move it away, or export to another place with `--to`",
+            f"`{target}` is there already: `{other.name}` of `{other.project}` was exported to it",
+            hint="Export under another name or to another place; the options are in `lmpm export --list`",
             kind="not-ours",
         )
+    raise SpecError(
+        f"`{target}` is there already, and is not as lmpm made it",
+        hint="Move it away, or export to another place with `--to`",
+        kind="not-ours",
+    )
+
+
+def _known(record: Exported | None, path: str) -> list[ExportedFile]:
+    """What a record says of a path: more than one thing while it is being written anew."""
+    return [file for file in record.all_files if file.path == path] if record else []
+
+
+def _file(item: Link | Text) -> ExportedFile:
+    size = item.size if isinstance(item, Link) else len(item.data)
+    return ExportedFile(path=item.path, size=size, sha256=item.sha256)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + PART_SUFFIX)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed writers of a file left beside it."""
+    _part(target).unlink(missing_ok=True)
+    atomic.remove_leftovers(target)
 
 
 def _is(path: Path, file: ExportedFile) -> bool:
@@ -160,6 +231,8 @@ def _is(path: Path, file: ExportedFile) -> bool:
 
 def drifts_of(record: Exported) -> list[Drift]:
     """What of an export is not as it was made."""
+    if record.begun:
+        return [Drift(record.place / record.entry, "unfinished")]
     found = []
     for file in record.files:
         path = record.place / file.path
@@ -202,15 +275,18 @@ def undo(record: Exported, *, used: Collection[str] = ()) -> list[Path]:
     `used` are paths that something else there needs. Raises DiskError.
     """
     left = []
-    for file in reversed(record.files):
-        path = record.place / file.path
-        if not file.made or file.path in used or not (path.exists() or path.is_symlink()):
-            continue
-        if not _is(path, file):
-            left.append(path)
+    for name in reversed(dict.fromkeys(file.path for file in record.all_files)):
+        path, known = record.place / name, _known(record, name)
+        if not any(file.made for file in known) or name in used:
             continue
         with disk_errors(path, "remove"):
-            _remove(record.place, file.path)
+            _remove_leftovers(path)
+            if not _is_there(path):
+                _remove_empty(record.place, path)
+            elif any(_is(path, file) for file in known):
+                _remove(record.place, name)
+            else:
+                left.append(path)
     return left
 
 

@@ -1,4 +1,4 @@
-"""Find a target, plan an export of a locked model for it, and look at those that were made."""
+"""Find a target, and plan an export of a locked model for it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from lmpm.errors import LmpmError, SpecError, UnknownNameError, nearest
-from lmpm.export import carry_out
+from lmpm.errors import ExportError, SpecError, UnknownNameError, nearest
 from lmpm.export.record import Job
-from lmpm.project import Exports, Lock, emit_lock
+from lmpm.project import Lock, emit_lock
 from lmpm.reporter import Reporter
 from lmpm.runtime import find_subject, plan_of
 
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lmpm.export.carry_out import Drift
     from lmpm.export.record import Export, Exporter
     from lmpm.export.twins import Found
-    from lmpm.project import ActionReporter, Exported, Workspace
+    from lmpm.project import ActionReporter, Workspace
     from lmpm.run_config import RunConfig
     from lmpm.runtime import Subject
 
@@ -39,6 +37,7 @@ MODULES: Final = {
     "browser": "browser",
     "snippets": "snippets",
 }
+ADAPTED: Final = frozenset({"llama.cpp", "snippets"})  # that can be given a model and its adapters
 MAX_SLOTS: Final = 256  # that llama-server runs
 ALIASES: Final = {
     "k8s": "kubernetes",
@@ -90,6 +89,11 @@ def plan_export(
     subject = find_subject(workspace, name, download=download, reporter=reporter)
     if subject.rung is None or subject.locked is None:
         raise SpecError(f"`{name}` is not pinned by a lock", hint=f"Pin it first: `lmpm install {name}`")
+    if subject.files.adapters and found.NAME not in ADAPTED:
+        raise ExportError(
+            f"`{found.NAME}` gets one file, and `{name}` is a model with adapters",
+            hint="`lmpm export llama.cpp` passes them as `--lora`; or train a merged model with `lmpm tune`",
+        )
     paths = {path.name: path for path in (*subject.paths, *filter(None, [subject.files.mmproj]))}
     candidate, store = subject.rung.candidate, workspace.store
     config = plan_of(subject, workspace.engine, slots=_slots(options))
@@ -129,7 +133,8 @@ def _need(workspace: Workspace, subject: Subject, config: RunConfig) -> int:
     from lmpm.gguf import local_part, read_part
 
     model = HParams(*(read_part(local_part(path, path.name, None)) for path in subject.paths))
-    return max(subject.need, exact_memory(model, config, gpus_of(workspace.engine.machine)).total)
+    needed = exact_memory(model, config, gpus_of(workspace.engine.machine)).total
+    return max(subject.need, needed + subject.files.adapter_bytes)
 
 
 def _twin(
@@ -160,62 +165,3 @@ def _assets(workspace: Workspace, job: Job, found: Exporter, options: Mapping[st
     browser.weights(job)  # before anything is fetched for what cannot run
     http = None if workspace.offline else workspace.http
     return browser.assets(options, workspace.current, workspace.home, http)
-
-
-def write_export(workspace: Workspace, export: Export, *, copy: bool, reporter: Reporter) -> Exported | None:
-    """Carry an export out and keep a record of it; None where it is only words. Raises DiskError, SpecError."""
-    if not export.links and not export.texts:
-        return None
-    records = Exports(workspace.home / "exports")
-    earlier = next((item for item in records.of(workspace.directory, export.name) if _same(item, export)), None)
-    record = carry_out.write(
-        export, workspace.store, project=workspace.directory, earlier=earlier, copy=copy, reporter=reporter
-    )
-    if export.twin is not None and export.twin.is_new:
-        from lmpm.export import twins
-
-        twins.pin(workspace, export.name, export.twin.twin)
-    records.note(record)
-    return record
-
-
-def _same(record: Exported, export: Export) -> bool:
-    return (record.target, record.place) == (export.target, export.place)
-
-
-def find_exports(workspace: Workspace, name: str | None = None, *, target: str | None = None) -> list[Exported]:
-    """The exports of the project's models, or of one, or for one target. Raises UnknownNameError."""
-    wanted = exporter(target).NAME if target else None
-    records = Exports(workspace.home / "exports").of(workspace.directory, name)
-    return [record for record in records if wanted in (None, record.target)]
-
-
-def check_export(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> list[Drift]:
-    """What of an export is not as it was made, or not as the lock says now."""
-    return [
-        *carry_out.check(record, _again(workspace, record, places)),
-        *carry_out.drifts_in_store(record, workspace.store),
-    ]
-
-
-def _again(workspace: Workspace, record: Exported, places: Mapping[str, Path]) -> Export | None:
-    """What the lock would make of an export now; None where that cannot be said here."""
-    place = record.place / record.files[-1].path if record.target == "llama.cpp" else record.place
-    try:
-        return plan_export(
-            workspace, record.target, record.name, place=place, places=places, options=record.options, download=False
-        )
-    except LmpmError:
-        return None
-
-
-def undo_export(workspace: Workspace, record: Exported) -> list[Path]:
-    """Take an export back; returns the files that were changed since and are left. Raises DiskError."""
-    used: set[str] = set()
-    if record.target == "ollama":
-        from lmpm.export.targets import ollama
-
-        used = ollama.used(record.place, record.files[-1].path)
-    left = carry_out.undo(record, used=used)
-    Exports(workspace.home / "exports").forget(record)
-    return left

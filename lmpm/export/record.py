@@ -66,6 +66,11 @@ class Export:
     options: Mapping[str, str] = field(default_factory=dict)
     twin: Found | None = None
 
+    @property
+    def items(self) -> tuple[Link | Text, ...]:
+        """All files, in the order in which they are written."""
+        return (*self.links, *self.texts)
+
     def as_json(self) -> dict[str, Any]:
         """The export as programs read it."""
         return {

@@ -11,14 +11,14 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmpm.errors import ExportError, HashMismatchError, LmpmError, MissingFilesError, OfflineError, SpecError
+from lmpm.errors import ExportError, HashMismatchError, LmpmError, OfflineError, SpecError
 from lmpm.export import forms
 from lmpm.fs import rules
 from lmpm.gguf import read_file
 from lmpm.hub import search_hub
-from lmpm.project import Twin, require_twin_permitted
+from lmpm.project import Twin, bring_twin, missing_files, require_twin_permitted
 from lmpm.types import HubSource, ModelFile
-from lmpm.units import count, human
+from lmpm.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,31 +68,11 @@ def find_twin(
     if workspace.project.manifest_path.exists():
         require_twin_permitted(subject.name, twin, workspace.project.manifest().policy)
     paths = {file.path: workspace.store.link(twin.source, file) for file in twin.files}
-    if download or all(workspace.store.find(twin.source, file) for file in twin.files):
-        paths = _brought(workspace, subject, kind, twin, reporter)
+    if download or not missing_files(workspace.store, twin):
+        paths = bring_twin(workspace, subject.name, twin, reporter)
         forms.check(kind, paths)
         _require_same_vocabulary(subject, kind, paths)
     return Found(twin, paths, is_new)
-
-
-def _brought(workspace: Workspace, subject: Subject, kind: Kind, twin: Twin, reporter: Reporter) -> dict[str, Path]:
-    """The files of a twin, present and verified. Raises MissingFilesError offline, and the errors of a download."""
-    downloader = workspace.fetcher(reporter).downloader
-    reporter.planned(len(twin.files), twin.size)
-    if not workspace.offline:
-        paths = downloader.fetch_all(twin.source, twin.files)
-    else:
-        here = [downloader.present(twin.source, file) for file in twin.files]
-        lacking = [file for file, path in zip(twin.files, here, strict=True) if path is None]
-        if lacking:
-            raise MissingFilesError(
-                f"The {kind.title} twin of `{subject.name}` is not on this machine, and the network is switched off",
-                details=[f"{file.path}  {human(file.size)}" for file in lacking],
-                hint="The same command brings it where there is a network",
-            )
-        paths = tuple(path for path in here if path is not None)
-    reporter.concluded()
-    return {file.path: path for file, path in zip(twin.files, paths, strict=True)}
 
 
 def pin(workspace: Workspace, name: str, twin: Twin) -> None:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     )
     from lmpm.gguf.adapter import (
         AdapterBase as AdapterBase,
+        adapter_refusal as adapter_refusal,
         base_of as base_of,
+        foreign_base as foreign_base,
         is_adapter as is_adapter,
         require_adapter_for as require_adapter_for,
+        require_base as require_base,
     )
     from lmpm.gguf.check import Contradiction as Contradiction, Expectation as Expectation
     from lmpm.gguf.cursor import ReadAt as ReadAt
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Shard as Shard,
         missing_shards as missing_shards,
         parse_shard as parse_shard,
+        shard_paths as shard_paths,
         without_number as without_number,
     )
     from lmpm.gguf.template import (
@@ -56,7 +60,7 @@ else:
     __getattr__, __all__ = expose(
         __name__,
         {
-            "adapter": "AdapterBase base_of is_adapter require_adapter_for",
+            "adapter": "AdapterBase adapter_refusal base_of foreign_base is_adapter require_adapter_for require_base",
             "check": "Contradiction Expectation check",
             "cursor": "ReadAt",
             "file_name": "FileName file_name",
@@ -65,7 +69,7 @@ else:
             "model_name": "BASE DERIVED INSTRUCT ModelName PACKING model_name",
             "parts": "Part Parts local_part read_at_hand read_part",
             "quant": "base quant",
-            "shards": "Shard missing_shards parse_shard without_number",
+            "shards": "Shard missing_shards parse_shard shard_paths without_number",
             "template": "Finding check_template require_harmless",
             "tensor_types": "TENSOR_TYPES",
         },

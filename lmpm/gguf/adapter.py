@@ -7,6 +7,7 @@ Source of the rest: llama.cpp `src/llama-adapter.cpp`, `llama_adapter_lora_init_
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,14 @@ from lmpm.errors import IntegrityError
 from lmpm.fs import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from lmpm.gguf.header import Header, Tensor
 
 SUFFIXES: Final = (".lora_a", ".lora_b")
+INVOCATION: Final = "adapter.alora.invocation_tokens"  # of one that is switched on by tokens of the prompt
+EMBEDDING: Final = "token_embd.weight"  # whose pair is the other way round: A is looked up by token
+MOST_BASES: Final = 16  # that are read of a file's lineage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +49,26 @@ def base_of(header: Header) -> AdapterBase | None:
     )
 
 
-def require_adapter_for(adapter: Header, base: Header, sha256: str, *, name: str, accepted: str | None = None) -> None:
-    """Raise IntegrityError unless an adapter belongs to a base, whose file has the given hash.
+def require_adapter_for(
+    adapter: Header, bases: Sequence[Header], sha256: str, *, name: str, accepted: str | None = None
+) -> None:
+    """Raise IntegrityError unless an adapter belongs to a base: its files in load order, the hash of the first.
 
     `accepted` is the hash of the base that a lock names for it, for a file that names none itself.
     """
-    if why := refusal(adapter, base):
+    if why := adapter_refusal(adapter, bases):
         raise IntegrityError(f"`{printable(name)}` cannot be put on this model: {why}", kind="adapter")
+    require_base(adapter, sha256, name=name, accepted=accepted)
+
+
+def require_base(adapter: Header, sha256: str, *, name: str, accepted: str | None = None) -> None:
+    """Raise IntegrityError unless the base that an adapter names, or a lock names for it, has this hash."""
     named = base_of(adapter)
     known = {item for item in (named.sha256 if named else "", accepted or "") if item}
     if not known:
         raise IntegrityError(
             f"`{printable(name)}` does not say which base it was trained on, and nothing here does",
-            hint="Convert it from peft with `lmpm tune`, or name the hash of its base in the lock",
+            hint="Convert it from peft with `lmpm convert`, which names the base",
             kind="adapter-base",
         )
     if known != {sha256}:
@@ -67,21 +80,55 @@ def require_adapter_for(adapter: Header, base: Header, sha256: str, *, name: str
         )
 
 
-def refusal(adapter: Header, base: Header) -> str:
+def foreign_base(adapter: Header | str, bases: Sequence[Header], known_as: Iterable[str]) -> str:
+    """The base that an adapter names, itself or in its lineage, where the model goes by no such name; else empty.
+
+    `known_as` are names of the model beside those in its own header. One name within the other counts as the same:
+    `SmolLM2 135M` and `SmolLM2-135M-GGUF`.
+    """
+    wanted = [adapter] if isinstance(adapter, str) else list(_lineage(adapter))
+    header = bases[0]
+    keys = ("general.name", "general.repo_url", "general.source.repo_url", "general.source.huggingface.repository")
+    own = {_letters(item) for item in (*known_as, *map(header.text, keys), *_lineage(header))} - {""}
+    names = {_letters(item) for item in wanted} - {""}
+    if not own or not names or any(one in other or other in one for one in names for other in own):
+        return ""
+    return wanted[0]
+
+
+def _lineage(header: Header) -> Iterator[str]:
+    """The names of what a model or an adapter was made of; the keys are those of gguf-py's `constants.py`."""
+    count = header.metadata.get("general.base_model.count")
+    for number in range(min(count, MOST_BASES) if isinstance(count, int) else 0):
+        for key in ("repo_url", "name"):
+            if said := header.text(f"general.base_model.{number}.{key}"):
+                yield said
+
+
+def _letters(name: str) -> str:
+    """The end of a path or URL, in the one spelling in which names are compared."""
+    last = name.rstrip("/").rpartition("/")[2].lower()
+    return "".join(char for char in re.sub(r"[-_.]?gguf$", "", last) if char.isalnum())
+
+
+def adapter_refusal(adapter: Header, bases: Sequence[Header]) -> str:
     """Why llama.cpp would not take an adapter, or take it and fail; empty where it would."""
     if not is_adapter(adapter):
         return "it is not an adapter"
     if adapter.text("adapter.type") != "lora":
         return f"it is an adapter of the type `{printable(adapter.text('adapter.type'))[:40]}`, expected `lora`"
-    if adapter.architecture != base.architecture:
-        return f"it is for {printable(adapter.architecture)[:40]}, the model is {printable(base.architecture)[:40]}"
+    of_base = bases[0].architecture
+    if adapter.architecture != of_base:
+        return f"it is for {printable(adapter.architecture)[:40]}, the model is {printable(of_base)[:40]}"
     if not isinstance(adapter.metadata.get("adapter.lora.alpha"), float):
         return "it states no alpha"
-    return _against_tensors(adapter, base)
+    if INVOCATION in adapter.metadata or INVOCATION in adapter.array_lengths:
+        return "it is switched on by words of the prompt (aLoRA), which not every engine does"
+    return _against_tensors(adapter, bases)
 
 
-def _against_tensors(adapter: Header, base: Header) -> str:
-    weights = {tensor.name: tensor for tensor in base.tensors}
+def _against_tensors(adapter: Header, bases: Sequence[Header]) -> str:
+    weights = {tensor.name: tensor for base in bases for tensor in base.tensors}
     parts: dict[str, dict[str, Tensor]] = {}
     for tensor in adapter.tensors:
         suffix = next((suffix for suffix in SUFFIXES if tensor.name.endswith(suffix)), None)
@@ -96,9 +143,18 @@ def _against_tensors(adapter: Header, base: Header) -> str:
         if name not in weights:
             return f"the model has no `{printable(name)[:60]}`"
         a, b, whole = pair[".lora_a"].shape, pair[".lora_b"].shape, weights[name].shape
-        if len(a) != 2 or len(b) != 2 or len(whole) != 2 or a[0] != whole[0] or b[1] != whole[1] or a[1] != b[0]:
+        if not _go_together(name, a, b, whole):
             return f"`{printable(name)[:60]}` is {_size(whole)}, its pair is {_size(a)} and {_size(b)}"
     return ""
+
+
+def _go_together(name: str, a: tuple[int, ...], b: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a pair makes a change of a weight; shapes as GGUF has them, the length of a row first."""
+    if not len(a) == len(b) == len(whole) == 2:
+        return False
+    if name == EMBEDDING:
+        return (b[1], a[1]) == whole and a[0] == b[0]
+    return (a[0], b[1]) == whole and a[1] == b[0]
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -28,6 +28,7 @@ _BESIDE: Final = {
     "adapter": "a LoRA adapter", "imatrix": "the data of an importance matrix", "controlvector": "a control vector",
 }  # fmt: skip
 _ITSELF: Final = "Name the file of the model itself; what belongs to it comes along"
+_PUT_ON: Final = "Name the model that it is for, and put it on that: `lmpm install MODEL --adapter FILE`"
 _ENCODERS: Final = frozenset({"clip"})  # the architecture of every mmproj file
 # Tensors whose first dimension is the width of the model, whatever its architecture.
 _WIDTH: Final = (".attn_norm.weight", ".ffn_norm.weight", ".output_norm.weight", ".token_embd.weight")
@@ -41,6 +42,7 @@ def require_loadable(headers: Sequence[Header], paths: Sequence[str]) -> None:
     """
     if why := refusal(headers[0]):
         hint = _ITSELF if _beside(headers[0]) else f"It was made wrongly. {foreign.AGAIN}"
+        hint = _PUT_ON if headers[0].text("general.type") == "adapter" else hint
         raise IntegrityError(f"llama.cpp does not load `{PurePath(paths[0]).name}`: {why}", hint=hint)
     for header, path in zip(headers, paths, strict=False):
         if why := split_refusal(header, path, files=len(paths)):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NAME: Final = r"(?is)(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf\s*)?"
 
@@ -34,6 +37,12 @@ def missing_shards(paths: list[str]) -> tuple[int, ...]:
     shards = [shard for path in paths if (shard := parse_shard(path))]
     count = max((shard.count for shard in shards), default=0)
     return tuple(sorted(set(range(1, count + 1)) - {shard.number for shard in shards}))
+
+
+def shard_paths(path: Path) -> list[Path]:
+    """A file, or all of the set that it is a shard of, in load order, whether they are there or not."""
+    shard = parse_shard(path.name)
+    return [path.with_name(shard.sibling(number)) for number in range(1, shard.count + 1)] if shard else [path]
 
 
 def without_number(path: str) -> str:

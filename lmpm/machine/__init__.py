@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lmpm.machine.assemble import without_gpu as without_gpu
     from lmpm.machine.chip import Chip as Chip
     from lmpm.machine.chips import Chips as Chips, load_chips as load_chips
-    from lmpm.machine.description import describe as describe
+    from lmpm.machine.description import describe as describe, sold_size as sold_size
     from lmpm.machine.detection import detect as detect, free_memory as free_memory
     from lmpm.machine.probes import Probes as Probes, SystemProbes as SystemProbes
     from lmpm.machine.spec import parse_spec as parse_spec
@@ -24,7 +24,7 @@ else:
             "budget": "budget",
             "chip": "Chip",
             "chips": "Chips load_chips",
-            "description": "describe",
+            "description": "describe sold_size",
             "detection": "detect free_memory",
             "gpus": "gpus",
             "probes": "Probes SystemProbes",

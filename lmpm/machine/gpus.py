@@ -128,7 +128,7 @@ def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, Fact]) -> Foun
     """AMD and Intel cards under `/sys/class/drm`; of two kinds, the one with more memory."""
     found = Found([], None, dict(sources))
     hidden = choose(probes, AMD_VARIABLES)
-    amd: list[Card] = []
+    amd: list[tuple[Card, tuple[str, ...]]] = []  # with the names that the variables have for it
     for entry in probes.names(DRM):
         if not re.fullmatch(r"card\d{1,3}", entry):
             continue  # connectors are `card0-DP-1`
@@ -141,7 +141,9 @@ def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, Fact]) -> Foun
             _integrated(probes, found, device, builds[0], vram)
         elif vendor == AMD_VENDOR and vram is not None and vram >= MIN_VRAM:
             name = builds[0].name if builds else "AMD GPU"
-            amd.append(_card(chips, name, vram, builds, found.sources, "rocm"))
+            unique = (probes.read(f"{device}/unique_id") or "").strip()
+            card = _card(chips, name, vram, builds, found.sources, "rocm")
+            amd.append((card, (str(len(amd)), *((f"GPU-{unique}",) if unique else ()))))
             found.sources["vram"] = Fact("system", f"{device}/mem_info_vram_total")
         elif vendor == INTEL_VENDOR and builds:  # Intel's driver does not tell the size
             vram = min(size for chip in builds for size in chip.memory)
@@ -151,8 +153,9 @@ def _kernel_list(probes: Probes, chips: Chips, sources: dict[str, Fact]) -> Foun
             found.sources.setdefault("gpu", Fact("unknown", f"{device} is NVIDIA's, but nvidia-smi is not here"))
     if hidden is not None and amd:
         found.sources["visible_gpus"] = hidden.fact
-        amd = hidden.among([(card, (str(number),)) for number, card in enumerate(amd)])
-    found.cards += amd
+        found.cards += hidden.among(amd)
+    else:
+        found.cards += [card for card, _ in amd]
     kinds = {card.accelerator for card in found.cards}
     if kinds:
         best = max(kinds, key=lambda kind: (sum(card.vram for card in found.cards if card.accelerator == kind), kind))

@@ -31,7 +31,8 @@ MAX_BITS: Final = 1024  # of a socket: twelve channels of 64 have 768
 # What a system prints around a CPU's name, and what makers add to it: `11th Gen Intel(R) Core(TM) i7-11800H @
 # 2.30GHz`, `AMD Ryzen 7 5800X 8-Core Processor`, `AMD Ryzen 7 6800U with Radeon Graphics`.
 _PRINTED = (
-    r"\s(?:@|t\s(?=\d)).*|\b(?:\d+|n)-cores?\b|\bcpu\b|\bprocessors?\b|\s(?:with|w/)\s.*|\b1[0-4]th\b"
+    r"\s(?:@|t\s(?=\d)).*|\s-\squalcomm\b.*|\b(?:\d+|n|dual|triple|quad|six|eight|twelve|sixteen)-cores?\b|\bcpu\b"
+    r"|\bprocessors?\b|\s(?:with|w/)\s.*|\b1[0-4]th\b|\b(?:rockchip|hisilicon)\b"
     r"|\bx-series\b|\bextreme edition\b|\((?!r\)|tm\))[^)]*\)"
 )
 # What people leave out of a name: `12700H` is a Core i7, `Ryzen 3600` a Ryzen 5, `Xeon 8380` a Platinum.
@@ -73,6 +74,15 @@ class LongTables:
             known = aliases.texts(key) or ((key,) if key in rows else ())
             if known:
                 return tuple(chip for one in known for chip in _cpus(rows.table(one), table.table("sources")))
+        return self._family(cpu_words(name))
+
+    def _family(self, words: list[str]) -> tuple[Chip, ...]:
+        """The CPU by what those of its family have in common, where no row has its name."""
+        keys = list(_spoken(words))
+        for row in self._table(CPUS).tables("family"):
+            pattern = row.text("pattern")
+            if any(re.fullmatch(pattern, key) for key in keys):
+                return tuple(_cpus(row, None))
         return ()
 
     def gpu(self, name: str) -> tuple[Chip, ...]:
@@ -135,15 +145,15 @@ def _spoken(words: list[str]) -> Iterator[str]:
         yield from (f"{prefix} {full}" for prefix in _BARE)
 
 
-def _cpus(row: Table, sources: Table) -> Iterator[Chip]:
-    """A CPU with each kind of memory that it takes."""
+def _cpus(row: Table, sources: Table | None) -> Iterator[Chip]:
+    """A CPU with each kind of memory that it takes; a family states its source itself."""
     bits = row.integer("bits", low=16, high=MAX_BITS)
     for kind in row.texts("memory"):
         yield Chip(
             name=row.text("name"),
             accelerator="cpu",
             bandwidth=int(kind.rpartition("-")[2]) * MT_S * bits // 8,
-            source=sources.text(row.text("source")),
+            source=sources.text(row.text("source")) if sources else row.text("source"),
             cores=row.integer_or("cores", 0, low=1, high=4096) or None,
             simd=row.choice_or("simd", get_args(Simd), ""),
             server=row.flag_or("server", default=False),

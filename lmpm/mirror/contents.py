@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import HashMismatchError, IntegrityError, LmpmError
 from lmpm.gguf import read_file
+from lmpm.project import Twin
 from lmpm.types import HubSource
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmpm.gguf import Header
-    from lmpm.project import Lock, LockedCandidate, Workspace
+    from lmpm.project import Lock, LockedAdapter, LockedCandidate, Workspace
     from lmpm.reporter import Reporter
     from lmpm.store import Store
     from lmpm.types import ModelFile
@@ -111,11 +112,16 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
     made: dict[str, MirroredRepository] = {}
     found: defaultdict[str, dict[str, dict[str, MirroredFile]]] = defaultdict(dict)
     missing: dict[str, None] = {}
-    for candidate in (item for lock in locks for model in lock.models for item in model.candidates):
-        source = candidate.source
+    pinned: list[LockedCandidate | LockedAdapter | Twin] = []
+    for model in (model for lock in locks for model in lock.models):
+        for item in model.candidates:
+            pinned += (item, *item.adapters)
+        pinned += model.twins
+    for pin in pinned:
+        source = pin.source
         if not isinstance(source, HubSource):
             continue  # a starter comes with lmpm, a URL and a file of one's own are not the Hub's
-        for file in candidate.files:
+        for file in pin.files:
             path = _verified(workspace.store, source, file, reporter)
             if path is None:
                 missing[f"{source.repo}/{file.path}"] = None
@@ -123,15 +129,18 @@ def collect(workspace: Workspace, locks: Iterable[Lock], reporter: Reporter) -> 
                 files = found[source.repo].setdefault(source.revision or "", {})
                 files[file.path] = MirroredFile(file, path)
         if source.repo in found:
-            made[source.repo.lower()] = _repository(candidate, source, found[source.repo])
+            made[source.repo.lower()] = _repository(pin, source, found[source.repo])
     return Contents(dict(sorted(made.items())), tuple(missing))
 
 
 def _repository(
-    candidate: LockedCandidate, source: HubSource, commits: Mapping[str, Mapping[str, MirroredFile]]
+    pin: LockedCandidate | LockedAdapter | Twin,
+    source: HubSource,
+    commits: Mapping[str, Mapping[str, MirroredFile]],
 ) -> MirroredRepository:
     made_up = hashlib.sha1(source.repo.encode(), usedforsecurity=False).hexdigest()[:24]  # clients demand one
-    return MirroredRepository(source.repo, candidate.license, candidate.identity or made_up, commits)
+    identity = None if isinstance(pin, Twin) else pin.identity
+    return MirroredRepository(source.repo, pin.license, identity or made_up, commits)
 
 
 def _verified(store: Store, source: HubSource, file: ModelFile, reporter: Reporter) -> Path | None:

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     )
     from lmpm.project.actions.report import Report as Report, verify_exit_code as verify_exit_code
     from lmpm.project.actions.resolve import resolve_reference as resolve_reference
+    from lmpm.project.actions.twins import (
+        TwinStep as TwinStep,
+        bring_twin as bring_twin,
+        missing_files as missing_files,
+        twins_of as twins_of,
+    )
+    from lmpm.project.adapted import fetch_adapters as fetch_adapters, require_belonging as require_belonging
     from lmpm.project.audit import Finding as Finding, audit_exit_code as audit_exit_code, audit_lock as audit_lock
     from lmpm.project.directory import (
         Project as Project,
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from lmpm.project.environment import Environment as Environment, hub_token as hub_token
     from lmpm.project.exported import Exported as Exported, ExportedFile as ExportedFile, Exports as Exports
     from lmpm.project.lock import entry as entry
+    from lmpm.project.lock.adapters import LockedAdapter as LockedAdapter
     from lmpm.project.lock.diff import differences as differences
     from lmpm.project.lock.entry import (
         TASK_HINT as TASK_HINT,
@@ -64,7 +72,7 @@ if TYPE_CHECKING:
     from lmpm.project.reports.cyclonedx import cyclonedx_bom as cyclonedx_bom
     from lmpm.project.reports.junit import junit_xml as junit_xml
     from lmpm.project.reports.sarif import sarif_log as sarif_log
-    from lmpm.project.space import explain_shortage as explain_shortage
+    from lmpm.project.space import explain_shortage as explain_shortage, require_space as require_space
     from lmpm.project.usage import lacking as lacking, plan_prune as plan_prune, uses_of as uses_of
     from lmpm.project.workspace import (
         Workspace as Workspace,
@@ -83,10 +91,13 @@ else:
             "actions.plan": "ActionReporter Installed Plan Result Step locked_step",
             "actions.report": "Report verify_exit_code",
             "actions.resolve": "resolve_reference",
+            "actions.twins": "TwinStep bring_twin missing_files twins_of",
+            "adapted": "fetch_adapters require_belonging",
             "audit": "Finding audit_exit_code audit_lock",
             "directory": "Project edit_project find_model find_models find_project",
             "environment": "Environment hub_token",
             "exported": "Exported ExportedFile Exports",
+            "lock.adapters": "LockedAdapter",
             "lock.diff": "differences",
             "lock.entry": "TASK_HINT context_of entry is_task_assumed prove rung_for task_of",
             "lock.file": "load_lock",
@@ -106,7 +117,7 @@ else:
             "reports.cyclonedx": "cyclonedx_bom",
             "reports.junit": "junit_xml",
             "reports.sarif": "sarif_log",
-            "space": "explain_shortage",
+            "space": "explain_shortage require_space",
             "usage": "lacking plan_prune uses_of",
             "workspace": "Workspace global_directory project_directory",
         },

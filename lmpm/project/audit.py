@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from lmpm.catalog import Catalog
     from lmpm.hub import Hub
-    from lmpm.project.lock.records import Lock, LockedCandidate
+    from lmpm.project.lock.records import Lock, LockedCandidate, LockedModel
+    from lmpm.project.lock.twins import Twin
     from lmpm.project.manifest import Policy
     from lmpm.project.upstream import ChangeKind
     from lmpm.store import Store
@@ -73,7 +74,7 @@ _OF_CHANGE: Final[Mapping[ChangeKind, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A rule that a rung of a locked model breaks. `rung` counts from 1."""
+    """A rule that a rung of a locked model, or a twin of it, breaks. `rung` counts from 1."""
 
     rule: Rule
     model: str
@@ -95,6 +96,12 @@ def audit_lock(
         for model in lock.models
         for number, rung in enumerate(model.candidates, start=1)
         for rule, detail in (*_of_rung(rung, policy, catalog, hub), *_of_template(rung, hub, store))
+    ]
+    findings += [
+        Finding(rule=RULES[rule], model=model.name, rung=_number(model, twin), title=_title(twin), detail=detail)
+        for model in lock.models
+        for twin in model.twins
+        for rule, detail in _of_twin(twin, policy, catalog, hub)
     ]
     findings += _of_routes(lock)
     if store is not None:
@@ -126,22 +133,50 @@ def audit_exit_code(findings: Iterable[Finding]) -> int:
 
 
 def _of_rung(rung: LockedCandidate, policy: Policy, catalog: Catalog, hub: Hub | None) -> Iterator[tuple[str, str]]:
-    yield from (("policy", reason) for reason in violations(rung, policy))
-    if why := catalog.withdrawn(rung.source, rung.files):
-        yield "withdrawn", why
-    yield from _license(rung.license)
-    if isinstance(rung.source, HubSource):
-        if catalog.publisher(rung.source.repo) is None:
-            who = rung.source.publisher
-            yield "publisher-unknown", f"{who} is not among the publishers of the catalog"
-        if rung.template is None and rung.answer_tokens:
-            yield "template-missing", "no chat template was found when it was pinned"
+    yield from _of_pin(rung, policy, catalog)
+    for adapter in rung.adapters:
+        yield from ((rule, f"adapter {adapter}: {detail}") for rule, detail in _license(adapter.license))
+        if why := catalog.withdrawn(adapter.source, adapter.files):
+            yield "withdrawn", f"adapter {adapter}: {why}"
+        if isinstance(adapter.source, HubSource) and catalog.publisher(adapter.source.repo) is None:
+            yield (
+                "publisher-unknown",
+                f"{adapter.source.publisher}, of {adapter}, is not among the publishers of the catalog",
+            )
+    if isinstance(rung.source, HubSource) and rung.template is None and rung.answer_tokens:
+        yield "template-missing", "no chat template was found when it was pinned"
     if rung.tested is None:
         yield "not-tested", "it was not tested when it was pinned"
     if hub is not None:
         for change in upstream.changes(rung, hub, catalog):
             if change.kind in _OF_CHANGE:
                 yield _OF_CHANGE[change.kind], change.detail
+
+
+def _of_twin(twin: Twin, policy: Policy, catalog: Catalog, hub: Hub | None) -> Iterator[tuple[str, str]]:
+    """A twin is from a repository of its own: what is asked of a rung is asked of it."""
+    yield from _of_pin(twin, policy, catalog)
+    for change in upstream.changes_of_twin(twin, hub) if hub is not None else ():
+        if change.kind in _OF_CHANGE:
+            yield _OF_CHANGE[change.kind], change.detail
+
+
+def _of_pin(pin: LockedCandidate | Twin, policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    yield from (("policy", reason) for reason in violations(pin, policy))
+    if why := catalog.withdrawn(pin.source, pin.files):
+        yield "withdrawn", why
+    yield from _license(pin.license)
+    if isinstance(pin.source, HubSource) and catalog.publisher(pin.source.repo) is None:
+        yield "publisher-unknown", f"{pin.source.publisher} is not among the publishers of the catalog"
+
+
+def _number(model: LockedModel, twin: Twin) -> int:
+    """The rung, from 1, that a twin is of."""
+    return 1 + [rung.files[0].sha256 for rung in model.candidates].index(twin.of)
+
+
+def _title(twin: Twin) -> str:
+    return f"twin {twin.source.repo} {twin.form}"
 
 
 def _of_template(rung: LockedCandidate, hub: Hub | None, store: Store | None) -> Iterator[tuple[str, str]]:

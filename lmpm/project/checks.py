@@ -32,6 +32,7 @@ class Subject:
     context: int
     need: int
     mmproj: Path | None = None
+    adapters: tuple[Path, ...] = ()
 
 
 def replace_smoke(training: Training | None, requested: Mapping[str, Scalar]) -> bool:
@@ -73,7 +74,7 @@ def check(
     _, settings, _ = run_settings(subject.paths, subject.context, silent=silent, local_engine=local_engine)
     allowed = int(subject.need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     return run_checks(
-        Files(subject.paths[0], subject.mmproj),
+        Files(subject.paths[0], subject.mmproj, adapters=subject.adapters),
         sum(path.stat().st_size for path in subject.paths),
         cases,
         subject.recipe,

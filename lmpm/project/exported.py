@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmpm.fs import atomic, disk_errors
+from lmpm.fs import atomic, disk_errors, file_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from lmpm.reporter import Reporter
 
 MAX_RECORD_BYTES = 2**20
 
@@ -36,6 +39,8 @@ class Exported:
     """An export of a project's model.
 
     `refers` are folder and sha256 of files of the store that it names by path, `options` what the user said beside it.
+    `entry` is the file that makes it whole, by which two exports at one place differ; empty where each stands for
+    itself. `begun` are the files of a write that has not ended: each may be there or not, or still be as in `files`.
     """
 
     target: str
@@ -45,6 +50,13 @@ class Exported:
     files: tuple[ExportedFile, ...]
     refers: tuple[tuple[str, str], ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    entry: str = ""
+    begun: tuple[ExportedFile, ...] = ()
+
+    @property
+    def all_files(self) -> tuple[ExportedFile, ...]:
+        """Those that were made, then those that a write which has not ended makes; a path may be in both."""
+        return (*self.files, *self.begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class Exports:
     folder: Path
 
     def note(self, export: Exported) -> None:
-        """Keep a record, in place of an earlier one of the same target, model and place. Raises DiskError."""
+        """Keep a record, in place of an earlier one of the same export. Raises DiskError."""
         data = asdict(export) | {"project": str(export.project), "place": str(export.place)}
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +85,23 @@ class Exports:
         """Those of a project, or of one of its models."""
         return [item for item in self.read() if item.project == project and name in (None, item.name)]
 
+    def at(self, place: Path) -> list[Exported]:
+        """Those of any project at a place."""
+        where = os.path.realpath(place)
+        return [item for item in self.read() if os.path.realpath(item.place) == where]
+
+    @contextmanager
+    def held(self, place: Path, reporter: Reporter) -> Iterator[None]:
+        """Keep other processes of this user from writing to a place meanwhile. Raises DiskError."""
+        where = os.path.realpath(place)
+        name = hashlib.sha256(where.encode(errors="surrogateescape")).hexdigest()[:32]
+
+        def wait() -> None:
+            reporter.remarked(where, "another process is writing there, waiting for it")
+
+        with file_lock.hold_file_lock(self.folder / f"{name}.lock", waiting=wait):
+            yield
+
     def _read(self) -> Iterator[Exported]:
         with suppress(OSError):
             for path in self.folder.glob("*.json"):
@@ -80,7 +109,8 @@ class Exports:
                     yield _decoded(json.loads(opened.read(MAX_RECORD_BYTES)))
 
     def _path(self, export: Exported) -> Path:
-        key = "\0".join((export.target, export.name, str(export.project), str(export.place)))
+        parts = (export.target, export.name, str(export.project), str(export.place), export.entry)
+        key = "\0".join(filter(None, parts))
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 
@@ -93,4 +123,6 @@ def _decoded(data: Any) -> Exported:
         files=tuple(ExportedFile(**file) for file in data["files"]),
         refers=tuple((str(folder), str(digest)) for folder, digest in data["refers"]),
         options={str(key): str(value) for key, value in data["options"].items()},
+        entry=str(data.get("entry", "")),
+        begun=tuple(ExportedFile(**file) for file in data.get("begun", ())),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmpm import units
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Prefer = Literal["quality", "speed", "small"]
 
 MANIFEST_NAME: Final = "lmpm.toml"
+MOST_ADAPTERS: Final = 16
 _RECIPE_TABLE: Final = re.compile(r"^[ \t]*\[(?:tool\.lmpm\.)?models\.([^\]]+)\.recipe\]", re.MULTILINE)
 PYPROJECT: Final = "pyproject.toml"  # where a project may keep the same tables, below `tool.lmpm`
 
@@ -42,9 +43,10 @@ class ManifestModel:
     checks: str | None = None  # a file of cases in the project, which the model is asked
     pass_share: float | None = None  # of them that must be right; None: any
     recipe: Mapping[str, Any] | None = None  # how it is asked otherwise than its task says
+    adapters: tuple[str, ...] = ()  # LoRAs that are put on it: files of the project, or of repositories
 
     def requested(self) -> dict[str, toml.Scalar]:
-        """What is asked for, without the name, as the lock keeps it: the recipe as JSON."""
+        """What is asked for, without the name, as the lock keeps it: recipe and adapters as JSON."""
         fields: dict[str, toml.Scalar | None] = {
             "task": self.task,
             "ref": self.ref,
@@ -58,6 +60,7 @@ class ManifestModel:
             "checks": self.checks,
             "pass": self.pass_share,
             "recipe": None if self.recipe is None else json.dumps(self.recipe, ensure_ascii=False, sort_keys=True),
+            "adapters": json.dumps(self.adapters, ensure_ascii=False) if self.adapters else None,
         }
         return {key: item for key, item in fields.items() if item is not None}
 
@@ -187,6 +190,7 @@ def _model(models: Table, name: str) -> ManifestModel:
         checks=rules.field(table, "checks", rules.project_path) if "checks" in table else None,
         pass_share=_share(table),
         recipe=_recipe(table.table("recipe")) if "recipe" in table else None,
+        adapters=_adapters(table),
     )
     for place in table.unknown_keys():
         key = place.removeprefix(f"{table.place}.")
@@ -203,13 +207,13 @@ def _routing(document: Table, models: Table) -> tuple[dict[str, Provider], dict[
     clouds, routes = document.table_or_empty("cloud"), document.table_or_empty("routes")
     if not [*clouds, *routes]:
         return {}, {}
-    from lmpm.cloud import check_routes, read_provider, read_route  # few manifests have any
+    from lmpm.cloud import check_routes, read_price, read_provider, read_route  # few manifests have any
 
     for names in (clouds, routes):
         for name in names:
             _check_name(names, name)
     tables = [(name, clouds.table(name)) for name in clouds], [(name, routes.table(name)) for name in routes]
-    providers = {name: read_provider(table, name) for name, table in tables[0]}
+    providers = {name: replace(read_provider(table, name), price=read_price(table)) for name, table in tables[0]}
     found = {name: read_route(table, name) for name, table in tables[1]}
     for _, table in (*tables[0], *tables[1]):
         table.finish()
@@ -223,6 +227,20 @@ def _recipe(table: Table) -> dict[str, Any]:
 
     check_changes(table)
     return table.values()
+
+
+def _adapters(table: Table) -> tuple[str, ...]:
+    names = table.texts("adapters")
+    for number, name in enumerate(names):
+        try:
+            rules.line(name)
+        except ValueError as error:
+            raise DocumentError(f"{table.at('adapters')}[{number}]", str(error)) from error
+        if name in names[:number]:
+            raise DocumentError(f"{table.at('adapters')}[{number}]", f"`{name}` is listed twice")
+    if len(names) > MOST_ADAPTERS:
+        raise table.fail("adapters", f"names {len(names)} files, at most {MOST_ADAPTERS} are put on a model")
+    return names
 
 
 def _target(targets: Table, name: str) -> Target:

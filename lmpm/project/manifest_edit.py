@@ -43,7 +43,13 @@ def remove_model(text: str, name: str, *, file: str = MANIFEST_NAME) -> str:
 
 def model_line(model: ManifestModel) -> str:
     """The line of `[models]` for `model`: `text-to-sql = { task = "text-to-sql", context = 8192 }`."""
-    items = {key: item for key, item in model.requested().items() if key != "recipe"}  # that is a table of its own
+    items: dict[str, Any] = {
+        key: item
+        for key, item in model.requested().items()
+        if key != "recipe"  # that is a table of its own
+    }
+    if model.adapters:
+        items["adapters"] = list(model.adapters)
     for key, amount in (("min_speed", model.min_speed), ("max_wait", model.max_wait)):
         if amount is not None and amount.is_integer():
             items[key] = int(amount)
@@ -52,7 +58,7 @@ def model_line(model: ManifestModel) -> str:
         items["max_size"] = f"{model.max_size // unit} {name}"
     is_bare = model.name.isascii() and "." not in model.name
     key = model.name if is_bare else toml.value(model.name)
-    return f"{key} = {toml.inline_table(items)}"
+    return f"{key} = {toml.nested(items)}"
 
 
 def _edit(text: str, change: Callable[[str], str], file: str) -> str:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NotPermittedError
+from lmpm.project.lock.twins import Twin
 from lmpm.units import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.records import LockedCandidate, LockedModel
-    from lmpm.project.lock.twins import Twin
     from lmpm.project.manifest import Policy
 
 
-def violations(candidate: LockedCandidate | Twin, policy: Policy) -> Iterator[str]:
-    """Why the policy does not allow a rung, in words."""
+def violations(pin: LockedCandidate | Twin, policy: Policy) -> Iterator[str]:
+    """Why the policy does not allow a rung or a twin, or an adapter of it, in words."""
+    yield from _violations(pin, policy)
+    for adapter in () if isinstance(pin, Twin) else pin.adapters:
+        yield from (f"adapter {adapter}: {reason}" for reason in _violations(adapter, policy))
+
+
+def _violations(candidate: LockedCandidate | LockedAdapter | Twin, policy: Policy) -> Iterator[str]:
     licenses, publishers = policy.licenses, policy.publishers
     own = _spelled(candidate.license) if licenses.deny or licenses.allow is not None else ""
     if own in licenses.deny:
@@ -40,7 +47,7 @@ def _spelled(name: str) -> str:
 
 def require_twin_permitted(name: str, twin: Twin, policy: Policy) -> None:
     """Raise NotPermittedError when the policy does not allow a twin."""
-    reasons = list(violations(twin, policy))
+    reasons = list(_violations(twin, policy))
     if reasons:
         raise NotPermittedError(
             f"The policy of this project does not allow {twin.source} for `{name}`",
@@ -71,7 +78,7 @@ def require_all_permitted(models: Sequence[LockedModel], policy: Policy) -> None
         f"`{model.name}` twin {twin.source}: {reason}"
         for model in models
         for twin in model.twins
-        for reason in violations(twin, policy)
+        for reason in _violations(twin, policy)
     ]
     if reasons:
         raise NotPermittedError(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.records import Lock, LockedCandidate
     from lmpm.project.lock.twins import Twin
     from lmpm.project.registry import Known
@@ -28,7 +29,8 @@ def uses_of(store: Store, projects: Iterable[Known]) -> Uses:
     for project in projects:
         for model in project.lock.models if project.lock else ():
             use = Use(project.directory, model.name)
-            pins: tuple[LockedCandidate | Twin, ...] = (*model.candidates, *model.twins)
+            adapters = (item for rung in model.candidates for item in rung.adapters)
+            pins: tuple[LockedCandidate | LockedAdapter | Twin, ...] = (*model.candidates, *adapters, *model.twins)
             for pinned in pins:
                 folder = store.folder(pinned.source)
                 for file in pinned.files:
@@ -57,12 +59,12 @@ def plan_prune(store: Store, projects: list[Known], *, now: float | None = None)
 
 
 def lacking(store: Store, locks: Iterable[Lock]) -> list[tuple[Source, ModelFile]]:
-    """What locks name and the store does not have: every rung, since a link costs nothing."""
+    """What locks name and the store does not have: every rung and twin, since a link costs nothing."""
     wanted: dict[Path, tuple[Source, ModelFile]] = {}
     for lock in locks:
         for model in lock.models:
-            for candidate in model.candidates:
-                for file in candidate.files:
-                    if store.find(candidate.source, file) is None:
-                        wanted[store.link(candidate.source, file)] = candidate.source, file
+            for source, files in (pin for pinned in model.pinned for pin in pinned.pins):
+                for file in files:
+                    if store.find(source, file) is None:
+                        wanted[store.link(source, file)] = source, file
     return list(wanted.values())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmpm.proof.checks.read import Check as Check, CheckKind as CheckKind
     from lmpm.proof.history import History as History
     from lmpm.proof.judge import Verdict as Verdict
+    from lmpm.proof.pictures import picture_url as picture_url, read_picture as read_picture
     from lmpm.proof.result import MemoryCheck as MemoryCheck, SmokeResult as SmokeResult
     from lmpm.proof.smoke import run_smoke as run_smoke
     from lmpm.proof.tested import Tested as Tested
@@ -40,6 +41,7 @@ else:
             "checks.read": "Check CheckKind",
             "history": "History",
             "judge": "Verdict",
+            "pictures": "picture_url read_picture",
             "result": "MemoryCheck SmokeResult",
             "smoke": "run_smoke",
             "tested": "Tested",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from lmpm.catalog import EmbeddingCase, FimCase, JsonCase, LabelCase, RankCase, 
 from lmpm.engine import Service, asking, default_engine
 from lmpm.gguf import parse_shard, read_file
 from lmpm.proof.judge import Verdict, judge, judge_embeddings, judge_ranks
+from lmpm.proof.pictures import read_picture
 from lmpm.proof.result import MemoryCheck, SmokeResult
 from lmpm.recipe import constraint_of
 from lmpm.units import count
@@ -167,7 +167,7 @@ def with_pictures(case: SmokeCase, recipe: Recipe, catalog: Path) -> SmokeCase:
         return case
     images = {item.name for item in recipe.inputs if item.is_image}
     shown = {
-        name: [_data_url(catalog / path) for path in ([value] if isinstance(value, str) else value)]
+        name: [read_picture(catalog / path) for path in ([value] if isinstance(value, str) else value)]
         for name, value in case.inputs.items()
         if name in images
     }
@@ -181,10 +181,6 @@ def _unpacked(recipe: Recipe, shown: dict[str, list[str]]) -> dict[str, str | li
         for item in recipe.inputs
         if item.name in shown
     }
-
-
-def _data_url(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def has_classifier(path: Path) -> bool:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lmpm.resolver import choose as choose, picks_page as picks_page, rule as rule, select as select
     from lmpm.resolver.candidates.files import shards as shards, size_at as size_at
     from lmpm.resolver.candidates.funnel import Funnel as Funnel
+    from lmpm.resolver.candidates.local import held_repository as held_repository
     from lmpm.resolver.checks.fit import ExactFit as ExactFit, Reach as Reach
     from lmpm.resolver.checks.pins import PinCheck as PinCheck, is_pinned as is_pinned
     from lmpm.resolver.checks.template import (
@@ -62,6 +63,7 @@ else:
         __name__,
         {
             "candidates.files": "shards size_at",
+            "candidates.local": "held_repository",
             "candidates.funnel": "Funnel",
             "checks.fit": "ExactFit Reach",
             "checks.pins": "PinCheck is_pinned",

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmpm.errors import EngineError, IntegrityError, LmpmError, NothingFitsError, NotPermittedError
+from lmpm.machine import sold_size
 from lmpm.resolver.select import is_weak
 from lmpm.units import duration, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmpm.resolver.records import Candidate, Choice, Kind, Request
+    from lmpm.resolver.records import Candidate, Choice, Kind, Remedy, Request
 
 SMALL_CONTEXT: Final = 2048  # tokens: what a user is told to try when nothing fits
 
@@ -49,7 +50,7 @@ def require_choice(choice: Choice) -> None:
         return
     request, machine = choice.request, choice.machine
     by_memory = [item for item in choice.rejected if item.kind == "memory"]
-    if by_memory:
+    if by_memory and not any(item.kind in ("speed", "wait") for item in choice.rejected):  # those fit, and are too slow
         rows = sorted(by_memory, key=lambda item: item.candidate.memory.total)
         other = 'choose for another machine with `--hardware "M2, 16GB"`'
         lower = f"Lower the context with `--context {SMALL_CONTEXT}`, or {other}"
@@ -128,13 +129,9 @@ def describe_choice(choice: Choice) -> str:
     if request.model is not None:
         return _why_quant(chosen)
     if is_weak(chosen, request):
-        better = choice.better
-        instead = (
-            f"{better.variant.quality:.1f} from {human(better.memory.must_fit)} of memory on, or " if better else ""
-        )
-        return f"{_expected(chosen)}, of little use; {instead}a cloud model"
+        return f"{_expected(chosen)}, of little use; {_instead(choice.remedy)}"
     if judged.is_slow:
-        return f"{_expected(chosen)}; nothing here does {request.task} well and fast"
+        return f"{_expected(chosen)}: slow, and still the most for {request.task} here"
     top = choice.greatest
     if top is not None and top is not chosen and top.variant.model != variant.model:
         return f"{_expected(chosen)}: within 1.5 % of {top.variant.title}, and faster"
@@ -148,6 +145,18 @@ def _expected(candidate: Candidate) -> str:
     how = ", ".join(word for word in (metric, variant.score_kind, variant.mode) if word)
     answers = "" if judged.whole_s is None else f", done in {duration(judged.whole_s)}"
     return f"{variant.quality:.1f} of 100 expected" + (f" ({how})" if how else "") + answers
+
+
+def _instead(remedy: Remedy | None) -> str:
+    """`68.5 from 8 GB of unified memory on, or a cloud model, such as GLM-5.2 with 88.1`."""
+    cloud = "a cloud model"
+    if remedy is None:
+        return cloud
+    if remedy.hosted is not None:
+        cloud += f", such as {remedy.hosted.variant.title} with {remedy.hosted.variant.quality:.1f}"
+    if remedy.larger is None:
+        return cloud
+    return f"{remedy.larger.variant.quality:.1f} from {sold_size(remedy.memory)} of unified memory on, or {cloud}"
 
 
 def _why_quant(candidate: Candidate) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmpm import licenses
-from lmpm.machine import parse_spec
+from lmpm.machine import parse_spec, sold_size
 from lmpm.resolver.constraints import Constraints
 from lmpm.resolver.resolver import request_for
 from lmpm.resolver.select import is_weak, select
@@ -48,7 +48,7 @@ a change of the catalog does.
 Score is what is expected of the quant in its mode, on the scale of the task's own metric. Memory is the estimate at the
 task's usual context; the times are the prediction for its usual request: to the first token that is seen, and for the
 whole. **Slow** marks a pick that takes longer than people wait, or writes fewer than 5 tokens a second; **weak** one of
-little use for the task, with the least memory that would do better.
+little use for the task, with the least unified memory, that of a Mac, that would do better; or a cloud model does.
 """
 
 
@@ -113,8 +113,10 @@ def _line(row: Row) -> str:
 def _weak(choice: Choice) -> str:
     if choice.chosen is None or not is_weak(choice.chosen, choice.request):
         return ""
-    better = choice.better
-    return f" **weak** ({better.variant.quality:.1f} with {human(better.memory.must_fit)})" if better else " **weak**"
+    larger = choice.remedy.larger if choice.remedy else None
+    if choice.remedy is None or larger is None:
+        return " **weak**"
+    return f" **weak** ({larger.variant.quality:.1f} from {sold_size(choice.remedy.memory)} unified on)"
 
 
 def _nearest(choice: Choice) -> str:

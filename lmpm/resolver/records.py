@@ -98,13 +98,25 @@ class LeftOut(Verdict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What would be of use: `larger` in so many bytes of unified memory, and `hosted`, the best of the large ones.
+
+    `larger` is None where no Mac takes a candidate that is of use; `hosted` where none is, or none better than that.
+    """
+
+    larger: Candidate | None
+    memory: int
+    hosted: Candidate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """The answer to a request on a machine: what is taken, and everything that was not.
 
     `chosen` is None when nothing can be taken; the reasons stand in `rejected`, nearest first. `greatest` has the
-    greatest value of those that the choice fell among, `better` is what a larger machine would take where the choice is
-    of little use. `sibling` is another model of the repository that was named, which can be taken where none of the
-    one that was meant can. `notes` are sentences for the user.
+    greatest value of those that the choice fell among, `remedy` is what would do better where the choice is of little
+    use. `sibling` is another model of the repository that was named, which can be taken where none of the one that was
+    meant can. `notes` are sentences for the user.
     """
 
     request: Request
@@ -113,7 +125,7 @@ class Choice:
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
     greatest: Candidate | None = None
-    better: Candidate | None = None
+    remedy: Remedy | None = None
     sibling: Candidate | None = None
 
     @property

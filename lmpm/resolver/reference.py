@@ -1,6 +1,6 @@
 """What the user named: a task, a model, a repository, one file of it, or a local file.
 
-`text-to-sql` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
+`text-to-sql` · `text-to-sql-starter` · `qwen2.5-coder-7b-instruct[:QUANT]` · `hf:user/repo[:QUANT][@revision]` ·
 `user/repo[:QUANT]` · `hf.co/user/repo[:QUANT]` · `hf://user/repo` · `user/repo/path/file.gguf` · a resolve URL ·
 `./file.gguf` · `file:///path/file.gguf` · `https://example.org/file.gguf#sha256=<64 hex digits>` ·
 words of a model's name: `deepseek r1 distill qwen 7b[:QUANT]`

@@ -29,7 +29,7 @@ from lmpm.resolver.reference import (
 )
 from lmpm.resolver.select import select
 from lmpm.resolver.waiting import waiting_of
-from lmpm.types import FileSource, UrlSource, Variant
+from lmpm.types import FileSource, StarterSource, UrlSource, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,7 +133,7 @@ class Resolver:
         """
         request, task, found = self._candidates(text, constraints)
         variants = tuple(self._marked(variant) for variant in found.variants)
-        is_named = any(isinstance(variant.source, UrlSource | FileSource) for variant in variants)
+        is_named = any(isinstance(variant.source, UrlSource | FileSource | StarterSource) for variant in variants)
         if where == "here" and not is_named:
             variants = self._on_this_machine(variants, task)
         looks = found.is_unproven and where != "here" and not self.hub.offline
@@ -196,6 +196,10 @@ class Resolver:
             variants = self.catalog.variants_of(model, task)
             constraints = replace(constraints, quant=self._pick_quant(constraints, variants))
             return request_for(text, constraints, task, model=model.name), task, Found(model.name, variants)
+        if shipped := self.catalog.starter_named(reference.name):
+            task, starter = shipped
+            constraints = replace(constraints, quant=self._pick_quant(constraints, (starter,)))
+            return request_for(text, constraints, task, model=starter.model), task, Found(starter.model, (starter,))
         return self._named_nowhere(reference, text, constraints)
 
     def _task_in_words(self, reference: Reference) -> Reference:

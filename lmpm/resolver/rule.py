@@ -6,21 +6,21 @@
    T / Tl), and value = score * x^-0.09 / y. That is 6 % less for each doubling beyond comfort, and in proportion beyond
    the longest, or below 5 tokens a second, which marks it slow and never excludes it. The score is that of the mode,
    less what the quant loses. A model that is split over GPU and host counts 5 % less, and 20 % where a request reads
-   1,500 tokens and more.
-3. A tenth of the memory that is used stays free, at least 0.5 and at most 2 GiB; of a split model a tenth of the one
-   and a fifth of the other; of the quant that a model was trained for 85 % of that are enough. Tier 0 are candidates
-   that leave it, at 4.25 bits per weight or more and no Q2 or Q3; tier 1 are coarser quants that leave it; tier 2 those
-   that do not; tier 3 is bulk work of which a part would be in host memory. A worse tier is taken where its value is
-   1.25 times the best of those before, or where nothing else is there; tier 3 only there.
+   1,000 tokens and more.
+3. A tenth of the memory that is used stays free, of graphics cards 8 %, at least 0.5 and at most 2 GiB; of a split
+   model 8 % of the one and a fifth of the other; of the quant that a model was trained for 85 % of that are enough.
+   Tier 0 are candidates that leave it, at 4.25 bits per weight or more and no Q2 or Q3; tier 1 are coarser quants that
+   leave it; tier 2 those that do not; tier 3 is bulk work of which a part would be in host memory. A worse tier is
+   taken where its value is 1.25 times the best of those before, or where nothing else is there; tier 3 only there.
 4. The quant of a model is settled before models are compared, in each tier: one that lies whole in the fastest memory
    before one that is split; the native one where there is one, else K-quants and Q8_0, then IQ4, then the older
    types, then floats. Of those that are comfortable and whole it is the one of most bits up to Q8_0: in memory that
-   programs share with it no finer than Q4_K_M where it takes more than 85 % of that, and on a CPU no finer than Q6_K
-   above 4 GB. Where none is, Q4_K_M or what comes nearest above it, or else below. Where nothing is written, bits cost
-   no time, and every whole one passes for comfortable.
+   programs share with it no finer than Q4_K_M where it takes more than 75 % of that, and on a CPU no finer than Q5_K_M
+   above 2.5 GB. Where none is, Q4_K_M or what comes nearest above it, or else below. Where nothing is written, bits
+   cost no time, and every whole one passes for comfortable.
 5. Between models it is the greatest value. Within 1.5 % of that they are as good: the fastest, where it takes more
    than a tenth less of the comfortable times, then the value, the later release, the smaller, the more trusted, the
-   name. What takes less than a third of the comfortable times is as fast as any.
+   name. What takes less than half of the comfortable times is as fast as any.
 
 `prefer` of a request changes step 5 alone: the fastest or the smallest of the best tier.
 """
@@ -46,15 +46,16 @@ Prefer = Literal["quality", "speed", "small"]
 
 DISCOMFORT: Final = 0.09  # the exponent: 2^-0.09 is 6 % less
 AS_GOOD: Final = 0.015  # of the greatest value
-UNFELT: Final = 1 / 3  # of the comfortable times, below which nobody feels that it is faster
+UNFELT: Final = 1 / 2  # of the comfortable times, below which nobody feels that it is faster
 FASTER: Final = 1.10  # times, to be taken among those as good
 BULK_SPLIT: Final = 3  # the tier that is taken where nothing else is there
 WORSE_TIER: Final = 1.25  # times the value of the better tiers, to be taken nevertheless
 RESERVE_SHARE: Final = 0.10
+CARD_RESERVE_SHARE: Final = 0.08  # of the memory of graphics cards, which nothing else wants
 HOST_RESERVE_SHARE: Final = 0.20  # of the memory that everything else on the machine runs in
 SPLIT_SHARE: Final = 0.05  # that a split model counts less: its speed is known less well, and it keeps both busy
 LONG_SPLIT_SHARE: Final = 0.20  # where it reads much: its weights cross the bus again for every batch of the prompt
-LONG_PROMPT: Final = 1500  # tokens
+LONG_PROMPT: Final = 1000  # tokens
 NATIVE_RESERVE: Final = 0.85  # of the reserve, before another quant is taken than the one that it was trained for
 LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
 LEAST_BITS: Final = 4.25  # per weight, of a quant that keeps what the model can do
@@ -62,11 +63,9 @@ COARSE: Final = ("Q2", "Q3")  # whatever bits some tensors of them have
 LEAST_DECODE: Final = 5.0  # tokens a second, below which nobody reads along
 USUAL: Final = "Q4_K_M"
 FINEST_BITS: Final = 8.5  # Q8_0
-FINEST_ON_CPU: Final = (
-    "Q6_K"  # of more than 4 GB of files: each token reads them all, so that bits cost speed one for one
-)
-SMALL_SIZE: Final = 4_000_000_000  # bytes
-FINER_SHARE: Final = 0.85  # of memory that programs share with the model, up to which finer quants are worth it
+FINEST_ON_CPU: Final = "Q5_K_M"  # of all but small files: each token reads them all, bits cost speed one for one
+SMALL_SIZE: Final = 2_500_000_000  # bytes
+FINER_SHARE: Final = 0.75  # of memory that programs share with the model, up to which finer quants are worth it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +159,11 @@ def _tier(option: Option, machine: Machine, *, is_bulk: bool) -> int:
     if is_bulk and not is_whole:
         return BULK_SPLIT
     if is_whole:
-        left, reserve = machine.budget - option.work.need, min(RESERVE_SHARE * machine.budget, MOST_RESERVE)
+        share = CARD_RESERVE_SHARE if machine.vram else RESERVE_SHARE
+        left, reserve = machine.budget - option.work.need, min(share * machine.budget, MOST_RESERVE)
     else:
         left = machine.budget + machine.host_budget - option.work.need
-        reserve = RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
+        reserve = CARD_RESERVE_SHARE * machine.budget + HOST_RESERVE_SHARE * machine.host_budget
     if left < max(reserve * (NATIVE_RESERVE if option.is_native else 1), LEAST_RESERVE):
         return 2
     is_coarse = bits_of(option.quant) < LEAST_BITS or quants.base(option.quant).startswith(COARSE)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from lmpm import licenses
 from lmpm.estimate import estimate_memory, workload_of
 from lmpm.licenses import permits_commercial_use
-from lmpm.resolver import rule
-from lmpm.resolver.records import Candidate, Choice, Rejected, Request, Verdict
+from lmpm.resolver import remedy, rule
+from lmpm.resolver.records import Candidate, Choice, Rejected, Remedy, Request, Verdict
 from lmpm.resolver.rule import Option
 from lmpm.types import Machine, Variant
 from lmpm.units import duration, human
@@ -52,7 +52,7 @@ def select(request: Request, machine: Machine, variants: Iterable[Variant]) -> C
         rejected=_nearest_first(rejected),
         notes=tuple(_notes(chosen, request, machine)) if chosen else (),
         greatest=greatest,
-        better=_better(chosen, rejected, request) if chosen else None,
+        remedy=_remedy(chosen, rejected, request) if chosen else None,
     )
 
 
@@ -180,16 +180,12 @@ def is_weak(candidate: Candidate, request: Request) -> bool:
     return request.model is None and request.useful is not None and candidate.variant.quality < request.useful
 
 
-def _better(chosen: Candidate, rejected: Iterable[Rejected], request: Request) -> Candidate | None:
-    """What would be of use, of a weak choice: the least in memory of those that this machine is too small for."""
+def _remedy(chosen: Candidate, rejected: Iterable[Rejected], request: Request) -> Remedy | None:
+    """What would be of use, of a weak choice: among all that only this machine stands in the way of."""
     if not is_weak(chosen, request):
         return None
-    able = [
-        item.candidate
-        for item in rejected
-        if item.kind == "memory" and item.candidate.variant.quality >= (request.useful or 0.0)
-    ]
-    return min(able, key=lambda item: (item.memory.must_fit, item.judged.option.name), default=None)
+    able = [item.candidate for item in rejected if item.kind in ("memory", "speed", "wait", "worse")]
+    return remedy.find([chosen, *able], request)
 
 
 def _worse(chosen: Candidate, other: Candidate, request: Request) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         find_locked as find_locked,
         find_subject as find_subject,
         of_file as of_file,
+        subject_of as subject_of,
         usual_recipe as usual_recipe,
     )
 else:
@@ -24,6 +25,6 @@ else:
             "example": "example_inputs example_request",
             "model": "Model",
             "opening": "open_model plan_of",
-            "subject": "Subject find_locked find_subject of_file usual_recipe",
+            "subject": "Subject find_locked find_subject of_file subject_of usual_recipe",
         },
     )

@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypedDict, Unpack, cast
 
 from lmpm.engine import AnswerStream, Options, asking
 from lmpm.errors import SpecError
@@ -25,6 +25,19 @@ log = logging.getLogger("lmpm")
 
 Kind = Literal["", "query", "document"]
 Given = Picture | Sequence[str] | Sequence[Picture]
+
+
+class ChatOptions(TypedDict, total=False):
+    """What may be said beside the messages of a conversation.
+
+    `tools` and `tool_choice` are as in OpenAI's API. `response_format` is a JSON schema, or a class with a
+    `model_json_schema` such as those of pydantic: the text of the answer is then JSON that obeys it.
+    """
+
+    tools: Sequence[Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    response_format: Any
+    options: Options | None
 
 
 class Model:
@@ -102,35 +115,13 @@ class Model:
         given = cast("Inputs", shown(self.recipe, self._given(main, inputs)))
         return asking.stream(self.session, self.recipe, given, self._held(given, options or Options()))
 
-    def chat(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: str | Mapping[str, Any] | None = None,
-        response_format: Any = None,
-        options: Options | None = None,
-    ) -> Answer:
-        """The answer to a conversation, as OpenAI's API has messages and tools.
+    def chat(self, messages: Sequence[Mapping[str, Any]], **options: Unpack[ChatOptions]) -> Answer:
+        """The answer to a conversation, as OpenAI's API has messages and tools."""
+        return asking.answer(self.stream_chat(messages, **options))
 
-        `response_format` is a JSON schema, or a class with a `model_json_schema` such as those of pydantic: the text of
-        the answer is then JSON that obeys it.
-        """
-        told = _told(options, tools, tool_choice, response_format)
-        return asking.chat(self.session, self.recipe, messages, told)
-
-    def stream_chat(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: str | Mapping[str, Any] | None = None,
-        response_format: Any = None,
-        options: Options | None = None,
-    ) -> AnswerStream:
+    def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Unpack[ChatOptions]) -> AnswerStream:
         """The answer to a conversation, piece by piece."""
-        told = _told(options, tools, tool_choice, response_format)
-        return asking.stream_chat(self.session, self.recipe, messages, told)
+        return asking.stream_chat(self.session, self.recipe, messages, _told(**options))
 
     def count_tokens(self, *main: Given, **inputs: Given) -> int:
         """Tokens of the prompt that the inputs make, before it is asked; pictures count by their text alone."""
@@ -173,11 +164,11 @@ class Model:
         """The pieces of `stream`."""
         return _pieces(self.stream(*main, options=options, **inputs))
 
-    async def achat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Answer:
+    async def achat(self, messages: Sequence[Mapping[str, Any]], **options: Unpack[ChatOptions]) -> Answer:
         """`chat`. Cancelled, it ends the answer."""
         return await _finished(self.stream_chat(messages, **options))
 
-    def astream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> AsyncIterator[str]:
+    def astream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Unpack[ChatOptions]) -> AsyncIterator[str]:
         """The pieces of `stream_chat`."""
         return _pieces(self.stream_chat(messages, **options))
 
@@ -231,10 +222,10 @@ def _grammar_of(ddl: str) -> str | None:
 
 
 def _told(
-    options: Options | None,
-    tools: Sequence[Mapping[str, Any]] | None,
-    tool_choice: str | Mapping[str, Any] | None,
-    response_format: Any,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    tool_choice: str | Mapping[str, Any] | None = None,
+    response_format: Any = None,
+    options: Options | None = None,
 ) -> Options:
     told = options or Options()
     if tools:

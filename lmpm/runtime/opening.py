@@ -108,7 +108,7 @@ def _need(subject: Subject, config: RunConfig, engine: LocalEngine) -> int:
 
     try:
         model = HParams(*(read_part(local_part(path, path.name, None)) for path in subject.paths))
-        return max(exact_memory(model, config, gpus_of(engine.machine)).total, 1)
+        return max(exact_memory(model, config, gpus_of(engine.machine)).total + subject.files.adapter_bytes, 1)
     except ValueError:
         return max(subject.need, 1)
 

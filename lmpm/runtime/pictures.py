@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from lmpm.errors import LmpmError, NotFoundError, SpecError
-from lmpm.fs import disk_errors
+from lmpm.errors import LmpmError, SpecError
+from lmpm.proof import picture_url, read_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.recipe import Recipe
-
-# What llama.cpp decodes (stb_image), by the first bytes.
-KINDS: Final[Mapping[bytes, str]] = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"BM": "bmp"}
-MAX_BYTES: Final = 64 * 1024 * 1024
 
 Picture = str | Path | bytes
 
@@ -49,22 +44,7 @@ def data_url(picture: Picture) -> str:
             return picture
         if picture.startswith(("http://", "https://")):
             raise SpecError("A picture is not fetched from the network", hint="Download it, and give its path")
-    data = picture if isinstance(picture, bytes) else _read(Path(picture).expanduser())
-    kind = next((name for start, name in KINDS.items() if data.startswith(start)), None)
-    if kind is None:
-        what = "the bytes" if isinstance(picture, bytes) else f"`{picture}`"
-        raise SpecError(f"{what} are not a picture that can be shown", hint=f"Formats: {', '.join(KINDS.values())}")
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise NotFoundError(f"`{path}` is not there")
-    with disk_errors(path), path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise SpecError(f"`{path}` is larger than {MAX_BYTES // 1024**2} MiB")
-    return data
+    return picture_url(picture) if isinstance(picture, bytes) else read_picture(Path(picture).expanduser())
 
 
 def projector_beside(model: Path) -> Path | None:

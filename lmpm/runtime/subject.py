@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lmpm.engine import Files
 from lmpm.errors import LmpmError, NotFoundError, UnknownNameError, nearest
 from lmpm.limits import DEFAULT_CONTEXT
-from lmpm.project import actions, context_of, global_directory, locked_step, recipe_of, task_of
+from lmpm.project import actions, context_of, global_directory, locked_step, recipe_of, require_belonging, task_of
 from lmpm.recipe import Recipe
 from lmpm.runtime.pictures import projector_beside
 from lmpm.store import missing_files
@@ -66,7 +66,7 @@ def find_subject(
     if ref.endswith(".gguf"):
         return of_file(workspace, Path(ref).expanduser(), task=task)
     place, model = find_locked(workspace, ref)
-    return _of_lock(place, model, download=download, reporter=reporter)
+    return subject_of(place, model, download=download, reporter=reporter)
 
 
 def find_locked(workspace: Workspace, ref: str) -> tuple[Workspace, LockedModel]:
@@ -102,22 +102,28 @@ def _meant(lock: Lock, ref: str, catalog: Catalog) -> LockedModel | None:
     return asked[0] if asked else None
 
 
-def _of_lock(workspace: Workspace, model: LockedModel, *, download: bool, reporter: ActionReporter | None) -> Subject:
+def subject_of(
+    workspace: Workspace, model: LockedModel, *, download: bool = False, reporter: ActionReporter | None = None
+) -> Subject:
+    """A model as a lock had it, whatever stands there by now. Raises like `find_subject`."""
     step = locked_step(workspace, model)
     if (rung := step.rung) is None:
         raise ValueError("a step from the lock has a rung")
     candidate = rung.candidate
-    paths = step.paths
-    if not paths:
-        lacking = [file for file in candidate.files if workspace.store.find(candidate.source, file) is None]
+    paths, adapters = step.paths, step.adapter_paths
+    if not step.is_here:
+        pinned = [(source, file) for source, files in step.pins for file in files]
+        lacking = [pair for pair in pinned if workspace.store.find(*pair) is None]
         if lacking and not download:
             title = f"{candidate.model} {candidate.quant}"
-            raise missing_files(candidate.source, lacking, f"`{model.name}` is not on this machine: {title}")
+            files = [file for _, file in lacking]
+            raise missing_files(lacking[0][0], files, f"`{model.name}` is not on this machine: {title}")
         if lacking:
             log.info("fetching %s %s for `%s`", candidate.model, candidate.quant, model.name)
         plan = actions.sync.plan(workspace, [model.name], smoke=False)
         (done,) = actions.sync.apply(plan, reporter).models
-        paths = done.paths
+        paths, adapters = done.paths, done.adapters
+    require_belonging(candidate, paths, adapters, quick=True)
     weights = tuple(path for path, file in zip(paths, candidate.files, strict=True) if file.role == "model")
     mmproj = next((path for path, file in zip(paths, candidate.files, strict=True) if file.role == "mmproj"), None)
     task = task_of(model, workspace.catalog)
@@ -127,7 +133,7 @@ def _of_lock(workspace: Workspace, model: LockedModel, *, download: bool, report
         title=candidate.model,
         quant=candidate.quant,
         license=candidate.license,
-        files=Files(weights[0], mmproj),
+        files=Files(weights[0], mmproj, adapters=adapters),
         paths=weights,
         recipe=recipe or usual_recipe(workspace.catalog),
         task=task.name if task else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LmpmError
@@ -11,6 +12,8 @@ from lmpm.server.problem import invalid
 from lmpm.server.wire import CHAT, COMPLETIONS, EMBEDDINGS, INFILL, MESSAGES, RESPONSES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lmpm.recipe import Recipe
 
 SAMPLERS: Final = ("temperature", "top_p", "top_k", "min_p")
@@ -21,6 +24,7 @@ LIMITS: Final = {
     INFILL.path: ("n_predict", "max_tokens"),
 }
 STOPS: Final = {CHAT.path: "stop", COMPLETIONS.path: "stop", INFILL.path: "stop", MESSAGES.path: "stop_sequences"}
+TEMPLATED: Final = frozenset({CHAT.path, MESSAGES.path, RESPONSES.path})
 HELD: Final = ("grammar", "json_schema", "response_format", "tools")  # what holds an answer to something
 
 
@@ -32,6 +36,8 @@ def adapted(recipe: Recipe, path: str, body: dict[str, Any], *, plain: bool = Tr
     """
     asked = dict(body)
     inputs = asked.pop("lmpm", None)
+    if (thinks := thoughts_asked(asked)) is not None and not recipe.raw:
+        recipe = replace(recipe, mode="thinking" if thinks else "direct")
     if path == CHAT.path:
         _converse(recipe, asked, inputs, plain=plain)
     elif path == EMBEDDINGS.path:
@@ -49,9 +55,18 @@ def adapted(recipe: Recipe, path: str, body: dict[str, Any], *, plain: bool = Tr
     if path in STOPS and recipe.writes and not any(name in asked for name in SAMPLERS):
         found = {name: getattr(recipe.sampling, name) for name in SAMPLERS}
         asked |= {name: value for name, value in found.items() if value is not None}
-    if path in (CHAT.path, MESSAGES.path) and recipe.mode and "chat_template_kwargs" not in asked and not recipe.raw:
-        asked["chat_template_kwargs"] = {"enable_thinking": recipe.mode == "thinking"}
+    if path in TEMPLATED and recipe.mode and not recipe.raw:
+        asked.setdefault("chat_template_kwargs", {"enable_thinking": recipe.mode == "thinking"})
     return asked
+
+
+def thoughts_asked(body: Mapping[str, Any]) -> bool | None:
+    """Whether a request wants the model to think before it answers, in the words of its API; None: it does not say."""
+    thinking, reasoning = body.get("thinking"), body.get("reasoning")
+    if isinstance(thinking, dict):  # Anthropic's: enabled, adaptive, disabled
+        return thinking.get("type") != "disabled"
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else body.get("reasoning_effort")
+    return None if effort is None else effort != "none"
 
 
 def _converse(recipe: Recipe, asked: dict[str, Any], inputs: Any, *, plain: bool) -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.server.parameters import FIELDS, LLAMA
 from lmpm.server.problem import ApiError
-from lmpm.server.upstream import LostError, Reply, ask, connect
+from lmpm.server.upstream import LostError, ask, connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmpm.cloud import Provider
+    from lmpm.server.reply import Reply
     from lmpm.server.wire import Wire
 
 SILENCE_S: Final = 120.0

@@ -14,6 +14,7 @@ from aiohttp import web
 from lmpm.server import page
 from lmpm.server.parameters import check
 from lmpm.server.problem import ApiError, invalid
+from lmpm.server.reply import Stall
 from lmpm.server.served import CHALLENGE, PROOF, proof_of
 from lmpm.server.wire import WIRES
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lmpm.server.guard import Guard
     from lmpm.server.metrics import Metrics
     from lmpm.server.pool import Pool
+    from lmpm.server.reply import Chunks
     from lmpm.server.router import Answered, Router
     from lmpm.server.wire import Wire
 
@@ -74,8 +76,10 @@ class Front:
         except ApiError as error:
             return _refusal(error, is_anthropic)
         except web.HTTPException as error:
-            said = ApiError(error.status, f"{request.method} {request.path[:200]}: {error.reason}", code="http_error")
-            response = _refusal(said, is_anthropic)
+            said = f"{request.method} {request.path[:200]}: {error.reason}"
+            if any(f"/v1{request.path}" == wire.path for wire in WIRES):
+                said += ". The base URL of this server ends in /v1"
+            response = _refusal(ApiError(error.status, said, code="http_error"), is_anthropic)
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
@@ -141,15 +145,7 @@ class Front:
         await response.prepare(request)
         await response.write(reply.first)
         if reply.rest is not None:
-            reader = _Reader(request)
-            try:
-                async for chunk in reply.rest:
-                    reader.is_awaited = True
-                    await response.write(chunk)
-                    reader.is_awaited = False
-                    reader.taken += 1
-            finally:
-                reader.forget()
+            await _pass_on(reply.rest, response, request.transport)
         await response.write_eof()
         return response
 
@@ -219,25 +215,26 @@ class Front:
         yield "lmpm_memory_budget_bytes", {}, self.pool.budget
 
 
-class _Reader:
-    """A client that takes an answer. One that takes nothing for a while is cut off: it keeps a slot from others."""
+async def _pass_on(rest: Chunks, response: web.StreamResponse, transport: asyncio.Transport | None) -> None:
+    """The rest of an answer to its client. One that takes nothing for a while is cut off: it keeps a slot from others.
 
-    def __init__(self, request: web.Request) -> None:
-        self.is_awaited, self.taken = False, 0
-        self._transport, self._before = request.transport, 0
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(STALL_S, self._look)
+    The loop is run for every token.
+    """
+    is_taking = False
 
-    def _look(self) -> None:
-        if self.is_awaited and self.taken == self._before and self._transport is not None:
-            self._transport.abort()
-            return
-        self._before = self.taken
-        self._timer = self._loop.call_later(STALL_S, self._look)
+    def cut_off() -> None:
+        if is_taking and transport is not None:
+            transport.abort()
 
-    def forget(self) -> None:
-        """The answer is over."""
-        self._timer.cancel()
+    stall = Stall(STALL_S, cut_off)
+    try:
+        while chunk := await rest.read():
+            is_taking = True
+            await response.write(chunk)
+            is_taking = False
+            stall.moves += 1
+    finally:
+        stall.forget()
 
 
 def _refusal(error: ApiError, is_anthropic: bool) -> web.Response:
@@ -245,12 +242,14 @@ def _refusal(error: ApiError, is_anthropic: bool) -> web.Response:
 
 
 async def _read(request: web.Request) -> dict[str, Any]:
-    """The object in a body. Raises ApiError for what is too large, too slow, too deep, or not an object."""
+    """The object in a body. Raises ApiError for what is too large, too slow, cut off, too deep, or not an object."""
     try:
         async with asyncio.timeout(BODY_S):
             data = await request.read()
     except TimeoutError:
         raise ApiError(408, f"The body did not arrive within {BODY_S:g} s", code="timeout") from None
+    except web.RequestPayloadError:
+        raise invalid("The body is not whole: its encoding is broken", code="invalid_body") from None
     except web.HTTPRequestEntityTooLarge:
         raise ApiError(413, f"The body is larger than {MAX_BODY_BYTES} bytes", code="too_large") from None
     try:

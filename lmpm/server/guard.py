@@ -50,6 +50,8 @@ class Guard:
             raise ApiError(401, "The API key is missing or wrong", code="invalid_api_key", type="authentication_error")
         if method == "POST" and headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "The content type must be application/json", code="unsupported_media_type")
+        if headers.get("Content-Encoding", "identity").strip().lower() != "identity":  # a few bytes may hold gigabytes
+            raise ApiError(415, "The body must not be compressed", code="unsupported_media_type")
 
     def _knows_key(self, headers: Mapping[str, str]) -> bool:
         scheme, _, token = headers.get("Authorization", "").partition(" ")

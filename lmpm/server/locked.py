@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine import EngineLimits, Service
-from lmpm.errors import EngineError, LmpmError, MissingFilesError
+from lmpm.errors import LmpmError, MissingFilesError
 from lmpm.limits import ENGINE_EXTRA_MEMORY_BYTES, MIB
 from lmpm.project import actions
 from lmpm.reporter import Reporter
-from lmpm.runtime import Subject, find_subject, plan_of
+from lmpm.runtime import Subject, plan_of, subject_of
 from lmpm.server.asking import adapted
 from lmpm.server.running import SessionRunning
 
@@ -63,13 +63,13 @@ class LockedDeployment:
     @property
     def identity(self) -> Hashable:
         """What is run and how: a change of anything else leaves it loaded."""
-        files = tuple(file.sha256 for file in self._candidate.files)
+        files = tuple(file.sha256 for _, pinned in self._candidate.pins for file in pinned)
         return (self.name, files, self.recipe, self.context, self._wanted, self._budget)
 
     def facts(self) -> Mapping[str, Any]:
         """What people want to know of it."""
         return facts_of(self.recipe) | {
-            "files": [file.sha256 for file in self._candidate.files],
+            "files": [file.sha256 for _, files in self._candidate.pins for file in files],
             "license": self._candidate.license,
             "quant": self._candidate.quant,
             "size": self._candidate.size,
@@ -83,8 +83,8 @@ class LockedDeployment:
 
     def is_here(self) -> bool:
         """Whether every file is in the store."""
-        store, candidate = self._workspace.store, self._candidate
-        return all(store.find(candidate.source, file) is not None for file in candidate.files)
+        store = self._workspace.store
+        return all(store.find(source, file) is not None for source, files in self._candidate.pins for file in files)
 
     def bring(self, progress: Callable[[int, int], None]) -> None:
         """Download what the lock pins, verified as by `lmpm sync`."""
@@ -128,13 +128,11 @@ class LockedDeployment:
             return None
 
     def _subject(self) -> Subject:
-        return find_subject(self._workspace, self.name, download=False)
+        return subject_of(self._workspace, self._model)
 
     def open(self) -> Running:
         """Verify by stamp, and load."""
         subject = self._subject()
-        if subject.rung is not None and subject.rung.candidate.files != self._candidate.files:
-            raise EngineError(f"`{self.name}` is another model in lmpm.lock now")
         self.__dict__.pop("_planned", None)
         slots, config, need = fitting_plan(self._workspace, subject, self._wanted, self._budget, self._service)
         self.__dict__["_planned"] = (slots, config, need)
@@ -205,6 +203,7 @@ def fitting_plan(
         try:
             gpus = gpus_of(engine.machine)
             need = exact_memory(model, config, gpus, mmproj=pictures, service=service).total
+            need += subject.files.adapter_bytes
         except ValueError:
             need = subject.need * number + service.history_bytes  # no less than it can be
         if need <= budget or number == 1:

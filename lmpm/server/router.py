@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lmpm.server.allowance import Allowance
     from lmpm.server.metrics import Metrics
     from lmpm.server.pool import Pool
-    from lmpm.server.upstream import Reply
+    from lmpm.server.reply import Reply
     from lmpm.server.wire import Wire
     from lmpm.server.worker import Worker
 
@@ -31,7 +31,9 @@ COOL_DOWN_S: Final = 30.0
 LONGEST_COOL_DOWN_S: Final = 3600.0
 BRIDGE_PATIENCE_S: Final = 2.0  # for a model that is loading, where another may answer meanwhile
 COMING: Final = frozenset({"model_downloading", "model_missing", "model_loading"})
-NO_FAULT: Final = COMING | {"context_length_exceeded", "queue_full", "daily_limit", "provider_key_missing"}
+NO_FAULT: Final = COMING | {
+    "context_length_exceeded", "queue_full", "daily_limit", "provider_key_missing", "model_replaced",
+}  # fmt: skip
 
 log = logging.getLogger("lmpm.server")
 
@@ -188,12 +190,15 @@ class Router:
         try:
             async with asyncio.timeout(limit):
                 if target.worker is not None:
-                    return await local_target.answer(target.worker, wire, body, patience)
+                    worker = self.pool.workers.get(target.worker.name, target.worker)  # the lock may have changed
+                    return await local_target.answer(worker, wire, body, patience, is_last=not alternatives)
                 return await self._ask_provider(target, route, wire, body)
         except TimeoutError:
-            raise ApiError(
-                504, f"`{target.label}` said nothing within {limit:g} s", code="first_token_timeout", falls_over=True
-            ) from None
+            said = f"`{target.label}` said nothing within {limit:g} s"
+            if target.worker is not None and target.worker.state == "loading":  # which is no fault of it
+                said = f"`{target.label}` was still loading after {limit:g} s"
+                raise ApiError(503, said, code="model_loading", retry_after_s=2, falls_over=True) from None
+            raise ApiError(504, said, code="first_token_timeout", falls_over=True) from None
 
     async def _ask_provider(self, target: Target, route: Route, wire: Wire, body: Mapping[str, Any]) -> Reply:
         assert target.provider is not None  # noqa: S101

@@ -176,7 +176,7 @@ def _is_same(row: Mapping[str, Any], subject: Subject, context: int) -> bool:
     facts = row.get("lmpm")
     if not isinstance(facts, dict) or subject.rung is None:
         return False
-    files = [file.sha256 for file in subject.rung.candidate.files]
+    files = [file.sha256 for _, pinned in subject.rung.candidate.pins for file in pinned]
     known = None not in files and facts.get("files") == files
     room = facts.get("context")
     return known and facts.get("state") in USABLE and isinstance(room, int) and room >= context

@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import signal
+import socket
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -37,6 +38,9 @@ DRAIN_S: Final = 20.0  # for answers to end that are on their way
 LOOK_S: Final = 1.0  # between two looks at the lock
 HEADER_BYTES: Final = 16 * 1024  # of one line of a request's head
 MOST_HEADERS: Final = 100
+STOPPING: Final = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+]
 IDLE_S: Final = 75.0  # for the whole head of a request to come; longer than nginx keeps an idle connection
 
 log = logging.getLogger("lmpm.server")
@@ -112,7 +116,7 @@ class Server:
         self._runner = web.AppRunner(
             self.front.application(), handler_cancellation=True, access_log=None, max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES, max_headers=MOST_HEADERS, keepalive_timeout=IDLE_S, shutdown_timeout=1.0,
-            logger=silent,
+            logger=silent, auto_decompress=False,
         )  # fmt: skip
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
@@ -175,7 +179,8 @@ def _cannot_listen(error: OSError, settings: Settings) -> SpecError:
             f"Port {settings.port} is in use",
             hint="Perhaps another `lmpm serve` runs: take another port with `--port N`, any free one with `--port 0`",
         )
-    why = os.strerror(error.errno) if error.errno else str(error)
+    is_name = isinstance(error, socket.gaierror)  # whose numbers are not those of errno
+    why = os.strerror(error.errno) if error.errno and not is_name else error.strerror or str(error)
     return SpecError(f"Cannot listen at {settings.host} port {settings.port}: {why.lower()}", hint="`--host`, `--port`")
 
 
@@ -194,12 +199,19 @@ async def _until_signal(server: Server, announce: Callable[[Server], None], note
         if server.front.active:
             note(f"waiting up to {server.settings.drain_s:.0f} s for running answers; once more ends at once")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    for number in STOPPING:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # as `nohup` wants it
+        if os.name == "posix":
+            loop.add_signal_handler(number, stop)
+        else:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
     await server.start()
-    announce(server)
-    await asked.wait()
-    await server.stop()
+    try:
+        announce(server)
+        await asked.wait()
+    finally:
+        await server.stop()
 
 
 class Background:

@@ -138,7 +138,7 @@ class LockedSite:
         workspace, store = self.workspace, self.workspace.store
         taken = rung_for(model, workspace.machine).candidate
         task = task_of(model, workspace.catalog)
-        others = [item for item in model.candidates if item.memory < taken.memory]
+        others = [item for item in model.candidates if item.memory < taken.memory and not item.adapters]
         for candidate in sorted(others, key=lambda item: -item.score):
             found = [(file, store.find(candidate.source, file)) for file in candidate.files]
             paths = [path for file, path in found if path is not None and store.is_stamped(path, file.sha256 or "")]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHOICES: Final = ("auto", "none", "required")
 LONGEST_NAME: Final = 64  # tokens
+ALONE: Final = {"n": 1, "logprobs": False}  # what a demanded call has not, and what asks for none of it
 PASSED_ON: Final = frozenset(LLAMA) | {
     "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "logit_bias",
 }  # fmt: skip
@@ -43,6 +44,9 @@ def demanded_tools(wire: Wire, body: Mapping[str, Any]) -> list[Mapping[str, Any
         raise invalid("`tool_choice` must be `auto`, `none`, `required` or a function", "tool_choice", "invalid_value")
     if choice in (None, "auto", "none"):
         return []
+    for field, harmless in ALONE.items():
+        if body.get(field, harmless) != harmless:
+            raise invalid(f"`{field}` does not go with a `tool_choice` that demands a call", field, "unsupported")
     if not tools:
         raise invalid("`tool_choice` is only allowed when `tools` are specified", "tool_choice", "invalid_value")
     if choice == "required":

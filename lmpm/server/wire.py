@@ -79,7 +79,8 @@ def with_opening(wire: Wire, data: bytes) -> bytes:
     }  # fmt: skip
     events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
     if b"event: content_block_start" not in data:
-        block = {"type": "text", "text": ""}
+        kind = "thinking" if b'"thinking_delta"' in data else "text"
+        block = {"type": kind, kind: ""}
         events.append({"type": "content_block_start", "index": 0, "content_block": block})
     return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events) + data
 
@@ -106,3 +107,8 @@ def says_something(event: Mapping[str, Any]) -> bool:
         if any(delta.get(name) for name in ("content", "reasoning_content", "tool_calls", "refusal")):
             return True
     return False
+
+
+def says_or_reads(event: Mapping[str, Any]) -> bool:
+    """The same of an event, or that it says how much of the prompt is read, to who asked for that."""
+    return "prompt_progress" in event or says_something(event)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
+import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from lmpm.errors import LmpmError
 from lmpm.server.problem import ApiError
 from lmpm.server.upstream import connect, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from lmpm.server.deployment import Deployment, Running
 
+T = TypeVar("T")
 State = Literal["missing", "downloading", "unloaded", "loading", "ready", "failed"]
 
 QUEUE_PER_SLOT: Final = 16  # requests that wait for each one that is answered
@@ -40,6 +44,29 @@ class Loaded:
         """End the connections, then the process."""
         await self.session.close()
         await asyncio.to_thread(self.running.close)
+
+
+def in_thread(work: Callable[[], T], unwanted: Callable[[T], object] = lambda _: None) -> asyncio.Future[T]:
+    """What blocks for minutes, in a thread of its own, which no exit waits for.
+
+    A result that nobody waits for any more goes to `unwanted`.
+    """
+    found: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - for who waits
+            if found.set_running_or_notify_cancel():
+                found.set_exception(error)
+            return
+        if found.set_running_or_notify_cancel():
+            found.set_result(result)
+        else:
+            unwanted(result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(found)
 
 
 class Memory(Protocol):
@@ -73,6 +100,8 @@ class Worker:
         self._open.set()
         self._starting: asyncio.Task[Loaded] | None = None
         self._bringing: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._endings: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._not_before = 0.0
         self._answer_s = USUAL_ANSWER_S
@@ -125,6 +154,8 @@ class Worker:
 
     async def ready(self, patience_s: float | None = None) -> Loaded:
         """The loaded model; however many ask, it is started once. Raises ApiError after `patience_s` seconds."""
+        if self._is_closed:
+            raise ApiError(503, f"`{self.name}` is no longer served", code="model_replaced", falls_over=True)
         if self.loaded is not None and self.loaded.running.is_alive():
             return self.loaded
         if not self.is_here:
@@ -164,8 +195,7 @@ class Worker:
             self.starts += 1
             log.info("loading %s", self.name)
             try:
-                running = await asyncio.to_thread(self.deployment.open)
-                properties = await asyncio.to_thread(running.properties)
+                running, properties = await in_thread(self._opened, lambda found: found[0].close())
             except LmpmError as error:
                 self._failed(error.message)
                 self.is_here = await asyncio.to_thread(self.deployment.is_here)
@@ -177,17 +207,25 @@ class Worker:
         self.used_at = time.monotonic()
         return self.loaded
 
+    def _opened(self) -> tuple[Running, Mapping[str, Any]]:
+        """The model loaded, and what it says of itself. Blocks."""
+        running = self.deployment.open()
+        try:
+            return running, running.properties()
+        except BaseException:
+            running.close()
+            raise
+
     def _started(self, task: asyncio.Task[Loaded]) -> None:
         self._starting = None
         if not task.cancelled():
             task.exception()  # who asked has it
 
     async def _bury(self, why: str) -> None:
-        loaded, self.loaded = self.loaded, None
-        if loaded is not None:
+        if self.loaded is not None:
             log.warning("%s was lost: %s", self.name, why)
             self._failed(why, grace=1)
-            await loaded.close()
+            await self._end()
 
     def _failed(self, why: str, *, grace: int = 0) -> None:
         """Note a failure; after the first ones (`grace`) it is tried again only after a while, longer each time."""
@@ -202,26 +240,32 @@ class Worker:
         try:
             while self.active and self.loaded is not None and self.loaded.running.is_alive():
                 await self._memory.changed()
-            loaded, self.loaded = self.loaded, None
-            if loaded is not None:
+            if self.loaded is not None:
                 log.info("unloading %s", self.name)
-                await loaded.close()
+                await self._end()
         finally:
             self._open.set()
             self._memory.look_again()
 
-    async def close(self) -> None:
-        """End it now."""
-        if self._bringing is not None:
-            self._bringing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._bringing
-        if self._starting is not None:
-            with contextlib.suppress(ApiError):
-                await self._starting
+    async def _end(self) -> None:
+        """End its process. That goes on where who asked for it is cancelled; `close` waits for it."""
         loaded, self.loaded = self.loaded, None
         if loaded is not None:
-            await loaded.close()
+            ending = asyncio.create_task(loaded.close())
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
+
+    async def close(self) -> None:
+        """End it for good, also while it is brought or loaded."""
+        self._is_closed = True
+        for task in (self._bringing, self._starting):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self._end()
+        if self._endings:
+            await asyncio.wait(self._endings)
 
     # -- bringing ----------------------------------------------------------------------------------
 
@@ -236,10 +280,12 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         def progress(done: int, size: int) -> None:
+            if self._is_closed:
+                raise LmpmError(f"`{self.name}` is no longer served")  # what has arrived is kept
             loop.call_soon_threadsafe(setattr, self, "brought", (done, max(size, 1)))
 
         try:
-            await asyncio.to_thread(self.deployment.bring, progress)
+            await in_thread(partial(self.deployment.bring, progress))
             self.is_here = await asyncio.to_thread(self.deployment.is_here)
         except LmpmError as error:
             log.warning("%s cannot be downloaded: %s", self.name, error.message)

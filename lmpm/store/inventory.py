@@ -1,4 +1,4 @@
-"""What is in the store: every GGUF file with its size, who brought it, and the locks that name it."""
+"""What is in the store: every GGUF file and all else that lmpm brought, with its size and the locks that name it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Uses = Mapping[tuple[str, str], AbstractSet[Use]]  # by folder name, and digest 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A GGUF file of the store.
+    """A GGUF file of the store, or a file of a twin that lmpm brought.
 
     `names` are its names below `snapshots`, `own_names` those of them that lmpm made. `blob` is where the bytes lie,
     or the link to them; None in a cache without links, where the one name is the file. `brought` is True when lmpm
@@ -97,7 +97,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What the store holds; `other_bytes` are those of files that are not GGUF."""
+    """What the store holds; `other_bytes` are those of files of others that are not GGUF."""
 
     files: tuple[Stored, ...]
     unfinished: tuple[Unfinished, ...]
@@ -105,7 +105,7 @@ class Inventory:
 
     @property
     def size(self) -> int:
-        """Bytes of all GGUF files."""
+        """Bytes of all of them."""
         return sum(file.size for file in self.files)
 
 
@@ -156,10 +156,10 @@ class _Folder:
             hard = self.plain.get(facts.st_ino, []) if facts else []
             inodes |= {facts.st_ino} if facts else set()
             names = [*self.links.get(blob.name, []), *hard]
-            if _DIGEST.fullmatch(blob.name) and (not names or any(_is_model(name) for name in names)):
+            if _DIGEST.fullmatch(blob.name) and (not names or any(map(self._counts, names))):
                 yield from self._stored(blob, names, blob, len(hard))
         for inode, names in self.plain.items():
-            if inode not in inodes and any(_is_model(name) for name in names):
+            if inode not in inodes and any(map(self._counts, names)):
                 yield from self._stored(names[0], names, None, len(names) - 1)
 
     def _stored(self, place: Path, names: list[Path], blob: Path | None, others: int) -> Iterator[Stored]:
@@ -184,6 +184,10 @@ class _Folder:
             brought=digest is not None,
             used_by=self._used_by(*keys),
         )
+
+    def _counts(self, name: Path) -> bool:
+        """Whether a name is that of a model, or one that lmpm made."""
+        return name.name.lower().endswith(MODEL_SUFFIX) or self._made(name) is not None
 
     def _made(self, path: Path) -> str | None:
         """The sha256 that lmpm noted for what it made at `path`; None where somebody else made it."""
@@ -218,7 +222,7 @@ class _Folder:
                 )
 
     def other_bytes(self) -> int:
-        """Bytes of finished files that are not GGUF, wherever this client keeps them."""
+        """Bytes of the other finished files, wherever this client keeps them."""
         models = {file.blob or file.names[0] for file in self.models}
         blobs = [blob for blob in self.blobs if not blob.name.endswith(UNFINISHED_SUFFIXES)]
         inodes = {facts.st_ino for blob in self.blobs if (facts := _facts(blob))}
@@ -229,10 +233,6 @@ class _Folder:
     def _used_by(self, *keys: str) -> tuple[Use, ...]:
         found = {use for key in keys for use in self.uses.get((self.folder.name, key), ())}
         return tuple(sorted(found, key=lambda use: (use.project, use.model)))
-
-
-def _is_model(path: Path) -> bool:
-    return path.name.lower().endswith(MODEL_SUFFIX)
 
 
 def _facts(path: Path, *, follow: bool = True) -> os.stat_result | None:

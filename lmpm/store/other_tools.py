@@ -9,7 +9,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from lmpm.limits import MAX_FOREIGN_FILES
@@ -32,17 +32,19 @@ class OtherTool:
 
     def candidates(self, file: ModelFile) -> Iterator[Path]:
         """Files that may hold the bytes of `file`, the likeliest first; only their hash decides."""
-        blob = self.folder / "blobs" / f"sha256-{file.sha256}"  # Ollama names by content
-        with suppress(OSError):
-            facts = blob.stat()
-            if stat.S_ISREG(facts.st_mode) and facts.st_size == file.size:
-                yield blob
-        same_size = self._models.get(file.size, [])
-        yield from sorted(same_size, key=lambda path: path.name != Path(file.path).name)
+        blobs = self.folder / "blobs"  # by content: Ollama, then OCI image layouts and bundles
+        for blob in (blobs / f"sha256-{file.sha256}", blobs / "sha256" / (file.sha256 or "")):
+            with suppress(OSError):
+                facts = blob.stat()
+                if stat.S_ISREG(facts.st_mode) and facts.st_size == file.size:
+                    yield blob
+        name = PurePosixPath(file.path).name
+        same_size = [path for path in self._files.get(file.size, []) if path.name == name or _is_gguf(path)]
+        yield from sorted(same_size, key=lambda path: path.name != name)
 
     @cached_property
-    def _models(self) -> dict[int, list[Path]]:
-        """The GGUF files of the folder by size; links are not followed into other folders."""
+    def _files(self) -> dict[int, list[Path]]:
+        """The files of the folder by size; links are not followed into other folders."""
         found: dict[int, list[Path]] = defaultdict(list)
         seen = 0
         for place, folders, names in os.walk(self.folder):
@@ -51,13 +53,16 @@ class OtherTool:
                 seen += 1
                 if seen > MAX_FOREIGN_FILES:
                     return found
-                if name.lower().endswith(".gguf"):
-                    path = Path(place, name)
-                    with suppress(OSError):
-                        facts = path.stat()
-                        if stat.S_ISREG(facts.st_mode):
-                            found[facts.st_size].append(path)
+                path = Path(place, name)
+                with suppress(OSError):
+                    facts = path.stat()
+                    if stat.S_ISREG(facts.st_mode):
+                        found[facts.st_size].append(path)
         return found
+
+
+def _is_gguf(path: Path) -> bool:
+    return path.name.lower().endswith(".gguf")
 
 
 def other_tools_here(home: Path, *, ollama_models: str | None = None) -> list[OtherTool]:

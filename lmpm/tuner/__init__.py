@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmpm.tuner.base import USUAL as USUAL
+    from lmpm.tuner.conversion.quantize import QUANTS as QUANTS
+    from lmpm.tuner.converting import Converted as Converted, convert as convert
     from lmpm.tuner.costs import Costs as Costs
     from lmpm.tuner.inspection import Inspection as Inspection
     from lmpm.tuner.parity import Parity as Parity
@@ -29,6 +31,8 @@ else:
         __name__,
         {
             "base": "USUAL",
+            "converting": "Converted convert",
+            "conversion.quantize": "QUANTS",
             "costs": "Costs",
             "inspection": "Inspection",
             "parity": "Parity",

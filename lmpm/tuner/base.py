@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import HashMismatchError, IntegrityError, LmpmError, NetworkError, NotFoundError
 from lmpm.fs import hash_one, printable, rules
+from lmpm.project import require_space
+from lmpm.reporter import Reporter
 from lmpm.tuner.conversion.architectures import architecture_of
 from lmpm.tuner.conversion.safetensors import Weights
 from lmpm.tuner.conversion.vocabulary import read_json
+from lmpm.types import HubSource, ModelFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from lmpm.hub import Repository
     from lmpm.project import Workspace
 
 # Apache-2.0, of a size that a computer without a GPU tunes overnight (docs/tune.md).
@@ -66,46 +71,67 @@ class Base:
         return sum(prod(stored.shape) for stored in Weights(self.folder).tensors.values())
 
 
-def find_base(workspace: Workspace, ref: str) -> Base:
+def find_base(workspace: Workspace, ref: str, reporter: Reporter | None = None) -> Base:
     """The base that is meant by a path or by `owner/name[@revision]`, with its files here.
 
-    Raises SpecError for an architecture that cannot be tuned, NotFoundError, NetworkError, IntegrityError.
+    Raises SpecError for an architecture that cannot be tuned, NotFoundError, NetworkError, IntegrityError, DiskError.
     """
     place = Path(ref).expanduser()
     folder = place if place.is_absolute() else workspace.current / place
-    base = Base(folder=folder, name=folder.name) if folder.is_dir() else _of_hub(workspace, ref)
+    base = Base(folder=folder, name=folder.name) if folder.is_dir() else _of_hub(workspace, ref, reporter)
     architecture_of(base.config)
     if not Weights(base.folder).files:
         raise IntegrityError(f"`{printable(ref)}` holds no `*.safetensors`")
     return base
 
 
-def _of_hub(workspace: Workspace, ref: str) -> Base:
+def _of_hub(workspace: Workspace, ref: str, reporter: Reporter | None) -> Base:
+    found = _repository(workspace, ref)
+    return Base(
+        folder=_snapshot(workspace, found.id, found.revision, NEEDED, reporter),
+        name=found.id.rpartition("/")[2],
+        repo=found.id,
+        commit=found.revision,
+        license=found.license if found.license != "unknown" else "",
+    )
+
+
+def snapshot_of(
+    workspace: Workspace, ref: str, needed: Sequence[str], reporter: Reporter | None = None
+) -> tuple[Path, str, str]:
+    """The files of `owner/name[@revision]` of these names in one folder, with the repository and the commit.
+
+    Raises NotFoundError, NetworkError.
+    """
+    found = _repository(workspace, ref)
+    return _snapshot(workspace, found.id, found.revision, needed, reporter), found.id, found.revision
+
+
+def _repository(workspace: Workspace, ref: str) -> Repository:
     repo, _, revision = ref.removeprefix("hf:").partition("@")
     try:
         rules.repo_id(repo)
     except ValueError as error:
         raise NotFoundError(
             f"`{printable(ref)}` is neither a folder nor a repository of the Hub",
-            hint="A base is a folder of safetensors, or `owner/name` of the Hub",
+            hint="Name a folder of safetensors, or `owner/name` of the Hub",
         ) from error
-    found = workspace.hub.repository(repo, revision or None)
-    return Base(
-        folder=_snapshot(workspace, repo, found.revision),
-        name=repo.rpartition("/")[2],
-        repo=repo,
-        commit=found.revision,
-        license=found.license if found.license != "unknown" else "",
-    )
+    return workspace.hub.repository(repo, revision or None)
 
 
-def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
-    """The files of a commit in the Hugging Face cache, brought where they are not there."""
+def _snapshot(workspace: Workspace, repo: str, commit: str, needed: Sequence[str], reporter: Reporter | None) -> Path:
+    """The files of a commit in the Hugging Face cache, brought where they are not there.
+
+    Those whose sha256 the Hub promises, which are all large ones, come as models do: space first, hashed on their way,
+    resumed. The small ones that git itself holds are left to huggingface_hub.
+    """
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
+    if not workspace.offline:
+        _bring_large(workspace, HubSource(repo, commit), needed, reporter or Reporter())
     try:
         return Path(
             huggingface_hub.snapshot_download(
@@ -114,7 +140,7 @@ def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
                 cache_dir=workspace.store.root,
                 endpoint=workspace.http.endpoint,
                 token=workspace.http.token or False,
-                allow_patterns=list(NEEDED),
+                allow_patterns=list(needed),
                 local_files_only=workspace.offline,
             )
         )
@@ -124,6 +150,20 @@ def _snapshot(workspace: Workspace, repo: str, commit: str) -> Path:
         raise
     except OSError as error:
         raise NetworkError(f"`{repo}` could not be fetched: {printable(str(error))[:200]}") from error
+
+
+def _bring_large(workspace: Workspace, source: HubSource, needed: Sequence[str], reporter: Reporter) -> None:
+    """Raises NoSpaceError before the first byte, HashMismatchError, NetworkError."""
+    entries = workspace.hub.listing(source.repo, source.revision or "")
+    files = [
+        ModelFile(path=entry.path, size=entry.size, sha256=entry.sha256)
+        for entry in entries
+        if entry.sha256 and any(fnmatch(entry.path, pattern) for pattern in needed)
+    ]
+    require_space(workspace.store, [(source, files)])
+    reporter.planned(len(files), sum(file.size for file in files))
+    workspace.fetcher(reporter).downloader.fetch_all(source, files)
+    reporter.concluded()
 
 
 def _hashed(path: Path) -> str:

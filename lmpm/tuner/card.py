@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from lmpm.evaluation import percents, standing_words, title_of
-from lmpm.fs import printable
+from lmpm.fs import hash_one, printable
+from lmpm.tuner.conversion.quantize import types_of
 
 if TYPE_CHECKING:
     from lmpm.tuner.gate import Verdict
@@ -37,11 +38,13 @@ def card(
         "---",
         f"# {printable(job.name)}",
         "",
-        f"Trained by `lmpm tune` {'from nothing' if base is None else f'on {base.repo or base.name}'}, as Q8_0.",
+        f"Trained by `lmpm tune` {'from nothing' if base is None else f'on {base.repo or base.name}'}, as {job.quant}.",
         "",
         "| | |",
         "|---|---|",
         f"| file | `{trained.model.name}`, sha256 `{sha256}` |",
+        f"| weights | {types_of(trained.model)} |",
+        *(f"| adapter | `{path.name}`, sha256 `{hash_one(path).sha256}` |" for path in trained.put_on),
         f"| examples | {inspection.examples:,} of `{printable(job.examples.name)}`, sha256 `{job.examples.sha256}` |",
         f"| licence of the examples | {printable(data_license) or 'not stated'} |",
     ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LmpmError, NoSpaceError
 from lmpm.fs import free_space
+from lmpm.tuner.conversion.quantize import PACKED
 from lmpm.units import human
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ TRAINED_BYTES: Final = 16  # a trained number: itself, its gradient, two moments
 ACTIVATION_BYTES: Final = 34  # a layer, token and unit of width, without checkpointing
 OVERHEAD_BYTES: Final = 600 * 1024**2  # torch and transformers themselves
 Q8_0_BYTES: Final = 34 / 32
+FULL_BYTES: Final = 4  # a number of the file that a K-quant is made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ def costs_of(
     tokens: int,
     longest: int,
     cores: int,
+    quant: str = "Q8_0",
 ) -> Costs:
     """The costs of a training on `examples` with so many `tokens` altogether, the longest having `longest`.
 
@@ -75,6 +78,7 @@ def costs_of(
     made = int(parameters * Q8_0_BYTES)
     # a checkpoint and the one that replaces it, the file, and for a LoRA that of the base to compare with
     disk = 2 * 12 * trained + made * (1 if settings.kind == "scratch" else 2)
+    disk += 0 if quant in PACKED else parameters * FULL_BYTES * (1 if settings.kind == "scratch" else 2)
     seconds = FLOPS * parameters * read / flops + STEP_S * steps
     return Costs(steps=steps, tokens=read, seconds=seconds, memory=memory, disk=disk)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.errors import MissingFilesError, SmokeTestError, SpecError
 from lmpm.evaluation import LocalContender, evaluate, title_of
 from lmpm.fs import atomic, hash_one
+from lmpm.gguf import read_file
 from lmpm.machine import describe
 from lmpm.proof import read_cases, wanted_for
 from lmpm.runtime import find_subject, of_file
@@ -121,10 +122,10 @@ def judge(
     It must not be behind its base at all, nor behind the present pin by more than chance: a little noise between two
     trainings is no reason to stay with the older one.
     """
-    tuned = _contender(workspace, _of_file(workspace, trained.model, recipe, task), "tuned")
+    tuned = _contender(workspace, subject_of(workspace, trained.model, recipe, task, trained.put_on), "tuned")
     others = []
     if trained.base is not None:
-        others.append(_contender(workspace, _of_file(workspace, trained.base, recipe, task), "base"))
+        others.append(_contender(workspace, subject_of(workspace, trained.base, recipe, task), "base"))
     pinned = _pinned(workspace, name)
     if pinned is not None:
         others.append(_contender(workspace, pinned, "pinned now"))
@@ -146,9 +147,13 @@ def judge(
     return Verdict(evaluation=found, least=least, worse_than=tuple(worse))
 
 
-def _of_file(workspace: Workspace, path: Path, recipe: Recipe, task: Task | None) -> Subject:
+def subject_of(
+    workspace: Workspace, path: Path, recipe: Recipe, task: Task | None, adapters: tuple[Path, ...] = ()
+) -> Subject:
+    """A file with LoRAs on it, asked by a recipe."""
     subject = of_file(workspace, path, task=task.name if task else None)
-    return dataclasses.replace(subject, recipe=recipe)
+    files = dataclasses.replace(subject.files, adapters=adapters)
+    return dataclasses.replace(subject, recipe=recipe, files=files, need=subject.need + files.adapter_bytes)
 
 
 def _pinned(workspace: Workspace, name: str) -> Subject | None:
@@ -168,8 +173,8 @@ def _contender(workspace: Workspace, subject: Subject, note: str) -> LocalConten
         workspace=workspace,
         subject=subject,
         label=f"{subject.title} ({note})",
-        quant=subject.quant or "Q8_0",
-        identity=hash_one(subject.paths[0]).sha256,
+        quant=subject.quant or read_file(subject.paths[0]).quant() or "",
+        identity="+".join(hash_one(path).sha256 for path in (subject.paths[0], *subject.files.adapters)),
         build=info.build if info else "",
         is_pinned=note == "pinned now",
     )

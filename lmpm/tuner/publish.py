@@ -15,7 +15,7 @@ from lmpm.resolver import Constraints
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lmpm.catalog import Task
@@ -80,13 +80,24 @@ class Record:
     least: float | None
 
 
-def pin(workspace: Workspace, name: str, file: Path, task: Task | None, *, context: int, record: Record) -> Installed:
-    """Pin a file of the project under a name, with its record. Its gate was its test.
+def pin(
+    workspace: Workspace,
+    name: str,
+    file: Path,
+    task: Task | None,
+    *,
+    context: int,
+    record: Record,
+    adapters: Sequence[str] = (),
+) -> Installed:
+    """Pin a file of the project under a name, with adapters on it and its record. Its gate was its test.
 
     Raises LockError, DiskError, NothingFitsError.
     """
     constraints = Constraints(task=task.name if task else None, context=context)
-    plan = actions.install.plan(workspace, [str(file)], constraints, name=name, smoke=False)
+    plan = actions.install.plan(
+        workspace, [str(file)], constraints, name=name, smoke=False, adapters=adapters, anew=True
+    )
     steps = tuple(_with_record(step, record) for step in plan.steps)
     (done,) = actions.install.apply(replace(plan, steps=steps)).models
     return done

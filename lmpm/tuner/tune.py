@@ -12,12 +12,13 @@ from lmpm.gguf import read_file, require_adapter_for
 from lmpm.limits import DEFAULT_CONTEXT
 from lmpm.project import Training, context_of, recipe_of, task_of
 from lmpm.proof import Tested
-from lmpm.runtime import of_file, open_model
+from lmpm.runtime import open_model
 from lmpm.tuner.base import USUAL, find_base
 from lmpm.tuner.card import card
+from lmpm.tuner.conversion.quantize import require_quantizer
 from lmpm.tuner.costs import costs_of, require_room
 from lmpm.tuner.examples import Example, examples_of, hold_out, read_examples
-from lmpm.tuner.gate import HELD_OUT_FILE, cases_for, judge
+from lmpm.tuner.gate import HELD_OUT_FILE, cases_for, judge, subject_of
 from lmpm.tuner.inspection import inspect
 from lmpm.tuner.parity import require_parity
 from lmpm.tuner.publish import Record, pin, placed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lmpm.project import Installed, Workspace
     from lmpm.proof import CaseSet
     from lmpm.recipe import Recipe
+    from lmpm.reporter import Reporter as TransferReporter
     from lmpm.tuner.costs import Costs
     from lmpm.tuner.examples import Examples
     from lmpm.tuner.gate import Verdict
@@ -55,6 +57,8 @@ class Request:
     task: str | None = None
     least: float | None = None
     data_license: str = ""
+    quant: str = "Q8_0"
+    merges: bool = True
     settings: Settings
 
 
@@ -127,13 +131,14 @@ def check(workspace: Workspace, request: Request) -> Data:
     )
 
 
-def plan(workspace: Workspace, request: Request) -> Plan:
+def plan(workspace: Workspace, request: Request, transfers: TransferReporter | None = None) -> Plan:
     """All that is known before the training begins; the base is brought. Raises the errors of `check` and of the base.
 
     Raises LmpmError where a package is missing or the machine is too small.
     """
+    require_quantizer(request.quant)
     data, settings = check(workspace, request), request.settings
-    base = find_base(workspace, request.base or USUAL) if settings.kind == "lora" else None
+    base = find_base(workspace, request.base or USUAL, transfers) if settings.kind == "lora" else None
     job = Job(
         name=request.name,
         recipe=data.recipe,
@@ -141,6 +146,8 @@ def plan(workspace: Workspace, request: Request) -> Plan:
         settings=settings,
         base=base,
         home=workspace.home / "tune",
+        quant=request.quant,
+        merges=request.merges or base is None,
     )
     encoder = encoder_of(job)
     counted = inspect(
@@ -155,6 +162,7 @@ def plan(workspace: Workspace, request: Request) -> Plan:
         tokens=counted.tokens,
         longest=min(counted.longest, settings.max_tokens),
         cores=usable_cores(),
+        quant=request.quant,
     )
     require_room(costs, job.home, workspace.engine.machine.memory or None)
     cases = cases_for(workspace, data.asked, request.cases, data.recipe, data.task, job.folder)
@@ -186,10 +194,11 @@ def apply(
     told, workspace, job, request = reporter or Reporter(), planned.workspace, planned.job, planned.request
     trained, learner = perform(job, planned.encoder, watcher)
     told.trained(trained)
-    subject = of_file(workspace, trained.model, task=planned.data.task.name if planned.data.task else None)
-    subject = replace(subject, recipe=planned.data.recipe)
+    subject = subject_of(workspace, trained.exact, planned.data.recipe, planned.data.task, trained.put_on)
     with open_model(workspace, subject, context=job.settings.max_tokens) as model:
         parity = require_parity(model.session, planned.encoder, learner, job.examples.examples)
+    if trained.exact != trained.model:
+        trained.exact.unlink()
     told.compared(parity)
     verdict = judge(
         workspace,
@@ -216,7 +225,7 @@ def _publish(planned: Plan, trained: Trained, parity: Parity, verdict: Verdict) 
     if trained.adapter is not None and trained.base is not None:
         require_adapter_for(
             read_file(trained.adapter),
-            read_file(trained.base),
+            [read_file(trained.base)],
             hash_one(trained.base).sha256,
             name=trained.adapter.name,
         )
@@ -235,11 +244,15 @@ def _publish(planned: Plan, trained: Trained, parity: Parity, verdict: Verdict) 
         checks=checks.relative_to(workspace.directory).as_posix(),
         least=request.least,
     )
+    file = folder / trained.model.name
+    if trained.put_on and file.is_file() and hash_one(file).sha256 == sha256:
+        del made[file]  # the base of another adapter as well
     with placed(made):
-        file = folder / trained.model.name
-        done = pin(workspace, request.name, file, data.task, context=min(data.context, job.context), record=record)
+        adapters = [str(folder / path.name) for path in trained.put_on]
+        context = min(data.context, job.context)
+        done = pin(workspace, request.name, file, data.task, context=context, record=record, adapters=adapters)
     return Outcome(
-        file=folder / trained.model.name,
+        file=file,
         card=folder / page.name,
         adapter=folder / trained.adapter.name if trained.adapter else None,
         trained=trained,

@@ -11,9 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import LmpmError
+from lmpm.fs import usable_cores
 from lmpm.recipe import write_recipe
 from lmpm.tuner.conversion.adapter import Adapter
 from lmpm.tuner.conversion.files import About, write_adapter, write_model
+from lmpm.tuner.conversion.quantize import PACKED, quantize
 from lmpm.tuner.conversion.vocabulary import read_vocabulary
 from lmpm.tuner.costs import steps_of
 from lmpm.tuner.training import learners
@@ -46,6 +48,8 @@ class Job:
     settings: Settings
     base: Base | None
     home: Path  # where the folders of trainings are
+    quant: str = "Q8_0"  # of the files: the training does not depend on it
+    merges: bool = True  # the LoRA into its base; else both are pinned, and one base serves several
 
     @cached_property
     def key(self) -> str:
@@ -91,13 +95,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What came of it: the merged model, its base as GGUF made in the same way, and the LoRA where there is one."""
+    """What came of it: the merged model, its base as GGUF made in the same way, and the LoRA where there is one.
+
+    `exact` is the model as near as can be to what was trained, to be compared with it. With `put_on` the LoRA is not
+    merged: `model` is the base, which is run with it.
+    """
 
     model: Path
+    exact: Path
     base: Path | None
     adapter: Path | None
     loss: float
     left_out: int  # examples that were too long
+    put_on: tuple[Path, ...] = ()
 
 
 def packages() -> dict[str, str]:
@@ -135,21 +145,43 @@ def perform(job: Job, encoder: Encoder, watcher: Watcher) -> tuple[Trained, Lear
 
 
 def _write(job: Job, learner: Learner, loss: float, left_out: int) -> Trained:
-    model = job.folder / f"{job.name}-Q8_0.gguf"
+    model = job.folder / f"{job.name}-{job.quant}.gguf"
     about = About(name=job.name, license=job.base.license if job.base else "", facts=job.facts)
     if job.base is None:
         learners.save_scratch(learner, job.start)
-        write_model(job.start, model, about)
-        return Trained(model=model, base=None, adapter=None, loss=loss, left_out=left_out)
+        exact = _model(job, model, about)
+        return Trained(model=model, exact=exact, base=None, adapter=None, loss=loss, left_out=left_out)
     learners.save_lora(learner, job.base.folder, job.settings, job.folder / "adapter")
     adapter = Adapter(job.folder / "adapter")
-    write_model(job.start, model, about, adapter=adapter)
-    base = job.folder / f"{job.base.name}-Q8_0.gguf"
-    if not base.is_file():
-        write_model(job.start, base, About(name=job.base.name, license=job.base.license))
+    base = job.folder / f"{job.base.name}-{job.quant}.gguf"
+    of_base = About(name=job.base.name, license=job.base.license)
+    if not job.merges:
+        exact = _model(job, base, of_base)
+    else:
+        if not base.is_file() and (full := _model(job, base, of_base)) != base:
+            full.unlink()
+        exact = _model(job, model, about, adapter=adapter)
     lora = job.folder / f"{job.name}-lora.gguf"
     write_adapter(job.start, adapter, lora, About(name=job.name, facts=job.facts | _base_facts(job.base, base)))
-    return Trained(model=model, base=base, adapter=lora, loss=loss, left_out=left_out)
+    return Trained(
+        model=model if job.merges else base, exact=exact, base=base, adapter=lora, loss=loss, left_out=left_out,
+        put_on=() if job.merges else (lora,),
+    )  # fmt: skip
+
+
+def _model(job: Job, target: Path, about: About, *, adapter: Adapter | None = None) -> Path:
+    """Write a model in the quant that is wanted; the file that is nearest to the weights, which may be another."""
+    if job.quant in PACKED:
+        write_model(job.start, target, about, adapter=adapter)
+        return target
+    full = _full(target)
+    write_model(job.start, full, about, quant="F32", adapter=adapter)
+    quantize(full, target, job.quant, threads=usable_cores())
+    return full
+
+
+def _full(target: Path) -> Path:
+    return target.with_name(f"{target.stem}-full.gguf")
 
 
 def _base_facts(base: Base, file: Path) -> dict[str, str]:

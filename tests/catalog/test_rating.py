@@ -48,7 +48,9 @@ def value(made: CatalogModel, of: Task | None = None, mode: str | None = None) -
         (score(60, by="maker"), 60 * 0.98),
         (score(60, estimated=True, rule="a guess"), 60 * 0.9),
         (score(60, "other"), 70 - 4),  # half of its line's largest miss
-        (score(99, "other"), 80 - 4),  # no further than it was fitted
+        (score(99, "other"), 80 - 4),  # above what it was fitted on: its end
+        (score(10, "other"), 50 / 2 - 4),  # below: half of its beginning, and not the 45 of the line
+        (score(0, "other"), 0.0),
         (score(60, "ability"), (70 - 6) * 0.9),  # what measures another ability is an estimate
         (score(60, "loose"), 60 - 6),  # a line that nobody fitted
         (score(60, "other", by="maker"), 66 * 0.98),

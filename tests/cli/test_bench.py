@@ -11,6 +11,7 @@ from lmpm.fs import JsonCache
 from tests.benchmark.paced import Pace, serving
 from tests.conftest import Cli
 from tests.server.deployments import STARTER
+from tests.server.provider import KEY, provider_thread
 
 QUICK = ("--rounds", "1", "--requests", "2", "--prompt-tokens", "60", "--answer-tokens", "8", "--no-serve")
 
@@ -99,6 +100,26 @@ def test_what_became_slower_fails(project: Cli, tmp_path: Path) -> None:
 )
 def test_wrong(project: Cli, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     project.call("bench", "text-to-sql", *QUICK, *arguments).failed(2, *words)
+
+
+def test_a_provider_is_paid_after_its_cost_is_agreed_to(project: Cli, tmp_path: Path) -> None:
+    with provider_thread() as cloud:
+        cloud.usage = {"prompt_tokens": 100, "completion_tokens": 10}
+        table = f'base_url = "{cloud.record.base_url}"\nmodel = "gpt-4o-mini"\napi_key_env = "BIG_KEY"\n'
+        project.manifest.write_text(f"{project.manifest.read_text()}\n[cloud.big]\n{table}")
+        project.environment["BIG_KEY"] = KEY
+        arguments = ("bench", "text-to-sql", *QUICK, "--against", "cloud:big")
+        project.call(*arguments).failed(2, "costs money", "states no price", "--yes")
+        price = "price = { input = 10.0, output = 20.0 }"
+        project.manifest.write_text(f"{project.manifest.read_text()}{price}\n")
+        project.call(*arguments).failed(2, "about 6 requests", "about $")
+        assert not cloud.asked
+        done = project.call(*arguments, "--yes", "--save", tmp_path / "r.json").passed()
+        assert len(cloud.asked) == 6 and all("ignore_eos" not in body for body in cloud.asked)
+    rows = json.loads((tmp_path / "r.json").read_text("utf-8"))["results"]
+    paid = [row for row in rows if row["target"] == "cloud:big"]
+    assert [row["cost_usd"] for row in paid] == [pytest.approx(2 * (100 * 10 + 10 * 20) / 1e6)] * 2
+    assert "$0.0024" in done.out and KEY not in done.out + done.err + (tmp_path / "r.json").read_text("utf-8")
 
 
 def test_unknown(project: Cli) -> None:

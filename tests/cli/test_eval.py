@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT, Cli
 from tests.loopback import LoopbackHub
+from tests.runtime.test_pictures import seeing
 from tests.server.provider import KEY, provider_thread
 
 SET = (ROOT / "catalog" / "evals" / "text-to-sql.jsonl").read_text("utf-8").splitlines()
@@ -58,9 +59,15 @@ def test_a_model_of_a_provider(installed: Cli) -> None:
         installed.call(*arguments).failed(2, "costs money", "2 requests", "--yes")
         installed.call(*arguments, "--offline").failed(5, "switched off")
         assert not cloud.asked
+        plain = path.read_text()
+        installed.call(*arguments).failed(2, "costs money", "states no price")
+        path.write_text(plain.replace("[cloud.big]", "[cloud.big]\nprice = { input = 1000.0, output = 2000.0 }"))
+        installed.call(*arguments).failed(2, "costs money", "about $")
+        cloud.usage = {"prompt_tokens": 100, "completion_tokens": 10}
         done = installed.call(*arguments, "--yes", "--json").passed()
         own, other = done.json["scores"]
         assert (other["right"], other["asked"]) == (1, 2) and "gpt-4o-mini" in other["model"]
+        assert other["cost_usd"] == pytest.approx(2 * (100 * 1000 + 10 * 2000) / 1e6) and own["cost_usd"] is None
         assert other["sha256"] is None and other["url"] == f"{cloud.record.base_url}#gpt-4o-mini"
         assert own["asked"] == 2 and own["url"] is None and other["results"][0]["first_token_s"] > 0
         bodies = cloud.asked
@@ -226,3 +233,16 @@ def test_a_lock_names_no_checks_outside_of_the_project(installed: Cli) -> None:
     (report,) = installed.call("verify", "--json").json["models"]
     assert report["error"]["kind"] == "cases"
     assert "inside the project" in report["error"]["message"]
+
+
+@pytest.mark.parametrize("task", ["vision", "ocr"])
+def test_pictures_are_shown_to_a_model_with_eyes_and_to_no_other(cli: Cli, tmp_path: Path, task: str) -> None:
+    """Random weights see nothing; that they were shown something is in what the answers took, and in no error."""
+    seeing(tmp_path)
+    arguments = ("--task", task, "--limit", "2", "--max-tokens", "4", "--offline")
+    found = cli.call("eval", tmp_path / "model.gguf", *arguments, "--json").passed().json
+    (score,) = found["scores"]
+    assert (score["asked"], score["failures"]) == (2, 0) and found["cases"]["count"] == 2
+    assert all(item["tokens"] for item in score["results"])
+    (tmp_path / "mmproj-F16.gguf").unlink()
+    cli.call("eval", tmp_path / "model.gguf", *arguments, "--limit", "3").failed(8, "cannot look at pictures")

@@ -109,7 +109,7 @@ def test_every_command_that_returns_data(cli: Cli, hub: LoopbackHub) -> None:
     assert set(again) == RUNG | {"name", "path"} and again["path"] == model["path"]
 
     (listed,) = cli.call("list", "--json").passed().json["models"]
-    assert set(listed) == RUNG | {"name", "present"} and listed["present"] is True
+    assert set(listed) == RUNG | {"name", "present", "twins"} and listed["present"] is True
 
     path = cli.call("path", "embeddings", "--json").passed().json
     assert (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import http.server
 import json
 import signal
@@ -106,10 +107,40 @@ def test_a_second_interrupt_ends_it_at_once(project: Cli) -> None:
             assert child.returncode == 130
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_while_it_loads_leaves_nothing(project: Cli, tmp_path: Path, number: signal.Signals) -> None:
+    """Neither a process nor its folder, whatever it was about to do."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    project.environment["TMPDIR"] = str(folder)
+    with serving(project) as (url, child):
+        body = {"model": "text-to-sql", "prompt": "a", "max_tokens": 1}
+        asking = threading.Thread(target=_try, args=(url, body))
+        asking.start()
+        while not list(folder.glob("lmpm-*")):
+            assert child.poll() is None
+            time.sleep(0.005)
+        child.send_signal(number)
+        _, err = child.communicate(timeout=60)
+        asking.join()
+        assert (child.returncode, "Traceback" in err) == (0, False), err
+    assert not list(folder.glob("lmpm-*"))
+
+
+def _try(url: str, body: Any) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        call(f"{url}/v1/completions", body)
+
+
 def test_what_cannot_be_served_says_why(project: Cli) -> None:
     project.call("serve", "nothing").failed(3, "`nothing`", "text-to-sql")
     project.call("serve", "--host", "0.0.0.0").failed(2, "--api-key-env")
     project.call("serve", "--api-key-env", "NOT_SET_ANYWHERE").failed(2, "NOT_SET_ANYWHERE")
+    project.environment["EMPTY_KEY"] = " "
+    project.call("serve", "--api-key-env", "EMPTY_KEY").failed(2, "EMPTY_KEY is not set, or empty")
+    project.environment["EMPTY_KEY"] = "0123456789abcdef"
+    nowhere = ("serve", "--host", "nowhere.invalid", "--api-key-env", "EMPTY_KEY")
+    assert "unknown error" not in project.call(*nowhere).failed(2, "Cannot listen at nowhere.invalid").err
     project.call("serve", "--idle", "soon").failed(2, "10m")
 
 
@@ -158,6 +189,25 @@ def test_a_changed_lock_is_taken_up(project: Cli) -> None:
         project.lock.write_text("not a lock", "utf-8")
         time.sleep(2)
         assert call(f"{url}/v1/completions", {"model": "assistant", **body})[0] == 200, "a broken one changes nothing"
+
+
+def test_a_model_that_will_not_fit_is_named_at_the_start(project: Cli) -> None:
+    with serving(project, "--memory", "1MB") as (url, child):
+        status, said, _ = call(f"{url}/v1/completions", {"prompt": "a", "max_tokens": 1})
+        assert (status, said["error"]["code"]) == (503, "out_of_memory")
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=60)
+        assert "text-to-sql needs" in err and "will not load" in err
+
+
+def test_a_model_is_loaded_also_where_the_lock_is_gone(project: Cli) -> None:
+    with serving(project) as (url, child):
+        project.lock.unlink()
+        assert child.stderr is not None
+        while "not taken up" not in child.stderr.readline():
+            assert child.poll() is None
+        body = {"model": "text-to-sql", "prompt": "SELECT", "max_tokens": 2}
+        assert call(f"{url}/v1/completions", body)[0] == 200
 
 
 QUESTION = ("run", "text-to-sql", "-v", "--schema", SCHEMA, "How many users are there?")

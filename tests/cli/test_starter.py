@@ -125,6 +125,22 @@ def test_a_real_model_takes_its_place_once_there_is_a_network(tiny: Cli, hub: Lo
     assert re.search(r"^Chosen .*(?<!built in\))$", offline.err, re.MULTILINE)
 
 
+def test_by_its_name_it_is_taken_with_a_network_and_for_every_machine(tiny: Cli, hub: LoopbackHub) -> None:
+    tiny.manifest.write_text('[models]\n\n[targets]\nmac = { hardware = "M2, 16GB" }\n')
+    installed = tiny.call("install", "embeddings-starter").passed()
+    assert "you named the small model that is shipped with lmpm" in installed.err
+    assert len(hub.requests) == 0
+    assert 'embeddings-starter = { task = "embeddings", ref = "embeddings-starter" }' in tiny.manifest.read_text()
+    (model,) = load_lock(tiny.lock).models
+    assert [rung.source.name for rung in model.candidates] == ["starter:embeddings"]
+    assert model.candidates[0].targets == ("mac",)
+    tiny.call("lock", "--check").passed()
+    tiny.call("verify", "--offline").passed()
+    assert "nothing to do" in tiny.call("install", "embeddings-starter").passed().err
+    tiny.call("install", "Embeddings-Starter:Q4_K_M", "--dry-run").failed(2, "No quant of this model", "Q8_0")
+    tiny.call("install", "chat-starter", "--dry-run", "--offline").failed(2, "chat-starter")  # a task without one
+
+
 def test_the_starter_of_another_version_is_told(tiny: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.call("install", "embeddings", "--offline").passed()
     clone = tiny.clone()

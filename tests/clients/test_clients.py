@@ -120,6 +120,9 @@ def test_openai_responds(openai: Any) -> None:
     assert isinstance(said.output_text, str)
     events = list(openai.responses.create(model="chat", input="Say hello.", max_output_tokens=8, stream=True))
     assert events[-1].type == "response.completed"
+    with openai.responses.stream(model="chat", input="Say hello.", max_output_tokens=8) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        assert stream.get_final_response().output_text == text
 
 
 def test_openai_completes_with_chances(openai: Any) -> None:

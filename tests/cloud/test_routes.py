@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 
 import pytest
 
-from lmpm.cloud import Provider, Route, tightest
+from lmpm.cloud import Provider, Route, check_bridges, tightest
 from lmpm.errors import LockError, ManifestError
+from lmpm.fs import DocumentError
 from lmpm.project import audit_lock, differences, emit_lock, parse_lock
 from lmpm.project.manifest import Policy, parse_manifest
 from lmpm.project.staleness import stale_reasons
@@ -69,7 +71,11 @@ def test_the_documented_example() -> None:
         ("https://api", "http://api", "cloud.big.base_url"),
         ("https://api", "https://user:sk-secret@api", "cloud.big.base_url"),
         ("openai.com/v1/", "openai.com/v1?key=sk-secret", "cloud.big.base_url"),
-        ('api_key_env = "OPENAI_API_KEY"', 'api_key = "sk-secret"', "cloud.big.api_key_env"),
+        ('api_key_env = "OPENAI_API_KEY"', 'api_key = "sk-secret"', "cloud.big.api_key"),
+        ("[routes.assistant]", "price = 3\n[routes.assistant]", "cloud.big.price"),
+        ("[routes.assistant]", "price = { input = 1 }\n[routes.assistant]", "cloud.big.price.output"),
+        ("[routes.assistant]", "price = { input = 1, output = -1 }\n[routes.assistant]", "cloud.big.price.output"),
+        ("[routes.assistant]", "price = { input = 1, output = 1, per = 1 }\n[routes.assistant]", "cloud.big.price.per"),
         ('"20s"', '"soon"', "routes.assistant.first_token_timeout"),
         ("200", "0", "routes.assistant.max_requests_per_day"),
         ("bridge", "bridges", "routes.assistant.bridges"),
@@ -81,6 +87,27 @@ def test_a_mistake_is_an_error_with_its_place_and_without_its_secret(old: str, n
         parse_manifest(MANIFEST.replace(old, new))
     assert f"`{place}`" in str(caught.value)
     assert "sk-" not in str(caught.value)
+
+
+def test_a_bridge_is_another_model_of_the_same_task() -> None:
+    tasks = {"chat": "chat", "talk": "chat", "sql": "text-to-sql"}
+    for bridge, is_good in (("talk", True), ("chat", False), ("sql", False), ("starter", False), ("smaller", True)):
+        route = Route(name="assistant", targets=("chat",), bridge=(bridge,))
+        with contextlib.nullcontext() if is_good else pytest.raises(DocumentError, match=re.escape("bridge[0]")):
+            check_bridges({"assistant": route}, tasks)
+
+
+def test_a_price_is_of_the_manifest_alone() -> None:
+    """It is of a million tokens; no lock becomes stale where it changes, and none has it."""
+    priced = parse_manifest(MANIFEST.replace("[routes.", "price = { input = 0.15, output = 0.6 }\n[routes."))
+    plain = parse_manifest(MANIFEST)
+    price = priced.providers["big"].price
+    assert price is not None and price.of(2_000_000, 500_000) == pytest.approx(0.6)
+    assert plain.providers["big"].price is None and priced.providers == plain.providers
+    lock = parse_lock(ROUTED)
+    assert emit_lock(lock.routed_as(priced)) == emit_lock(lock.routed_as(plain))
+    with pytest.raises(LockError):
+        parse_lock(ROUTED.replace("[routes.", "price = { input = 1, output = 1 }\n[routes."))
 
 
 def test_a_request_can_only_tighten() -> None:

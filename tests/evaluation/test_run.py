@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lmpm.cloud import Price
 from lmpm.evaluation import (
     Evaluation,
     as_json,
@@ -39,6 +40,7 @@ class Counter:
     build: str = "b1"
     right: frozenset[int] = frozenset(range(NUMBER))
     ends_at: int | None = None
+    price: Price | None = None
     opened: int = 0
     asked: list[str] = field(default_factory=list)
 
@@ -135,7 +137,7 @@ def test_reports(cases: CaseSet, tmp_path: Path) -> None:
     found = run(cases, tmp_path, Counter(right=frozenset(range(30))), Counter(identity="1" * 64, label="a|b"))
     page = markdown(found)
     assert "| counter | Q8_0 | 30 of 40 | 75 % (60-86) |" in page
-    assert "| a\\|b | Q8_0 | 40 of 40 | 100 % (91-100) | +25 (" in page
+    assert "| a\\|b | Q8_0 | 40 of 40 | 100 % (91-100) | +25 points (" in page
     assert "## Won by a|b Q8_0" in page
     assert "| even | 15 of 20 | 20 of 20 |" in page
     assert bars(found)[0] in page

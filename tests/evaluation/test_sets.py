@@ -21,7 +21,6 @@ from lmpm.proof.checks.text import Facts, Label, Number, Translation
 from tests.conftest import ROOT
 
 SETS = sorted((ROOT / "catalog" / "evals").glob("*.jsonl"))
-WITHOUT = {"vision", "ocr"}  # they need pictures
 
 
 def read(path: Path) -> CaseSet:
@@ -42,9 +41,9 @@ def written(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_every_task_has_a_set_but_those_that_need_pictures() -> None:
+def test_every_task_has_a_set() -> None:
     tasks = set(catalog.load(ROOT / "catalog").task_names())
-    assert {path.stem for path in SETS} == tasks - WITHOUT
+    assert {path.stem for path in SETS} == tasks
     assert own_cases(None) is None
 
 
@@ -84,6 +83,16 @@ def test_the_answers_of_a_set_are_right_and_nonsense_is_not(path: Path) -> None:
             assert check.judge(answer).passed, case.id
         nonsense = '{"name": "nonsense"}' if isinstance(check, Call) else "xyzzy"
         assert not check.judge(nonsense).passed, case.id
+
+
+@pytest.mark.parametrize("task", ["vision", "ocr"])
+def test_every_picture_is_shown_and_small(task: str) -> None:
+    cases = read(ROOT / "catalog" / "evals" / f"{task}.jsonl").cases
+    shown = [case.inputs["image"] for case in cases]
+    urls = [url for value in shown for url in (value if isinstance(value, list) else [value])]
+    assert len(set(urls)) == len(cases) == 30
+    assert all(url.startswith("data:image/png;base64,") and len(url) < 16_000 for url in urls)
+    assert not any("data:" in case.title for case in cases)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="code is confined on Linux alone")

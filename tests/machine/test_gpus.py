@@ -133,6 +133,32 @@ def test_the_variables_of_amd_are_obeyed(chips: Chips, variable: str, value: str
     machine = detect(chips, probes=Recorded(files=linux(64) | cards, variables={variable: value}))
     assert machine.accelerator == ("cpu" if name is None else "rocm")
     assert name is None or machine.name == name
+    assert machine.source_of("visible_gpus").source == f"{variable}={value}"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("1,0", "RX 6700 XT + RX 7900 XTX"),
+        ("0,-1,1", "RX 7900 XTX"),
+        ("-1", None),
+        ("0,9", "RX 7900 XTX"),  # up to the first that is not there
+        ("GPU-1fba3c8d2e5a7b90", "RX 6700 XT"),
+        ("GPU-0000000000000000", None),
+        ("GPU-1", "RX 6700 XT"),
+        ("all", None),
+        ("\x1b[31m0", None),
+    ],
+)
+def test_cards_of_amd_are_named_by_number_and_by_what_the_kernel_calls_unique(
+    chips: Chips, value: str, name: str | None
+) -> None:
+    cards = drm("card0", "0x1002", "0x744c", 24 * GIB) | drm("card1", "0x1002", "0x73df", 12 * GIB)
+    cards["/sys/class/drm/card1/device/unique_id"] = "1fba3c8d2e5a7b90\n"
+    machine = detect(chips, probes=Recorded(files=linux(64) | cards, variables={"ROCR_VISIBLE_DEVICES": value}))
+    assert (machine.accelerator, machine.vram == 0) == (("cpu", True) if name is None else ("rocm", False))
+    assert name is None or machine.name == name
+    assert machine.source_of("visible_gpus").source.isprintable()
 
 
 def mig(*profiles: str, uuid: str = "GPU-5d5ba0d6") -> str:

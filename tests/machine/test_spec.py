@@ -99,7 +99,7 @@ def facts(machine: Machine) -> tuple[str, str, float, float, float | None]:
         ("EPYC 9654, 256GB", ("AMD EPYC 9654", "cpu", 0, 256, 460.8)),
         ("AMD EPYC 7763 64-Core Processor, 256GB", ("AMD EPYC 7763", "cpu", 0, 256, 204.8)),
         ("Xeon 8380 128GB", ("Intel Xeon Platinum 8380", "cpu", 0, 128, 204.8)),
-        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz, 64GB", ("Intel Xeon E5-2680 v4", "cpu", 0, 64, 51.2)),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz, 64GB", ("Intel Xeon E5-2680 v4", "cpu", 0, 64, 76.8)),
         ("i7-9750H, 16GB, DDR4", ("Intel Core i7-9750H", "cpu", 0, 16, 42.7)),
         ("12700H 16GB", ("Intel Core i7-12700H", "cpu", 0, 16, 51.2)),  # DDR4 at worst
         ("12th Gen Intel(R) Core(TM) i7-12700H, 16GB, DDR5", ("Intel Core i7-12700H", "cpu", 0, 16, 76.8)),

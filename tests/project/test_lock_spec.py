@@ -73,8 +73,35 @@ def read(text: str) -> dict[str, dict[str, Any]]:
                 "[^/]+/[^/]+", twin["evidence"]["base_model"]
             ):
                 raise ValueError("twin")
+        check_adapters(model)
     check_routes(document, models)
     return models
+
+
+def check_adapters(model: dict[str, Any]) -> None:
+    """Adapters: one base each, as many for each candidate, memory that holds them."""
+    adapters = model.get("adapters", [])
+    of = [(item["base"]["sha256"], item["file"]["sha256"]) for item in adapters]
+    if len(set(of)) < len(of):
+        raise ValueError("twice")
+    for item in adapters:
+        file, source = item["file"], item["source"]
+        if not HEX64.fullmatch(file["sha256"]) or not file["path"].endswith(".gguf") or file["size"] < 1:
+            raise ValueError("file")
+        if ".." in file["path"] or ("hf" in source and not HEX40.fullmatch(source["revision"])):
+            raise ValueError("source")
+        if item["license"] != item["license"].strip():
+            raise ValueError("license")
+    counts = []
+    for rung in model["candidate"]:
+        own = [item for item in adapters if item["base"]["sha256"] == rung["files"][0]["sha256"]]
+        counts.append(len(own))
+        if rung["memory"] < sum(file["size"] for file in (*rung["files"], *(item["file"] for item in own))):
+            raise ValueError("memory")
+    if len(set(counts)) > 1 or (adapters and not counts[0]) or counts[0] > 16:
+        raise ValueError("adapters")
+    if {base for base, _ in of} - {rung["files"][0]["sha256"] for rung in model["candidate"]}:
+        raise ValueError("base")
 
 
 def check_routes(document: dict[str, Any], models: dict[str, Any]) -> None:
@@ -172,21 +199,21 @@ def worth(number: int, rung: dict[str, Any], model: dict[str, Any], machine: Mac
         haste = max(first / comfort_f, total / comfort_t)
         x = max(1, haste)
         y = max(1, first / longest_f, total / longest_t, 5 / writing if answer else 1)
-    reserve = min(budget / 10, 2 * GIB) if whole else budget / 10 + host / 5
+    reserve = min((0.08 if machine.vram else 0.1) * budget, 2 * GIB) if whole else 0.08 * budget + host / 5
     free = (budget if whole else budget + host) - need
     coarse = bits(rung) < 4.25 or re.match("(UD-|i1-)?Q[23]", rung["quant"])
     tier = 1 if coarse and not rung.get("native") else 0
     tier = 2 if free < max(reserve * (0.85 if rung.get("native") else 1), GIB / 2) else tier
     tier = 3 if model.get("bulk") and not whole and "prompt_tokens" in model else tier
-    split = 0.8 if model.get("prompt_tokens", 0) >= 1500 else 0.95
+    split = 0.8 if model.get("prompt_tokens", 0) >= 1000 else 0.95
     value = rung["score"] * (1 if whole else split) * x**-0.09 / y
     able = whole and (x == 1 or not rung.get("answer_tokens"))
     size = sum(file["size"] for file in rung["files"])
-    most = BITS["Q6_K"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 4e9 else 8.5
-    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.85 * budget else most
+    most = BITS["Q5_K_M"] if machine.accelerator == "cpu" and rung.get("answer_tokens") and size > 2.5e9 else 8.5
+    most = 8.5 if machine.vram else BITS["Q4_K_M"] if need > 0.75 * budget else most
     few = bits(rung) <= most
     item = {"number": number, "rung": rung, "value": value, "tier": tier, "T": total, "whole": whole}
-    item["felt"] = max(haste, 1 / 3)
+    item["felt"] = max(haste, 1 / 2)
     return {**item, "able": able, "few": few}
 
 
@@ -255,7 +282,8 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
             operations *= (0.864 if cpu.sockets > 1 else 1) * (0.470 if low_bit else 1)
         else:
             operations = machine.bandwidth * SPEED[machine.accelerator][2]
-        operations = max(operations * (0.33 if mixture else 1), 1e9)
+        share = 0.6 if machine.accelerator == "metal" else 0.33
+        operations = max(operations * (share if mixture else 1), 1e9)
         weights = rung.get("active_parameters") or parameters
         weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
         copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)
@@ -300,7 +328,7 @@ def some_lock(rng: random.Random) -> Lock:
             files = tuple(
                 replace(file, size=sizes.setdefault(file.sha256, memory // len(rung.files))) for file in rung.files
             )
-            memory = max(memory, sum(file.size for file in files))
+            memory = max(memory, sum(file.size for file in files) + sum(item.size for item in rung.adapters))
             rungs.append(
                 replace(
                     rung,
@@ -450,6 +478,48 @@ def test_it_refuses_twins_that_lmpm_refuses(old: str, new: str) -> None:
         parse_lock(TWINNED.replace(old, new, 1))
 
 
+ADAPTER = f"""
+[[model.adapters]]
+source = {{ hf = "org/team-lora", revision = "{"4" * 40}" }}
+base = {{ sha256 = "{"e" * 64}", repo = "org/base", commit = "{"5" * 40}" }}
+license = "mit"
+file = {{ path = "team.gguf", size = 4000, sha256 = "{"6" * 64}" }}
+"""
+ADAPTED = TEXT.replace("revision = 0", "revision = 2", 1).replace(
+    '\n[providers."big"]', f'{ADAPTER}\n[providers."big"]'
+)
+
+
+def test_adapters_are_read_and_written() -> None:
+    ((adapter,),) = (rung.adapters for rung in parse_lock(ADAPTED).models[1].candidates)
+    assert emit_lock(parse_lock(ADAPTED)) == ADAPTED
+    (theirs,) = read(ADAPTED)["text-to-sql"]["adapters"]
+    assert theirs["file"]["sha256"] == adapter.file.sha256 and theirs["base"]["sha256"] == adapter.base.sha256
+    assert theirs["base"]["commit"] == adapter.base.commit
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f'base = {{ sha256 = "{"e" * 64}"', f'base = {{ sha256 = "{"8" * 64}"'),
+        (f', sha256 = "{"6" * 64}"', ""),
+        ("4" * 40, "main"),
+        ('"team.gguf"', '"../team.gguf"'),
+        ('"team.gguf"', '"team.bin"'),
+        ("size = 4000", "size = 0"),
+        ("size = 4000", "size = 9000000"),
+        ('license = "mit"\nfile', "file"),
+        (ADAPTER, ADAPTER + ADAPTER),
+    ],
+)
+def test_it_refuses_adapters_that_lmpm_refuses(old: str, new: str) -> None:
+    assert old in ADAPTED
+    with pytest.raises((ValueError, KeyError)):
+        read(ADAPTED.replace(old, new, 1))
+    with pytest.raises(LockError):
+        parse_lock(ADAPTED.replace(old, new, 1))
+
+
 def test_the_page_has_these_figures() -> None:
     from lmpm.gguf import quant
 
@@ -472,7 +542,9 @@ def test_a_candidate_is_asked_as_the_page_says() -> None:
     for seed in range(200):
         lock = random_lock(random.Random(seed))
         text = emit_lock(lock)
-        assert tomllib.loads(text)["revision"] == int(any(model.recipe or model.twins for model in lock.models))
+        adapted = any(rung.adapters for model in lock.models for rung in model.candidates)
+        needed = 2 if adapted else int(any(model.recipe or model.twins for model in lock.models))
+        assert tomllib.loads(text)["revision"] == needed
         models = read(text)
         for model in lock.models:
             for rung, row in zip(model.candidates, models[model.name]["candidate"], strict=True):

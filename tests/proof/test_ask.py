@@ -77,6 +77,24 @@ def test_a_model_that_is_asked_for_sql_and_cases_that_are_left_out(tmp_path: Pat
     assert (none.cases, none.left_out, none.passed) == (0, 1, True)
 
 
+def test_an_answer_that_runs_when_the_time_is_over_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer takes less than a millisecond: none counts as asked, and a share that is needed is not shown."""
+    shared = {"defaults": {"schema": SCHEMA, "rows": "INSERT INTO users VALUES (1,'Ada','2026-05-03');"}}
+    asked = [
+        {"id": f"c{number}", "check": "sql", "question": f"How many users {number}?", "reference": "SELECT 1"}
+        for number in range(12)
+    ]
+    cases = read_cases(written(tmp_path, [shared, *asked]), wanted_for(SQL, "sql"))
+    monkeypatch.setattr("lmpm.proof.checked.FEW_CASES_S", 0.001)
+    size = STARTER.stat().st_size
+    found = run_checks(Files(STARTER), size, cases, SQL, plan=RunConfig(context=1024), limits=LIMITS, needed=0.0)
+    assert (found.cases, found.late, found.left_out, found.wrong, found.passed) == (0, 10, 0, (), False)
+    assert "no check answered within" in found.detail and "10 not answered" in found.details[0]
+    held = dataclasses.replace(cases, cases=cases.cases[:3])
+    full = run_checks(Files(STARTER), size, held, SQL, plan=RunConfig(context=1024), limits=LIMITS, full=True)
+    assert (full.cases, full.late, full.passed) == (3, 0, True)  # all are wanted, however long they take
+
+
 def test_a_question_that_is_too_long_is_not_right_and_the_others_are_asked(tmp_path: Path) -> None:
     shared = {
         "defaults": {"check": "sql", "schema": SCHEMA, "rows": "INSERT INTO users VALUES (1,'Ada','2026-05-03');"}

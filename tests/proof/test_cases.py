@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 
@@ -166,3 +167,40 @@ def test_what_is_asked_has_a_hash_of_its_own(tmp_path: Path) -> None:
     )
     assert first.asked == second.asked
     assert first.digest != second.digest
+
+
+PNG = b"\x89PNG and so on"
+PICTURES = Wanted(
+    inputs=("prompt", "image"), required=("prompt",), lists=("image",), pictures=("image",), check="exact"
+)
+
+
+def test_pictures_stand_beside_the_file_and_count_by_their_bytes(tmp_path: Path) -> None:
+    line = json.dumps({"prompt": "x", "image": ["shown/a.png"], "expected": "y"})
+    (tmp_path / "shown").mkdir()
+    found = []
+    for data in (PNG, PNG + b"!"):
+        (tmp_path / "shown" / "a.png").write_bytes(data)
+        (case,) = read(tmp_path, "a.jsonl", line, PICTURES).cases
+        assert case.inputs["image"] == [f"data:image/png;base64,{b64encode(data).decode()}"] and case.title == "x"
+        found.append((case.digest, case.asked))
+    assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
+    (one,) = read(tmp_path, "b.jsonl", line.replace('["shown/a.png"]', '"shown/a.png"'), PICTURES).cases
+    assert one.inputs["image"] == case.inputs["image"][0]
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("gone.png", "gone.png` is not there"),
+        ("text.png", "are not a picture"),
+        (5, "`image` expected a list of strings"),
+    ],
+)
+def test_pictures_that_cannot_be_shown(tmp_path: Path, image: object, words: str) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    text = "\n" + json.dumps({"prompt": "x", "image": image, "expected": "y"})
+    with pytest.raises(CasesError) as caught:
+        read(tmp_path, "a.jsonl", text, PICTURES)
+    (told,) = caught.value.details
+    assert told.startswith("evals/a.jsonl, line 2: `image`") and words in told

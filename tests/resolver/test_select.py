@@ -14,7 +14,9 @@ from lmpm.limits import GIB
 from lmpm.machine.chips import load_chips
 from lmpm.machine.spec import parse_spec
 from lmpm.resolver.constraints import Constraints
+from lmpm.resolver.explain import describe_choice
 from lmpm.resolver.records import Choice, Request
+from lmpm.resolver.remedy import MACS, unified
 from lmpm.resolver.resolver import request_for
 from lmpm.resolver.select import is_weak, judge, refuse, select, speed_of
 from lmpm.resolver.waiting import Waiting
@@ -152,15 +154,33 @@ class TestSaid:
 
     def test_a_weak_choice_names_what_would_do(self) -> None:
         needs = replace(REQUEST, useful=45.0)
-        choice = select(needs, MAC, [variant("A", score=31), variant("B", 30, score=68.9), variant("C", 50, score=80)])
+        large = [variant("B", 30, score=68.9), variant("C", 50, score=80), variant("D", 200, score=90)]
+        choice = select(needs, MAC, [variant("A", score=31), *large])
         assert choice.chosen is not None and is_weak(choice.chosen, needs)
-        assert choice.better is not None and choice.better.variant.title == "B"
+        assert choice.remedy is not None and choice.remedy.larger is not None and choice.remedy.hosted is not None
+        assert (choice.remedy.larger.variant.title, choice.remedy.memory) == ("B", 48 * GIB)
+        assert choice.remedy.hosted.variant.title == "D"
+        assert describe_choice(choice).endswith(
+            "of little use; 68.9 from 48 GB of unified memory on, or a cloud model, such as D with 90.0"
+        )
+        alone = select(needs, MAC, [variant("A", score=31)])
+        assert describe_choice(alone).endswith("of little use; a cloud model")
         good = select(needs, MAC, [variant("A", score=45)])
-        assert good.chosen is not None and not is_weak(good.chosen, needs) and good.better is None
+        assert good.chosen is not None and not is_weak(good.chosen, needs) and good.remedy is None
         named = replace(needs, model="a")
         assert not is_weak(
             select(named, MAC, [variant("A", score=31)]).chosen or judge(named, MAC, variant("A")), named
         )
+
+    def test_the_macs_of_a_remedy_are_the_slowest_of_their_memory(self) -> None:
+        chips = load_chips(catalog.directory())
+        macs = [chip for chip in chips.chips if chip.accelerator == "metal"]
+        for size, bandwidth, compute in MACS:
+            sold = [chip for chip in macs if size * GIB in chip.memory]
+            slowest = min(sold, key=lambda chip: (chip.bandwidth, chip.compute or 0.0))
+            machine = unified(size * GIB, bandwidth, compute)
+            assert (slowest.bandwidth, slowest.compute) == (machine.bandwidth, machine.compute)
+            assert machine.budget == parse_spec(f"{slowest.name}, {size}GB", chips).budget
 
 
 class TestAllowed:

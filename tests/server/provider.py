@@ -31,6 +31,7 @@ class LoopbackProvider:
     port: int = 0
     retry_after: str | None = None
     words: tuple[str, ...] = ("from", " the", " cloud")
+    usage: dict[str, int] = field(default_factory=dict)
 
     @property
     def record(self) -> Provider:
@@ -80,6 +81,8 @@ class LoopbackProvider:
             return response
         for word in () if self.mood == "mute" else words:
             await response.write(_event({"content": word}))
+        if self.usage:
+            await response.write(b"data: " + json.dumps({"choices": [], "usage": self.usage}).encode() + b"\n\n")
         if self.mood != "mute":
             await response.write(b"data: [DONE]\n\n")
         await response.write_eof()

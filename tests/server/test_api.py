@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lmpm.recipe import Recipe
+from lmpm.server.asking import adapted
 from tests.gguf_files import write_bert, write_llama
 from tests.server.deployments import Real
 from tests.server.fronts import Client, front
@@ -159,6 +161,12 @@ REFUSED: list[tuple[str, dict[str, Any], str | None, str]] = [
         {"messages": HELLO, "tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}},
         "tool_choice",
         "invalid_value",
+    ),
+    (
+        "/v1/chat/completions",
+        {"messages": HELLO, "tools": [WEATHER], "tool_choice": "required", "n": 2},
+        "n",
+        "unsupported",
     ),
     ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "tool_choice": {"type": "any"}}, "", ""),
     ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "grammar": "root ::= []"}, "", ""),
@@ -328,5 +336,81 @@ def test_what_llama_server_calls_its_own(tmp_path: Path) -> None:
         assert (refused.status, refused.error["param"]) == (400, "promt")
         missing = await client.post("/completion", {"model": "sql"})
         assert missing.error["param"] == "prompt"
+
+    with_starter(tmp_path, ask)
+
+
+THINKS = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}{{ eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% if enable_thinking %}think{% else %}direct{% endif %}{% endif %}"
+)
+
+
+class Thinker(Real):
+    """A model that can think, whose recipe answers directly."""
+
+    def adapt(self, path: str, body: dict[str, Any], *, plain: bool = True) -> dict[str, Any]:
+        return adapted(Recipe(kind="chat", mode="direct"), path, body, plain=plain)
+
+
+def test_thoughts_are_asked_for_in_the_words_of_each_api(tmp_path: Path) -> None:
+    """What llama-server takes and passes over. The prompt ends in a word of five letters or six, each a token."""
+    file = write_llama(tmp_path / "thinks.gguf", chat_template=THINKS)[0]
+    ways: dict[str, tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]] = {
+        "/v1/messages": (
+            {"messages": HELLO, "max_tokens": 2},
+            [{"thinking": {"type": "enabled", "budget_tokens": 1024}}, {"thinking": {"type": "adaptive"}}],
+            [{}, {"thinking": {"type": "disabled"}}],
+        ),
+        "/v1/chat/completions": (
+            {"messages": HELLO, "max_tokens": 2},
+            [{"reasoning_effort": "low"}],
+            [{}, {"reasoning_effort": "none"}],
+        ),
+        "/v1/responses": (
+            {"input": "hi", "max_output_tokens": 2},
+            [{"reasoning": {"effort": "high"}}],
+            [{}, {"reasoning": {"effort": "none"}}],
+        ),
+    }
+
+    async def main() -> None:
+        async with front(tmp_path, Thinker("t", file)) as client:
+
+            async def read(path: str, body: dict[str, Any]) -> int:
+                usage = (await client.post(path, {"model": "t", **body})).json["usage"]
+                return sum(usage.get(name, 0) for name in ("prompt_tokens", "input_tokens", "cache_read_input_tokens"))
+
+            for path, (body, thinking, direct) in ways.items():
+                thought = {await read(path, body | more) for more in thinking}
+                answered = {await read(path, body | more) for more in direct}
+                assert {number + 1 for number in thought} == answered and len(answered) == 1, path
+
+    asyncio.run(main())
+
+
+def test_who_cannot_think_says_so(tmp_path: Path) -> None:
+    async def ask(client: Client) -> None:
+        for path, body, field in (
+            ("/v1/messages", {"messages": HELLO, "max_tokens": 4, "thinking": {"type": "enabled"}}, "thinking"),
+            ("/v1/chat/completions", {"messages": HELLO, "reasoning_effort": "low"}, "reasoning_effort"),
+            ("/v1/responses", {"input": "hi", "reasoning": {"effort": "low"}}, "reasoning"),
+        ):
+            said = await client.post(path, {"model": "sql", **body})
+            assert said.status == 400 and "does not think" in said.error["message"], path
+            assert path == "/v1/messages" or said.error["param"] == field
+        quiet = {"messages": HELLO, "max_tokens": 4, "thinking": {"type": "disabled"}}
+        assert (await client.post("/v1/messages", quiet)).status == 200
+
+    with_starter(tmp_path, ask)
+
+
+def test_events_of_responses_say_where_they_belong(tmp_path: Path) -> None:
+    async def ask(client: Client) -> None:
+        body = {"model": "sql", "max_output_tokens": 6, "stream": True, "input": "hi"}
+        events = (await client.post("/v1/responses", body)).events
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        deltas = [event for event in events if event["type"] == "response.output_text.delta"]
+        assert deltas and all((event["output_index"], event["content_index"]) == (0, 0) for event in deltas)
 
     with_starter(tmp_path, ask)

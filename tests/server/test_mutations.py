@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import random
 from pathlib import Path
@@ -24,6 +25,9 @@ FIELDS = (
     "logprobs", "response_format", "lmpm", "stream_options", "content", "query", "documents", "system", "grammar",
 )  # fmt: skip
 GOOD: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+
+
+BOMB = gzip.compress(b" " * 10_000_000)
 
 
 def value(rng: random.Random, depth: int = 0) -> Any:
@@ -179,5 +183,45 @@ def test_a_head_that_is_too_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                     await asyncio.wait([over], timeout=0.1)
             assert b"200 OK" not in await over
             writer.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status", "words"),
+    [
+        (b"Content-Encoding: gzip\r\nContent-Length: 4\r\n", b"gzip", 415, b"compressed"),
+        (
+            b"Content-Encoding: gzip\r\nContent-Length: 200\r\n",
+            gzip.compress(b" " * 100_000_000)[:200],
+            415,
+            b"compressed",
+        ),
+        (b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\nzz\r\n", 400, b""),
+        (b"Transfer-Encoding: chunked\r\n", b"5\r\nhe\r\n0\r\n\r\n", 400, b""),
+        (b"Expect: coffee\r\nContent-Length: 2\r\n", b"{}", 417, b""),
+        (b"Expect: 100-continue\r\nContent-Length: 2\r\n", b"{}", 100, b""),
+    ],
+)
+def test_bodies_in_other_clothes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, head: bytes, body: bytes, status: int, words: bytes
+) -> None:
+    async def main() -> None:
+        async with front(tmp_path, Fake("chat")) as client:
+            asked = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            said = await raw(client, asked + head + b"\r\n" + body, wait_s=30)
+            assert said.split()[1] == b"%d" % status and words in said, said
+            assert client.server.front.active == 0
+
+    asyncio.run(main())
+    assert caplog.records == []
+
+
+def test_a_base_url_without_its_end_is_named(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with front(tmp_path, Fake("chat")) as client:
+            said = await client.post("/chat/completions", {})
+            assert said.status == 404 and "ends in /v1" in said.error["message"]
+            assert "ends in" not in (await client.get("/v1/nothing")).error["message"]
 
     asyncio.run(main())

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import pytest
 
+from lmpm.server.problem import ApiError
+from lmpm.server.wire import CHAT
 from tests.server.deployments import Fake, Real
 from tests.server.fronts import Answer, front, together
 
@@ -60,8 +66,8 @@ def test_a_client_that_leaves_frees_its_slot(tmp_path: Path) -> None:
             body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], "stream": True}
             async with client.session.post(client.server.url + "/v1/chat/completions", json=body) as response:
                 await response.content.readuntil(b"w3")
-            async with asyncio.timeout(5):
-                assert (await client.chat("chat")).text == "hi " or True
+            async with asyncio.timeout(20):
+                assert (await client.chat("chat", max_tokens=1)).text == "hi"
                 while client.server.pool.workers["chat"].active:
                     await asyncio.sleep(0.01)
 
@@ -197,5 +203,107 @@ def test_a_changed_lock_is_taken_up_without_dropping_a_stream(tmp_path: Path) ->
             assert (old.opened, new.opened, kept.opened) == (1, 1, 1)
             assert (await client.chat("other")).status == 200
             assert kept.opened == 1
+
+    asyncio.run(main())
+
+
+class Gated(Fake):
+    """A model that loads, and arrives, only when the test says so."""
+
+    def __init__(self, name: str, *, here: bool = True) -> None:
+        super().__init__(name)
+        self.here, self.gate, self.began = here, threading.Event(), threading.Event()
+
+    def is_here(self) -> bool:
+        return self.here
+
+    def _wait(self) -> None:
+        self.began.set()
+        assert self.gate.wait(60)
+
+    def bring(self, progress: Callable[[int, int], None]) -> None:
+        self._wait()
+
+    def _open(self) -> Any:
+        self._wait()
+        return super()._open()
+
+
+def test_a_stop_waits_for_no_loading_and_leaves_nothing(tmp_path: Path) -> None:
+    model, coming = Gated("chat"), Gated("coming", here=False)
+
+    async def main() -> None:
+        async with front(tmp_path, model, coming, drain_s=0.1) as client:
+            asked = asyncio.create_task(client.chat("chat"))
+            for item in (model, coming):
+                await asyncio.to_thread(item.began.wait)
+            await client.server.stop()
+            with contextlib.suppress(aiohttp.ClientError):
+                assert (await asked).status == 503
+            assert not model.running, "it still loads"
+            for item in (model, coming):
+                item.gate.set()
+            async with asyncio.timeout(30):
+                while not model.running or model.running[-1].is_alive():
+                    await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+
+
+def test_many_downloads_hold_up_nobody(tmp_path: Path) -> None:
+    coming = [Gated(f"coming{number}", here=False) for number in range(40)]
+
+    async def main() -> None:
+        async with front(tmp_path, Fake("chat"), *coming) as client:
+            async with asyncio.timeout(30):
+                assert (await client.chat("chat")).status == 200
+            for item in coming:
+                item.here = True
+                item.gate.set()
+
+    asyncio.run(main())
+
+
+def test_ending_goes_on_where_who_asked_for_it_is_cancelled(tmp_path: Path) -> None:
+    async def main() -> None:
+        model = Fake("chat")
+        async with front(tmp_path, model) as client:
+            worker = client.server.pool.workers["chat"]
+            for is_lost in (False, True):
+                assert (await client.chat("chat")).status == 200
+                loaded = worker.loaded
+                assert loaded is not None
+                ending = asyncio.create_task(worker.lost(loaded, is_silent=True) if is_lost else worker.unload())
+                while worker.loaded is not None:
+                    await asyncio.sleep(0)
+                ending.cancel()
+                async with asyncio.timeout(10):
+                    while loaded.running.is_alive() or not loaded.session.closed:
+                        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_one_that_asks_for_a_model_of_before_gets_that_of_now(tmp_path: Path) -> None:
+    """A request may hold the old model while another target is tried."""
+
+    async def main() -> None:
+        old, new = Fake("chat"), Fake("chat")
+        new.identity = "another"
+        async with front(tmp_path, old) as client:
+            pool, router = client.server.pool, client.server.router
+            before = pool.workers["chat"]
+            route = router.find("chat")
+            targets, _ = router.plan(route, "local-only", CHAT)
+            pool.replace([new])
+            async with asyncio.timeout(10):
+                while pool._retired:
+                    await asyncio.sleep(0.01)
+            body = {"messages": [{"role": "user", "content": "hi"}]}
+            reply = await router._ask(targets[0], route, CHAT, body, alternatives=False)
+            await reply.close()
+            assert (old.opened, new.opened) == (0, 1)
+            with pytest.raises(ApiError, match="no longer served"):
+                await before.ready()
 
     asyncio.run(main())

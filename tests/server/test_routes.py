@@ -256,3 +256,18 @@ def test_vectors_of_another_model_are_no_substitute(tmp_path: Path) -> None:
         said = await client.post("/v1/embeddings", {"model": "assistant", "input": "x"})
         assert said.status in (400, 503)
         assert cloud.asked == []
+
+
+def test_loading_beyond_the_time_for_a_first_word_is_no_fault(tmp_path: Path) -> None:
+    """The provider answers meanwhile, and the model as soon as it is loaded."""
+    model = Fake("chat", load_s=2.0)
+
+    @play(tmp_path, model, way=route(first_token_timeout=0.3))
+    async def _(client: Client, cloud: LoopbackProvider) -> None:
+        said = await client.chat("assistant")
+        assert (said.text, said.headers["x-lmpm-reason"]) == ("from the cloud", "local:model_loading")
+        async with asyncio.timeout(20):
+            while await client.state("chat") != "ready":
+                await asyncio.sleep(0.05)
+        assert (await client.chat("assistant")).headers["x-lmpm-target"] == "local"
+        assert model.opened == len(cloud.asked) == 1

@@ -326,7 +326,7 @@ class TestPlaces:
         store = Store(tmp_path / "hub", tmp_path)
         with pytest.raises(ValueError, match="expected"):
             store.folder(HubSource(repo, "1" * 40))
-        assert local.repository(store, repo) is None
+        assert local.held_repository(store, repo) is None
 
 
 class TestWhatIsHere:
@@ -335,11 +335,11 @@ class TestWhatIsHere:
         started = site.store.folder(site.source) / "snapshots" / ("f" * 40)
         started.mkdir()
         os.utime(started, (4e9, 4e9))
-        found = local.repository(site.store, REPO)
+        found = local.held_repository(site.store, REPO)
         assert found is not None
         assert (found.revision, found.files) == (site.source.revision, (site.file,))
-        assert local.repository(site.store, REPO, "f" * 40) is None
-        assert local.repository(site.store, "acme/other") is None
+        assert local.held_repository(site.store, REPO, "f" * 40) is None
+        assert local.held_repository(site.store, "acme/other") is None
 
     def test_what_cannot_be_a_model_is_left_out(self, site: Site) -> None:
         site.fetch()
@@ -349,7 +349,7 @@ class TestWhatIsHere:
         (snapshot / "dangling.gguf").symlink_to("../../blobs/" + "0" * 64)
         (snapshot / "no-digest.gguf").symlink_to("../../blobs/short")
         (snapshot / "bad:name.gguf").symlink_to(f"../../blobs/{MODEL.sha256}")
-        found = local.repository(site.store, REPO)
+        found = local.held_repository(site.store, REPO)
         assert found is not None
         assert [file.path for file in found.files] == [PATH]
 

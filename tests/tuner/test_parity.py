@@ -21,8 +21,9 @@ import torch
 import transformers
 
 from lmpm.errors import SpecError
+from lmpm.gguf import read_file
 from lmpm.tuner.conversion.adapter import Adapter
-from lmpm.tuner.conversion.files import About, write_adapter, write_model
+from lmpm.tuner.conversion.files import About, write_adapter, write_adapter_for, write_model
 from tests.tuner.bases import ARCHITECTURES, make_adapter, make_base, sentences
 from tests.tuner.llama import logits_of, tokens_of
 
@@ -53,6 +54,8 @@ def test_base_adapter_and_merged_model_have_the_logits_of_peft(base: tuple[str, 
     write_model(folder, tmp_path / "base.gguf", ABOUT, quant="F32")
     write_adapter(folder, adapter, tmp_path / "lora.gguf", ABOUT)
     write_model(folder, tmp_path / "merged.gguf", ABOUT, quant="F32", adapter=adapter)
+    write_adapter_for(read_file(tmp_path / "base.gguf"), adapter, tmp_path / "again.gguf", ABOUT)
+    assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "lora.gguf").read_bytes()  # without the safetensors
     assert np.abs(tuned - untouched).max() > 0.5  # the adapter says something
     near = tolerance(architecture)
     assert np.abs(logits_of(tmp_path / "base.gguf", IDS) - untouched).max() < near

@@ -23,8 +23,9 @@ class Metric(NamedTuple):
 
     The first metric of a task is the quality itself; of the others, `rule` says where the line is from.
     `fitted` are the least and the greatest figure that the line was fitted on, the greatest no more than where it
-    reaches the best figure of those models: above, it says no more than at its end; below, it goes on, since an
-    end would lift the weakest. `largest_miss` is how far it was off at most, in points of the task's quality.
+    reaches the best figure of those models: above, it says no more than at its end; below, it goes straight to zero,
+    since an end, or the line itself, would lift the weakest. `largest_miss` is how far it was off at most, in points of
+    the task's quality.
     An `indirect` one measures another ability: what it says of this one is an estimate.
     """
 

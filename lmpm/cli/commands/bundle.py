@@ -13,8 +13,10 @@ from lmpm.cli.app import App
 from lmpm.cli.commands.verify import run_verify
 from lmpm.cli.group import NamingGroup
 from lmpm.cli.options import download_options, global_option, json_option, no_test_option, offline_option, pass_app
+from lmpm.cli.output import words
 from lmpm.cli.output.console import put, put_json, put_table
 from lmpm.cli.output.layout import Fit
+from lmpm.project import bring_twin
 from lmpm.units import count, human
 
 if TYPE_CHECKING:
@@ -46,14 +48,17 @@ def command() -> None:
 @click.argument("place", type=click.Path())
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
 @click.option("--target", metavar="NAME", help="Only what this declared machine takes.")
-@click.option("--all", "everything", is_flag=True, help="Every candidate of the lock.")
+@click.option("--all", "everything", is_flag=True, help="Every candidate of the lock, and every twin.")
+@click.option("--twins", is_flag=True, help="Twins, too: their forms for other runtimes (see `lmpm export`).")
 @click.option("--fetch", is_flag=True, help="Download what is not here first.")
 @offline_option
 @download_options
 @global_option
 @json_option
 @pass_app()
-def create(app: App, place: str, names: tuple[str, ...], target: str | None, everything: bool, fetch: bool) -> int:
+def create(
+    app: App, place: str, names: tuple[str, ...], target: str | None, everything: bool, twins: bool, fetch: bool
+) -> int:
     """Write what the lock pins to PLACE.
 
     PLACE is a new directory, or a tar where it ends in `.tar`. It holds what the declared targets take, or this machine
@@ -63,12 +68,15 @@ def create(app: App, place: str, names: tuple[str, ...], target: str | None, eve
 
     path = _path(app, place)
     app.remark()
-    planned = bundle.plan(app.workspace, names, target=target, everything=everything)
+    planned = bundle.plan(app.workspace, names, target=target, everything=everything, twins=twins)
     if fetch and planned.missing:
         fetcher = app.workspace.fetcher(app.transfers)
         for item in planned.packed:
-            fetcher.fetch(item.candidate.source, item.candidate.files)
-        planned = bundle.plan(app.workspace, names, target=target, everything=everything)
+            for source, files in item.candidate.pins:
+                fetcher.fetch(source, files)
+            for twin in item.twins:
+                bring_twin(app.workspace, item.name, twin, app.transfers)
+        planned = bundle.plan(app.workspace, names, target=target, everything=everything, twins=twins)
     _show(app, planned)
     made = bundle.write(planned, path, app.transfers)
     _conclude(app, planned, made)
@@ -81,11 +89,16 @@ def _show(app: App, planned: BundlePlan) -> None:
     rows = [
         (
             item.name,
-            f"{item.candidate.model} {item.candidate.quant}",
-            human(item.candidate.size),
+            f"{item.candidate.model} {item.candidate.quant}{words.adapter_words(len(item.candidate.adapters))}",
+            human(item.candidate.total_size),
             ", ".join(item.machines),
         )
         for item in planned.packed
+    ]
+    rows += [
+        (item.name, f"{twin.source.repo} {twin.form}", human(twin.size), "twin")
+        for item in planned.packed
+        for twin in item.twins
     ]
     put_table(rows, right=frozenset({2}), fit=Fit(shorten=(1, 3)))
 

@@ -181,7 +181,7 @@ def clean_notes(app: App, kinds: tuple[str, ...]) -> None:
 
 @command.command("adopt", epilog="Example: `lmpm lock`, `lmpm cache adopt`, and then `lmpm install` fetches the rest")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.names)
-@click.option("--from", "folders", multiple=True, metavar="DIR", help="Look in this folder, too.")
+@click.option("--from", "folders", multiple=True, metavar="DIR", help="Look there, too: an export, a bundle.")
 @global_option
 @json_option
 @pass_app(local=True)

@@ -20,6 +20,7 @@ from lmpm.cli.options import (
     pass_app,
 )
 from lmpm.cli.output.console import is_terminal, put_json
+from lmpm.cli.output.words import cost_words
 from lmpm.errors import MissingFilesError, SmokeTestError, SpecError
 from lmpm.units import count, human
 
@@ -112,7 +113,7 @@ def command(
         kept=app.workspace.home / "answers",
         machine=machine,
         runs_code=run_code,
-        watcher=words.watcher(app.console),
+        watcher=words.Progress(app.console),
     )
     line = app.project.manifest().models.get(name)
     least = needed if needed is not None else line.pass_share if line and cases is None else None
@@ -145,8 +146,7 @@ def _agree_to_pay(app: App, contenders: Sequence[AnyContender], cases: CaseSet, 
         missing = unanswered(cases, contender, app.workspace.home / "answers")
         if not missing:
             continue
-        read, written = cost_of(contender, missing)
-        size = f"{count(len(missing), 'request')}, about {read:,} tokens in and at most {written:,} out"
+        size = cost_words(cost_of(contender, missing))
         if app.as_json or not is_terminal():
             raise SpecError(f"{contender.label} costs money: {size}", hint="Agree with `--yes`", kind="costs-money")
         host = urlsplit(contender.client.provider.base_url).netloc

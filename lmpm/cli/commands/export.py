@@ -105,7 +105,7 @@ def _export(
         place=Path(os.path.normpath(app.workspace.current / Path(place).expanduser())) if place else None,
         places=_places(app),
         options=_options(options),
-        download=not dry_run and not app.workspace.offline,
+        download=not dry_run,
         reporter=ActionReporter(app.transfers),
     )
     if not dry_run:
@@ -208,7 +208,7 @@ def _undo(app: App, target: str | None, name: str | None) -> int:
     from lmpm import export
 
     records = export.find_exports(app.workspace, name, target=target)
-    left = [(record, export.undo_export(app.workspace, record)) for record in records]
+    left = [(record, export.undo_export(app.workspace, record, app.transfers)) for record in records]
     if app.as_json:
         put_json({"undone": [_json(record) | {"left": list(map(str, paths))} for record, paths in left]})
         return 0

@@ -19,6 +19,7 @@ from lmpm.cli.options import (
     no_test_option,
     offline_option,
     pass_app,
+    twins_option,
 )
 from lmpm.cli.output.console import put_json
 from lmpm.project import actions
@@ -35,7 +36,11 @@ from lmpm.project import actions
 @offline_option
 @click.option("--locked", is_flag=True, help="Fail if `lmpm.lock` would change.")
 @click.option("--name", help="The name in `lmpm.toml`, instead of the task or model.")
+@click.option(
+    "--adapter", "adapters", multiple=True, metavar="LORA", help="A GGUF LoRA to put on it: a file, or `owner/name`."
+)
 @click.option("--no-save", is_flag=True, help="Leave `lmpm.toml` and `lmpm.lock` alone.")
+@twins_option
 @no_test_option
 @download_options
 @global_option
@@ -47,7 +52,9 @@ def command(
     dry_run: bool,
     locked: bool,
     name: str | None,
+    adapters: tuple[str, ...],
     no_save: bool,
+    twins: bool,
     no_test: bool,
     **options: Any,
 ) -> None:
@@ -71,9 +78,12 @@ def command(
         locked=locked,
         save=not no_save,
         smoke=not no_test,
+        twins=twins,
+        adapters=adapters,
     )
     for step in plan.steps:
         plans.show_step(app, plan, step)
+    plans.show_twins(app, plan)
     plans.show_remarks(app, plan)
     done = {}
     if dry_run:
@@ -89,6 +99,7 @@ def command(
             {
                 "dry_run": dry_run,
                 "models": models,
+                "twins": [step.as_json() for step in plan.twins],
                 "changes": list(plan.changes),
                 "download_size": plan.download_size,
             }

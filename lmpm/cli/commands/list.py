@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,12 @@ from lmpm.cli.output.layout import Fit
 from lmpm.errors import NothingFitsError
 from lmpm.units import human
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from lmpm.project import Twin
+    from lmpm.types import ModelFile
+
 
 @click.command(epilog="Example: `lmpm list --json`")
 @hardware_option
@@ -22,7 +28,7 @@ from lmpm.units import human
 @pass_app(local=True)
 def command(app: App) -> None:
     """List this project's models, and whether each is here."""
-    from lmpm.project import rung_for, stale_remarks
+    from lmpm.project import TwinStep, missing_files, rung_for, stale_remarks, twins_of
 
     store, machine = app.workspace.store, app.workspace.machine
     lock = app.project.require_lock()
@@ -39,24 +45,35 @@ def command(app: App) -> None:
             data.append({"name": model.name, "present": False, "error": error.message})
             continue
         candidate = rung.candidate
-        lacking = [file for file in candidate.files if not store.find(candidate.source, file)]
+        pinned = [(source, file) for source, files in candidate.pins for file in files]
+        lacking = [pair for pair in pinned if not store.find(*pair)]
         present = not lacking
         if lacking:
             from lmpm.store import missing_hint
 
-            hints.append(f"`{model.name}` is missing here. {missing_hint(candidate.source, lacking)}")
+            hint = missing_hint(lacking[0][0], [file for _, file in lacking])
+            hints.append(f"`{model.name}` is missing here. {hint}")
         state = "✓ installed" if present else "✗ missing"
         rows.append(
             (
                 model.name,
-                candidate.model,
+                candidate.model + words.adapter_words(len(candidate.adapters)),
                 candidate.quant,
-                human(candidate.size),
+                human(candidate.total_size),
                 candidate.license,
                 state + words.variant_words(len(model.candidates)),
             )
         )
-        data.append({"name": model.name, "present": present, **json.rung_json(rung, len(model.candidates))})
+        twins = twins_of(model, candidate)
+        rows += [_twin_row(twin, missing_files(store, twin)) for twin in twins]
+        data.append(
+            {
+                "name": model.name,
+                "present": present,
+                **json.rung_json(rung, len(model.candidates)),
+                "twins": [TwinStep(model.name, twin, missing_files(store, twin)).as_json() for twin in twins],
+            }
+        )
     if app.as_json:
         put_json({"models": data})
     elif rows:
@@ -65,3 +82,9 @@ def command(app: App) -> None:
             app.console.note(hint)
     else:
         app.console.done("No models: add one with `lmpm install TASK`")
+
+
+def _twin_row(twin: Twin, missing: Collection[ModelFile]) -> tuple[str, ...]:
+    """A row below that of its model; a twin that is not here keeps no model from running."""
+    state = "twin, not here" if missing else "✓ twin"
+    return ("", twin.source.repo, twin.form, human(twin.size), twin.license, state)

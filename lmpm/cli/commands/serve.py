@@ -13,8 +13,9 @@ from lmpm.cli import complete
 from lmpm.cli.app import App
 from lmpm.cli.options import Size, engine_option, global_option, offline_option, pass_app
 from lmpm.cli.output.console import flush, put, put_raw, put_table
+from lmpm.cli.output.layout import Fit
 from lmpm.errors import NotFoundError, SpecError
-from lmpm.units import seconds
+from lmpm.units import human, seconds
 
 if TYPE_CHECKING:
     from lmpm.server import Server
@@ -99,7 +100,9 @@ def _key(app: App, variable: str | None) -> str | None:
         return None
     key = os.environ.get(variable, "").strip()
     if not key:
-        raise SpecError(f"{variable} is not set", hint="Put a key of your own in it: `openssl rand -hex 32` makes one")
+        raise SpecError(
+            f"{variable} is not set, or empty", hint="Put a key of your own in it: `openssl rand -hex 32` makes one"
+        )
     if not key.isascii() or not key.isprintable():
         raise SpecError(f"{variable} holds a letter that no header can carry")
     if len(key) < SHORT_KEY:
@@ -109,19 +112,19 @@ def _key(app: App, variable: str | None) -> str | None:
 
 def _announce(app: App, server: Server) -> None:
     """Where it is, what it has, and how to ask."""
-    url = server.url
+    url, budget = server.url, server.settings.budget
+    for name, worker in server.pool.served.items():
+        if (need := worker.deployment.need) > budget:
+            words = f"{name} needs {human(need)} of memory and the models here may take {human(budget)}"
+            app.console.note(f"{words}: it will not load")
     put(f"{url}/v1    OpenAI-compatible · page at {url}")
     rows = []
     for name, worker in server.pool.served.items():
         made = worker.deployment
-        state = "ready to load" if worker.is_here else "to be downloaded" if server.settings.brings else "missing"
         slots = f"{made.slots} slots of {made.context:,}" if made.slots > 1 else f"context {made.context:,}"
-        bridge = server.router.bridge_of(name)
-        rows.append((name, made.title, f"{state}, {slots}", f"{bridge} answers until then" if bridge else "local"))
-    rows += [
-        (route.name, "route", ", then ".join(route.targets), route.privacy) for route in server.router.routes.values()
-    ]
-    put_table(rows, indent="  ")
+        rows.append((name, made.title, f"{_state(server, name)}, {slots}"))
+    rows += [(route.name, ", then ".join(route.targets), route.privacy) for route in server.router.routes.values()]
+    put_table(rows, indent="  ", fit=Fit(shorten=(1, 0), wraps=True))
     app.console.blank()
     path, request = _example(app, server)
     body = shlex.quote(json.dumps(request, ensure_ascii=False))
@@ -131,6 +134,15 @@ def _announce(app: App, server: Server) -> None:
     put_raw("  " + " \\\n    ".join(lines))  # to be copied: a terminal that breaks it would break it for the shell, too
     put_raw(f'  OpenAI(base_url="{url}/v1", api_key="{"..." if server.settings.key else "none"}")')
     flush()
+
+
+def _state(server: Server, name: str) -> str:
+    """How far a model is, and who answers for it meanwhile."""
+    if server.pool.workers[name].is_here:
+        return "ready to load"
+    bridge = server.router.bridge_of(name)
+    meanwhile = f" ({bridge} until then)" if bridge else ""
+    return f"to be downloaded{meanwhile}" if server.settings.brings else "missing"
 
 
 def _example(app: App, server: Server) -> tuple[str, dict[str, Any]]:

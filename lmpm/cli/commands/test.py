@@ -50,6 +50,7 @@ def command(app: App, name: str, task: str | None, context: int | None) -> None:
         context=context or subject.context,
         need=subject.need,
         mmproj=subject.mmproj,
+        adapters=subject.adapters,
         local_engine=app.workspace.engine,
     )
     data = {"name": name, "path": str(subject.paths[0]), "smoke": json.smoke_json(result)}
@@ -78,6 +79,7 @@ class _Subject:
     need: int
     is_task_assumed: bool
     mmproj: Path | None = None
+    adapters: tuple[Path, ...] = ()
     recipe: Recipe | None = None
 
 
@@ -94,19 +96,30 @@ def _of_file(app: App, name: str) -> _Subject:
 
 
 def _of_lock(app: App, name: str) -> _Subject:
-    from lmpm.project import context_of, find_model, is_task_assumed, recipe_of, rung_for, task_of
+    from lmpm.project import (
+        context_of,
+        find_model,
+        is_task_assumed,
+        recipe_of,
+        require_belonging,
+        rung_for,
+        task_of,
+    )  # fmt: skip
     from lmpm.store import missing_files
 
     catalog, store = app.workspace.catalog, app.workspace.store
     model = find_model(app.project.require_lock(), name)
     candidate = rung_for(model, app.workspace.machine).candidate
     found = [(file, store.find(candidate.source, file)) for file in candidate.files]
-    if not all(path for _, path in found):
+    adapters = tuple(path for item in candidate.adapters if (path := store.find(item.source, item.file)))
+    if not all(path for _, path in found) or len(adapters) < len(candidate.adapters):
         raise missing_files(candidate.source, candidate.files, f"`{name}` is not on this machine")
+    require_belonging(candidate, [path for _, path in found if path], adapters)
     task = task_of(model, catalog)
     return _Subject(
         paths=tuple(path for file, path in found if path and file.role == "model"),
         mmproj=next((path for file, path in found if file.role == "mmproj"), None),
+        adapters=adapters,
         recipe=recipe_of(candidate, task, catalog),
         task=task,
         context=context_of(model),

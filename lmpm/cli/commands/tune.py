@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--eval", "cases", metavar="FILE", help="Cases that decide, never learnt. Without: a tenth of the examples."
 )
 @click.option("--base", metavar="MODEL", help="A folder of safetensors, or `owner/name` of the Hub.")
+@click.option("--adapter", is_flag=True, help="Pin the LoRA beside its base, instead of merging it into a file.")
 @click.option("--from-scratch", is_flag=True, help="Train a small model from nothing instead of a LoRA on a base.")
 @click.option(
     "--task", shell_complete=complete.tasks, help="How it is asked, where NAME is no task and not pinned yet."
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 @click.option("--check", "only_check", is_flag=True, help="Look at the data and stop. Needs none of the extra.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True, metavar="N")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Examples at once.")
+@click.option(
+    "--quant", default="Q8_0", show_default=True, metavar="QUANT", help="Of the file; Q4_K_M and other K-quants, too."
+)
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), metavar="X", help="Learning rate. [2e-4, scratch 2e-3]"
 )
@@ -71,7 +75,7 @@ def command(app: App, name: str, only_check: bool, yes: bool, **options: Any) ->
         else:
             tuning.show_data(app.console, data, request)
         return 0
-    planned = tuner.plan(app.workspace, request)
+    planned = tuner.plan(app.workspace, request, app.transfers)
     tuning.show_data(app.console, planned.data, request)
     tuning.show_plan(app.console, planned)
     if not yes and not app.as_json and is_terminal() and not click.confirm("Begin?", default=True, err=True):
@@ -96,6 +100,8 @@ def _request(name: str, **options: Any) -> Request:
     scratch, base, width = options["from_scratch"], options["base"], options["width"]
     if scratch and base:
         raise SpecError("`--base` and `--from-scratch` exclude each other")
+    if scratch and options["adapter"]:
+        raise SpecError("`--adapter` goes with a base, and `--from-scratch` has none")
     if width % 32:
         raise SpecError(f"`--width {width}` is not a multiple of 32")
     shape = Shape(
@@ -121,5 +127,18 @@ def _request(name: str, **options: Any) -> Request:
         task=options["task"],
         least=options["min_score"],
         data_license=options["data_license"],
+        quant=_quant(options["quant"]),
+        merges=not options["adapter"],
         settings=settings,
     )
+
+
+def _quant(typed: str) -> str:
+    """The quant in its one spelling. Raises SpecError."""
+    from lmpm.tuner import QUANTS
+
+    if typed.upper() not in QUANTS:
+        raise SpecError(
+            f"`{typed}` cannot be made of a model that was tuned", hint=f"Those that can: {', '.join(QUANTS)}"
+        )
+    return typed.upper()

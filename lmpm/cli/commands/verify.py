@@ -195,6 +195,8 @@ def _show(report: Report, width: int, machine: Machine, engine: str) -> None:
             line("note", words.memory_words(report.smoke.memory))
     if report.checked is not None:
         line("checks", words.checked_words(report.checked))
+    for twin in report.twins:
+        line("twin", f"{twin.source.repo} {twin.form}, {human(twin.size)}  sha256 matches lmpm.lock")
     for note in report.notes:
         line("note", note)
     if report.error is not None:
@@ -255,6 +257,7 @@ def _json(report: Report) -> dict[str, Any]:
         "smoke": json.smoke_json(report.smoke),
         "checks": json.checked_json(report.checked),
         "recorded": asdict(report.recorded) if report.recorded else None,
+        "twins": [{"form": twin.form, "repo": twin.source.repo, "size": twin.size} for twin in report.twins],
         "notes": list(report.notes),
         "error": json.error_json(report.error) if report.error else None,
     }

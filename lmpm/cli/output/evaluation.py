@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 from lmpm.cli.output.console import put, put_table
-from lmpm.cli.output.layout import Fit, columns
+from lmpm.cli.output.layout import Fit
+from lmpm.cli.output.moving import MovingLine
 from lmpm.evaluation import (
     Watcher,
     one_line,
     percents,
+    points_of,
     standing_words,
     tags_of,
+    title_of,
 )
-from lmpm.units import count, duration, human
+from lmpm.units import count, dollars, duration, human
 
 if TYPE_CHECKING:
     from lmpm.cli.output.console import Console
     from lmpm.evaluation import Contender, Evaluation, Result, Score
     from lmpm.proof import CaseSet
 
-PLAIN_INTERVAL_S: Final = 10.0  # between two lines where nothing can move
-REDRAW_S: Final = 0.1
+HEADS: Final = ("", "right", "", "score", "answer", "TTFT", "tokens", "memory", "cost")
 MOST_TAGS: Final = 8
 SHOWN_CHARS: Final = 400
 
@@ -34,80 +35,67 @@ def show_begin(console: Console, cases: CaseSet, machine: str) -> None:
     console.blank()
 
 
-def watcher(console: Console) -> Watcher:
-    """Progress for this terminal, plain lines elsewhere, nothing when quiet."""
-    return Watcher() if console.quiet else _Progress(console, moves=sys.stderr.isatty())
+class Progress(Watcher):
+    """Says how far an evaluation is."""
 
-
-class _Progress(Watcher):
-    """One line that moves, or a line every few seconds."""
-
-    def __init__(self, console: Console, *, moves: bool) -> None:
-        self.console, self.moves = console, moves
-        self.spoke = self.began_s = time.monotonic()
+    def __init__(self, console: Console) -> None:
+        self.console, self.line = console, MovingLine(console, "Asking")
+        self.began_s = time.monotonic()
         self.right = 0
 
     def began(self, contender: Contender, kept: int, number: int) -> None:
         """Begin to count."""
-        self.right, self.began_s, self.spoke = 0, time.monotonic(), time.monotonic()
+        self.right, self.began_s = 0, time.monotonic()
         if kept:
             self.console.detail(f"{contender.label}: {kept} of {number} answers are kept from before")
 
     def answered(self, contender: Contender, result: Result, done: int, number: int) -> None:
         """Say how far it is."""
         self.right += result.verdict.passed
-        now = time.monotonic()
-        if now - self.spoke < (REDRAW_S if self.moves else PLAIN_INTERVAL_S):
-            return
-        self.spoke = now
-        took = now - self.began_s
+        took = time.monotonic() - self.began_s
         left = f", {duration(took / done * (number - done))} left" if not result.is_kept and done < number else ""
-        text = f"{contender.label} {contender.quant}  {done} of {number}, {self.right} right{left}"
-        if self.moves:
-            width = columns(sys.stderr) or 80
-            sys.stderr.write(f"\r\x1b[2K{text[: width - 1]}")
-            sys.stderr.flush()
-        else:
-            self.console.say("Asking", text)
+        self.line.show(f"{contender.label} {contender.quant}  {done} of {number}, {self.right} right{left}")
 
     def ended(self, score: Score) -> None:
         """Take the line away."""
-        if self.moves:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+        self.line.clear()
 
 
 def show_scores(found: Evaluation) -> None:
-    """The table, and by tag where there are tags."""
+    """The table, how the others stand beside the first, and by tag where there are tags."""
     graded = any(score.is_graded for score in found.scores)
-    rows = []
-    for number, score in enumerate(found.scores):
-        standing = standing_words(found.comparisons[number - 1]) if number else ""
-        rows.append(
-            (
-                score.label,
-                score.quant,
-                f"{score.right} of {score.number}",
-                percents(score),
-                f"score {score.mean:.2f}" if graded else "",
-                f"{duration(score.took_s)} an answer" if score.took_s is not None else "",
-                f"first token {duration(score.first_token_s)}" if score.first_token_s is not None else "",
-                f"{score.tokens:.0f} tokens" if score.tokens else "",
-                human(score.peak_memory) if score.peak_memory else "",
-                standing,
-            )
+    rows = [
+        (
+            title_of(score),
+            f"{score.right} of {score.number}",
+            percents(score),
+            f"{score.mean:.2f}" if graded else "",
+            *("" if value is None else duration(value) for value in (score.took_s, score.first_token_s)),
+            f"{score.tokens:.0f}" if score.tokens else "",
+            human(score.peak_memory) if score.peak_memory else "",
+            "" if score.cost is None else dollars(score.cost),
         )
-    fit = Fit(drop=(8, 7, 6, 4, 5), shorten=(0,), wraps=True)
-    put_table(rows, indent="  ", right=frozenset({2}), fit=fit)
+        for score in found.scores
+    ]
+    put_table(rows, heads=HEADS, indent="  ", right=frozenset({1}), fit=Fit(drop=(7, 6, 3, 5, 8, 4), shorten=(0,)))
+    if found.comparisons:
+        put("")
+        put(f"  beside {title_of(found.scores[0])}")
+        beside = [(title_of(item.other), f"{standing_words(item)}: {points_of(item)}") for item in found.comparisons]
+        put_table(beside, indent="  ", fit=Fit(shorten=(0,), wraps=True))
     for score in found.scores:
         if score.failures:
             put(f"  {score.label}: {count(score.failures, 'case')} without an answer: {_why(score)}")
     tags = tags_of(found)[:MOST_TAGS]
     if tags and any(number < len(found.cases) for _, cells in tags for _, number in cells):
         put("")
-        heads = ["", *(f"{score.label} {score.quant}".strip() for score in found.scores)]
-        cells = [[tag, *(f"{right} of {number}" for right, number in row)] for tag, row in tags]
-        put_table([heads, *cells], indent="  ", fit=Fit(shorten=tuple(range(1, len(heads)))))
+        names = [title_of(score) for score in found.scores]
+        cells = [
+            [name, *(f"{line[number][0]} of {line[number][1]}" for _, line in tags)]
+            for number, name in enumerate(names)
+        ]
+        fit = Fit(drop=tuple(range(len(tags), 1, -1)), shorten=(0,))  # rarer tags give way
+        put_table(cells, heads=["", *(tag for tag, _ in tags)], indent="  ", fit=fit)
 
 
 def _why(score: Score) -> str:

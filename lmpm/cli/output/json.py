@@ -127,6 +127,7 @@ def checked_json(checked: Checked | None) -> dict[str, Any] | None:
         "passed": checked.passed,
         "sha256": checked.sha256,
         "wrong": list(checked.wrong),
+        "late": checked.late,
         "left_out": checked.left_out,
     }
 
@@ -147,6 +148,18 @@ def rung_json(rung: Rung, variants: int) -> dict[str, Any]:
         "speed": round(rung.speed, 2) if rung.speed else None,
         "files": [
             {"path": file.path, "size": file.size, "sha256": file.sha256, "role": file.role} for file in candidate.files
+        ],
+        "adapters": [
+            {
+                "source": item.source.name,
+                "revision": item.source.revision if isinstance(item.source, HubSource) else None,
+                "path": item.file.path,
+                "size": item.size,
+                "sha256": item.file.sha256,
+                "license": item.license,
+                "base": item.base.sha256,
+            }
+            for item in candidate.adapters
         ],
     }
 

@@ -49,6 +49,7 @@ class Page:
     use: Mapping[str, str]
     deeper: str
     is_here: bool
+    adapters: tuple[str, ...] = ()
 
 
 def of_lock(workspace: Workspace, model: LockedModel) -> Page:
@@ -58,7 +59,7 @@ def of_lock(workspace: Workspace, model: LockedModel) -> Page:
     machine, rung = workspace.machine, rung_for(model, workspace.machine)
     candidate = rung.candidate
     paths = [workspace.store.find(candidate.source, file) for file in candidate.files]
-    is_here = all(paths)
+    is_here = all(paths) and all(workspace.store.find(item.source, item.file) for item in candidate.adapters)
     task = task_of(model, workspace.catalog)
     recipe = recipe_of(candidate, task, workspace.catalog)
     tested = workspace.history.find(candidate.files[0], machine) if workspace.is_this_machine else None
@@ -75,6 +76,7 @@ def of_lock(workspace: Workspace, model: LockedModel) -> Page:
         files=tuple(str(path) if path else file.path for path, file in zip(paths, candidate.files, strict=True)),
         size=candidate.size,
         license=candidate.license,
+        adapters=tuple(f"{item} · {human(item.size)} · {item.license}" for item in candidate.adapters),
         need=candidate.memory,
         budget=machine.budget + machine.host_budget,
         context=context_of(model),
@@ -215,6 +217,8 @@ def put_page(page: Page) -> None:
     files = page.files[0] if page.is_here else f"{page.source}  {page.files[0]}"
     more = f" and {len(page.files) - 1} more" if len(page.files) > 1 else ""
     _line("files", f"{files}{more} · {human(page.size)}{' · ' + page.license if page.license else ''}")
+    for number, line in enumerate(page.adapters):
+        _line("" if number else "adapters", line)
     budget = f" of {human(page.budget)}" if page.budget is not None else ""
     speed = f"{page.measured:,.0f} tok/s, measured here" if page.measured else ""
     if not speed and page.speed is not None:

@@ -72,7 +72,7 @@ def reporter(console: Console) -> Reporter:
 
 def asking(console: Console) -> EvaluationWatcher:
     """Progress of the cases."""
-    return evaluation.watcher(console)
+    return evaluation.Progress(console)
 
 
 def show_outcome(console: Console, planned: Plan, outcome: Outcome) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm.types import FileSource, StarterSource, UrlSource
-from lmpm.units import duration, human
+from lmpm.units import count, dollars, duration, human
 
 if TYPE_CHECKING:
     from lmpm.cli.output.console import Console
+    from lmpm.cloud import Cost
     from lmpm.proof import Checked, MemoryCheck, SmokeResult
     from lmpm.resolver import Candidate, Choice
     from lmpm.types import Machine, MemorySource, Speed
@@ -73,6 +74,8 @@ def reason(
 
     if isinstance(chosen.variant.source, UrlSource | FileSource):
         return "you named this very file"
+    if isinstance(chosen.variant.source, StarterSource) and request.model:
+        return "you named the small model that is shipped with lmpm"
     if isinstance(chosen.variant.source, StarterSource):
         what = request.task or ref
         better = online.chosen.variant if online and online.chosen else None
@@ -166,11 +169,26 @@ def smoke_figures(result: SmokeResult) -> str:
 
 
 def checked_words(checked: Checked) -> str:
-    """`8 of 10 checks right, 80 % needed · 14 s · 2 not asked`."""
+    """`8 of 10 checks right, 80 % needed · 1 min · 2 not answered in time`."""
     parts = [checked.detail, duration(checked.took_s)]
+    if checked.late and checked.cases:
+        parts.append(f"{checked.late} not answered in time")
     if checked.left_out:
-        parts.append(f"{checked.left_out} not asked")
+        parts.append(f"{checked.left_out} not asked, which run code")
     return " · ".join(parts)
+
+
+def adapter_words(count: int) -> str:
+    """` + 2 adapters`; nothing where there are none."""
+    return f" + {count} adapter{'s' if count > 1 else ''}" if count else ""
+
+
+def cost_words(cost: Cost) -> str:
+    """`about 40 requests, 12,000 tokens in, at most 4,000 out: about $0.0042`."""
+    size = f"about {count(cost.requests, 'request')}, {cost.read:,} tokens in, at most {cost.written:,} out"
+    if cost.dollars is None:
+        return f"{size}; lmpm.toml states no price"
+    return f"{size}: about {dollars(cost.dollars)}"
 
 
 def variant_words(count: int) -> str:

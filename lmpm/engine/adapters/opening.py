@@ -11,7 +11,7 @@ from lmpm.engine.http.settings import server_settings
 from lmpm.engine.server_process import ServerProcess
 from lmpm.engine.session import Session
 from lmpm.errors import EngineError, LmpmError
-from lmpm.gguf import read_file
+from lmpm.gguf import adapter_refusal, read_file, shard_paths
 
 VOCABULARY_KEYS: Final = ("model", "pre", "bos_token_id", "eos_token_id", "add_bos_token", "add_eos_token")
 MOST_MORE_WORDS: Final = 128  # speculative.cpp, SPEC_VOCAB_MAX_SIZE_DIFFERENCE
@@ -47,6 +47,7 @@ def open_session(
             raise EngineError(f"`{path.name}` cannot be opened: No such file or directory")
     if files.draft is not None:
         require_same_words(files.model, files.draft)
+    require_adapters_fit(files)
     config = within_training(files.model, config)
     key = (engine.installation(), files, config, service, limits.memory_bytes)
     job = {
@@ -120,6 +121,16 @@ def require_same_words(model: Path, draft: Path) -> None:
             ),
             hint=SAME_WORDS,
         )
+
+
+def require_adapters_fit(files: Files) -> None:
+    """Raise EngineError for a LoRA that llama.cpp would refuse, or take and fail: its own refusals end the process."""
+    if not files.adapters:
+        return
+    bases = [read_file(path) for path in shard_paths(files.model)]
+    for path in files.adapters:
+        if why := adapter_refusal(read_file(path), bases):
+            raise EngineError(f"`{path.name}` cannot be put on `{files.model.name}`: {why}", kind="adapter")
 
 
 def _speculates(process: ServerProcess, limits: EngineLimits) -> bool:

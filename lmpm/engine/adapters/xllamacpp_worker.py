@@ -32,6 +32,8 @@ def serve(task: Mapping[str, Any]) -> Listening:
             holder = getattr(holder, part)
         if name == "speculative.types":
             value = [xllamacpp.common_speculative_type(number) for number in value]
+        if name == "lora_adapters":
+            value = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in value]
         setattr(holder, last, value)
     params.hostnames, params.port = [task["socket"] or "127.0.0.1"], 0
     params.api_keys = [task["key"]]

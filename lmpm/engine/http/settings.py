@@ -12,7 +12,7 @@ from lmpm.limits import MIB
 from lmpm.machine import default_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lmpm.engine.protocol import Files, Service
     from lmpm.run_config import RunConfig
@@ -75,6 +75,8 @@ def server_settings(files: Files, config: RunConfig, service: Service) -> dict[s
         settings["speculative.draft.cpuparams.n_threads"] = threads
         settings["speculative.draft.cpuparams_batch.n_threads"] = threads
         settings["speculative.types"] = [DRAFT_SIMPLE]
+    if files.adapters:
+        settings["lora_adapters"] = list(map(str, files.adapters))
     if not service.chats:
         settings["chat_template"] = PLAIN_TEMPLATE
     if service.alias:
@@ -111,6 +113,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         if name in settings:
             found += [flag, str(settings[name])]
     found += ["--alias", *settings["model_alias"]] if "model_alias" in settings else []
+    found += ["--lora", csv_row(settings["lora_adapters"])] if "lora_adapters" in settings else []
     found += ["--fit", "off", "--no-warmup", "--no-webui", "--metrics", "--slots"]
     found += ["--cache-type-k", _CACHE_NAMES[settings["cache_type_k"]]]
     found += ["--cache-type-v", _CACHE_NAMES[settings["cache_type_v"]]]
@@ -130,3 +133,9 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         pooling = _POOLING_NAMES.get(settings["pooling_type"])
         found += ["--pooling", pooling] if pooling else []
     return found
+
+
+def csv_row(paths: Sequence[str]) -> str:
+    """Several values of one flag: a second `--lora` would take the place of the first (common/arg.cpp)."""
+    quoted = ('"{}"'.format(path.replace('"', '""')) if "," in path or path.startswith('"') else path for path in paths)
+    return ",".join(quoted)

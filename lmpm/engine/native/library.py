@@ -7,10 +7,13 @@ import os
 import re
 from ctypes import POINTER, c_bool, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.engine.native.layout import CONTEXT_LAYOUTS, MODEL_LAYOUTS, Parameters, defaults, value_type
 from lmpm.engine.protocol import Device, DeviceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_BUFFERS: Final = 64
 MAX_DEVICES: Final = 64
@@ -132,6 +135,21 @@ class Library:
         """A context of a model, None when llama.cpp refuses to make one."""
         value = self.handle.llama_init_from_model(model, parameters.by_value())
         return int(value) if value else None
+
+    def load_adapter(self, model: int, path: str) -> int | None:
+        """A LoRA for a model, None when llama.cpp refuses it. All must be there before a context is made."""
+        function = self.handle.llama_adapter_lora_init
+        function.argtypes, function.restype = (_MODEL, c_char_p), c_void_p
+        value = function(model, os.fsencode(path))
+        return int(value) if value else None
+
+    def set_adapters(self, context: int, adapters: Sequence[int]) -> bool:
+        """Put LoRAs on a context, each at its own scale; False when llama.cpp does not."""
+        function = self.handle.llama_set_adapters_lora
+        function.argtypes = (_CONTEXT, POINTER(c_void_p), c_size_t, POINTER(c_float))
+        function.restype = c_int32
+        count = len(adapters)
+        return bool(function(context, (c_void_p * count)(*adapters), count, (c_float * count)(*[1.0] * count)) == 0)
 
     def _log(self, level: int, text: bytes, _: object) -> None:
         if level != LOG_CONTINUED:

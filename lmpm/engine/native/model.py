@@ -44,9 +44,11 @@ class Override(ctypes.Structure):
 
 
 class Model:
-    """One loaded file and its vocabulary; with `dry` nothing of its weights is read or reserved."""
+    """One loaded file with LoRAs on it, and its vocabulary; with `dry` nothing of its weights is read or reserved."""
 
-    def __init__(self, library: Library, path: str, plan: RunConfig, *, dry: bool = False) -> None:
+    def __init__(
+        self, library: Library, path: str, plan: RunConfig, *, adapters: Sequence[str] = (), dry: bool = False
+    ) -> None:
         self.library, self.c, self.plan = library, library.c, plan
         parameters = library.model_parameters()
         parameters.set(n_gpu_layers=ALL_LAYERS if plan.gpu_layers is None else plan.gpu_layers)
@@ -61,6 +63,13 @@ class Model:
             raise LlamaError("load", "llama.cpp cannot load the file")
         self.handle = handle
         self.vocabulary = self.c.llama_model_get_vocab(handle)
+        self._adapters = [self._adapter(path) for path in adapters]
+
+    def _adapter(self, path: str) -> int:
+        found = self.library.load_adapter(self.handle, path)
+        if not found:
+            raise LlamaError("load", "llama.cpp cannot put the adapter on the model")
+        return found
 
     def _experts_on_cpu(self) -> Any:
         """Overrides that keep the planned experts in host memory; None for none."""
@@ -122,6 +131,8 @@ class Model:
         context = self.library.new_context(self.handle, parameters)
         if not context:
             raise LlamaError("context", "llama.cpp cannot make a context")
+        if self._adapters and not self.library.set_adapters(context, self._adapters):
+            raise LlamaError("context", "llama.cpp cannot put the adapters on a context")
         return context
 
     def for_answers(self) -> Parameters:

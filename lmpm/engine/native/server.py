@@ -47,7 +47,9 @@ def prepare(_task: Mapping[str, Any]) -> None:
 def serve(task: Mapping[str, Any]) -> Listening:
     """Load the model and listen in a thread."""
     config = RunConfig(**task["config"])
-    model = Served(load_library(task["library"]), task["settings"]["model.path"], config)
+    settings = task["settings"]
+    library = load_library(task["library"])
+    model = Served(library, settings["model.path"], config, adapters=settings.get("lora_adapters", ()))
 
     class Handler(_Handler):
         served, key = model, task["key"]
@@ -75,9 +77,9 @@ class _UnixServer(ThreadingHTTPServer):
 class Served:
     """One loaded model; a lock lets one request in at a time."""
 
-    def __init__(self, library: Library, path: str, config: RunConfig) -> None:
+    def __init__(self, library: Library, path: str, config: RunConfig, *, adapters: Sequence[str] = ()) -> None:
         self.library, self.config = library, config
-        self.model = Model(library, path, config)
+        self.model = Model(library, path, config, adapters=adapters)
         self.lock = threading.Lock()
         self.reader = Reader(self.model) if config.embeddings else None
         self.writer = None if config.embeddings else Writer(self.model)

@@ -10,6 +10,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from lmpm.engine import csv_row
 from lmpm.errors import SpecError
 from lmpm.export.record import Export, Link, Text
 
@@ -30,7 +31,7 @@ def plan(job: Job) -> Export:
     notes = []
     if job.subject.recipe.stop:
         notes.append(f"stop strings go with each request: {json.dumps(list(job.subject.recipe.stop))}")
-    refers = tuple(_stored(link) for link in job.links())
+    refers = tuple(_stored(link) for link in (*job.links(), *_adapters(job)))
     shown = shlex.join(words)
     if job.place is None:
         return Export(target=NAME, name=job.name, place=job.current, refers=refers, shown=shown, notes=tuple(notes))
@@ -49,6 +50,8 @@ def settings(job: Job) -> dict[str, str]:
     flags = {"model": str(files.model)}
     if files.mmproj:
         flags["mmproj"] = str(files.mmproj)
+    if files.adapters:
+        flags["lora"] = csv_row(list(map(str, files.adapters)))
     flags["alias"] = job.name
     flags["ctx-size"] = str(config.context)
     flags["parallel"] = str(config.sequences)
@@ -65,6 +68,16 @@ def settings(job: Job) -> dict[str, str]:
     if recipe.writes:
         flags |= _sampling(job)
     return flags
+
+
+def _adapters(job: Job) -> list[Link]:
+    """The files of the adapters, which the text names by path."""
+    rung = job.subject.rung
+    pinned = rung.candidate.adapters if rung else ()
+    return [
+        Link(item.file.path, path, item.size, item.file.sha256 or "")
+        for item, path in zip(pinned, job.subject.files.adapters, strict=True)
+    ]
 
 
 def _sampling(job: Job) -> dict[str, str]:

@@ -79,10 +79,12 @@ def manifest_line(resolution: Resolution, constraints: Constraints, name: str | 
     """The line that a reference becomes in `lmpm.toml`: a task by its name, anything else as typed."""
     request = resolution.choice.request
     is_task = request.model is None and resolution.task is not None
+    chosen = resolution.choice.chosen
+    is_starter = chosen is not None and isinstance(chosen.variant.source, StarterSource)
     title = request.task if is_task else request.model or request.ref
     return ManifestModel(
         name=name or _as_name(title or request.ref),
-        task=request.task if is_task or constraints.task else None,
+        task=request.task if is_task or constraints.task or is_starter else None,
         ref=None if is_task else request.ref,
         context=None if _is_shorter(resolution) else request.context,
         quant=request.quant if is_task else constraints.quant,  # `text-to-sql:Q8_0` names one too
@@ -94,11 +96,12 @@ def manifest_line(resolution: Resolution, constraints: Constraints, name: str | 
     )
 
 
-def with_own(line: ManifestModel, there: ManifestModel | None) -> ManifestModel:
-    """A line with what the one that stands there says beside the choice: how the model is asked, and checked."""
+def with_own(line: ManifestModel, there: ManifestModel | None, *, adapters: tuple[str, ...] = ()) -> ManifestModel:
+    """A line with what the one that stands there says beside the choice: recipe, checks, and adapters unless given."""
     if there is None:
-        return line
-    return replace(line, recipe=there.recipe, checks=there.checks, pass_share=there.pass_share)
+        return replace(line, adapters=adapters)
+    own = adapters or there.adapters
+    return replace(line, recipe=there.recipe, checks=there.checks, pass_share=there.pass_share, adapters=own)
 
 
 def _is_shorter(resolution: Resolution) -> bool:

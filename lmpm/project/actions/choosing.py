@@ -19,6 +19,7 @@ from lmpm.project.actions.resolve import resolve_as_meant
 from lmpm.project.lock.build import lock_model
 from lmpm.project.lock.file import require_storable
 from lmpm.project.lock.records import LockedModel
+from lmpm.project.policy import require_permitted
 from lmpm.project.upstream import changes
 from lmpm.resolver import NameReference, is_pinned, parse_reference, require_choice, template_remarks
 from lmpm.types import HubSource, StarterSource, UrlSource
@@ -82,6 +83,13 @@ def choose(
         )
         remarks += more
         entry = as_files_say(workspace, entry)
+        if line.adapters:
+            from lmpm.project.actions.adapting import adapt  # few models have any
+
+            entry, more = adapt(workspace, line, resolution, entry)
+            remarks += more
+            for rung in entry.candidates:
+                require_permitted(line.name, rung, workspace.project.manifest().policy)
         require_storable(entry)
     chosen, online = resolution.choice.chosen, None
     if chosen:

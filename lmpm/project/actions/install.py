@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmpm.errors import NothingFitsError, SpecError
@@ -30,8 +32,10 @@ from lmpm.project.actions.plan import (
     lock_changes,
     locked_step,
     measured_remarks,
+    twin_steps,
 )
-from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
+from lmpm.project.actions.steps import bring_twins, each, fetch_and_test, require_checks, require_room
+from lmpm.project.lock.adapters import references_of
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
 from lmpm.project.staleness import stale_models
@@ -57,19 +61,33 @@ def plan(
     locked: bool = False,
     save: bool = True,
     smoke: bool = True,
+    twins: bool = False,
+    adapters: Sequence[str] = (),
+    anew: bool = False,
 ) -> Plan:
     """What installing references would do; without any, what makes this machine equal to the lock.
 
     `constraints` go before what the manifest asks of a reference already. `name` is that of the one reference in the
-    manifest. `locked` forbids that the lock changes, `save` False that the project's files are written.
+    manifest. `locked` forbids that the lock changes, `save` False that the project's files are written. `adapters` are
+    LoRAs for the one reference, as paths or references, in place of those that its line has. With `twins` those that
+    the lock pins of what is taken from it come along. `anew` chooses although the lock has an answer: the file that is
+    named is another one now.
     Raises LockError for a lock that would change, NothingFitsError, NotPermittedError, and the errors of the Hub.
     """
     if name is not None:
         name = _as_typed_name(name, refs)
+    if adapters and (len(refs) != 1 or not save):
+        raise SpecError("`--adapter` goes with exactly one reference, which is pinned")
+    added = tuple(_from_project(workspace, item) for item in adapters)
     if refs:
-        steps = tuple(_step(workspace, ref, constraints, name, locked=locked, save=save) for ref in dict.fromkeys(refs))
-        return _plan(workspace, steps, smoke=smoke, save=save and not locked)
-    return _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+        steps = tuple(
+            _step(workspace, ref, constraints, name, locked=locked, save=save, adapters=added, anew=anew)
+            for ref in dict.fromkeys(refs)
+        )
+        planned = _plan(workspace, steps, smoke=smoke, save=save and not locked)
+    else:
+        planned = _from_lock(workspace, locked=locked, save=save, smoke=smoke)
+    return replace(planned, twins=twin_steps(workspace, planned.steps)) if twins else planned
 
 
 def _as_typed_name(name: str, refs: Sequence[str]) -> str:
@@ -80,6 +98,12 @@ def _as_typed_name(name: str, refs: Sequence[str]) -> str:
         return rules.model_name(unicodedata.normalize("NFC", name.strip()))
     except ValueError as error:
         raise SpecError(f"`{rules.printable(name[:80])}` cannot be a name: {error}") from error
+
+
+def _from_project(workspace: Workspace, ref: str) -> str:
+    """A file that was typed, as its path from the project's directory; a reference as it is."""
+    place = workspace.current / Path(ref).expanduser()
+    return Path(os.path.relpath(place, workspace.directory)).as_posix() if place.exists() else ref
 
 
 def _plan(
@@ -118,7 +142,15 @@ def _plan(
 
 
 def _step(
-    workspace: Workspace, ref: str, constraints: Constraints, name: str | None, *, locked: bool, save: bool
+    workspace: Workspace,
+    ref: str,
+    constraints: Constraints,
+    name: str | None,
+    *,
+    locked: bool,
+    save: bool,
+    adapters: tuple[str, ...] = (),
+    anew: bool = False,
 ) -> Step:
     """What a reference asks for: what the lock has for it, or a new choice."""
     project = workspace.project
@@ -131,7 +163,9 @@ def _step(
     if there:
         constraints, name = overlaid(there, constraints, ref), there.name
     lock = project.lock()
-    found = find_request(lock, workspace.catalog, ref, constraints, name)
+    found = None if anew else find_request(lock, workspace.catalog, ref, constraints, name)
+    if adapters and found is not None and references_of(found.requested) != adapters:
+        found = None
     if found is not None and is_current(found, manifest):
         step = _already(workspace, found, locked=locked)
         if step is not None:
@@ -145,7 +179,7 @@ def _step(
         workspace,
         ref,
         with_policy(own, manifest.policy),
-        lambda resolution: with_own(manifest_line(resolution, own, name), there),
+        lambda resolution: with_own(manifest_line(resolution, own, name), there, adapters=adapters),
         save=save,
     )
     if locked:
@@ -226,6 +260,7 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
         with workspace.editing() as guarded:
             pinning.pin_again(guarded, plan.asked)
     models = each(plan, told, lambda step: _install(plan, step, told))
+    bring_twins(plan, told)
     return Result(models=models, changed=bool(plan.changes), unpinned=unpinned)
 
 

@@ -67,7 +67,7 @@ def keep_proofs(locked: LockedModel, before: LockedModel | None) -> LockedModel:
         if old is not None and old.source == rung.source:
             rung = replace(
                 rung,
-                tested=rung.tested or old.tested,
+                tested=rung.tested or (old.tested if old.adapters == rung.adapters else None),
                 template=rung.template or old.template,
                 identity=rung.identity or old.identity,
                 training=rung.training or old.training,

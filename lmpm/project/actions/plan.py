@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lmpm.fs import Scalar
     from lmpm.project.actions.choosing import Chosen
     from lmpm.project.actions.report import Report
+    from lmpm.project.actions.twins import TwinStep
+    from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import Lock, LockedModel
     from lmpm.project.manifest import Manifest, ManifestModel
@@ -38,6 +40,7 @@ class Step:
 
     `rung` and `locked` say what is taken from the lock, `chosen` what was chosen now; an update has both. `paths` are
     set where every file is here, unchanged since it was hashed, `downloads` are those that the network has to bring.
+    `adapters` are put on it, their files at `adapter_paths` where all are here.
     """
 
     name: str
@@ -52,16 +55,23 @@ class Step:
     locked: LockedModel | None = None
     chosen: Chosen | None = None
     is_new: bool = False  # the manifest gets a line for it
+    adapters: tuple[LockedAdapter, ...] = ()
+    adapter_paths: tuple[Path, ...] = ()
 
     @property
     def is_here(self) -> bool:
         """Whether nothing has to be fetched or tested: the lock gives it, and its files are right."""
-        return bool(self.paths) and self.rung is not None
+        return bool(self.paths) and self.rung is not None and len(self.adapter_paths) == len(self.adapters)
+
+    @property
+    def pins(self) -> tuple[tuple[Source, tuple[ModelFile, ...]], ...]:
+        """All files that it takes, by where they are from."""
+        return (self.source, self.files), *((item.source, item.files) for item in self.adapters)
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(file.size for file in self.files)
+        return sum(file.size for _, files in self.pins for file in files)
 
     @property
     def download_size(self) -> int:
@@ -88,6 +98,7 @@ class Step:
             "source": str(self.source),
             "size": self.size,
             "present": self.is_here,
+            **({"adapters": [str(item) for item in self.adapters]} if self.adapters else {}),
             "downloads": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in self.downloads],
         }
 
@@ -98,7 +109,8 @@ class Plan:
 
     `changes` are those of the lock, in words, `unpinned` the entries that leave it. `smoke` says whether what comes is
     tested, `saves` whether the project's files are written, `is_first` that the lock is made though it stays empty.
-    `asked` are lines whose models stay and are only asked otherwise, each with its new entry.
+    `asked` are lines whose models stay and are only asked otherwise, each with its new entry. `twins` are those of the
+    models that were asked for, too.
     """
 
     action: Action
@@ -111,26 +123,31 @@ class Plan:
     saves: bool = False
     is_first: bool = False
     asked: tuple[tuple[ManifestModel, LockedModel], ...] = ()
+    twins: tuple[TwinStep, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is as it should be."""
-        return not self.changes and not self.unpinned and all(step.is_here for step in self.steps)
+        comes = not all(step.is_here for step in self.steps) or any(step.downloads for step in self.twins)
+        return not self.changes and not self.unpinned and not comes
 
     @property
     def download_size(self) -> int:
         """Bytes that the network has to bring, each file once."""
-        files = {(step.source, file.path): file.size for step in self.steps for file in step.downloads}
+        coming: list[tuple[Source, ModelFile]] = [(step.source, file) for step in self.steps for file in step.downloads]
+        coming += [(step.twin.source, file) for step in self.twins for file in step.downloads]
+        files = {(source, file.path): file.size for source, file in coming}
         return sum(files.values())
 
     def __str__(self) -> str:
-        return "\n".join((*map(str, self.steps), *self.changes))
+        return "\n".join((*map(str, self.steps), *map(str, self.twins), *self.changes))
 
     def as_json(self) -> dict[str, Any]:
         """The plan as programs read it."""
         return {
             "action": self.action,
             "models": [step.as_json() for step in self.steps],
+            "twins": [step.as_json() for step in self.twins],
             "download_size": self.download_size,
             "changes": list(self.changes),
             "unpinned": list(self.unpinned),
@@ -143,6 +160,7 @@ class Installed:
 
     step: Step
     paths: tuple[Path, ...]
+    adapters: tuple[Path, ...] = ()
     smoke: SmokeResult | None = None
     checked: Checked | None = None
     took_s: float = 0.0
@@ -204,6 +222,7 @@ def locked_step(
 
     rung = rung_for(model, machine or workspace.machine)
     candidate = rung.candidate
+    adapters = candidate.adapters
     return Step(
         name=model.name,
         title=candidate.model,
@@ -211,17 +230,22 @@ def locked_step(
         license=candidate.license,
         source=candidate.source,
         files=candidate.files,
-        downloads=_downloads(workspace, candidate.source, candidate.files),
+        downloads=_downloads(workspace, candidate.pins),
         paths=verified_paths(workspace.store, candidate.source, candidate.files),
         rung=rung,
         locked=model,
         chosen=chosen,
+        adapters=adapters,
+        adapter_paths=_adapter_paths(workspace, adapters),
     )
 
 
 def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -> Step:
     """The step that brings a choice."""
     variant = chosen.candidate.variant
+    rungs = chosen.entry.candidates if chosen.entry else ()
+    adapters = next((rung.adapters for rung in rungs if rung.files == variant.files), ())
+    own = (variant.source, variant.files)
     return Step(
         name=chosen.line.name,
         title=variant.title,
@@ -229,10 +253,24 @@ def chosen_step(workspace: Workspace, chosen: Chosen, *, is_new: bool = False) -
         license=variant.license,
         source=variant.source,
         files=variant.files,
-        downloads=_downloads(workspace, variant.source, variant.files),
+        downloads=_downloads(workspace, (own, *((item.source, item.files) for item in adapters))),
         paths=verified_paths(workspace.store, variant.source, variant.files),
         chosen=chosen,
         is_new=is_new,
+        adapters=adapters,
+        adapter_paths=_adapter_paths(workspace, adapters),
+    )
+
+
+def twin_steps(workspace: Workspace, steps: Iterable[Step]) -> tuple[TwinStep, ...]:
+    """What brings the twins of what is taken from the lock. Raises NotPermittedError for what the policy forbids."""
+    from lmpm.project.actions.twins import twin_step, twins_of
+
+    return tuple(
+        twin_step(workspace, step.name, twin)
+        for step in steps
+        if step.locked is not None and step.rung is not None
+        for twin in twins_of(step.locked, step.rung.candidate)
     )
 
 
@@ -243,10 +281,19 @@ def measured_remarks(workspace: Workspace, steps: Iterable[Step]) -> tuple[str, 
     return changes(workspace, [step.locked for step in steps if step.locked and not step.chosen and not step.is_here])
 
 
-def _downloads(workspace: Workspace, source: Source, files: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:
-    if not isinstance(source, HubSource | UrlSource):
-        return ()
-    return tuple(file for file in files if not file.sha256 or workspace.store.find(source, file) is None)
+def _downloads(workspace: Workspace, pins: Iterable[tuple[Source, tuple[ModelFile, ...]]]) -> tuple[ModelFile, ...]:
+    return tuple(
+        file
+        for source, files in pins
+        if isinstance(source, HubSource | UrlSource)
+        for file in files
+        if not file.sha256 or workspace.store.find(source, file) is None
+    )
+
+
+def _adapter_paths(workspace: Workspace, adapters: tuple[LockedAdapter, ...]) -> tuple[Path, ...]:
+    """Where the files of adapters are that are here, unchanged since they were hashed."""
+    return tuple(path for item in adapters for path in verified_paths(workspace.store, item.source, item.files))
 
 
 def lock_changes(

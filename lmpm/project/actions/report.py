@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lmpm.errors import LmpmError
     from lmpm.project.lock.facts import Disagreement
     from lmpm.project.lock.ladder import Rung
+    from lmpm.project.lock.twins import Twin
     from lmpm.proof import Checked, SmokeResult, Tested
     from lmpm.store import Corruption
     from lmpm.types import ModelFile
@@ -35,6 +36,7 @@ class Report:
     missing: tuple[ModelFile, ...] = ()
     damaged: tuple[Corruption, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()  # of the lock with what the verified files say
+    twins: tuple[Twin, ...] = ()  # that are here, each file with the bytes of the lock
     notes: tuple[str, ...] = ()
     error: LmpmError | None = None
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lmpm.errors import UnknownNameError
 from lmpm.project.actions.freshness import require_up_to_date
-from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks
-from lmpm.project.actions.steps import each, fetch_and_test, require_checks, require_room
+from lmpm.project.actions.plan import ActionReporter, Plan, Result, locked_step, measured_remarks, twin_steps
+from lmpm.project.actions.steps import bring_twins, each, fetch_and_test, require_checks, require_room
 from lmpm.project.directory import find_models
 from lmpm.project.lock.facts import require_agreement
 from lmpm.project.policy import require_permitted
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
     from lmpm.types import Machine
 
 
-def plan(workspace: Workspace, names: Sequence[str] = (), *, target: str | None = None, smoke: bool = True) -> Plan:
+def plan(
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    *,
+    target: str | None = None,
+    smoke: bool = True,
+    twins: bool = False,
+) -> Plan:
     """What brings the models of these names, or all that the lock pins; for a declared `target`, what that one takes.
 
+    With `twins` those that the lock pins of them come along.
     Raises LockError for a lock that is missing or stale, and NotPermittedError for what the policy forbids.
     """
     project = workspace.project
@@ -37,7 +45,14 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, target: str | None 
         if step.rung:
             require_permitted(step.name, step.rung.candidate, manifest.policy)
     remarks = () if target else measured_remarks(workspace, steps)
-    return Plan(action="sync", workspace=workspace, steps=steps, remarks=remarks, smoke=smoke and not target)
+    return Plan(
+        action="sync",
+        workspace=workspace,
+        steps=steps,
+        remarks=remarks,
+        smoke=smoke and not target,
+        twins=twin_steps(workspace, steps) if twins else (),
+    )
 
 
 def _target(workspace: Workspace, manifest: Manifest, name: str) -> Machine:
@@ -53,7 +68,9 @@ def apply(plan: Plan, reporter: ActionReporter | None = None) -> Result:
     told = reporter or ActionReporter()
     require_room(plan)
     require_checks(plan)
-    return Result(models=each(plan, told, lambda step: _bring(plan, step, told)))
+    models = each(plan, told, lambda step: _bring(plan, step, told))
+    bring_twins(plan, told)
+    return Result(models=models)
 
 
 def _bring(plan: Plan, step: Step, reporter: ActionReporter) -> Installed:

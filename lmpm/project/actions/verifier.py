@@ -19,6 +19,8 @@ from lmpm.errors import (
 )
 from lmpm.fs import Hashed, Stamp, hash_all, usable_cores
 from lmpm.project.actions.report import Report
+from lmpm.project.actions.twins import missing_files
+from lmpm.project.adapted import fetch_adapters, require_belonging
 from lmpm.project.checks import Subject, check, read_checks, replace_smoke
 from lmpm.project.lock.entry import context_of, prove, rung_for, task_of
 from lmpm.project.lock.facts import disagreements
@@ -32,13 +34,14 @@ from lmpm.types import FileSource
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from lmpm.catalog import Catalog
     from lmpm.engine import LocalEngine
     from lmpm.project.lock.ladder import Rung
     from lmpm.project.lock.records import LockedCandidate, LockedModel
+    from lmpm.project.lock.twins import Twin
     from lmpm.proof import Checked, History, SmokeResult, Tested
     from lmpm.reporter import Reporter
     from lmpm.store import Corruption, Fetcher, Store
@@ -76,15 +79,21 @@ class Verifier:
         """
         paths: list[Path] = []
         known = dict(self.known)
-        taken = []
+        taken: list[tuple[Source, tuple[ModelFile, ...]]] = []
         for model in models:
-            known |= {file.sha256 or "": file.path for rung in model.candidates for file in rung.files}
+            pins = [pin for rung in model.candidates for pin in rung.pins]
+            known |= {file.sha256 or "": file.path for _, files in pins for file in files}
+            looked: list[tuple[Source, tuple[ModelFile, ...]]] = []
+            for twin in _whole_twins(self.store, model):
+                looked += twin.pins
             try:
                 candidate = rung_for(model, self.machine).candidate
             except LmpmError:
-                continue  # `check` tells
-            taken.append((candidate.source, candidate.files))
-            found = ((file, self.store.find(candidate.source, file)) for file in candidate.files)
+                pass  # `check` tells
+            else:
+                taken += candidate.pins
+                looked += candidate.pins
+            found = [(file, self.store.find(source, file)) for source, files in looked for file in files]
             for file, path in found:
                 if path and not self._is_trusted(path, file):
                     paths.append(path)
@@ -97,7 +106,7 @@ class Verifier:
     def check(self, model: LockedModel) -> Report:
         """The report on one model; errors are part of it."""
         began = time.monotonic()
-        report = self._check(model)
+        report = self._with_twins(model, self._check(model))
         if not report.damaged and (wrong := disagreements(model, self.store, self.catalog)):
             error = IntegrityError(
                 f"`lmpm.lock` says of `{model.name}` what its files do not",
@@ -106,6 +115,22 @@ class Verifier:
             )
             report = replace(report, error=error, disagreements=wrong)
         return replace(report, took_s=time.monotonic() - began)
+
+    def _with_twins(self, model: LockedModel, report: Report) -> Report:
+        """The report with the twins that are here; one that is not here is nobody's loss, one that is damaged is."""
+        twins = _whole_twins(self.store, model)
+        looked = [(twin, self._look(twin.source, file)) for twin in twins for file in twin.files]
+        damaged = [(twin, found) for twin, found in looked if isinstance(found, corruption.Corruption)]
+        sound = tuple(twin for twin in twins if twin not in [wrong for wrong, _ in damaged])
+        report = replace(report, twins=sound, damaged=(*report.damaged, *(found for _, found in damaged)))
+        if report.error is not None or not damaged:
+            return report
+        error = IntegrityError(
+            f"A twin of `{model.name}` is damaged: {damaged[0][0].source}",
+            details=[f"{found.path}: {found.detail}" for _, found in damaged],
+            hint="`lmpm sync --twins` brings it again",
+        )
+        return replace(report, error=error)
 
     def _check(self, model: LockedModel) -> Report:
         try:
@@ -132,27 +157,31 @@ class Verifier:
         if self.fetcher is not None:
             require_public(candidate.source, self.manifest)
             self.fetcher.fetch(candidate.source, candidate.files, ref=model.requested.get("ref"))
-        lacking = tuple(f for f in candidate.files if not self._is_there(candidate.source, f))
+            fetch_adapters(self.fetcher, candidate.adapters, model.requested)
+        pinned = [(source, file) for source, files in candidate.pins for file in files]
+        lacking = tuple(file for source, file in pinned if not self._is_there(source, file))
         if lacking:
             size = sum(file.size for file in lacking)
             error = MissingFilesError(
                 f"`{model.name}` is not complete: {candidate.model} {candidate.quant}, {human(size)} missing",
-                hint=missing_hint(candidate.source, lacking),
+                hint=missing_hint(next(source for source, file in pinned if file in lacking), lacking),
             )
             return replace(report, missing=lacking, error=error)
         began = time.monotonic()
-        results = [self._look(candidate.source, file) for file in candidate.files]
+        results = [self._look(source, file) for source, file in pinned]
         damaged = tuple(result for result in results if isinstance(result, corruption.Corruption))
         if damaged:
-            return replace(report, damaged=damaged, error=_error(model, candidate, damaged))
-        paths = [path for path in results if not isinstance(path, corruption.Corruption)]
+            return replace(report, damaged=damaged, error=_error(model, pinned, damaged))
+        every = [path for path in results if not isinstance(path, corruption.Corruption)]
+        paths, adapters = every[: len(candidate.files)], tuple(every[len(candidate.files) :])
         report = replace(
             report,
             path=paths[0],
-            hashed_bytes=candidate.size,
-            hashed_s=time.monotonic() - began + self._seconds_ahead(paths),
-            trusted=self.quick and not any(path in self.hashed for path in paths),
+            hashed_bytes=candidate.total_size,
+            hashed_s=time.monotonic() - began + self._seconds_ahead(every),
+            trusted=self.quick and not any(path in self.hashed for path in every),
         )
+        require_belonging(candidate, paths, adapters)
         try:
             self._check_engine(rung)
             if not self.smoke:
@@ -172,6 +201,7 @@ class Verifier:
                     context=context,
                     need=candidate.memory,
                     mmproj=mmproj,
+                    adapters=adapters,
                     local_engine=self.local_engine,
                 )
         except EngineError as error:
@@ -184,6 +214,7 @@ class Verifier:
         subject = Subject(
             paths=models,
             mmproj=mmproj,
+            adapters=adapters,
             recipe=recipe,
             task=task,
             context=context,
@@ -200,8 +231,7 @@ class Verifier:
         report = replace(report, checked=checked, notes=(*report.notes, *_other_score(candidate.tested, checked)))
         if checked.passed:
             return report
-        wrong = f"wrong: {', '.join(checked.wrong)}"
-        return replace(report, error=SmokeTestError(checked.detail, details=[wrong], kind="checks"))
+        return replace(report, error=SmokeTestError(checked.detail, details=checked.details, kind="checks"))
 
     def _is_there(self, source: Source, file: ModelFile) -> bool:
         """Whether something lies under the file's name, whatever its bytes."""
@@ -270,6 +300,11 @@ class Verifier:
         return tuple(notes)
 
 
+def _whole_twins(store: Store, model: LockedModel) -> list[Twin]:
+    """The twins of which every file is here."""
+    return [twin for twin in model.twins if not missing_files(store, twin)]
+
+
 def _older_engine(rung: Rung, result: SmokeResult | None) -> Iterable[str]:
     """A remark where llama.cpp is older than the one that the rung was tested with when it was pinned."""
     tested = rung.candidate.tested
@@ -295,18 +330,20 @@ def _release(build: str) -> tuple[int, ...] | None:
     return tuple(map(int, found[1].split("."))) if found else None
 
 
-def _error(model: LockedModel, candidate: LockedCandidate, damaged: tuple[Corruption, ...]) -> IntegrityError:
+def _error(
+    model: LockedModel, pinned: Sequence[tuple[Source, ModelFile]], damaged: tuple[Corruption, ...]
+) -> IntegrityError:
     """The error for what is damaged: the two digests of one file, a line for each of several."""
-    files = candidate.files
     hint = "Run `lmpm install` to fetch it again"
-    if isinstance(candidate.source, FileSource):
-        hint = own_file_hint(file for file in files if file.path in {item.path for item in damaged})
+    wrong = {item.path for item in damaged}
+    if own := [file for source, file in pinned if file.path in wrong and isinstance(source, FileSource)]:
+        hint = own_file_hint(own)
         hint += f"; or pin what is there now with `lmpm update {model.name}`"
     if len(damaged) > 1:
         lines = [f"{item.path}: {item.detail}" for item in damaged]
         return IntegrityError(f"{len(damaged)} files of `{model.name}` are damaged", details=lines, hint=hint)
     (item,) = damaged
-    file = next(file for file in files if file.path == item.path)
+    file = next(file for _, file in pinned if file.path == item.path)
     if item.kind == "changed" and item.computed:
         expected, computed = (file.sha256 or "", file.size), (item.computed, file.size)
         return HashMismatchError(item.path, expected=expected, computed=computed, hint=hint)

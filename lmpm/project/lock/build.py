@@ -103,12 +103,13 @@ class _Ladder:
             self.candidates.append(candidate)
 
     def add_for_target(self, name: str, machine: Machine) -> None:
-        """Add what a declared machine takes, which a starter never is.
+        """Add what a declared machine takes, which a starter is only where it was named.
 
         Raises NothingFitsError where it has no answer, OfflineError where it would have one with a network.
         """
         taken = self._taken(machine)
-        if not self.pool and (taken is None or isinstance(taken.variant.source, StarterSource)):
+        is_stopgap = taken is None or isinstance(taken.variant.source, StarterSource)
+        if not self.pool and is_stopgap and self.request.model is None:
             self.pool = self.offline
             choice: Choice | None = select.select(self.request, machine, self.pool)
             if choice is None or choice.chosen is None:

@@ -69,6 +69,8 @@ def _all_files(models: Iterable[LockedModel]) -> Iterator[tuple[str, Source, Mod
         for c, candidate in enumerate(model.candidates):
             for f, file in enumerate(candidate.files):
                 yield f"model[{m}].candidate[{c}].files[{f}]", candidate.source, file
+        for a, adapter in enumerate(dict.fromkeys(item for rung in model.candidates for item in rung.adapters)):
+            yield f"model[{m}].adapters[{a}].file", adapter.source, adapter.file
         for t, twin in enumerate(model.twins):
             for f, file in enumerate(twin.files):
                 yield f"model[{m}].twins[{t}].files[{f}]", twin.source, file

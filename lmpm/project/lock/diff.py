@@ -157,6 +157,7 @@ def _rung(old: LockedCandidate, new: LockedCandidate) -> Iterator[str]:
         yield "ANOTHER REPOSITORY UNDER THE SAME NAME"
     if [file.sha256 for file in old.files] != [file.sha256 for file in new.files]:
         yield f"other files, {_sizes(old.size, new.size)}"
+    yield from _adapters(old, new)
     for what, was, now in (
         ("licence", old.license, new.license),
         ("smallest llama.cpp build", _known(old.engine), _known(new.engine)),
@@ -170,6 +171,19 @@ def _rung(old: LockedCandidate, new: LockedCandidate) -> Iterator[str]:
         yield f"memory {_sizes(old.memory, new.memory)}"
     if old.bytes_per_token != new.bytes_per_token:
         yield f"reads a token {_sizes(old.bytes_per_token, new.bytes_per_token)}"
+
+
+def _adapters(old: LockedCandidate, new: LockedCandidate) -> Iterator[str]:
+    """`adapter models/team-lora.gguf: other bytes`."""
+    was, now = ({(item.source.name, item.file.path): item for item in rung.adapters} for rung in (old, new))
+    for key in dict.fromkeys((*was, *now)):
+        before, after = was.get(key), now.get(key)
+        if before is None or after is None:
+            yield f"adapter {printable(key[1])} " + ("is new" if before is None else "is gone")
+        elif before.file.sha256 != after.file.sha256:
+            yield f"adapter {printable(key[1])}: other bytes, {_sizes(before.size, after.size)}"
+        elif before != after:
+            yield f"adapter {printable(key[1])}: {before.source} -> {after.source}, licence {after.license}"
 
 
 def _changes(old: Recipe | None, new: Recipe | None) -> Iterator[str]:

@@ -72,13 +72,15 @@ def prove(
     context: int,
     need: int,
     mmproj: Path | None = None,
+    adapters: tuple[Path, ...] = (),
     local_engine: LocalEngine | None = None,
 ) -> SmokeResult | None:
     """Load a model as planned and ask it its task's questions; None when the task is not known.
 
-    `paths` are its files in load order, `mmproj` is its encoder of pictures; `recipe` None is that of the task. On a
-    `local_engine` whose GPUs do not hold all layers the rest is kept in host memory, and what the formula, llama.cpp's
-    plan and the run itself say of memory is compared; without one the engine offloads what it can.
+    `paths` are its files in load order, `mmproj` is its encoder of pictures, `adapters` are put on it; `recipe` None is
+    that of the task. On a `local_engine` whose GPUs do not hold all layers the rest is kept in host memory, and what
+    the formula, llama.cpp's plan and the run itself say of memory is compared; without one the engine offloads what it
+    can.
     Raises EngineError when llama.cpp cannot run the file.
     """
     if task is None:
@@ -91,7 +93,7 @@ def prove(
     allowed = int(need * WORKING_MEMORY_SHARE) + limits.ENGINE_EXTRA_MEMORY_BYTES
     engine = local_engine.chosen.engine if local_engine else None
     result = run_smoke(
-        Files(paths[0], mmproj),
+        Files(paths[0], mmproj, adapters=adapters),
         task.smoke,
         recipe or task.recipe,
         plan=settings,
@@ -101,7 +103,8 @@ def prove(
     )
     if local_engine is None:
         return result
-    return replace(result, memory=_compared(result.memory, model, settings, parts, local_engine))
+    more = sum(path.stat().st_size for path in adapters)
+    return replace(result, memory=_compared(result.memory, model, settings, parts, local_engine, more=more))
 
 
 def run_settings(
@@ -129,19 +132,29 @@ def run_settings(
 
 
 def _compared(
-    check: MemoryCheck | None, model: HParams, settings: RunConfig, parts: Sequence[Part], local_engine: LocalEngine
+    check: MemoryCheck | None,
+    model: HParams,
+    settings: RunConfig,
+    parts: Sequence[Part],
+    local_engine: LocalEngine,
+    *,
+    more: int,
 ) -> MemoryCheck | None:
-    """What was measured beside what was to be expected. llama.cpp plans without mapping the file."""
+    """What was measured beside what was to be expected. llama.cpp plans without mapping the file.
+
+    `more` are the bytes of adapters, which have buffers of their own: those for computing stay as they are.
+    """
     from lmpm.estimate import exact_memory, gpus_of
 
     if check is None:
         return None
     try:
         needed = exact_memory(model, settings, gpus_of(local_engine.machine))
-        planned = local_engine.planner.ask(parts, settings).total + needed.reclaimable if local_engine.planner else None
+        asked = local_engine.planner.ask(parts, settings).total if local_engine.planner else None
+        planned = None if asked is None else asked + needed.reclaimable + more
     except (ValueError, LmpmError):  # the model runs, that is what counts
         return check
-    return replace(check, estimated=needed.parts.buffers, planned=planned)
+    return replace(check, estimated=needed.parts.buffers + more, planned=planned)
 
 
 def _digest(path: Path) -> str | None:

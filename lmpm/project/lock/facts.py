@@ -119,7 +119,7 @@ def facts_of(model: LockedModel, rung: LockedCandidate, store: Store, catalog: C
     is_silent = task is not None and task.is_silent
     key = (*(file.sha256 or "" for file in rung.files), f"{context_of(model)} {is_silent} {__version__}")
     try:
-        return Facts(**notes.get(*key))
+        return _with_adapters(Facts(**notes.get(*key)), rung)
     except (TypeError, ValueError):
         pass
     try:
@@ -127,7 +127,13 @@ def facts_of(model: LockedModel, rung: LockedCandidate, store: Store, catalog: C
     except (LmpmError, ValueError):
         return None  # whoever runs it says what is wrong with it
     notes.put(asdict(facts), *key)
-    return facts
+    return _with_adapters(facts, rung)
+
+
+def _with_adapters(facts: Facts, rung: LockedCandidate) -> Facts:
+    """What a candidate takes with its adapters: llama.cpp reads them into buffers of their size."""
+    size = rung.total_size - rung.size
+    return replace(facts, memory=facts.memory + size, bytes_per_token=facts.bytes_per_token + size)
 
 
 def _read(rung: LockedCandidate, paths: tuple[Path, ...], context: int, *, is_silent: bool) -> Facts:

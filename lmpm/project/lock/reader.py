@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmpm.errors import LockError
 from lmpm.fs import DocumentError, Table, rules, toml
 from lmpm.limits import MAX_CASES, MAX_FILE_BYTES, MAX_LOCK_BYTES
+from lmpm.project.lock.adapters import read_adapters, with_adapters
 from lmpm.project.lock.consistency import require_new_candidate, require_one_model, require_same_bytes
 from lmpm.project.lock.records import REVISION, VERSION, Lock, LockedCandidate, LockedModel
 from lmpm.project.lock.training import Training, read_training
@@ -135,6 +136,10 @@ def _model(table: Table, row: Mapping[str, Any], *, strict: bool) -> LockedModel
         candidates.append(candidate)
     if not candidates:
         raise table.fail("candidate", "is missing, expected at least one")
+    adapters = read_adapters(table, candidates, strict=strict)
+    candidates = list(with_adapters(candidates, adapters))
+    if small := [item for item in candidates if item.memory < item.total_size]:
+        raise table.fail("adapters", f"are more than the {small[0].memory} bytes of memory of `{small[0].model}`")
     twins = read_twins(table, candidates, strict=strict)
     _finish(table, strict=strict)
     return LockedModel(

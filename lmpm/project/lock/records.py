@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from lmpm.cloud import Provider, Route
     from lmpm.fs import Scalar
+    from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.training import Training
     from lmpm.project.manifest import Manifest
     from lmpm.proof import Tested
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Source
 
 VERSION: Final = 2  # another one is refused
-REVISION: Final = 1  # a greater one is read, but not written
+REVISION: Final = 2  # a greater one is read, but not written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class LockedCandidate:
     sha256 of the chat template, `identity` what the Hub calls the repository whatever its name. `targets`
     are the declared machines that it serves. `files` stand in load order, an mmproj last. `recipe` is how it is asked,
     the whole of it; None: the lock was made before recipes, or nothing is known of the task. `training` is how a model
-    of the team's own was made.
+    of the team's own was made. `adapters` are put on it when it is loaded; `memory` and `bytes_per_token` count them.
     """
 
     source: Source
@@ -63,6 +64,7 @@ class LockedCandidate:
     targets: tuple[str, ...] = ()
     recipe: Recipe | None = None
     training: Training | None = None
+    adapters: tuple[LockedAdapter, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.source, HubSource) and self.source.revision is None:
@@ -74,8 +76,18 @@ class LockedCandidate:
 
     @property
     def size(self) -> int:
-        """Bytes of all files together."""
+        """Bytes of all files together, adapters left out."""
         return sum(file.size for file in self.files)
+
+    @property
+    def total_size(self) -> int:
+        """Bytes of all files, those of adapters, too."""
+        return self.size + sum(item.size for item in self.adapters)
+
+    @property
+    def pins(self) -> tuple[tuple[Source, tuple[ModelFile, ...]], ...]:
+        """All files that loading it takes, by where they are from: its own first, then those of its adapters."""
+        return (self.source, self.files), *((item.source, item.files) for item in self.adapters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +111,11 @@ class LockedModel:
     def __post_init__(self) -> None:
         object.__setattr__(self, "twins", tuple(sorted(self.twins, key=lambda twin: (twin.of, twin.form))))
         object.__setattr__(self, "requested", dict(sorted(self.requested.items())))
+
+    @property
+    def pinned(self) -> tuple[LockedCandidate | Twin, ...]:
+        """All that it pins: the candidates, then the twins."""
+        return (*self.candidates, *self.twins)
 
 
 @dataclass(frozen=True, slots=True)

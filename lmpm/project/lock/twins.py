@@ -45,6 +45,11 @@ class Twin:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
 
+    @property
+    def pins(self) -> tuple[tuple[HubSource, tuple[ModelFile, ...]], ...]:
+        """Its files, by where they are from."""
+        return ((self.source, self.files),)
+
 
 def of_candidates(twins: Iterable[Twin], candidates: Iterable[Any]) -> tuple[Twin, ...]:
     """Those whose candidate is among the given ones."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmpm.fs import toml
+from lmpm.project.lock.adapters import emit_adapters
 from lmpm.project.lock.reader import LOCK_NAME, newer_lock
 from lmpm.project.lock.records import REVISION, VERSION
 from lmpm.project.lock.training import training_table
@@ -51,6 +52,7 @@ def _emit(lock: Lock) -> Iterator[str]:
         for candidate in model.candidates:
             yield from ("", "[[model.candidate]]")
             yield from _emit_candidate(candidate, model.recipe)
+        yield from emit_adapters(model.candidates)
         yield from emit_twins(model.twins)
     for place, items in (("providers", lock.providers), ("routes", lock.routes)):
         for item in items:
@@ -65,8 +67,10 @@ def _list(items: tuple[str, ...]) -> str:
 
 def _revision(lock: Lock) -> int:
     """The least that knows every key of the lock: one that needs no new key stays as it was."""
+    if any(rung.adapters for model in lock.models for rung in model.candidates):
+        return 2
     keys = (model.recipe or model.twins for model in lock.models)
-    return REVISION if lock.providers or lock.routes or any(keys) else 0
+    return 1 if lock.providers or lock.routes or any(keys) else 0
 
 
 def _emit_recipe(recipe: Recipe) -> Iterator[str]:

@@ -10,11 +10,11 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from lmpm.errors import LmpmError
+from lmpm.project.lock.twins import Twin
 from lmpm.types import HubSource, StarterSource, UrlSource
 
 if TYPE_CHECKING:
     from lmpm.project.lock.records import Lock, LockedCandidate
-    from lmpm.types import ModelFile
 
 
 def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
@@ -27,12 +27,13 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
         raise LmpmError(
             "A bill of materials needs cyclonedx-python-lib", hint="Install it with `pip install 'lmpm[bom]'`"
         ) from error
-    rungs: dict[tuple[object, tuple[ModelFile, ...]], tuple[LockedCandidate, list[str]]] = {}
+    pins: dict[tuple[object, ...], tuple[LockedCandidate | Twin, list[str]]] = {}
     for model in lock.models:
-        for rung in model.candidates:
-            rungs.setdefault((rung.source, rung.files), (rung, []))[1].append(model.name)
+        for pin in model.pinned:
+            adapters = () if isinstance(pin, Twin) else pin.adapters
+            pins.setdefault((pin.source, pin.files, adapters), (pin, []))[1].append(model.name)
     made: Any = Bom(
-        components=[_component(rung, names) for rung, names in rungs.values()],
+        components=[_component(pin, names) for pin, names in pins.values()],
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"lmpm.lock\n{lock_text}"),
     )
     made.metadata.timestamp = None
@@ -43,42 +44,39 @@ def cyclonedx_bom(lock: Lock, lock_text: str, *, version: str) -> str:
     return text
 
 
-def _component(rung: LockedCandidate, names: list[str]) -> Any:
-    """One rung: a model with its files below it."""
+def _licenses(name: str) -> list[Any]:
     from cyclonedx.contrib.license.factories import LicenseFactory
+
+    return [] if name == "unknown" else [LicenseFactory().make_from_string(name)]
+
+
+def _component(pin: LockedCandidate | Twin, names: list[str]) -> Any:
+    """One rung or twin: a model with its files below it."""
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.contact import OrganizationalEntity
     from packageurl import PackageURL
 
-    source = rung.source
+    source = pin.source
     owner = purl = None
-    revision = rung.files[0].sha256
+    revision = pin.files[0].sha256
     if isinstance(source, HubSource):
         owner, _, name = source.repo.partition("/")
         revision = source.revision
         purl = PackageURL("huggingface", owner, name, revision)
     elif isinstance(source, UrlSource):
-        qualifiers = {"download_url": source.url, "checksum": f"sha256:{rung.files[0].sha256}"}
-        purl = PackageURL("generic", None, rung.files[0].path, None, qualifiers)
-    reference = f"{purl or source}#{rung.files[0].path}"
-    facts = {
-        "lmpm:quant": rung.quant,
-        "lmpm:memory": str(rung.memory),
-        "lmpm:models": ",".join(sorted(set(names))),
-        "lmpm:chat-template-sha256": rung.template,
-        "lmpm:repository-id": rung.identity,
-        "lmpm:tested-with": rung.tested.engine if rung.tested else None,
-        "lmpm:built-in": "true" if isinstance(source, StarterSource) else None,
-    }
+        qualifiers = {"download_url": source.url, "checksum": f"sha256:{pin.files[0].sha256}"}
+        purl = PackageURL("generic", None, pin.files[0].path, None, qualifiers)
+    reference = f"{purl or source}#{pin.files[0].path}"
+    facts = {"lmpm:models": ",".join(sorted(set(names)))} | (_of_twin(pin) if isinstance(pin, Twin) else _of_rung(pin))
     return Component(
-        name=rung.model,
+        name=pin.source.name if isinstance(pin, Twin) else pin.model,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         version=revision,
         purl=purl,
         bom_ref=reference,
         supplier=OrganizationalEntity(name=owner) if owner else None,
-        licenses=[] if rung.license == "unknown" else [LicenseFactory().make_from_string(rung.license)],
+        licenses=_licenses(pin.license),
         properties=[Property(name=name, value=fact) for name, fact in facts.items() if fact],
         components=[
             Component(
@@ -88,9 +86,28 @@ def _component(rung: LockedCandidate, names: list[str]) -> Any:
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256 or "")],
                 properties=[
                     Property(name="lmpm:size", value=str(file.size)),
-                    Property(name="lmpm:role", value=file.role),
+                    Property(name="lmpm:role", value=role),
                 ],
+                licenses=_licenses(terms),
             )
-            for file in rung.files
+            for file, role, terms in (
+                *((file, file.role, "unknown") for file in pin.files),
+                *((item.file, "adapter", item.license) for item in (() if isinstance(pin, Twin) else pin.adapters)),
+            )
         ],
     )
+
+
+def _of_rung(rung: LockedCandidate) -> dict[str, str | None]:
+    return {
+        "lmpm:quant": rung.quant,
+        "lmpm:memory": str(rung.memory),
+        "lmpm:chat-template-sha256": rung.template,
+        "lmpm:repository-id": rung.identity,
+        "lmpm:tested-with": rung.tested.engine if rung.tested else None,
+        "lmpm:built-in": "true" if isinstance(rung.source, StarterSource) else None,
+    }
+
+
+def _of_twin(twin: Twin) -> dict[str, str | None]:
+    return {"lmpm:form": twin.form, "lmpm:twin-of": f"sha256:{twin.of}", "lmpm:base-model": twin.base_model}

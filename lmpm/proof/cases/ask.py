@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lmpm.engine import Options, asking
-from lmpm.errors import EngineError, LmpmError
+from lmpm.errors import TIMED_OUT, EngineError, LmpmError
 from lmpm.proof.checks.code import Code
 from lmpm.proof.checks.ranking import Ranking
 from lmpm.proof.checks.rows import Rows
@@ -65,10 +65,12 @@ class Askable(Protocol):
     def ask(self, inputs: Inputs, options: Options) -> Answer:
         """Its answer to named inputs."""
 
-    def vectors(self, texts: Sequence[str], *, kind: TextKind = "") -> list[tuple[float, ...]]:
+    def vectors(
+        self, texts: Sequence[str], *, kind: TextKind = "", time_s: float | None = None
+    ) -> list[tuple[float, ...]]:
         """A vector for each text."""
 
-    def scores(self, query: str, documents: Sequence[str]) -> list[float]:
+    def scores(self, query: str, documents: Sequence[str], *, time_s: float | None = None) -> list[float]:
         """How well each document answers a query."""
 
     def fits(self, inputs: Inputs) -> bool:
@@ -90,13 +92,15 @@ class SessionModel:
             options = dataclasses.replace(options, grammar=held.grammar, schema=held.schema)
         return asking.ask(self.session, self.recipe, inputs, options)
 
-    def vectors(self, texts: Sequence[str], *, kind: TextKind = "") -> list[tuple[float, ...]]:
+    def vectors(
+        self, texts: Sequence[str], *, kind: TextKind = "", time_s: float | None = None
+    ) -> list[tuple[float, ...]]:
         """A vector for each text."""
-        return asking.embed(self.session, self.recipe, texts, kind=kind)
+        return asking.embed(self.session, self.recipe, texts, kind=kind, time_s=time_s)
 
-    def scores(self, query: str, documents: Sequence[str]) -> list[float]:
+    def scores(self, query: str, documents: Sequence[str], *, time_s: float | None = None) -> list[float]:
         """How well each document answers a query."""
-        return self.session.rerank(query, documents)
+        return self.session.rerank(query, documents, time_s=time_s)
 
     def fits(self, inputs: Inputs) -> bool:
         """Whether the prompt of these inputs leaves room for an answer."""
@@ -107,19 +111,20 @@ class SessionModel:
 
 
 def ask_case(model: Askable, case: Case, *, time_s: float | None = None) -> CaseAnswer:
-    """The answer of a model to a case; what the engine refuses, such as a prompt that is too long, is no answer.
+    """The answer of a model to a case; none is a prompt that is too long, or what takes longer than the engine's limit.
 
-    Raises EngineError where the engine failed altogether, SpecError for inputs of another recipe.
+    What takes longer than `time_s` is stopped. Raises EngineError of the kind `TIMED_OUT` then, EngineError where the
+    engine failed altogether, SpecError for inputs of another recipe.
     """
     began = time.perf_counter()
     try:
         if isinstance(case.check, Ranking):
-            found = CaseAnswer(scores=tuple(_rank(model, case)))
+            found = CaseAnswer(scores=tuple(_rank(model, case, time_s)))
             return dataclasses.replace(found, took_s=time.perf_counter() - began)
         inputs, options = _asked(model, case)
         answer = model.ask(inputs, dataclasses.replace(options, time_s=time_s))
     except EngineError as error:
-        if error.kind != "context-exceeded":
+        if error.kind != "context-exceeded" and (error.kind != TIMED_OUT or time_s is not None):
             raise
         return CaseAnswer(error=error.message)
     return CaseAnswer(
@@ -153,12 +158,12 @@ def _asked(model: Askable, case: Case) -> tuple[Inputs, Options]:
     return {**inputs, "schema": shown.schema}, dataclasses.replace(GREEDY, grammar=shown.grammar)
 
 
-def _rank(model: Askable, case: Case) -> list[float]:
+def _rank(model: Askable, case: Case, time_s: float | None) -> list[float]:
     query, documents = str(case.inputs["query"]), [str(text) for text in case.inputs["documents"]]
     if model.recipe.kind == "rerank":
-        return model.scores(query, documents)
-    (asked,) = model.vectors([query], kind="query")
-    return [cosine(asked, vector) or 0.0 for vector in model.vectors(documents, kind="document")]
+        return model.scores(query, documents, time_s=time_s)
+    (asked,) = model.vectors([query], kind="query", time_s=time_s)
+    return [cosine(asked, vector) or 0.0 for vector in model.vectors(documents, kind="document", time_s=time_s)]
 
 
 def _call(answer: Answer) -> str:

@@ -9,12 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from lmpm.errors import CasesError
+from lmpm.errors import CasesError, LmpmError
 from lmpm.fs import DocumentError, Table, printable
 from lmpm.limits import MAX_CASE_DATABASE_BYTES, MAX_CASES
 from lmpm.proof.cases.files import Mistake, read_text, require_known, rows_of
 from lmpm.proof.cases.records import Case, CaseSet, digest_of
 from lmpm.proof.checks.read import CheckKind, read_check
+from lmpm.proof.pictures import read_picture
 from lmpm.units import count
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Wanted:
 
     inputs: Collection[str] | None = None
     required: Collection[str] = ()
-    lists: Collection[str] = ()  # inputs that are lists of texts
+    lists: Collection[str] = ()  # inputs that are lists
+    pictures: Collection[str] = ()  # inputs that are pictures
     check: CheckKind | None = None
 
 
@@ -69,11 +71,12 @@ def wanted_for(recipe: Recipe, kind: SmokeKind | None = None) -> Wanted:
     if recipe.kind in ("embed", "rerank"):
         names = ("query", "documents")
         return Wanted(inputs=names, required=names, lists=("documents",), check=check or "ranking")
-    inputs = [item for item in recipe.inputs if not item.is_image]
+    inputs = recipe.inputs
     return Wanted(
         inputs=[item.name for item in inputs],
         required=[item.name for item in inputs if item.required],
         lists=[item.name for item in inputs if item.is_list],
+        pictures=[item.name for item in inputs if item.is_image],
         check=check,
     )
 
@@ -153,7 +156,8 @@ class _Reader:
                     raise table.missing(key, "an input of the recipe")
             table.finish()
         told = {key: value for key, value in row.data.items() if key not in ("id", "tags")}
-        digest = digest_of([told, hashlib.sha256(script.encode()).hexdigest() if script else ""])
+        pictures = [digest_of(inputs[key]) for key in self.wanted.pictures if key in inputs]
+        digest = digest_of([told, hashlib.sha256(script.encode()).hexdigest() if script else "", *pictures])
         return Case(id=name, inputs=inputs, check=check, tags=tags, place=f"line {row.line}", digest=digest)
 
     def _takes(self, name: str) -> bool:
@@ -167,10 +171,18 @@ class _Reader:
         return {key: value for key, value in row.data.items() if key not in apart}
 
     def _input(self, table: Table, key: str) -> Any:
-        """A text, or a list of them."""
-        if key in self.wanted.lists and not table.is_text(key):
-            return list(table.texts(key))
-        return table.string(key)
+        """A text or a list of them; of pictures, whose paths begin in the folder of the file, their URLs."""
+        is_list = key in self.wanted.lists and not table.is_text(key)
+        given = list(table.texts(key)) if is_list else [table.string(key)]
+        if key in self.wanted.pictures:
+            given = [self._picture(table, key, place) for place in given]
+        return given if is_list else given[0]
+
+    def _picture(self, table: Table, key: str, place: str) -> str:
+        try:
+            return read_picture(self.folder / place)
+        except LmpmError as error:
+            raise table.fail(key, f"cannot be shown: {error.message}") from error
 
     def _database(self, table: Table, kind: CheckKind) -> tuple[str, str]:
         """A script that makes the database of a case, and the statements that make its tables."""

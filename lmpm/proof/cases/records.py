@@ -34,7 +34,7 @@ class Case:
     @property
     def title(self) -> str:
         """What is asked, in a line."""
-        texts = {name: text for name, text in self.inputs.items() if isinstance(text, str) and text.strip()}
+        texts = {name: text for name, text in self.inputs.items() if isinstance(text, str) and _is_readable(text)}
         asked = next((texts[name] for name in ASKED if name in texts), next(iter(texts.values()), self.id))
         return " ".join(asked.split())
 
@@ -57,6 +57,10 @@ class CaseSet:
     def tagged(self, tag: str) -> CaseSet:
         """Those of them that have a tag."""
         return replace(self, cases=tuple(case for case in self.cases if tag in case.tags))
+
+
+def _is_readable(text: str) -> bool:
+    return bool(text.strip()) and not text.startswith("data:")
 
 
 def digest_of(value: object) -> str:

@@ -13,7 +13,15 @@ from urllib.parse import unquote, urlsplit
 from lmpm.errors import NetworkError, OfflineError, SpecError
 from lmpm.estimate import shape_of
 from lmpm.fs import rules
-from lmpm.gguf import file_name, header as gguf_header, parse_shard, quant, require_harmless, require_loadable
+from lmpm.gguf import (
+    file_name,
+    header as gguf_header,
+    parse_shard,
+    quant,
+    require_harmless,
+    require_loadable,
+    shard_paths,
+)
 from lmpm.hub import explain, status_error, transient_errors
 from lmpm.licenses import normalise
 from lmpm.types import FileSource, ModelFile, UrlSource, Variant
@@ -143,8 +151,7 @@ def shards(path: Path) -> list[Path]:
 
     Raises SpecError for what is not there, or is no file.
     """
-    shard = parse_shard(path.name)
-    paths = [path.with_name(shard.sibling(number)) for number in range(1, shard.count + 1)] if shard else [path]
+    paths = shard_paths(path)
     for part in paths:
         if not part.is_file():
             raise SpecError(_no_file(part))

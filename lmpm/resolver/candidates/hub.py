@@ -98,7 +98,7 @@ class HubFinder:
                     hint=f"If that is the one you want, name it so: `{found.id}`",
                 )
             return found
-        held = local.repository(store, reference.repo, reference.revision)
+        held = local.held_repository(store, reference.repo, reference.revision)
         if held is not None:
             return held
         try:

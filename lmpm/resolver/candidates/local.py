@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lmpm.types import ModelFile, Variant
 
 
-def repository(store: Store, repo: str, revision: str | None = None) -> Repository | None:
+def held_repository(store: Store, repo: str, revision: str | None = None) -> Repository | None:
     """What the store holds of a repository at a commit, or at its newest one here, or None.
 
     Digests are the names of the blobs; sizes are those on disk.

@@ -208,6 +208,7 @@ async function ask(event) {
     const why = error.name === "AbortError" ? "Stopped" : String(error.message || error);
     shown.article.append(make("p", why, "problem"));
     if (body.messages && !shown.words.textContent) talk.pop();
+    else if (body.messages) talk.push({ role: "assistant", content: shown.words.textContent });
   } finally {
     shown.article.removeAttribute("aria-busy");
     running = null;

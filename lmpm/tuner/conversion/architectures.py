@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lmpm.errors import SpecError
 from lmpm.fs import printable
+
+if TYPE_CHECKING:
+    from lmpm.gguf import Header
 
 Config = Mapping[str, Any]
 GEMMA_LOCAL_BASE: Final = 10_000.0  # of the layers with a window; llama.cpp has it in its source
@@ -118,6 +121,23 @@ def architecture_of(config: Config) -> Architecture:
     rope_base(config)
     found.check(config)
     return found
+
+
+def shape_of(header: Header) -> tuple[Architecture, Config]:
+    """The rule for a GGUF file, and what a LoRA for it must know of its shape. Raises SpecError for one without."""
+    found = next((item for item in ARCHITECTURES.values() if item.name == header.architecture), None)
+    numbers = {
+        "num_hidden_layers": header.integer("block_count"),
+        "num_attention_heads": header.integer("attention.head_count"),
+        "num_key_value_heads": header.integer("attention.head_count_kv") or header.integer("attention.head_count"),
+    }
+    if found is None or not all(numbers.values()):
+        known = ", ".join(f"`{item.name}`" for item in ARCHITECTURES.values())
+        raise SpecError(
+            f"A LoRA for a model of the kind `{printable(header.architecture)[:40]}` cannot be converted exactly",
+            hint=f"Those that can: {known}. A GGUF adapter of llama.cpp's own converter can be pinned as it is",
+        )
+    return found, numbers
 
 
 def head_size(config: Config) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from lmpm.errors import IntegrityError
 from lmpm.fs import atomic, disk_errors, printable
 from lmpm.tuner.conversion.adapter import deltas, written
-from lmpm.tuner.conversion.architectures import architecture_of, write_keys
+from lmpm.tuner.conversion.architectures import architecture_of, shape_of, write_keys
 from lmpm.tuner.conversion.safetensors import Weights
 from lmpm.tuner.conversion.vocabulary import read_json, read_vocabulary, write_vocabulary
 from lmpm.tuner.extra import require
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from lmpm.gguf import Header
     from lmpm.tuner.conversion.adapter import Adapter
     from lmpm.tuner.conversion.architectures import Architecture
 
@@ -81,9 +82,19 @@ def write_adapter(base: Path, adapter: Adapter, target: Path, about: About) -> N
 
     Raises SpecError for what such a file cannot hold, IntegrityError, DiskError.
     """
-    gguf = require("gguf")
     config = read_json(base / "config.json")
-    architecture = architecture_of(config)
+    _write_lora(architecture_of(config), config, adapter, target, about)
+
+
+def write_adapter_for(base: Header, adapter: Adapter, target: Path, about: About) -> None:
+    """The same for a base of which only a GGUF file is known, by its header. Raises also SpecError for its kind."""
+    _write_lora(*shape_of(base), adapter, target, about)
+
+
+def _write_lora(
+    architecture: Architecture, config: Mapping[str, Any], adapter: Adapter, target: Path, about: About
+) -> None:
+    gguf = require("gguf")
     table = _table(gguf, architecture, config)
     with _writer(gguf, target, architecture.name) as writer:
         _write_about(writer, about, "adapter")

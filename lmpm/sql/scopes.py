@@ -12,7 +12,7 @@ from lmpm.sql.schema import ForeignKey, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lmpm.sql.schema import Schema, Table
+    from lmpm.sql.schema import Column, Schema, Table
 
 MOST_JOINED: Final = 4
 MOST_SCOPES: Final = 40  # of joins: a grammar's first token is tried in each
@@ -75,9 +75,8 @@ def joins(schema: Schema) -> list[tuple[str, ForeignKey]]:
 
 def _suggested(table: Table, other: Table) -> Iterator[ForeignKey]:
     """Columns of a table that are named for another one's key: `customer_id`, or `BookID` in both."""
-    keys = [column for column in other.columns if column.is_key] or [
-        column for column in other.columns if column.name.lower() == "id"
-    ]  # a schema that names no key at all
+    keys = [column for column in other.columns if column.is_key]
+    keys = keys or [column for column in other.columns if _names_row(column, other)][:1]
     if len(keys) != 1:
         return
     for column in table.columns:
@@ -88,6 +87,13 @@ def _suggested(table: Table, other: Table) -> Iterator[ForeignKey]:
         same = keys[0].name.lower() == column.name.lower() and keys[0].name.lower() != "id"
         if same or (stem and keys[0].name.lower() == "id" and other.name.lower().startswith(stem)):
             yield ForeignKey(column.name, other.name, keys[0].name)
+
+
+def _names_row(column: Column, table: Table) -> bool:
+    """Whether a column of a table that declares no key is called as its key: `id`, or `book_id` in `books`."""
+    named = NAME_OF_KEY.match(column.name)
+    stem = named[1].lower() if named else ""
+    return column.name.lower() == "id" or bool(stem and table.name.lower().startswith(stem))
 
 
 def _initials(tables: Sequence[Table]) -> dict[str, str]:

@@ -108,6 +108,8 @@ def test_a_schema_that_names_no_key_is_joined_by_the_names(acceptance: Acceptanc
     joined = "SELECT name FROM orders JOIN customers ON orders.customer_id = customers.id"
     assert acceptance.takes(grammar, joined) is None
     assert acceptance.takes(grammar, joined.replace("customer_id", "id", 1)) is not None
+    books = gbnf(read_ddl("CREATE TABLE loans (id INT, book_id INT); CREATE TABLE books (book_id INT, title TEXT);"))
+    assert acceptance.takes(books, "SELECT title FROM loans JOIN books ON loans.book_id = books.book_id") is None
 
 
 @pytest.mark.parametrize("sql", ADMITTED)

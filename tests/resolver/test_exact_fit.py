@@ -106,13 +106,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_the_header_says_what_the_estimate_did_not(desk: Desk) -> None:
-    roomy = machine("CPU, 8 cores, 64GB")
+    roomy = machine("M3 Max, 64GB")
     estimated = desk.choose(roomy, appraised=False).choice.chosen
     chosen = desk.choose(roomy).choice.chosen
     assert estimated and chosen and chosen.variant.quant == estimated.variant.quant == "Q8_0"
     assert (estimated.memory.source, chosen.memory.source) == ("estimated", "header")
     assert chosen.memory.total > estimated.memory.total
-    between = machine("CPU, 8 cores, 64GB", budget=(chosen.memory.total + estimated.memory.total) // 2)
+    between = machine("M3 Max, 64GB", budget=(chosen.memory.total + estimated.memory.total) // 2)
     guessed = desk.choose(between, appraised=False, quant="Q8_0").choice.chosen
     assert guessed is not None and guessed.variant == estimated.variant, "the estimate fits"
     choice = desk.choose(between, quant="Q8_0").choice
@@ -131,7 +131,7 @@ def test_llama_cpp_has_the_last_word(desk: Desk) -> None:
     assert told is not None and first.memory.total == pytest.approx(told.total, rel=0.15)
     tight = replace(local_engine.machine, budget=first.memory.total - 1)
     if told.total <= tight.budget:  # else the header already says no
-        choice = desk.choose(tight, local_engine, quant="Q8_0").choice
+        choice = desk.choose(tight, local_engine, quant=first.variant.quant).choice
         assert choice.chosen is None
         assert "llama.cpp here plans" in choice.rejected[0].detail
 
@@ -156,9 +156,8 @@ def test_without_an_engine_the_formula_answers_and_says_so(desk: Desk, monkeypat
 def test_what_is_locked_does_not_depend_on_who_locks(desk: Desk) -> None:
     local_engine = LocalEngine(machine("CPU, 8 cores, 64GB"), desk.home)
     line = ManifestModel(name="x", ref=f"hf:{REPO}")
-    here = build.lock_model(desk.choose(local_engine.machine, local_engine), line, desk.resolver, {})[1].candidates[0]
-    card = machine("RTX 4090, 64GB")
-    there = build.lock_model(desk.choose(card), line, desk.resolver, {})[1].candidates[0]
+    seen = desk.choose(local_engine.machine, local_engine, quant="Q8_0"), desk.choose(machine("RTX 4090, 64GB"))
+    here, there = (build.lock_model(item, line, desk.resolver, {})[1].candidates[0] for item in seen)
     assert (here.memory, here.bytes_per_token, here.files) == (there.memory, there.bytes_per_token, there.files)
     assert here.architecture == "granitemoe"
     assert 0 < here.active_parameters < here.parameters / 3

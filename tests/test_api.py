@@ -34,7 +34,7 @@ def test_the_examples_of_the_page_run(here: Cli) -> None:
     path = Path(installed.split()[1])
     assert installed.startswith("text-to-sql ") and path.is_file()
     assert synced.splitlines() == [f"text-to-sql {path}", "text-to-sql is right"]
-    assert asked == "SELECT COUNT(*) FROM users; 9 stop\n SELECT COUNT(*) FROM users;"
+    assert asked == "SELECT COUNT(*) FROM users; 8 stop\n SELECT COUNT(*) FROM users;"
     assert len(resolved.splitlines()) == 5
     assert refused.startswith("nothing-fits 3 ")
     assert here.lock.is_file() and here.call("lock", "--check").code == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from lmpm.gguf import read_file, require_adapter_for, require_base
 from lmpm.project.lock.adapters import references_of
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ def require_belonging(
     """
     if not adapters:
         return
+    from lmpm.gguf import read_file, require_adapter_for, require_base
+
     pairs = zip(paths, candidate.files, strict=True)
     bases = [] if quick else [read_file(path) for path, file in pairs if file.role == "model"]
     digest = candidate.files[0].sha256 or ""

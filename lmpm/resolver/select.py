@@ -148,7 +148,7 @@ def _fast(request: Request, candidate: Candidate) -> Verdict | None:
     if speed < request.min_speed:
         return Verdict("speed", f"{speed:.1f} tok/s, at least {request.min_speed:g} asked for")
     if request.max_wait is not None and first is not None and first > request.max_wait:
-        return Verdict("wait", f"first token after {duration(first)}, at most {duration(request.max_wait)} asked for")
+        return Verdict("wait", f"first token after {duration(first)}, at most {request.max_wait:g} s asked for")
     return None
 
 

@@ -32,7 +32,10 @@ REASONS = {
     "memory", "speed", "license", "gated", "context", "capability", "engine", "quant", "size", "disk", "worse",
     "untrusted", "unreadable",
 }  # fmt: skip
-RUNG = {"variant", "variants", "model", "repo", "revision", "quant", "mode", "license", "memory", "speed", "files"}
+RUNG = {
+    "variant", "variants", "model", "repo", "revision", "quant", "mode", "license", "memory", "speed", "files",
+    "adapters",
+}  # fmt: skip
 IN_BYTES = {"size", "memory", "budget", "vram", "host_budget", "total", "weights", "kv_cache", "peak_memory"}
 
 

@@ -137,8 +137,8 @@ def test_by_its_name_it_is_taken_with_a_network_and_for_every_machine(tiny: Cli,
     tiny.call("lock", "--check").passed()
     tiny.call("verify", "--offline").passed()
     assert "nothing to do" in tiny.call("install", "embeddings-starter").passed().err
-    tiny.call("install", "Embeddings-Starter:Q4_K_M", "--dry-run").failed(2, "No quant of this model", "Q8_0")
-    tiny.call("install", "chat-starter", "--dry-run", "--offline").failed(2, "chat-starter")  # a task without one
+    tiny.call("install", "Embeddings-Starter:Q4_K_M", "--dry-run").failed(3, "No quant of this model", "Q8_0")
+    tiny.call("install", "chat-starter", "--dry-run", "--offline").failed(3, "chat-starter")  # a task without one
 
 
 def test_the_starter_of_another_version_is_told(tiny: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -369,7 +369,7 @@ def test_after_a_fork_each_process_has_its_own_child() -> None:
 
 def question(session: Session) -> Any:
     """What the starter says to a question of its kind."""
-    prompt = "CREATE TABLE users (id INTEGER, name TEXT);\n-- How many users are there?\n"
+    prompt = "CREATE TABLE users (id INTEGER, name TEXT);\n\nQuestion: How many users are there?\nSQL:"
     return session.complete(prompt, max_tokens=32, stop=[";"])
 
 

@@ -282,8 +282,8 @@ def predict(rung: dict[str, Any], machine: Machine, *, reading: bool) -> float |
             operations *= (0.864 if cpu.sockets > 1 else 1) * (0.470 if low_bit else 1)
         else:
             operations = machine.bandwidth * SPEED[machine.accelerator][2]
-        share = 0.6 if machine.accelerator == "metal" else 0.33
-        operations = max(operations * (share if mixture else 1), 1e9)
+        of_experts = 0.6 if machine.accelerator == "metal" else 0.33
+        operations = max(operations * (of_experts if mixture else 1), 1e9)
         weights = rung.get("active_parameters") or parameters
         weights = weights or 2 * sum(file["size"] for file in rung["files"] if "role" not in file)
         copied = (1 - share) * sum(file["size"] for file in rung["files"]) / (512 * 12e9)

@@ -125,7 +125,7 @@ class TestSpeed:
         waits = replace(REQUEST, waiting=replace(WAITING, prompt_tokens=20_000), max_wait=1.0)
         reason, detail = only_rejected(waits, MAC, variant("A"))
         assert (
-            reason == "wait" and detail.startswith("first token after ") and detail.endswith("at most 1.0 s asked for")
+            reason == "wait" and detail.startswith("first token after ") and detail.endswith("at most 1 s asked for")
         )
 
     def test_of_what_writes_nothing_reading_is_meant(self) -> None:

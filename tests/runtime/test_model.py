@@ -42,7 +42,7 @@ def test_it_is_asked_by_the_inputs_of_its_recipe(project: Cli) -> None:
         answer = sql(schema=DDL, question=HOW_MANY)
         assert answer.text == str(answer) == COUNT
         assert (answer.finish_reason, answer.is_cut) == ("stop", False)
-        assert answer.usage.completion_tokens == 9 and answer.usage.prompt_tokens > 20
+        assert answer.usage.completion_tokens == 8 and answer.usage.prompt_tokens > 20
         assert answer.first_token_s and answer.decode and answer.decode > 0
         assert sql(HOW_MANY, schema=DDL).text == COUNT  # the main input needs no name
         assert sql.recipe.raw and sql.context == 1024
@@ -85,9 +85,9 @@ def test_wrong_use_is_refused_by_name(project: Cli) -> None:
             sql.chat([{"role": "user", "content": "hi"}])
         with pytest.raises(SpecError, match="makes no vectors"):
             sql.embed(["a"])
-        with pytest.raises(ContextExceededError, match="1,283 too many") as caught:
+        with pytest.raises(ContextExceededError, match="1,183 too many") as caught:
             sql(question="x", schema=DDL * 100)
-        assert (caught.value.prompt_tokens, caught.value.context) == (2307, 1024)
+        assert (caught.value.prompt_tokens, caught.value.context) == (2207, 1024)
     with pytest.raises(EngineError, match="closed"):
         sql(schema=DDL, question=HOW_MANY)
 

@@ -168,9 +168,9 @@ def is_current(locked: LockedModel, manifest: Manifest) -> bool:
     return line is not None and not stale_models(replace(manifest, models={line.name: line}), Lock((locked,)))
 
 
-def is_improvable(candidate: LockedCandidate, *, offline: bool) -> bool:
-    """A starter is only the best there is while the network is off."""
-    return isinstance(candidate.source, StarterSource) and not offline
+def is_improvable(model: LockedModel, candidate: LockedCandidate, *, offline: bool) -> bool:
+    """A starter is only the best there is while the network is off, unless it was asked for by its name."""
+    return isinstance(candidate.source, StarterSource) and "ref" not in model.requested and not offline
 
 
 def _licenses(constraints: Constraints) -> str | None:

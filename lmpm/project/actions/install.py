@@ -193,7 +193,7 @@ def _already(workspace: Workspace, found: LockedModel, *, locked: bool) -> Step 
         step = locked_step(workspace, found)
     except NothingFitsError:
         return None  # the ladder is made anew, with something for this machine
-    improvable = step.rung is not None and is_improvable(step.rung.candidate, offline=workspace.offline)
+    improvable = step.rung is not None and is_improvable(found, step.rung.candidate, offline=workspace.offline)
     return None if improvable and not locked else step
 
 

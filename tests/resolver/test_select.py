@@ -124,9 +124,7 @@ class TestSpeed:
     def test_a_longest_wait_is_for_the_first_token(self) -> None:
         waits = replace(REQUEST, waiting=replace(WAITING, prompt_tokens=20_000), max_wait=1.0)
         reason, detail = only_rejected(waits, MAC, variant("A"))
-        assert (
-            reason == "wait" and detail.startswith("first token after ") and detail.endswith("at most 1 s asked for")
-        )
+        assert reason == "wait" and detail.startswith("first token after ") and detail.endswith("at most 1 s asked for")
 
     def test_of_what_writes_nothing_reading_is_meant(self) -> None:
         silent = replace(REQUEST, waiting=replace(WAITING, answer_tokens=0), min_speed=100.0)

@@ -23,6 +23,7 @@ from typing import Any, Final
 from lmpm.proof.sqlite import rows_on
 from lmpm.sql import QueryError, extract_sql
 from lmpm.units import duration, human
+from tests.evaluation.test_sets import written
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TAGS: Final = ("easy", "medium", "hard")
@@ -99,7 +100,7 @@ class Project:
 def page(found: dict[str, Any]) -> str:
     """The table and how it was made."""
     scores, number = found["scores"], found["scores"][0]["asked"]
-    cases = cases_by_id()
+    cases = written(ROOT / "catalog" / "evals" / "text-to-sql.jsonl")
     tags = {name: case["tags"] for name, case in cases.items()}
     totals = [sum(tag in tags[item["id"]] for item in scores[0]["results"]) for tag in TAGS]
     asked = f"all {number} cases" if number == len(tags) else f"{number} of {len(tags)} cases, chosen by hash"
@@ -127,18 +128,6 @@ def page(found: dict[str, Any]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def cases_by_id() -> dict[str, dict[str, Any]]:
-    """The cases of the set with what they share."""
-    found, shared = {}, {}
-    for line in (ROOT / "catalog" / "evals" / "text-to-sql.jsonl").read_text("utf-8").splitlines():
-        data = json.loads(line)
-        if data.keys() == {"defaults"}:
-            shared = data["defaults"]
-        else:
-            found[data["id"]] = {**shared, **data}
-    return found
 
 
 def runs(answer: str, case: dict[str, Any]) -> bool:

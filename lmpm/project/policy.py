@@ -9,7 +9,7 @@ from lmpm.project.lock.twins import Twin
 from lmpm.units import human
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lmpm.project.lock.adapters import LockedAdapter
     from lmpm.project.lock.records import LockedCandidate, LockedModel
@@ -47,24 +47,19 @@ def _spelled(name: str) -> str:
 
 def require_twin_permitted(name: str, twin: Twin, policy: Policy) -> None:
     """Raise NotPermittedError when the policy does not allow a twin."""
-    reasons = list(_violations(twin, policy))
-    if reasons:
-        raise NotPermittedError(
-            f"The policy of this project does not allow {twin.source} for `{name}`",
-            details=reasons,
-            hint="Name another with `--option twin=ORG/REPO`, or change [policy] in the manifest",
-        )
+    hint = "Name another with `--option twin=ORG/REPO`, or change [policy] in the manifest"
+    _require_none(_violations(twin, policy), f"{twin.source} for `{name}`", hint)
 
 
 def require_permitted(name: str, candidate: LockedCandidate, policy: Policy) -> None:
     """Raise NotPermittedError when the policy does not allow a rung."""
-    reasons = list(violations(candidate, policy))
-    if reasons:
-        raise NotPermittedError(
-            f"The policy of this project does not allow {candidate.model} {candidate.quant} for `{name}`",
-            details=reasons,
-            hint="Choose anew with `lmpm lock`, or change [policy] in the manifest",
-        )
+    hint = "Choose anew with `lmpm lock`, or change [policy] in the manifest"
+    _require_none(violations(candidate, policy), f"{candidate.model} {candidate.quant} for `{name}`", hint)
+
+
+def _require_none(reasons: Iterable[str], what: str, hint: str) -> None:
+    if details := list(reasons):
+        raise NotPermittedError(f"The policy of this project does not allow {what}", details=details, hint=hint)
 
 
 def require_all_permitted(models: Sequence[LockedModel], policy: Policy) -> None:
